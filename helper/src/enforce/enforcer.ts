@@ -1,0 +1,114 @@
+/**
+ * The one interface behind which a host enforces: `ebpf`, `nftables`, `pf`, `observe`.
+ *
+ * Two slots hold two programs of rules; one word says which is active. A backend that cannot honour a program refuses it
+ * in `prepare` by name; nothing is approximated or downgraded in silence.
+ */
+import type { Direction, HostProgram, ProtocolNumber, Verdict } from "@wardline/domain/policy";
+
+export type BackendName = "ebpf" | "nftables" | "pf" | "observe";
+export type EnforcementMode = "observe" | "enforce";
+
+export interface ProbedCapability {
+  readonly name: string;
+  readonly available: boolean;
+  readonly detail: string;
+}
+
+/** What the datapath is doing now, read from the datapath itself and not from memory. */
+export interface DatapathState {
+  readonly attached: boolean;
+  /** 0 = nothing was ever activated. */
+  readonly generation: number;
+  readonly mode: EnforcementMode;
+  /** Digest of the program in the active slot; empty when there is none. */
+  readonly programDigest: string;
+  /** Generation and digest in the other slot, which `revert` returns to; 0 and empty when there is none. */
+  readonly previousGeneration: number;
+  readonly previousProgramDigest: string;
+  readonly previousMode: EnforcementMode;
+  /** Boot-clock time in ms at which the datapath itself falls back to the other slot; `null` = no deadline. */
+  readonly deadlineBootMs: number | null;
+  /** True when that deadline has passed and the other slot therefore decides. */
+  readonly expired: boolean;
+}
+
+/** A program that is loaded in the inactive slot, read back and self-tested. */
+export interface PreparedProgram {
+  readonly generation: number;
+  readonly program: HostProgram;
+  readonly timings: { readonly fillUs: number; readonly selfTestUs: number };
+}
+
+export interface ActivateOptions {
+  readonly mode: EnforcementMode;
+  /** The datapath falls back to the other slot by itself after this time, even when the agent is dead. `null` = never. */
+  readonly fallbackAfterMs: number | null;
+}
+
+export type FlowEventKind = "start" | "end" | "deny";
+
+export interface FlowEvent {
+  readonly kind: FlowEventKind;
+  /** Nanoseconds on the boot clock (CLOCK_BOOTTIME). */
+  readonly bootNs: bigint;
+  readonly generation: number;
+  /** Index into the decisions of that generation's program. */
+  readonly decision: number;
+  readonly verdict: Verdict;
+  /** What was done with the packet; differs from `verdict` in observe mode. */
+  readonly enforced: Verdict;
+  /** Direction of the connection as this host sees it. */
+  readonly direction: Direction;
+  readonly protocol: ProtocolNumber;
+  /** The end that opened the connection. Canonical text. */
+  readonly sourceAddress: string;
+  readonly sourcePort: number;
+  readonly destinationAddress: string;
+  /** `type << 8 | code` for ICMP. */
+  readonly destinationPort: number;
+  readonly set: number;
+  readonly cgroupId: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface EventLosses {
+  readonly ringFull: bigint;
+  readonly rateLimited: bigint;
+}
+
+export interface DecisionCounter {
+  readonly decision: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  /** 0 when never hit. */
+  readonly lastSeenBootNs: bigint;
+}
+
+export interface Enforcer {
+  readonly name: BackendName;
+  /** One sentence each: what this backend cannot do. */
+  readonly limits: readonly string[];
+
+  /** Adopts what an earlier process left pinned, or loads and attaches. Never changes a verdict of an adopted state. */
+  open(): Promise<DatapathState>;
+  state(): DatapathState;
+  /** Fills the inactive slot, reads it back, self-tests it. No verdict changes. Throws `Failure`. */
+  prepare(program: HostProgram, generation: number): Promise<PreparedProgram>;
+  /** The flip: one word. Returns how long it took in microseconds. */
+  activate(prepared: PreparedProgram, options: ActivateOptions): number;
+  /** Keeps the active slot: clears the datapath's own deadline. */
+  confirm(): void;
+  /** Returns to the other slot in its former mode. */
+  revert(): DatapathState;
+  /** Counters of the active program, builtins included. Totals since that program became active. */
+  readCounters(): readonly DecisionCounter[];
+  /** Events as they are drained (at most every 100 ms). Returns the disposer. */
+  onEvents(listener: (events: readonly FlowEvent[]) => void): () => void;
+  losses(): EventLosses;
+  /** Detaches and removes everything. The host enforces nothing afterwards. */
+  release(): Promise<void>;
+  /** Ends this process's hold and leaves enforcement in place. */
+  close(): Promise<void>;
+}

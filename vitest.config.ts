@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Suites that need root, a kernel feature or a program skip themselves by name: see helper/src/testing and e2e.
+export default defineConfig({
+  test: {
+    include: ["{domain,main,helper,renderer,e2e,scripts}/**/*.test.{ts,tsx,mjs}"],
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+  },
+});
