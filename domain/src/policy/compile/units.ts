@@ -1,0 +1,124 @@
+/**
+ * Units: the sets of remote addresses that rules speak of, each numbered once however many rules name it. What decides a
+ * packet is only which units its remote address is in; that list is the address's signature.
+ */
+import { bytesToHex } from "@noble/hashes/utils.js";
+import { cidrContains, cidrOfAddress } from "../address.ts";
+import { peerMeaning, selectorMeaning } from "../decision.ts";
+import type { Cidr, EndpointSelector, Peer, ProtocolNumber } from "../model.ts";
+import type { EndpointIndex, SelectableEndpoint } from "./selection.ts";
+
+/** Unit of rules without peers; every address is in it and no signature lists it. */
+export const ANY_ADDRESS = -1;
+
+/** A prefix that some rule names. Addresses in it and in no longer one are in the units of `signature`. */
+export interface NamedPrefix {
+  readonly family: 4 | 6;
+  readonly bytes: Uint8Array;
+  readonly prefixLength: number;
+  /** Nearest enclosing named prefix, or `null`. */
+  readonly parent: NamedPrefix | null;
+  /** Sorted unit numbers. */
+  readonly signature: readonly number[];
+}
+
+interface PrefixNode {
+  readonly prefix: Cidr;
+  readonly adds: Set<number>;
+  readonly removes: Set<number>;
+}
+
+export interface UnitTable {
+  forPeer(peer: Peer): number;
+  /**
+   * One unit for each port number that a name stands for at the endpoints of a selector (`null` = at any endpoint):
+   * the addresses of those that mean this number.
+   */
+  forNamedPort(
+    selector: EndpointSelector | null,
+    protocol: ProtocolNumber,
+    name: string,
+  ): readonly { readonly unit: number; readonly port: number }[];
+  /** How many prefixes are named so far. */
+  prefixCount(): number;
+  /** Sorted by family, address and length, so that a prefix comes after those that enclose it. */
+  prefixes(): readonly NamedPrefix[];
+}
+
+export function createUnitTable(index: EndpointIndex): UnitTable {
+  const nodes = new Map<string, PrefixNode>();
+  const units = new Map<string, number>();
+
+  const nodeOf = (prefix: Cidr): PrefixNode => {
+    const key = `${prefix.family}${bytesToHex(prefix.bytes)}${String(prefix.prefixLength).padStart(3, "0")}`;
+    let node = nodes.get(key);
+    if (!node) {
+      node = { prefix, adds: new Set(), removes: new Set() };
+      nodes.set(key, node);
+    }
+    return node;
+  };
+  const unitOf = (meaning: string, fill: (unit: number) => void): number => {
+    const known = units.get(meaning);
+    if (known !== undefined) return known;
+    const unit = units.size;
+    units.set(meaning, unit);
+    fill(unit);
+    return unit;
+  };
+  const addEndpoints = (unit: number, endpoints: readonly SelectableEndpoint[]): void => {
+    for (const { addresses } of endpoints)
+      for (const address of addresses) nodeOf(cidrOfAddress(address)).adds.add(unit);
+  };
+
+  return {
+    forPeer: (peer) =>
+      unitOf(peerMeaning(peer), (unit) => {
+        if (peer.kind === "endpoints") return addEndpoints(unit, index.select(peer.selector));
+        nodeOf(peer.cidr).adds.add(unit);
+        for (const except of peer.except) nodeOf(except).removes.add(unit);
+      }),
+    forNamedPort(selector, protocol, name) {
+      const byPort = new Map<number, SelectableEndpoint[]>();
+      for (const item of selector === null ? index.all : index.select(selector)) {
+        for (const named of item.endpoint.ports) {
+          if (named.name !== name || named.protocol !== protocol) continue;
+          byPort.set(named.port, [...(byPort.get(named.port) ?? []), item]);
+        }
+      }
+      const who = selector === null ? "any" : selectorMeaning(selector);
+      return [...byPort].map(([port, endpoints]) => ({
+        port,
+        unit: unitOf(`named ${protocol} ${name} ${port} ${who}`, (unit) => addEndpoints(unit, endpoints)),
+      }));
+    },
+    prefixCount: () => nodes.size,
+    prefixes: () => withSignatures(nodes),
+  };
+}
+
+function withSignatures(nodes: ReadonlyMap<string, PrefixNode>): readonly NamedPrefix[] {
+  const enclosing: NamedPrefix[] = [];
+  const sortedKeys = [...nodes.keys()].sort();
+  return sortedKeys.map((key) => {
+    const node = nodes.get(key);
+    if (!node) throw new Error("a key of the map is in the map");
+    const { family, bytes, prefixLength } = node.prefix;
+    let parent = enclosing.at(-1) ?? null;
+    while (parent !== null && !cidrContains(parent, node.prefix)) {
+      enclosing.pop();
+      parent = enclosing.at(-1) ?? null;
+    }
+    const prefix = { family, bytes, prefixLength, parent, signature: signatureOf(node, parent?.signature ?? []) };
+    enclosing.push(prefix);
+    return prefix;
+  });
+}
+
+function signatureOf(node: PrefixNode, inherited: readonly number[]): readonly number[] {
+  if (node.adds.size === 0 && node.removes.size === 0) return inherited;
+  const inside = new Set(inherited);
+  for (const unit of node.adds) inside.add(unit);
+  for (const unit of node.removes) inside.delete(unit);
+  return [...inside].sort((left, right) => left - right);
+}
