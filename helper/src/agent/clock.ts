@@ -1,0 +1,29 @@
+import { uptime } from "node:os";
+import { bootTimeNs } from "../linux/bootClock.ts";
+
+/** Time as the agent sees it. Deadlines use boot time only; wall time is for people and may jump. */
+export interface Clock {
+  /** Nanoseconds since boot, suspend included (CLOCK_BOOTTIME). */
+  bootNs(): bigint;
+  wallMs(): number;
+  /** Runs once after about `delayMs` of running time. Returns the canceller. */
+  schedule(delayMs: number, run: () => void): () => void;
+}
+
+export function bootMs(clock: Clock): number {
+  return Number(clock.bootNs() / 1_000_000n);
+}
+
+/** Wall time of a moment on the boot clock, in milliseconds since 1970. */
+export function bootNsToWallMs(clock: Clock, bootNs: bigint): number {
+  return clock.wallMs() - Number(clock.bootNs() - bootNs) / 1e6;
+}
+
+export const systemClock: Clock = {
+  bootNs: process.platform === "linux" ? bootTimeNs : () => BigInt(Math.round(uptime() * 1e9)),
+  wallMs: Date.now,
+  schedule(delayMs, run) {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,58 @@
+/** Files that are either the old or the new version after a crash or a full disk, never a part of one. */
+import { randomBytes } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
+
+export function isErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code);
+}
+
+/** The expected failure for an error of a write below the state directory. */
+export function toWriteFailure(error: unknown, what: string): Failure {
+  if (error instanceof Failure) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const isFull = error instanceof Error && "code" in error && FULL.has(String(error.code));
+  return new Failure(
+    {
+      code: isFull ? ErrorCode.DISK_FULL : ErrorCode.INTERNAL,
+      message: isFull
+        ? `The disk with the agent's state directory is full: ${what} could not be written.`
+        : `${what} could not be written: ${reason}.`,
+      hint: isFull ? "Free some space on the host and try again. What is enforced did not change." : "",
+      retryable: isFull,
+    },
+    { cause: error },
+  );
+}
+
+/** Makes a rename or an unlink in `directory` survive a power cut. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Replaces `path` (mode 0600) with `text`, on disk when it returns. Throws the error of the file system. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const temporaryPath = `${path}.${randomBytes(6).toString("hex")}.new`;
+  try {
+    const handle = await open(temporaryPath, "wx", 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporaryPath, path);
+  } catch (error) {
+    await rm(temporaryPath, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}

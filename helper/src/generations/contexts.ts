@@ -1,0 +1,50 @@
+/** What is needed to explain an event: the program that decided it and whose addresses are whose. */
+import type { Endpoint, HostProgram, PolicyWorld } from "@wardline/domain/policy";
+
+export interface GenerationContext {
+  readonly program: HostProgram;
+  /** Display names (`web` for a host, `shop/web` for a workload) by canonical address. */
+  readonly nameByAddress: ReadonlyMap<string, string>;
+  readonly nameByKey: ReadonlyMap<string, string>;
+}
+
+/** Events of a generation arrive for a moment after it was left; more than a few are never in flight. */
+const KEPT_CONTEXTS = 4;
+
+function displayName(endpoint: Endpoint): string {
+  return endpoint.kind === "host" ? endpoint.name : `${endpoint.namespace}/${endpoint.name}`;
+}
+
+/** An address shared by several endpoints gets the name of their host: by address alone they cannot be told apart. */
+function namesByAddress(endpoints: readonly Endpoint[]): Map<string, string> {
+  const names = new Map<string, string>();
+  const hostsFirst = endpoints.toSorted((a, b) => Number(b.kind === "host") - Number(a.kind === "host"));
+  for (const endpoint of hostsFirst) {
+    for (const address of endpoint.addresses) {
+      if (!names.has(address)) names.set(address, displayName(endpoint));
+    }
+  }
+  return names;
+}
+
+export class GenerationContexts {
+  readonly #byGeneration = new Map<number, GenerationContext>();
+
+  remember(generation: number, program: HostProgram, world: PolicyWorld): void {
+    const { endpoints } = world.inventory;
+    this.#byGeneration.delete(generation);
+    this.#byGeneration.set(generation, {
+      program,
+      nameByAddress: namesByAddress(endpoints),
+      nameByKey: new Map(endpoints.map((endpoint) => [endpoint.key, displayName(endpoint)])),
+    });
+    for (const oldest of this.#byGeneration.keys()) {
+      if (this.#byGeneration.size <= KEPT_CONTEXTS) break;
+      this.#byGeneration.delete(oldest);
+    }
+  }
+
+  get(generation: number): GenerationContext | undefined {
+    return this.#byGeneration.get(generation);
+  }
+}

@@ -1,0 +1,354 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ErrorCode } from "@wardline/domain/errors";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeClock } from "../testing/fakeClock.ts";
+import { FakeEnforcer, FakeKernel } from "../testing/fakeEnforcer.ts";
+import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
+import { GenerationContexts } from "./contexts.ts";
+import { type ApplyRequest, type Caller, GenerationController } from "./controller.ts";
+import { StateStore } from "./stateStore.ts";
+
+const accept = async () => {};
+const OLD: Caller = { actor: "root (0)", connectionOrder: 1 };
+const FRESH: Caller = { actor: "root (0)", connectionOrder: 2 };
+
+let stateDir: string;
+let clock: FakeClock;
+let kernel: FakeKernel;
+let automatic: string[];
+
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), "wardline-controller-"));
+  clock = new FakeClock();
+  kernel = new FakeKernel();
+  automatic = [];
+});
+afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
+
+async function start(bootId = "boot-1") {
+  const enforcer = new FakeEnforcer(clock, kernel);
+  const store = new StateStore(stateDir);
+  await store.prepareDirectory();
+  const controller = new GenerationController({
+    enforcer,
+    engine: new FakeEngine(),
+    contexts: new GenerationContexts(),
+    hostName: "alpha",
+    store,
+    clock,
+    bootId,
+    newestConnection: () => 1,
+    recordAutomatic: (action, detail) => automatic.push(`${action}: ${detail}`),
+  });
+  await controller.start();
+  return { controller, enforcer };
+}
+
+/** The kernel keeps its maps over a restart and loses them at a reboot. */
+async function reboot() {
+  kernel = new FakeKernel();
+  return start("boot-2");
+}
+
+function request(text: string, base: number, over: Partial<ApplyRequest> = {}): ApplyRequest {
+  return {
+    files: [{ path: "a.yaml", text }],
+    mode: "enforce",
+    expectedProgramDigest: fakeProgram(text).digest,
+    baseGeneration: base,
+    confirmWithinMs: 10_000,
+    reason: "test",
+    ...over,
+  };
+}
+
+async function applyAndConfirm(controller: GenerationController, text: string, base: number): Promise<number> {
+  const { pending } = await controller.apply(request(text, base), OLD, accept);
+  const { number, programDigest } = pending.generation;
+  await controller.confirm(number, programDigest, FRESH, accept);
+  return number;
+}
+
+function code(expected: ErrorCode) {
+  return expect.objectContaining({ name: "Failure", code: expected });
+}
+
+describe("apply and confirm", () => {
+  it("flips with a deadline and keeps the generation when it is confirmed", async () => {
+    const { controller, enforcer } = await start();
+    const { pending } = await controller.apply(request("one", 0), OLD, accept);
+    expect(pending.generation.number).toBe(1);
+    expect(pending.previous.number).toBe(0);
+    expect(enforcer.deciding()).toBe(1);
+    await controller.confirm(1, pending.generation.programDigest, FRESH, accept);
+    await clock.advance(60_000);
+    expect(enforcer.deciding()).toBe(1);
+    expect(controller.pending).toBeNull();
+    expect(automatic).toEqual([]);
+  });
+
+  it("rolls back by itself when nobody confirms, and says so", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await controller.apply(request("two", 1), OLD, accept);
+    await clock.advance(9_999);
+    expect(enforcer.deciding()).toBe(2);
+    await clock.advance(1);
+    expect(enforcer.deciding()).toBe(1);
+    expect(controller.enforced.number).toBe(1);
+    await vi.waitFor(() =>
+      expect(automatic).toEqual(["rollback.expired: generation 2 was not confirmed in time; back to 1"]),
+    );
+    await expect(controller.confirm(2, fakeProgram("two").digest, FRESH, accept)).rejects.toEqual(
+      code(ErrorCode.NOTHING_PENDING),
+    );
+  });
+
+  it("keeps its deadline when the wall clock jumps", async () => {
+    const { controller, enforcer } = await start();
+    await controller.apply(request("one", 0), OLD, accept);
+    clock.wallOffsetMs -= 86_400_000;
+    await clock.advance(5_000);
+    expect(enforcer.deciding()).toBe(1);
+    await clock.advance(5_000);
+    expect(enforcer.deciding()).toBe(0);
+  });
+
+  it("refuses a confirmation over a connection that is older than the flip", async () => {
+    const { controller } = await start();
+    const { pending } = await controller.apply(request("one", 0), OLD, accept);
+    const { programDigest } = pending.generation;
+    await expect(controller.confirm(1, programDigest, OLD, accept)).rejects.toEqual(code(ErrorCode.PERMISSION_DENIED));
+    expect((await controller.confirm(1, programDigest, FRESH, accept)).number).toBe(1);
+  });
+
+  it("refuses a confirmation of another generation or digest", async () => {
+    const { controller } = await start();
+    await controller.apply(request("one", 0), OLD, accept);
+    const conflict = code(ErrorCode.GENERATION_CONFLICT);
+    await expect(controller.confirm(2, fakeProgram("one").digest, FRESH, accept)).rejects.toEqual(conflict);
+    await expect(controller.confirm(1, fakeProgram("two").digest, FRESH, accept)).rejects.toEqual(conflict);
+  });
+
+  it("lets only one of two applies at the same time through", async () => {
+    const { controller, enforcer } = await start();
+    const results = await Promise.allSettled([
+      controller.apply(request("one", 0), OLD, accept),
+      controller.apply(request("two", 0), OLD, accept),
+    ]);
+    expect(results.map((result) => result.status)).toEqual(["fulfilled", "rejected"]);
+    expect(results[1]).toMatchObject({ reason: { code: ErrorCode.CONFIRMATION_PENDING } });
+    expect(enforcer.state().programDigest).toBe(fakeProgram("one").digest);
+  });
+
+  it.each([
+    ["another base generation", { baseGeneration: 7 }, ErrorCode.GENERATION_CONFLICT],
+    ["another digest", { expectedProgramDigest: fakeProgram("other").digest }, ErrorCode.PLAN_STALE],
+    ["no digest", { expectedProgramDigest: "" }, ErrorCode.INVALID_ARGUMENT],
+    ["too little time", { confirmWithinMs: 4_999 }, ErrorCode.INVALID_ARGUMENT],
+    ["too much time", { confirmWithinMs: 3_600_001 }, ErrorCode.INVALID_ARGUMENT],
+    ["time that is no number", { confirmWithinMs: Number.NaN }, ErrorCode.INVALID_ARGUMENT],
+    ["policies with errors", { files: [{ path: "a", text: "bad" }] }, ErrorCode.POLICY_INVALID],
+  ])("refuses %s and changes nothing", async (_name, over, expected) => {
+    const { controller, enforcer } = await start();
+    const accepted: string[] = [];
+    const attempt = controller.apply(request("one", 0, over), OLD, async () => void accepted.push("effect"));
+    await expect(attempt).rejects.toEqual(code(expected));
+    expect(accepted).toEqual([]);
+    expect(enforcer.state().generation).toBe(0);
+    expect(readdirSync(join(stateDir, "generations"))).toEqual([]);
+  });
+
+  it("changes nothing when the audit log cannot take the entry, the slot cannot be filled or the flip fails", async () => {
+    const { controller, enforcer } = await start();
+    const refuse = async () => Promise.reject(new Error("full"));
+    await expect(controller.apply(request("one", 0), OLD, refuse)).rejects.toThrow("full");
+    enforcer.prepareFailure = new Error("verifier");
+    await expect(controller.apply(request("one", 0), OLD, accept)).rejects.toThrow("verifier");
+    enforcer.prepareFailure = null;
+    enforcer.activateFailure = new Error("flip");
+    await expect(controller.apply(request("one", 0), OLD, accept)).rejects.toThrow("flip");
+    enforcer.activateFailure = null;
+    expect(controller.pending).toBeNull();
+    expect(enforcer.deciding()).toBe(0);
+    // The failed flip used up its number: a record on disk may already have named it.
+    expect(await applyAndConfirm(controller, "one", 0)).toBe(2);
+  });
+});
+
+describe("rollback", () => {
+  it("leaves the pending generation at once", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await controller.apply(request("two", 1), OLD, accept);
+    expect((await controller.rollback(2, accept)).number).toBe(1);
+    expect(enforcer.deciding()).toBe(1);
+    await clock.advance(60_000);
+    expect(enforcer.deciding()).toBe(1);
+  });
+
+  it("leaves the confirmed generation for the one before, once", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await applyAndConfirm(controller, "two", 1);
+    await expect(controller.rollback(1, accept)).rejects.toEqual(code(ErrorCode.GENERATION_CONFLICT));
+    expect((await controller.rollback(2, accept)).number).toBe(1);
+    expect(enforcer.state()).toMatchObject({ generation: 1, mode: "enforce", deadlineBootMs: null });
+    await expect(controller.rollback(1, accept)).rejects.toEqual(code(ErrorCode.NOT_FOUND));
+    expect(await applyAndConfirm(controller, "three", 1)).toBe(3);
+  });
+
+  it("returns from the first generation to none, also after a reboot", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    const { controller, enforcer } = await reboot();
+    expect(enforcer.deciding()).toBe(1);
+    expect((await controller.rollback(1, accept)).number).toBe(0);
+    expect(enforcer.deciding()).toBe(0);
+  });
+
+  it("fills the slot again when a failed apply has overwritten it", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await applyAndConfirm(controller, "two", 1);
+    enforcer.activateFailure = new Error("flip");
+    await expect(controller.apply(request("three", 2), OLD, accept)).rejects.toThrow("flip");
+    enforcer.activateFailure = null;
+    await controller.rollback(2, accept);
+    expect(enforcer.state()).toMatchObject({
+      generation: 1,
+      programDigest: fakeProgram("one").digest,
+      mode: "enforce",
+    });
+  });
+});
+
+describe("restart and reboot", () => {
+  it("adopts the confirmed generation", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    await first.controller.close();
+    const { controller, enforcer } = await start();
+    expect(controller.enforced).toMatchObject({ number: 1, appliedBy: "root (0)" });
+    expect(enforcer.deciding()).toBe(1);
+    expect(controller.problems).toEqual([]);
+    expect(await controller.enforcedFiles()).toEqual([{ path: "a.yaml", text: "one" }]);
+  });
+
+  it("leaves a pending generation first", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    await first.controller.apply(request("two", 1), OLD, accept);
+    const { controller, enforcer } = await start();
+    expect(enforcer.state()).toMatchObject({ generation: 1, deadlineBootMs: null });
+    expect(controller.pending).toBeNull();
+    expect(automatic).toEqual([expect.stringContaining("rollback.restart: generation 2")]);
+    automatic = [];
+    await start();
+    expect(automatic).toEqual([]);
+  });
+
+  it("is safe without the agent: the datapath falls back by itself, and the next start settles it", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    await first.controller.apply(request("two", 1), OLD, accept);
+    await first.controller.close();
+    await clock.advance(10_499);
+    expect(first.enforcer.deciding()).toBe(2);
+    await clock.advance(1);
+    expect(first.enforcer.deciding()).toBe(1);
+    const { controller, enforcer } = await start();
+    expect(enforcer.state()).toMatchObject({ generation: 1, expired: false, deadlineBootMs: null });
+    expect(controller.enforced.number).toBe(1);
+  });
+
+  it("loads the confirmed generation from disk after a reboot, not the pending one", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    await first.controller.apply(request("two", 1), OLD, accept);
+    const { controller, enforcer } = await reboot();
+    expect(enforcer.state()).toMatchObject({
+      generation: 1,
+      programDigest: fakeProgram("one").digest,
+      mode: "enforce",
+    });
+    expect(controller.enforced.number).toBe(1);
+    expect(await applyAndConfirm(controller, "three", 1)).toBe(3);
+  });
+
+  it("finishes a confirmation that was on disk and not yet in the datapath", async () => {
+    const first = await start();
+    const { pending } = await first.controller.apply(request("one", 0), OLD, accept);
+    first.enforcer.confirm = () => {
+      throw new Error("killed here");
+    };
+    await expect(first.controller.confirm(1, pending.generation.programDigest, FRESH, accept)).rejects.toThrow(
+      "killed here",
+    );
+    const { enforcer } = await start();
+    expect(enforcer.state()).toMatchObject({ generation: 1, deadlineBootMs: null });
+  });
+
+  it("keeps only the generations that it may need", async () => {
+    const { controller } = await start();
+    for (const [position, text] of ["one", "two", "three", "four"].entries()) {
+      await applyAndConfirm(controller, text, position);
+    }
+    expect(readdirSync(join(stateDir, "generations")).sort()).toEqual(["3", "4"]);
+  });
+});
+
+describe("damaged records", () => {
+  function damage(path: string): void {
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replace('"confirmed":1', '"confirmed":9').replace("one", "eno"));
+  }
+
+  it.each(["index.json", "generations/1/state.json"])("keeps what is enforced when %s is damaged", async (name) => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    damage(join(stateDir, name));
+    const { controller, enforcer } = await start();
+    expect(enforcer.deciding()).toBe(1);
+    expect(controller.enforced).toMatchObject({ number: 1, mode: "enforce", stateDigest: "" });
+    expect(controller.problems).toEqual([expect.stringContaining("damaged")]);
+    await expect(controller.rollback(1, accept)).rejects.toEqual(code(ErrorCode.NOT_FOUND));
+    expect(await applyAndConfirm(controller, "two", 1)).toBe(2);
+    expect(controller.problems).toEqual([]);
+  });
+
+  it("leaves a pending generation even when the record of the confirmed one is damaged", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    await first.controller.apply(request("two", 1), OLD, accept);
+    damage(join(stateDir, "generations/1/state.json"));
+    const { controller, enforcer } = await start();
+    expect(enforcer.state()).toMatchObject({ generation: 1, deadlineBootMs: null });
+    expect(controller.problems).toHaveLength(1);
+    expect(automatic).toEqual([expect.stringContaining("generation 2")]);
+  });
+
+  it("keeps what is enforced when the state directory was emptied", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    rmSync(stateDir, { recursive: true });
+    const { controller, enforcer } = await start();
+    expect(enforcer.deciding()).toBe(1);
+    expect(controller.problems).toEqual([expect.stringContaining("knows nothing")]);
+    expect(await applyAndConfirm(controller, "two", 1)).toBe(2);
+  });
+});
+
+describe("release", () => {
+  it("ends enforcement and starts again with the next apply", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await controller.release(accept);
+    expect(enforcer.state()).toMatchObject({ attached: false, generation: 0 });
+    expect(controller.enforced.number).toBe(0);
+    expect(await applyAndConfirm(controller, "two", 0)).toBe(2);
+    expect(enforcer.state()).toMatchObject({ attached: true, generation: 2 });
+  });
+});

@@ -1,0 +1,352 @@
+/**
+ * Commit-confirm: the one place that changes which generation decides.
+ *
+ * Order of an apply: check and compile, fill and self-test the inactive slot, write the pending record, flip with the
+ * datapath's own deadline, start the timer. A crash between any two steps ends in the confirmed generation, because a
+ * start that finds a pending record leaves that generation first (see recovery.ts).
+ */
+import type { SourceFile } from "@wardline/domain/policy";
+import { bootMs, type Clock } from "../agent/clock.ts";
+import type { EnforcementMode, PreparedProgram } from "../enforce/enforcer.ts";
+import { DATAPATH_MARGIN_MS } from "./limits.ts";
+import { Mutex } from "./mutex.ts";
+import { CorruptStateError } from "./recordCodec.ts";
+import { EMPTY_INDEX, GENERATION_ZERO, type GenerationRecord, type StateIndex, toRecord } from "./records.ts";
+import { recover } from "./recovery.ts";
+import * as refuse from "./refusals.ts";
+import type { StateStore } from "./stateStore.ts";
+import { type Compiled, elapsedUs, makeActive, readAndCompile, type SwitchPorts } from "./switching.ts";
+
+export interface Caller {
+  readonly actor: string;
+  /** Order in which connections were accepted: a connection is younger than a flip when its number is higher. */
+  readonly connectionOrder: number;
+}
+
+/** Called once when nothing can refuse the change any more and before its first effect. Throws to stop it. */
+export type Accept = (options?: { readonly evenWhenUnrecorded: boolean }) => Promise<void>;
+
+export interface ControllerPorts extends SwitchPorts {
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly bootId: string;
+  /** Number of the newest connection. */
+  readonly newestConnection: () => number;
+  /** Something that the agent did by itself. Must not throw. */
+  readonly recordAutomatic: (action: string, detail: string) => void;
+}
+
+export interface ApplyRequest {
+  readonly files: readonly SourceFile[];
+  readonly mode: EnforcementMode;
+  readonly expectedProgramDigest: string;
+  readonly baseGeneration: number;
+  readonly confirmWithinMs: number;
+  readonly reason: string;
+}
+
+export interface Pending {
+  readonly generation: GenerationRecord;
+  readonly previous: GenerationRecord;
+  readonly deadlineBootMs: number;
+}
+
+export interface ApplyOutcome {
+  readonly pending: Pending;
+  readonly timings: {
+    readonly readUs: number;
+    readonly compileUs: number;
+    readonly fillUs: number;
+    readonly selfTestUs: number;
+    readonly flipUs: number;
+    readonly totalUs: number;
+  };
+}
+
+interface PendingState extends Pending {
+  readonly newestConnectionAtFlip: number;
+  readonly cancelTimer: () => void;
+}
+
+const TIMER_STEP_MS = 1_000;
+
+export class GenerationController {
+  readonly #ports: ControllerPorts;
+  readonly #mutex = new Mutex();
+  readonly #listeners = new Set<() => void>();
+  #index: StateIndex = EMPTY_INDEX;
+  #enforced: GenerationRecord = GENERATION_ZERO;
+  #pending: PendingState | null = null;
+  #startProblems: readonly string[] = [];
+  #writeProblem: string | null = null;
+  #trusted = true;
+  #closed = false;
+
+  constructor(ports: ControllerPorts) {
+    this.#ports = ports;
+  }
+
+  /** Adopts, rolls back or loads; see recovery.ts. Call once, before serving. */
+  async start(): Promise<void> {
+    const recovered = await recover(this.#ports, this.#ports.store);
+    this.#index = recovered.index;
+    this.#enforced = recovered.enforced;
+    this.#startProblems = recovered.problems;
+    this.#trusted = recovered.trusted;
+    if (recovered.rolledBack === null) return;
+    const { number } = recovered.enforced;
+    this.#ports.recordAutomatic(
+      "rollback.restart",
+      `generation ${recovered.rolledBack} was not confirmed when the agent ended; back to ${number}`,
+    );
+    if (recovered.trusted) await this.#settle(this.#index);
+  }
+
+  get enforced(): GenerationRecord {
+    return this.#enforced;
+  }
+
+  get pending(): Pending | null {
+    return this.#pending;
+  }
+
+  get problems(): readonly string[] {
+    return this.#writeProblem === null ? this.#startProblems : [...this.#startProblems, this.#writeProblem];
+  }
+
+  /** Called after each change of what is enforced, pending or wrong. Returns the disposer. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Desired state behind the enforced generation. Throws `Failure` INTERNAL when its record is damaged. */
+  async enforcedFiles(): Promise<readonly SourceFile[]> {
+    try {
+      return (await this.#ports.store.readGeneration(this.#enforced.number)).files;
+    } catch (error) {
+      if (error instanceof CorruptStateError) throw refuse.damaged(this.#enforced.number, error);
+      throw error;
+    }
+  }
+
+  /** Throws `Failure`; then what is enforced did not change. */
+  apply(request: ApplyRequest, caller: Caller, accept: Accept): Promise<ApplyOutcome> {
+    return this.#mutex.run(async () => {
+      const start = performance.now();
+      if (this.#pending) throw refuse.confirmationPending(this.#pending.generation.number);
+      refuse.checkApply(request, this.#enforced.number, this.#ports.enforcer.name);
+      const compiled = readAndCompile(this.#ports, request.files);
+      if (compiled.program.digest !== request.expectedProgramDigest) throw refuse.otherProgram();
+      await accept();
+      if (!this.#ports.enforcer.state().attached) await this.#ports.enforcer.open();
+      const prepared = await this.#ports.enforcer.prepare(compiled.program, this.#index.nextGeneration);
+      const record = this.#newRecord(request, caller, compiled);
+      const flipUs = await this.#flip(record, request, compiled, prepared);
+      const { readUs, compileUs } = compiled;
+      const timings = { readUs, compileUs, ...prepared.timings, flipUs, totalUs: elapsedUs(start) };
+      return { pending: this.#pendingOrThrow(), timings };
+    });
+  }
+
+  /** Keeps the pending generation. Throws `Failure` NOTHING_PENDING, GENERATION_CONFLICT, PERMISSION_DENIED, DISK_FULL. */
+  confirm(generation: number, programDigest: string, caller: Caller, accept: Accept): Promise<GenerationRecord> {
+    return this.#mutex.run(async () => {
+      const pending = this.#pending;
+      if (!pending) throw refuse.nothingPending();
+      refuse.checkConfirm(pending.generation, generation, programDigest);
+      if (caller.connectionOrder <= pending.newestConnectionAtFlip) throw refuse.oldConnection();
+      if (bootMs(this.#ports.clock) >= pending.deadlineBootMs) throw refuse.tooLate();
+      await accept();
+      const index = { ...this.#index, confirmed: generation, previous: pending.previous.number, pending: null };
+      // On disk first: a crash before the next line leaves a confirmed generation, which a restart confirms again.
+      await this.#ports.store.writeIndex(index);
+      this.#ports.enforcer.confirm();
+      this.#endPending();
+      this.#startProblems = [];
+      await this.#settled(index);
+      return this.#enforced;
+    });
+  }
+
+  /** Leaves the named generation for the one before: the pending one, or the confirmed one. Throws `Failure`. */
+  rollback(generation: number, accept: Accept): Promise<GenerationRecord> {
+    return this.#mutex.run(async () => {
+      const pending = this.#pending;
+      if (generation !== this.#enforced.number) throw refuse.otherGeneration(this.#enforced.number, generation);
+      if (pending) {
+        // The agent would do this by itself a little later: a full disk must not stand in the way.
+        await accept({ evenWhenUnrecorded: true });
+        await this.#leavePending(pending);
+      } else {
+        await this.#leaveConfirmed(accept);
+      }
+      return this.#enforced;
+    });
+  }
+
+  /** Ends enforcement on purpose: detaches and removes everything. Throws `Failure`. */
+  release(accept: Accept): Promise<void> {
+    return this.#mutex.run(async () => {
+      if (this.#pending) throw refuse.confirmationPending(this.#pending.generation.number);
+      await accept();
+      const index = { ...this.#index, confirmed: 0, previous: null, pending: null };
+      await this.#ports.store.writeIndex(index);
+      await this.#ports.enforcer.release();
+      this.#enforced = GENERATION_ZERO;
+      await this.#settled(index);
+    });
+  }
+
+  /** Ends this process's part; what is enforced stays, a pending generation is left by the datapath or the next start. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#pending?.cancelTimer();
+    this.#listeners.clear();
+    return this.#mutex.run(async () => undefined);
+  }
+
+  #newRecord(request: ApplyRequest, caller: Caller, compiled: Compiled): GenerationRecord {
+    const { policies } = compiled.world;
+    return {
+      number: this.#index.nextGeneration,
+      programDigest: compiled.program.digest,
+      stateDigest: this.#ports.engine.stateDigest(request.files),
+      mode: request.mode,
+      appliedAtMs: this.#ports.clock.wallMs(),
+      appliedBy: caller.actor,
+      reason: request.reason,
+      policyCount: policies.length,
+      ruleCount: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
+    };
+  }
+
+  async #flip(record: GenerationRecord, request: ApplyRequest, compiled: Compiled, prepared: PreparedProgram) {
+    const { store, clock, bootId, enforcer, contexts } = this.#ports;
+    const previous = this.#enforced;
+    const before = this.#index;
+    await store.writeGeneration({ ...record, files: request.files });
+    const deadlineBootMs = bootMs(clock) + request.confirmWithinMs;
+    const pending = { generation: record.number, bootId, deadlineBootMs };
+    const index = { ...before, confirmed: previous.number, nextGeneration: record.number + 1, pending };
+    await store.writeIndex(index);
+    this.#index = index;
+    contexts.remember(record.number, compiled.program, compiled.world);
+    let flipUs: number;
+    try {
+      flipUs = enforcer.activate(prepared, {
+        mode: request.mode,
+        fallbackAfterMs: request.confirmWithinMs + DATAPATH_MARGIN_MS,
+      });
+    } catch (error) {
+      await this.#settle({ ...index, pending: null });
+      throw error;
+    }
+    this.#enforced = record;
+    const newestConnectionAtFlip = this.#ports.newestConnection();
+    const cancelTimer = this.#startTimer(deadlineBootMs);
+    this.#pending = { generation: record, previous, deadlineBootMs, newestConnectionAtFlip, cancelTimer };
+    this.#changed();
+    return flipUs;
+  }
+
+  /** Looks at the boot clock in steps: a timer alone would stand still while the machine is suspended. */
+  #startTimer(deadlineBootMs: number): () => void {
+    let cancel = () => {};
+    const step = () => {
+      const leftMs = deadlineBootMs - bootMs(this.#ports.clock);
+      if (leftMs <= 0) void this.#expire(deadlineBootMs);
+      else cancel = this.#ports.clock.schedule(Math.min(leftMs, TIMER_STEP_MS), step);
+    };
+    step();
+    return () => cancel();
+  }
+
+  #expire(deadlineBootMs: number): Promise<void> {
+    return this.#mutex.run(async () => {
+      const pending = this.#pending;
+      if (this.#closed || pending?.deadlineBootMs !== deadlineBootMs) return;
+      try {
+        await this.#leavePending(pending);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#writeProblem = `Generation ${pending.generation.number} expired and could not be left: ${reason}`;
+        this.#changed();
+        this.#pending = {
+          ...pending,
+          cancelTimer: this.#ports.clock.schedule(TIMER_STEP_MS, () => void this.#expire(deadlineBootMs)),
+        };
+        return;
+      }
+      const { number } = pending.generation;
+      this.#ports.recordAutomatic(
+        "rollback.expired",
+        `generation ${number} was not confirmed in time; back to ${this.#enforced.number}`,
+      );
+    });
+  }
+
+  async #leavePending(pending: PendingState): Promise<void> {
+    // Whatever the disk says: the other slot still holds the generation before.
+    this.#ports.enforcer.revert();
+    this.#endPending();
+    this.#enforced = pending.previous;
+    await this.#settle({ ...this.#index, pending: null });
+  }
+
+  async #leaveConfirmed(accept: Accept): Promise<void> {
+    const { store } = this.#ports;
+    const { previous } = this.#index;
+    if (previous === null) throw refuse.nothingEarlier(this.#enforced.number);
+    const target = await store.readGeneration(previous).catch((error: unknown) => {
+      throw error instanceof CorruptStateError ? refuse.damaged(previous, error) : error;
+    });
+    await accept();
+    const before = this.#index;
+    const index = { ...before, confirmed: previous, previous: null };
+    await store.writeIndex(index);
+    try {
+      await makeActive(this.#ports, target);
+    } catch (error) {
+      await this.#settle(before);
+      throw error;
+    }
+    this.#enforced = { ...toRecord(target), programDigest: this.#ports.enforcer.state().programDigest };
+    await this.#settled(index);
+  }
+
+  #pendingOrThrow(): Pending {
+    if (!this.#pending) throw new Error("the generation was left during its own apply");
+    return this.#pending;
+  }
+
+  #endPending(): void {
+    this.#pending?.cancelTimer();
+    this.#pending = null;
+  }
+
+  /** Writes an index after the fact: the datapath already is what it says, so a full disk is a problem and no failure. */
+  async #settle(index: StateIndex): Promise<void> {
+    try {
+      await this.#ports.store.writeIndex(index);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#index = index;
+      this.#writeProblem = `${reason} What is enforced is right, but a restart will settle it again.`;
+      this.#changed();
+      return;
+    }
+    await this.#settled(index);
+  }
+
+  async #settled(index: StateIndex): Promise<void> {
+    this.#index = index;
+    this.#writeProblem = null;
+    if (this.#trusted) await this.#ports.store.prune(new Set([index.confirmed, index.previous ?? 0]));
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,60 @@
+/** What the agent keeps on disk about generations. */
+import type { SourceFile } from "@wardline/domain/policy";
+import type { EnforcementMode } from "../enforce/enforcer.ts";
+
+export interface GenerationRecord {
+  /** From 1; 0 is the state before anything was applied. */
+  readonly number: number;
+  /** 64 hex digits; empty for generation 0. */
+  readonly programDigest: string;
+  readonly stateDigest: string;
+  readonly mode: EnforcementMode;
+  readonly appliedAtMs: number;
+  readonly appliedBy: string;
+  readonly reason: string;
+  readonly policyCount: number;
+  readonly ruleCount: number;
+}
+
+/** A generation with the desired state it was compiled from. */
+export interface StoredGeneration extends GenerationRecord {
+  readonly files: readonly SourceFile[];
+}
+
+export interface PendingRecord {
+  readonly generation: number;
+  /** Kernel's boot id: boot times of another boot mean nothing. */
+  readonly bootId: string;
+  readonly deadlineBootMs: number;
+}
+
+/** The one record that says which generation counts. Replaced as a whole. */
+export interface StateIndex {
+  /** Numbers are never used twice, not even after a rollback. */
+  readonly nextGeneration: number;
+  readonly confirmed: number;
+  /** Kept for a rollback of `confirmed`; `null` when nothing earlier is kept. */
+  readonly previous: number | null;
+  readonly pending: PendingRecord | null;
+}
+
+export const EMPTY_INDEX: StateIndex = { nextGeneration: 1, confirmed: 0, previous: null, pending: null };
+
+/** The state before anything was applied: no policies, every packet passes. */
+export const GENERATION_ZERO: StoredGeneration = {
+  number: 0,
+  programDigest: "",
+  stateDigest: "",
+  mode: "observe",
+  appliedAtMs: 0,
+  appliedBy: "",
+  reason: "",
+  policyCount: 0,
+  ruleCount: 0,
+  files: [],
+};
+
+export function toRecord(stored: StoredGeneration): GenerationRecord {
+  const { files: _files, ...record } = stored;
+  return record;
+}

@@ -1,0 +1,90 @@
+/**
+ * The state directory: `index.json` and `generations/<n>/state.json`, each replaced as a whole and on disk before the
+ * call returns. Only generations that the index names are kept.
+ */
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { isErrno, replaceFile, syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
+import { CorruptStateError, decodeGeneration, decodeIndex, encodeGeneration, encodeIndex } from "./recordCodec.ts";
+import { GENERATION_ZERO, type StateIndex, type StoredGeneration } from "./records.ts";
+
+export type IndexRead =
+  | { readonly kind: "fresh" }
+  | { readonly kind: "read"; readonly index: StateIndex }
+  | { readonly kind: "corrupt"; readonly reason: string };
+
+/** JSON of the largest state that the API accepts (16 MiB), with room for escapes. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+async function readBounded(path: string): Promise<string> {
+  if ((await stat(path)).size > MAX_FILE_BYTES) throw new CorruptStateError("it is larger than any valid state");
+  return readFile(path, "utf8");
+}
+
+export class StateStore {
+  readonly #indexPath: string;
+  readonly #generationsDir: string;
+
+  constructor(stateDir: string) {
+    this.#indexPath = join(stateDir, "index.json");
+    this.#generationsDir = join(stateDir, "generations");
+  }
+
+  async prepareDirectory(): Promise<void> {
+    await mkdir(this.#generationsDir, { recursive: true, mode: 0o700 });
+  }
+
+  async readIndex(): Promise<IndexRead> {
+    try {
+      return { kind: "read", index: decodeIndex(await readBounded(this.#indexPath)) };
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return { kind: "fresh" };
+      const reason = error instanceof Error ? error.message : String(error);
+      return { kind: "corrupt", reason: `${this.#indexPath}: ${reason}` };
+    }
+  }
+
+  /** Throws `Failure` (DISK_FULL, INTERNAL); then the former index still counts. */
+  async writeIndex(index: StateIndex): Promise<void> {
+    try {
+      await replaceFile(this.#indexPath, encodeIndex(index));
+    } catch (error) {
+      throw toWriteFailure(error, "the record of the enforced generation");
+    }
+  }
+
+  /** Throws `Failure` (DISK_FULL, INTERNAL). */
+  async writeGeneration(stored: StoredGeneration): Promise<void> {
+    const directory = join(this.#generationsDir, String(stored.number));
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await replaceFile(join(directory, "state.json"), encodeGeneration(stored));
+      await syncDirectory(this.#generationsDir);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw toWriteFailure(error, `generation ${stored.number}`);
+    }
+  }
+
+  /** Throws {@link CorruptStateError} when the generation is missing or was changed. */
+  async readGeneration(generation: number): Promise<StoredGeneration> {
+    if (generation === 0) return GENERATION_ZERO;
+    const path = join(this.#generationsDir, String(generation), "state.json");
+    try {
+      const stored = decodeGeneration(await readBounded(path));
+      if (stored.number !== generation) throw new CorruptStateError(`it holds generation ${stored.number}`);
+      return stored;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new CorruptStateError(`${path}: ${reason}`);
+    }
+  }
+
+  /** Removes every generation that is not in `keep`. A failure costs only space and is retried with the next call. */
+  async prune(keep: ReadonlySet<number>): Promise<void> {
+    const names = await readdir(this.#generationsDir).catch((): string[] => []);
+    const unwanted = names.filter((name) => !keep.has(Number(name)));
+    const remove = (name: string) => rm(join(this.#generationsDir, name), { recursive: true, force: true });
+    await Promise.allSettled(unwanted.map(remove));
+  }
+}

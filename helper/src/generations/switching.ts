@@ -1,0 +1,74 @@
+/** Making a stored generation the one that decides, by the cheapest way that is certain. */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { HostProgram, PolicyWorld, SourceFile } from "@wardline/domain/policy";
+import type { PolicyEngine } from "../agent/policyEngine.ts";
+import type { Enforcer } from "../enforce/enforcer.ts";
+import type { GenerationContexts } from "./contexts.ts";
+import type { StoredGeneration } from "./records.ts";
+
+export interface SwitchPorts {
+  readonly enforcer: Enforcer;
+  readonly engine: PolicyEngine;
+  readonly contexts: GenerationContexts;
+  readonly hostName: string;
+}
+
+export interface Compiled {
+  readonly world: PolicyWorld;
+  readonly program: HostProgram;
+  readonly readUs: number;
+  readonly compileUs: number;
+}
+
+export function elapsedUs(sinceMs: number): number {
+  return Math.round((performance.now() - sinceMs) * 1000);
+}
+
+/** Throws `Failure` POLICY_INVALID with every diagnostic, or what `compile` throws. */
+export function readAndCompile(ports: SwitchPorts, files: readonly SourceFile[]): Compiled {
+  const readStart = performance.now();
+  const state = ports.engine.read(files);
+  const readUs = elapsedUs(readStart);
+  if (!state.ok) {
+    const errors = state.diagnostics.filter((diagnostic) => diagnostic.severity === "error");
+    throw new Failure({
+      code: ErrorCode.POLICY_INVALID,
+      message: `The policies have ${errors.length} ${errors.length === 1 ? "error" : "errors"}. Nothing was changed.`,
+      hint: "Correct the places that are marked and try again.",
+      source: errors[0]?.source ?? null,
+      diagnostics: state.diagnostics,
+    });
+  }
+  const compileStart = performance.now();
+  const program = ports.engine.compile(state.world, ports.hostName);
+  return { world: state.world, program, readUs, compileUs: elapsedUs(compileStart) };
+}
+
+/** Lets events of an adopted generation be explained. False when this version compiles the state to other tables. */
+export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): boolean {
+  const { program, world } = readAndCompile(ports, stored.files);
+  if (stored.number !== 0 && program.digest !== stored.programDigest) return false;
+  ports.contexts.remember(stored.number, program, world);
+  return true;
+}
+
+/**
+ * Makes `target` decide, without a deadline: nothing when it does already, one flip when the other slot still holds it,
+ * else a new fill. Throws `Failure`; then what was enforced before still is.
+ */
+export async function makeActive(ports: SwitchPorts, target: StoredGeneration): Promise<void> {
+  const { enforcer } = ports;
+  const state = enforcer.state();
+  if (state.generation === target.number && state.programDigest === target.programDigest) {
+    if (state.deadlineBootMs !== null) enforcer.confirm();
+    return;
+  }
+  if (state.previousGeneration === target.number && state.previousProgramDigest === target.programDigest) {
+    enforcer.revert();
+    return;
+  }
+  const { program, world } = readAndCompile(ports, target.files);
+  const prepared = await enforcer.prepare(program, target.number);
+  ports.contexts.remember(target.number, program, world);
+  enforcer.activate(prepared, { mode: target.mode, fallbackAfterMs: null });
+}

@@ -1,0 +1,44 @@
+/**
+ * The few libc calls that Node has no interface for. Every signature is declared here and nowhere else: a wrong one
+ * crashes a privileged process. Loaded on first use, so that code which never needs it starts without FFI.
+ */
+import { dlopen } from "node:ffi";
+
+const LIBRARY = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+
+function load() {
+  return dlopen(LIBRARY, {
+    clock_gettime: { arguments: ["int32", "buffer"], return: "int32" },
+    flock: { arguments: ["int32", "int32"], return: "int32" },
+    getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
+  }).functions;
+}
+
+let loaded: ReturnType<typeof load> | null = null;
+
+function libc(): ReturnType<typeof load> {
+  loaded ??= load();
+  return loaded;
+}
+
+/** Time of a POSIX clock in nanoseconds. Throws when the kernel does not know the clock. */
+export function readClockNs(clockId: number): bigint {
+  const timespec = Buffer.alloc(16);
+  if (libc().clock_gettime(clockId, timespec) !== 0) throw new Error(`clock_gettime(${clockId}) failed`);
+  return timespec.readBigInt64LE(0) * 1_000_000_000n + timespec.readBigInt64LE(8);
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Takes an advisory lock that the kernel drops when the process ends. False when somebody else holds it. */
+export function tryLockFile(fileDescriptor: number): boolean {
+  return libc().flock(fileDescriptor, LOCK_EX | LOCK_NB) === 0;
+}
+
+/** Fills `value` with a socket option; returns the number of bytes the kernel wrote, or `null` when it refused. */
+export function getSocketOption(fileDescriptor: number, level: number, option: number, value: Buffer): number | null {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(value.length);
+  return libc().getsockopt(fileDescriptor, level, option, value, length) === 0 ? length.readUInt32LE() : null;
+}

@@ -1,0 +1,87 @@
+/** A policy engine whose tables depend on the text of the files and on nothing else. */
+import { createHash } from "node:crypto";
+import type { Endpoint, HostProgram, SourceFile, SourceRange } from "@wardline/domain/policy";
+import type { PolicyEngine, ReadState } from "../agent/policyEngine.ts";
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+const SOURCE: SourceRange = { file: "bad.yaml", line: 3, column: 5, endLine: 3, endColumn: 9 };
+
+/** Two machines with one address each, known to every state. */
+export const FAKE_ENDPOINTS: readonly Endpoint[] = [
+  {
+    key: "Host/alpha",
+    kind: "host",
+    name: "alpha",
+    namespace: "default",
+    labels: new Map(),
+    addresses: ["10.0.0.1"],
+    ports: [],
+    hostName: "alpha",
+    match: null,
+    source: null,
+  },
+  {
+    key: "Workload/shop/web",
+    kind: "workload",
+    name: "web",
+    namespace: "shop",
+    labels: new Map(),
+    addresses: ["10.0.0.2"],
+    ports: [],
+    hostName: null,
+    match: null,
+    source: null,
+  },
+];
+
+export function fakeProgram(text: string): HostProgram {
+  return {
+    formatVersion: 1,
+    hostName: "alpha",
+    digest: digestOf(text),
+    sets: [{ id: 0, endpointKey: "Host/alpha", match: null }],
+    addresses4: [],
+    addresses6: [],
+    classes: [],
+    ports: [],
+    decisions: [
+      {
+        index: 0,
+        id: "00000000000000aa",
+        verdict: "deny",
+        observeOnly: false,
+        reason: "isolated",
+        tier: "application",
+        policyKeys: ["NetworkPolicy/default/web"],
+        rule: null,
+        source: SOURCE,
+      },
+    ],
+  };
+}
+
+export class FakeEngine implements PolicyEngine {
+  read(files: readonly SourceFile[]): ReadState {
+    const isBad = files.some((file) => file.text.includes("bad"));
+    return {
+      world: { policies: [], inventory: { endpoints: FAKE_ENDPOINTS, namespaces: new Map() }, files } as never,
+      documents: files.length,
+      diagnostics: isBad
+        ? [{ code: "WL201", severity: "error", message: "This is not known.", source: SOURCE, fix: null }]
+        : [],
+      ok: !isBad,
+    };
+  }
+
+  compile(world: ReadState["world"]): HostProgram {
+    const { files } = world as unknown as { files: readonly SourceFile[] };
+    return fakeProgram(files.map((file) => file.text).join("\n"));
+  }
+
+  stateDigest(files: readonly SourceFile[]): string {
+    return digestOf(JSON.stringify(files));
+  }
+}
