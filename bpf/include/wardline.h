@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Everything that the programs and the agent share: struct layouts, map shapes, numbers. The TypeScript side is
+ * helper/src/enforce/ebpf/layout.ts; a test compares the two through the object's BTF.
+ *
+ * Raise WARDLINE_LAYOUT_VERSION with any change of a map's shape or of the meaning of what is in one. The agent keeps
+ * each layout in a bpffs directory of its own and never adopts another's.
+ */
+#ifndef WARDLINE_H
+#define WARDLINE_H
+
+#include <linux/types.h>
+
+#define WARDLINE_LAYOUT_VERSION 1
+
+/* Same numbers as `Direction` in the tables: one bit. */
+#define WARDLINE_INGRESS 0
+#define WARDLINE_EGRESS 1
+
+/* Decisions taken before any policy: BUILTIN_DECISIONS in domain/src/policy/program.ts. Never renumber. */
+enum wardline_builtin {
+	WARDLINE_DECISION_NONE = 0,
+	WARDLINE_DECISION_LOOPBACK = 1,
+	WARDLINE_DECISION_NEIGHBOR_DISCOVERY = 2,
+	WARDLINE_DECISION_PATH_MTU = 3,
+	WARDLINE_DECISION_MALFORMED = 4,
+	WARDLINE_DECISION_FRAGMENT = 5,
+	WARDLINE_DECISION_EXTENSION_HEADER = 6,
+	WARDLINE_DECISION_NOT_IP = 7,
+	WARDLINE_FIRST_RULE_DECISION = 16,
+};
+
+/*
+ * The control word: which slot decides, and how. One aligned 64-bit store flips everything at once.
+ *
+ *   bit 0        slot that is active
+ *   bit 1        the active slot enforces (else it observes)
+ *   bit 2        the active slot has workload sets
+ *   bit 3        the deadline is armed
+ *   bit 4        the other slot enforces
+ *   bit 5        the other slot has workload sets
+ *   bits 8-35    epoch of the active slot, 0 = nothing loaded
+ *   bits 36-63   epoch of the other slot
+ *
+ * An epoch is the agent's internal stamp of one activation. Flow entries carry it, so that any flip makes every flow
+ * look up its verdict again on its next packet.
+ */
+#define WARDLINE_WORD_SLOT (1ULL << 0)
+#define WARDLINE_WORD_ENFORCE (1ULL << 1)
+#define WARDLINE_WORD_WORKLOADS (1ULL << 2)
+#define WARDLINE_WORD_DEADLINE (1ULL << 3)
+#define WARDLINE_WORD_OTHER_ENFORCE (1ULL << 4)
+#define WARDLINE_WORD_OTHER_WORKLOADS (1ULL << 5)
+#define WARDLINE_WORD_EPOCH_SHIFT 8
+#define WARDLINE_WORD_OTHER_EPOCH_SHIFT 36
+#define WARDLINE_WORD_EPOCH_MASK 0xfffffffULL
+
+struct wardline_control {
+	__u64 word;
+	/* Boot clock in ns. Written before the word that arms it. */
+	__u64 deadline_ns;
+	/* Agent only: the highest epoch given out. */
+	__u64 last_epoch;
+	__u64 layout_version;
+};
+
+/* Agent only: what is in a slot, so that a new process can say so. */
+struct wardline_slot {
+	__u64 generation;
+	__u8 digest[32];
+	__u32 epoch;
+	__u32 enforce;
+	__u32 decision_count;
+	__u32 workload_sets;
+};
+
+/* IPv6, or IPv4 as ::ffff:a.b.c.d. Network order. */
+struct wardline_address {
+	union {
+		__u8 bytes[16];
+		__u32 words[4];
+		__u64 halves[2];
+	};
+};
+
+/*
+ * Key of both tries of a slot.
+ *   addresses: data = 16 bytes of address, up to 128 bits                          -> atom
+ *   ports:     data = class id, protocol, port, all network order, up to 56 bits   -> decision
+ */
+#define WARDLINE_TRIES_PER_SLOT 2
+#define WARDLINE_TRIE_ADDRESSES 0
+#define WARDLINE_TRIE_PORTS 1
+#define WARDLINE_PORT_KEY_BITS 56
+
+struct wardline_trie_key {
+	__u32 prefix_bits;
+	__u8 data[16];
+};
+
+/* Address tries use `index` (the atom) only. */
+#define WARDLINE_RESULT_DENY 1
+#define WARDLINE_RESULT_OBSERVE_ONLY 2
+
+struct wardline_trie_value {
+	__u32 index;
+	__u32 flags;
+};
+
+/*
+ * Key of both hashes of a slot.
+ *   classes:   set << 32 | direction << 31 | atom   -> class id
+ *   workloads: cgroup id                            -> set
+ */
+#define WARDLINE_HASHES_PER_SLOT 2
+#define WARDLINE_HASH_CLASSES 0
+#define WARDLINE_HASH_WORKLOADS 1
+
+struct wardline_counter {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_seen_ns;
+};
+
+struct wardline_flow_key {
+	struct wardline_address local;
+	struct wardline_address remote;
+	/*
+	 * Host order. ICMP queries: identifier, and 1 + the flow's direction, because both ends may use one identifier.
+	 * Other ICMP: type << 8 | code, and 1 + direction.
+	 */
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+#define WARDLINE_FLOW_DENIED (1 << 0)
+#define WARDLINE_FLOW_OBSERVE_ONLY (1 << 1)
+/* A packet came back. */
+#define WARDLINE_FLOW_ANSWERED (1 << 2)
+#define WARDLINE_FLOW_FIN_INGRESS (1 << 3)
+#define WARDLINE_FLOW_FIN_EGRESS (1 << 4)
+#define WARDLINE_FLOW_RESET (1 << 5)
+/* Its end was reported; the entry stays a while for the last packets. */
+#define WARDLINE_FLOW_ENDED (1 << 6)
+
+struct wardline_flow {
+	__u64 last_seen_ns;
+	__u64 packets;
+	__u64 bytes;
+	__u64 cgroup_id;
+	__u32 epoch;
+	__u32 decision;
+	__u32 set;
+	__u32 flags;
+	/* What policy was asked: destination port, or ICMP type << 8 | code of the first packet. */
+	__u16 policy_port;
+	/* Who opened the flow. */
+	__u8 direction;
+	__u8 pad[5];
+};
+
+/* Idle limits in seconds; the agent's sweep uses the same. */
+#define WARDLINE_TIMEOUT_TCP_OPENING 120
+#define WARDLINE_TIMEOUT_TCP_ESTABLISHED 432000
+#define WARDLINE_TIMEOUT_TCP_CLOSING 600
+#define WARDLINE_TIMEOUT_ENDED 10
+#define WARDLINE_TIMEOUT_UDP_OPENING 30
+#define WARDLINE_TIMEOUT_UDP_ANSWERED 60
+#define WARDLINE_TIMEOUT_ICMP 30
+#define WARDLINE_TIMEOUT_OTHER 600
+
+enum wardline_event_kind {
+	WARDLINE_EVENT_START = 1,
+	WARDLINE_EVENT_END = 2,
+	WARDLINE_EVENT_DENY = 3,
+};
+
+struct wardline_event {
+	__u64 boot_ns;
+	__u64 packets;
+	__u64 bytes;
+	__u64 cgroup_id;
+	/* The end that opened the connection. */
+	struct wardline_address source;
+	struct wardline_address destination;
+	__u32 epoch;
+	__u32 decision;
+	__u32 set;
+	__u16 source_port;
+	__u16 destination_port;
+	__u8 kind;
+	/* 0 = allow, 1 = deny. */
+	__u8 verdict;
+	__u8 enforced;
+	__u8 direction;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+/* Indexes of the per-CPU loss counters. */
+enum wardline_loss {
+	WARDLINE_LOSS_FLOW_RING_FULL = 0,
+	WARDLINE_LOSS_DENY_RING_FULL = 1,
+	WARDLINE_LOSS_RATE_LIMITED = 2,
+	/* The flow table had no room for an entry; the packet got its verdict, the flow is not followed. */
+	WARDLINE_LOSS_FLOW_TABLE = 3,
+	WARDLINE_LOSS_COUNT = 4,
+};
+
+/* Token buckets that limit repeats of one denied flow, hashed, per CPU. */
+#define WARDLINE_BUCKET_COUNT 4096
+#define WARDLINE_BUCKET_BURST 4
+#define WARDLINE_BUCKET_REFILL_NS 1000000000ULL
+
+struct wardline_bucket {
+	__u64 refilled_ns;
+	__u32 tokens;
+	__u32 pad;
+};
+
+/*
+ * The self-test program gets its question in __sk_buff.cb and answers there. It is never attached, and touches neither
+ * flows nor counters nor rings.
+ *   in:  cb[0] = slot | direction << 1, cb[1] = set
+ *   out: cb[2] = decision index, cb[3] = WARDLINE_RESULT_* flags, cb[4] = 1
+ */
+#define WARDLINE_SELFTEST_SLOT 1
+#define WARDLINE_SELFTEST_EGRESS 2
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Records for the agent. Submitted without a wake-up: one per event would cost more than the whole decision. */
+#ifndef WARDLINE_EVENTS_H
+#define WARDLINE_EVENTS_H
+
+#include "helpers.h"
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+#include "wardline.h"
+
+/* What an event says beyond the packet's addresses. */
+struct report {
+	__u64 now;
+	__u64 packets;
+	__u64 bytes;
+	__u64 cgroup_id;
+	__u32 epoch;
+	__u32 decision;
+	__u32 set;
+	__u8 kind;
+	__u8 denied;
+	__u8 dropped;
+	__u8 direction;
+};
+
+INLINE void write_event(struct wardline_event *event, const struct packet *packet, const struct report *report)
+{
+	int egress = report->direction == WARDLINE_EGRESS;
+	int is_icmp = packet->key.protocol == IPPROTO_ICMP || packet->key.protocol == IPPROTO_ICMPV6;
+	__u16 opener_port = is_icmp ? 0 : egress ? packet->key.local_port : packet->key.remote_port;
+
+	event->boot_ns = report->now;
+	event->packets = report->packets;
+	event->bytes = report->bytes;
+	event->cgroup_id = report->cgroup_id;
+	event->source = egress ? packet->key.local : packet->key.remote;
+	event->destination = egress ? packet->key.remote : packet->key.local;
+	event->epoch = report->epoch;
+	event->decision = report->decision;
+	event->set = report->set;
+	event->source_port = opener_port;
+	event->destination_port = packet->policy_port;
+	event->kind = report->kind;
+	event->verdict = report->denied;
+	event->enforced = report->dropped;
+	event->direction = report->direction;
+	event->protocol = packet->key.protocol;
+	event->pad[0] = event->pad[1] = event->pad[2] = 0;
+}
+
+INLINE void emit_flow_event(const struct packet *packet, const struct report *report)
+{
+	struct wardline_event *event = bpf_ringbuf_reserve(&wl_flow_ring, sizeof(*event), 0);
+
+	if (!event) {
+		count_loss(WARDLINE_LOSS_FLOW_RING_FULL);
+		return;
+	}
+	write_event(event, packet, report);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+INLINE __u32 mix(__u32 hash, __u32 word)
+{
+	hash ^= word;
+	hash *= 0x9e3779b1;
+	return hash ^ (hash >> 15);
+}
+
+/*
+ * Repeats of one denied flow share a bucket. Source ports of the opener are left out, so that a client that retries from
+ * new ports counts as one.
+ */
+INLINE int take_token(const struct packet *packet, __u8 direction, __u64 now)
+{
+	__u32 hash = mix(0x5bd1e995, packet->key.remote.words[0]);
+	struct wardline_bucket *bucket;
+	__u64 refill;
+
+	hash = mix(hash, packet->key.remote.words[1]);
+	hash = mix(hash, packet->key.remote.words[2]);
+	hash = mix(hash, packet->key.remote.words[3]);
+	hash = mix(hash, packet->key.local.words[3]);
+	hash = mix(hash, ((__u32)packet->policy_port << 16) | ((__u32)packet->key.protocol << 8) | direction);
+	hash %= WARDLINE_BUCKET_COUNT;
+	bucket = bpf_map_lookup_elem(&wl_buckets, &hash);
+	if (!bucket)
+		return 1;
+	refill = (now - bucket->refilled_ns) / WARDLINE_BUCKET_REFILL_NS;
+	if (refill) {
+		bucket->tokens = refill >= WARDLINE_BUCKET_BURST ? WARDLINE_BUCKET_BURST : bucket->tokens + refill;
+		if (bucket->tokens > WARDLINE_BUCKET_BURST)
+			bucket->tokens = WARDLINE_BUCKET_BURST;
+		bucket->refilled_ns = now;
+	}
+	if (!bucket->tokens)
+		return 0;
+	bucket->tokens -= 1;
+	return 1;
+}
+
+INLINE void emit_deny_event(const struct packet *packet, const struct report *report)
+{
+	struct wardline_event *event;
+
+	if (!take_token(packet, report->direction, report->now)) {
+		count_loss(WARDLINE_LOSS_RATE_LIMITED);
+		return;
+	}
+	event = bpf_ringbuf_reserve(&wl_deny_ring, sizeof(*event), 0);
+	if (!event) {
+		count_loss(WARDLINE_LOSS_DENY_RING_FULL);
+		return;
+	}
+	write_event(event, packet, report);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+#endif

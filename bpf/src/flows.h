@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table: what makes replies pass. A flow is entered when its first packet is let through, and is stamped with
+ * the epoch whose tables decided it. After a flip the next packet of every flow asks the new tables, always in the
+ * direction in which the flow was opened; a flow that lost its permission stays in the table as denied, so that none
+ * of its later packets can be mistaken for the first of another flow.
+ */
+#ifndef WARDLINE_FLOWS_H
+#define WARDLINE_FLOWS_H
+
+#include "events.h"
+#include "helpers.h"
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+#include "wardline.h"
+
+#define SECOND_NS 1000000000ULL
+
+struct context {
+	struct __sk_buff *skb;
+	__u64 now;
+	struct view view;
+	struct packet packet;
+	int direction;
+};
+
+INLINE __u64 idle_limit_ns(__u8 protocol, __u32 flags)
+{
+	__u64 seconds = WARDLINE_TIMEOUT_OTHER;
+
+	if (flags & WARDLINE_FLOW_ENDED)
+		seconds = WARDLINE_TIMEOUT_ENDED;
+	else if (protocol == IPPROTO_TCP || protocol == IPPROTO_SCTP)
+		seconds = flags & (WARDLINE_FLOW_FIN_INGRESS | WARDLINE_FLOW_FIN_EGRESS) ? WARDLINE_TIMEOUT_TCP_CLOSING :
+			  flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_TCP_ESTABLISHED :
+							   WARDLINE_TIMEOUT_TCP_OPENING;
+	else if (protocol == IPPROTO_UDP)
+		seconds = flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_UDP_ANSWERED : WARDLINE_TIMEOUT_UDP_OPENING;
+	else if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+		seconds = WARDLINE_TIMEOUT_ICMP;
+	return seconds * SECOND_NS;
+}
+
+/* Signed, because another CPU may have stamped the entry after this one read the clock. */
+INLINE int is_idle(const struct context *context, const struct wardline_flow *flow)
+{
+	__s64 idle = context->now - flow->last_seen_ns;
+
+	return idle > (__s64)idle_limit_ns(context->packet.key.protocol, flow->flags);
+}
+
+INLINE void report_flow(struct context *context, const struct wardline_flow *flow, __u8 kind, int dropped)
+{
+	struct report report = {
+		.now = context->now,
+		.packets = flow->packets,
+		.bytes = flow->bytes,
+		.cgroup_id = flow->cgroup_id,
+		.epoch = flow->epoch,
+		.decision = flow->decision,
+		.set = flow->set,
+		.kind = kind,
+		.denied = !!(flow->flags & WARDLINE_FLOW_DENIED),
+		.dropped = dropped,
+		.direction = flow->direction,
+	};
+
+	context->packet.policy_port = flow->policy_port;
+	if (kind == WARDLINE_EVENT_DENY)
+		emit_deny_event(&context->packet, &report);
+	else
+		emit_flow_event(&context->packet, &report);
+}
+
+INLINE int drops(const struct context *context, const struct wardline_flow *flow)
+{
+	return must_drop(&context->view, flow->flags & (WARDLINE_FLOW_DENIED | WARDLINE_FLOW_OBSERVE_ONLY));
+}
+
+/* Reports the end of a flow, once. */
+NOINLINE void end_flow(struct context *context, struct wardline_flow *flow)
+{
+	if (__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ENDED) & WARDLINE_FLOW_ENDED)
+		return;
+	report_flow(context, flow, WARDLINE_EVENT_END, drops(context, flow));
+}
+
+/* Asks the tables of the current epoch about a flow that another epoch decided. */
+NOINLINE void decide_again(struct context *context, struct wardline_flow *flow)
+{
+	__u32 before = flow->flags;
+	__u32 after = before & ~(WARDLINE_FLOW_DENIED | WARDLINE_FLOW_OBSERVE_ONLY);
+	struct decision decision = {};
+
+	flow->set = find_set(context->skb, &context->view);
+	if (context->view.epoch)
+		find_decision(context->view.slot, flow->set, flow->direction, &context->packet.key.remote,
+			      context->packet.key.protocol, flow->policy_port, &decision);
+	after |= decision.flags;
+	flow->decision = decision.index;
+	flow->flags = after;
+	flow->epoch = context->view.epoch;
+	if (!(after & WARDLINE_FLOW_DENIED))
+		return;
+	if (drops(context, flow))
+		end_flow(context, flow);
+	if (!(before & WARDLINE_FLOW_DENIED) && !drops(context, flow))
+		report_flow(context, flow, WARDLINE_EVENT_DENY, 0);
+}
+
+/* Follows the closing handshake. */
+INLINE void follow_closing(struct context *context, struct wardline_flow *flow)
+{
+	__u8 signs = context->packet.signs;
+	__u32 flags = flow->flags;
+
+	if (signs & SIGN_RESET) {
+		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_RESET);
+		end_flow(context, flow);
+	} else if (signs & SIGN_FIN) {
+		__u32 mark = context->direction == WARDLINE_EGRESS ? WARDLINE_FLOW_FIN_EGRESS : WARDLINE_FLOW_FIN_INGRESS;
+		__u32 both = WARDLINE_FLOW_FIN_EGRESS | WARDLINE_FLOW_FIN_INGRESS;
+
+		__sync_fetch_and_or(&flow->flags, mark);
+		if (((flags | mark) & both) == both)
+			end_flow(context, flow);
+	} else if (unlikely(flags & WARDLINE_FLOW_RESET) && context->direction == WARDLINE_EGRESS &&
+		   !(flags & WARDLINE_FLOW_DENIED)) {
+		/* Our own stack goes on sending: the reset was forged or out of window, the flow lives. */
+		__sync_fetch_and_and(&flow->flags, ~(WARDLINE_FLOW_RESET | WARDLINE_FLOW_ENDED));
+		report_flow(context, flow, WARDLINE_EVENT_START, 0);
+	}
+}
+
+INLINE void add_packet(const struct context *context, struct wardline_flow *flow)
+{
+	struct __sk_buff *skb = context->skb;
+
+	flow->last_seen_ns = context->now;
+	__sync_fetch_and_add(&flow->packets, skb->gso_segs ? skb->gso_segs : 1);
+	__sync_fetch_and_add(&flow->bytes, skb->len);
+}
+
+/* Verdict for a packet of a known flow: 1 passes. */
+INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
+{
+	int dropped;
+
+	if (unlikely(flow->epoch != context->view.epoch))
+		decide_again(context, flow);
+	dropped = drops(context, flow);
+	count_decision(context->skb, &context->view, flow->decision, context->now);
+	if (dropped) {
+		flow->last_seen_ns = context->now;
+		report_flow(context, flow, WARDLINE_EVENT_DENY, 1);
+		return 0;
+	}
+	add_packet(context, flow);
+	if (context->direction != flow->direction && !(flow->flags & WARDLINE_FLOW_ANSWERED))
+		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);
+	if (unlikely(context->packet.signs & (SIGN_FIN | SIGN_RESET)) || unlikely(flow->flags & WARDLINE_FLOW_RESET))
+		follow_closing(context, flow);
+	return 1;
+}
+
+/* A port that another workload now uses does not inherit its flows. */
+INLINE int belongs_to_other_set(const struct context *context, const struct wardline_flow *flow)
+{
+	__u64 cgroup_id;
+
+	if (likely(!context->view.workloads))
+		return 0;
+	cgroup_id = bpf_skb_cgroup_id(context->skb);
+	return cgroup_id && cgroup_id != flow->cgroup_id && find_set(context->skb, &context->view) != flow->set;
+}
+
+/*
+ * Who opened a flow that the table does not know. The handshake says it; a connection older than the agent does not,
+ * and is judged by its lower port, which is nearly always the service.
+ */
+INLINE int opener_direction(const struct context *context)
+{
+	const struct packet *packet = &context->packet;
+
+	if (packet->signs & SIGN_ANSWERS)
+		return !context->direction;
+	if (packet->signs & SIGN_MIDDLE)
+		return packet->key.local_port <= packet->key.remote_port ? WARDLINE_INGRESS : WARDLINE_EGRESS;
+	return context->direction;
+}
+
+INLINE int has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+/* `known` is the entry that a new opening may replace. Returns 1 to pass. */
+NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
+{
+	struct packet *packet = &context->packet;
+	struct wardline_flow flow = {
+		.last_seen_ns = context->now,
+		.packets = context->skb->gso_segs ? context->skb->gso_segs : 1,
+		.bytes = context->skb->len,
+		.epoch = context->view.epoch,
+		.direction = opener_direction(context),
+	};
+	struct decision decision = {};
+	int dropped;
+	long failed;
+
+	if (has_ports(packet->key.protocol))
+		packet->policy_port = flow.direction == WARDLINE_EGRESS ? packet->key.remote_port : packet->key.local_port;
+	flow.policy_port = packet->policy_port;
+	flow.cgroup_id = bpf_skb_cgroup_id(context->skb);
+	flow.set = find_set(context->skb, &context->view);
+	if (flow.epoch)
+		find_decision(context->view.slot, flow.set, flow.direction, &packet->key.remote, packet->key.protocol,
+			      packet->policy_port, &decision);
+	flow.decision = decision.index;
+	flow.flags = decision.flags;
+	if (flow.direction != context->direction)
+		flow.flags |= WARDLINE_FLOW_ANSWERED;
+	dropped = drops(context, &flow);
+	count_decision(context->skb, &context->view, flow.decision, context->now);
+	if (dropped || (packet->signs & SIGN_ICMP_ERROR)) {
+		if (flow.flags & WARDLINE_FLOW_DENIED)
+			report_flow(context, &flow, WARDLINE_EVENT_DENY, dropped);
+		return !dropped;
+	}
+	if (known)
+		end_flow(context, known);
+	/* The end report wrote the known flow's port into the packet. */
+	packet->policy_port = flow.policy_port;
+	failed = bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, known ? BPF_ANY : BPF_NOEXIST);
+	/* The other CPU's packet of the same flow was first and has reported it. */
+	if (failed == -17)
+		return 1;
+	if (failed)
+		count_loss(WARDLINE_LOSS_FLOW_TABLE);
+	report_flow(context, &flow, flow.flags & WARDLINE_FLOW_DENIED ? WARDLINE_EVENT_DENY : WARDLINE_EVENT_START, 0);
+	return 1;
+}
+
+/* Whether the packet that an ICMP error quotes belongs to a flow that may pass. */
+NOINLINE int quotes_live_flow(struct context *context)
+{
+	struct __sk_buff *skb = context->skb;
+	struct ip_headers quoted = {};
+	struct wardline_flow_key key = {};
+	struct wardline_flow *flow;
+	__u32 offset = context->packet.payload_offset + 8;
+	/* The quoted packet went the other way. */
+	int was_egress = context->direction == WARDLINE_INGRESS;
+	__u16 source = 0, destination = 0;
+	__u8 first;
+
+	/* An error about IPv4 quotes IPv4, one about IPv6 quotes IPv6. */
+	if (bpf_skb_load_bytes(skb, offset, &first, 1))
+		return 0;
+	if (context->packet.key.protocol == IPPROTO_ICMP ? read_ipv4(skb, offset, 1, &quoted) : read_ipv6(skb, offset, 1, &quoted))
+		return 0;
+	key.local = was_egress ? quoted.source : quoted.destination;
+	key.remote = was_egress ? quoted.destination : quoted.source;
+	key.protocol = quoted.protocol;
+	if (quoted.protocol == IPPROTO_ICMP || quoted.protocol == IPPROTO_ICMPV6) {
+		__u16 identifier;
+
+		if (bpf_skb_load_bytes(skb, quoted.payload_offset, &first, 1) ||
+		    bpf_skb_load_bytes(skb, quoted.payload_offset + 4, &identifier, 2) ||
+		    !is_icmp_request(quoted.protocol, first))
+			return 0;
+		key.local_port = network16(identifier);
+		key.remote_port = 1 + was_egress;
+	} else if (has_ports(quoted.protocol)) {
+		if (read_ports(skb, quoted.payload_offset, &source, &destination))
+			return 0;
+		key.local_port = was_egress ? source : destination;
+		key.remote_port = was_egress ? destination : source;
+	}
+	flow = bpf_map_lookup_elem(&wl_flows, &key);
+	/* A flow of another epoch counts as alive only once one of its own packets was judged again. */
+	return flow && flow->epoch == context->view.epoch && !drops(context, flow);
+}
+
+#endif

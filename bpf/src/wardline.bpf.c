@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * cgroup_skb programs. Return 1 to pass, 0 to drop. Order of a decision: read the control word once, read the packet,
+ * builtin decisions, the flow table, the tables.
+ */
+#include "flows.h"
+#include "helpers.h"
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+#include "wardline.h"
+
+INLINE int decide_builtin(struct context *context, __u32 builtin)
+{
+	struct report report = {
+		.now = context->now,
+		.packets = 1,
+		.bytes = context->skb->len,
+		.epoch = context->view.epoch,
+		.decision = builtin,
+		.kind = WARDLINE_EVENT_DENY,
+		.denied = 1,
+		.direction = context->direction,
+	};
+
+	count_decision(context->skb, &context->view, builtin, context->now);
+	if (!builtin_flags(builtin))
+		return 1;
+	report.dropped = context->view.enforce;
+	report.cgroup_id = bpf_skb_cgroup_id(context->skb);
+	emit_deny_event(&context->packet, &report);
+	return !report.dropped;
+}
+
+INLINE int decide(struct __sk_buff *skb, int direction)
+{
+	struct context context = { .skb = skb, .direction = direction };
+	struct wardline_flow *flow;
+	int builtin;
+
+	context.now = bpf_ktime_get_boot_ns();
+	read_view(context.now, &context.view);
+	builtin = read_packet(skb, direction, 1, &context.packet);
+	if (builtin >= 0)
+		return decide_builtin(&context, builtin);
+	if (unlikely(context.packet.signs & SIGN_ICMP_ERROR)) {
+		if (quotes_live_flow(&context))
+			return decide_builtin(&context, WARDLINE_DECISION_PATH_MTU);
+		return open_flow(&context, 0);
+	}
+	flow = bpf_map_lookup_elem(&wl_flows, &context.packet.key);
+	if (!flow)
+		return open_flow(&context, 0);
+	if (unlikely(is_idle(&context, flow)) || belongs_to_other_set(&context, flow))
+		return open_flow(&context, flow);
+	/* A new opening on a known tuple, unless it repeats one that nobody answered yet. */
+	if ((context.packet.signs & SIGN_OPENS) &&
+	    (flow->direction != direction || (flow->flags & (WARDLINE_FLOW_ANSWERED | WARDLINE_FLOW_ENDED))))
+		return open_flow(&context, flow);
+	return continue_flow(&context, flow);
+}
+
+SEC("cgroup_skb/ingress")
+int wardline_ingress(struct __sk_buff *skb)
+{
+	return decide(skb, WARDLINE_INGRESS);
+}
+
+SEC("cgroup_skb/egress")
+int wardline_egress(struct __sk_buff *skb)
+{
+	return decide(skb, WARDLINE_EGRESS);
+}
+
+/* See WARDLINE_SELFTEST_SLOT in wardline.h: never attached, run only through BPF_PROG_TEST_RUN. */
+SEC("cgroup_skb/egress")
+int wardline_selftest(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct decision decision = {};
+	int direction = skb->cb[0] & WARDLINE_SELFTEST_EGRESS ? WARDLINE_EGRESS : WARDLINE_INGRESS;
+	int builtin = read_packet(skb, direction, 0, &packet);
+
+	if (builtin >= 0) {
+		decision.index = builtin;
+		decision.flags = builtin_flags(builtin);
+	} else {
+		__u16 port = packet.policy_port;
+
+		if (has_ports(packet.key.protocol))
+			port = direction == WARDLINE_EGRESS ? packet.key.remote_port : packet.key.local_port;
+		find_decision(skb->cb[0] & WARDLINE_SELFTEST_SLOT, skb->cb[1], direction, &packet.key.remote, packet.key.protocol,
+			      port, &decision);
+	}
+	skb->cb[2] = decision.index;
+	skb->cb[3] = decision.flags;
+	skb->cb[4] = 1;
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
