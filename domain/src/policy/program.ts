@@ -97,7 +97,10 @@ export const FIRST_RULE_DECISION = 16;
 export interface HostProgram {
   readonly formatVersion: typeof PROGRAM_FORMAT_VERSION;
   readonly hostName: string;
-  /** SHA-256 over the canonical encoding of everything below, 64 hex digits. Equal digests = equal tables. */
+  /**
+   * SHA-256 over the canonical encoding of everything below but the places in source files, 64 hex digits. Equal digests
+   * = equal tables.
+   */
   readonly digest: string;
   readonly sets: readonly PolicySet[];
   readonly addresses4: readonly AddressEntry[];
@@ -114,6 +117,8 @@ export interface ProgramPacket {
   readonly direction: Direction;
   /** Canonical text address of the other end. IPv4-mapped IPv6 counts as IPv4. */
   readonly remote: string;
+  /** The subject's own address in this packet, where it is known: equal to `remote` means loopback. */
+  readonly local?: string;
   readonly protocol: ProtocolNumber;
   /** Destination port, or `type << 8 | code` for ICMP, or 0. */
   readonly port: number;

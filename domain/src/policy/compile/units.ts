@@ -97,8 +97,16 @@ export function createUnitTable(index: EndpointIndex): UnitTable {
   };
 }
 
+/** Equal signatures are one array, so that they can be told apart by identity. */
 function withSignatures(nodes: ReadonlyMap<string, PrefixNode>): readonly NamedPrefix[] {
   const enclosing: NamedPrefix[] = [];
+  const known = new Map<string, readonly number[]>();
+  const shared = (signature: readonly number[]): readonly number[] => {
+    const text = signature.join();
+    const first = known.get(text) ?? signature;
+    known.set(text, first);
+    return first;
+  };
   const sortedKeys = [...nodes.keys()].sort();
   return sortedKeys.map((key) => {
     const node = nodes.get(key);
@@ -109,7 +117,13 @@ function withSignatures(nodes: ReadonlyMap<string, PrefixNode>): readonly NamedP
       enclosing.pop();
       parent = enclosing.at(-1) ?? null;
     }
-    const prefix = { family, bytes, prefixLength, parent, signature: signatureOf(node, parent?.signature ?? []) };
+    const prefix = {
+      family,
+      bytes,
+      prefixLength,
+      parent,
+      signature: shared(signatureOf(node, parent?.signature ?? [])),
+    };
     enclosing.push(prefix);
     return prefix;
   });

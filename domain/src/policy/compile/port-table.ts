@@ -1,0 +1,71 @@
+/** From the decisions of cells to the entries of a longest-prefix table over (protocol, port). */
+import type { ProtocolNumber } from "../model.ts";
+import { type CellSpace, HIGHEST_PORT, OTHER_PROTOCOLS } from "./cells.ts";
+
+const PORT_BITS = 16;
+
+export interface PortTableEntry {
+  /** `null` = every protocol. */
+  readonly protocol: ProtocolNumber | null;
+  readonly port: number;
+  readonly portBits: number;
+  readonly decision: number;
+}
+
+interface Segment {
+  readonly low: number;
+  readonly high: number;
+  readonly decision: number;
+}
+
+/** The 0-bit entry first, then by protocol: its default where it needs one, then its prefixes by port. */
+export function buildPortTable(space: CellSpace, decisions: Int32Array): readonly PortTableEntry[] {
+  const anyProtocol = decisions[OTHER_PROTOCOLS] ?? 0;
+  const entries: PortTableEntry[] = [{ protocol: null, port: 0, portBits: 0, decision: anyProtocol }];
+  for (const [protocol, { firstCell, starts }] of space.protocols) {
+    const segments = joinCells(starts, decisions.subarray(firstCell, firstCell + starts.length));
+    const protocolDefault = cheapestDefault(segments, anyProtocol);
+    if (protocolDefault !== anyProtocol) entries.push({ protocol, port: 0, portBits: 0, decision: protocolDefault });
+    for (const { low, high, decision } of segments) {
+      if (decision === protocolDefault) continue;
+      for (const prefix of rangeToPrefixes(low, high)) entries.push({ protocol, ...prefix, decision });
+    }
+  }
+  return entries;
+}
+
+function joinCells(starts: readonly number[], decisions: Int32Array): readonly Segment[] {
+  const segments: { low: number; high: number; decision: number }[] = [];
+  for (const [position, low] of starts.entries()) {
+    const decision = decisions[position] ?? 0;
+    const high = (starts[position + 1] ?? HIGHEST_PORT + 1) - 1;
+    const previous = segments.at(-1);
+    if (previous?.decision === decision) previous.high = high;
+    else segments.push({ low, high, decision });
+  }
+  return segments;
+}
+
+/** The decision that leaves the fewest entries to write; the class default needs no entry of its own. */
+function cheapestDefault(segments: readonly Segment[], anyProtocol: number): number {
+  const saved = new Map<number, number>([[anyProtocol, 1]]);
+  for (const { low, high, decision } of segments) {
+    saved.set(decision, (saved.get(decision) ?? 0) + rangeToPrefixes(low, high).length);
+  }
+  let best = anyProtocol;
+  for (const [decision, count] of saved) if (count > (saved.get(best) ?? 0)) best = decision;
+  return best;
+}
+
+/** Prefixes that together hold exactly the ports from `low` to `high`; at most 30. */
+export function rangeToPrefixes(low: number, high: number): readonly { port: number; portBits: number }[] {
+  const prefixes: { port: number; portBits: number }[] = [];
+  let port = low;
+  while (port <= high) {
+    let size = port === 0 ? HIGHEST_PORT + 1 : port & -port;
+    while (port + size - 1 > high) size >>= 1;
+    prefixes.push({ port, portBits: PORT_BITS - Math.log2(size) });
+    port += size;
+  }
+  return prefixes;
+}
