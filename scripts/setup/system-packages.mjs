@@ -1,0 +1,214 @@
+// Programs, libraries and headers that come from the operating system. They are looked for as files, never through a
+// package database, so that anything installed another way counts.
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { runLogged } from "./run.mjs";
+
+const EXTRA_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+export const CHROMIUM_PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/**
+ * `package`: its Debian name. `forMode`: "start" packages are wanted by tests too. `without` completes the sentence
+ * "Without it: …".
+ */
+const WANTED = [
+  {
+    package: "libatomic1",
+    what: "the library libatomic.so.1",
+    forMode: "start",
+    found: () => hasLibrary("libatomic.so.1"),
+    without: "the project's Node 26 does not start.",
+  },
+  {
+    package: "libstdc++6",
+    what: "the library libstdc++.so.6",
+    forMode: "start",
+    found: () => hasLibrary("libstdc++.so.6"),
+    without: "the project's Node 26 does not start.",
+  },
+  {
+    package: "make",
+    what: "the program make",
+    forMode: "start",
+    found: () => findProgram(["make"]),
+    without: "the eBPF programs are not built; the agent only observes.",
+  },
+  {
+    package: "clang",
+    what: "the program clang",
+    forMode: "start",
+    found: () => findProgram(["clang"]),
+    without: "the eBPF programs are not built; the agent only observes.",
+  },
+  {
+    package: "linux-libc-dev",
+    what: "the header linux/bpf.h",
+    forMode: "start",
+    found: () => existsSync("/usr/include/linux/bpf.h"),
+    without: "the eBPF programs are not built; the agent only observes.",
+  },
+  {
+    package: "libbpf-dev",
+    what: "the header bpf/bpf_helpers.h",
+    forMode: "start",
+    found: () => existsSync("/usr/include/bpf/bpf_helpers.h"),
+    without: "the eBPF programs are not built; the agent only observes.",
+  },
+  {
+    package: "libbpf1",
+    what: "the library libbpf.so.1",
+    forMode: "start",
+    found: () => hasLibrary("libbpf.so.1"),
+    without: "the agent cannot load eBPF programs; it only observes.",
+  },
+  {
+    package: "chromium",
+    what: "a Chromium or Chrome browser",
+    forMode: "start",
+    found: () => findProgram(CHROMIUM_PROGRAMS),
+    without: "no console window opens by itself; the address is printed for the browser of your choice.",
+  },
+  {
+    package: "bpftool",
+    what: "the program bpftool",
+    forMode: "test",
+    found: () => findProgram(["bpftool"]),
+    without: "tests that look at the kernel's programs are skipped.",
+  },
+  {
+    package: "nftables",
+    what: "the program nft",
+    forMode: "test",
+    found: () => findProgram(["nft"]),
+    without: "comparisons with nftables are skipped.",
+  },
+  {
+    package: "iproute2",
+    what: "the program ip",
+    forMode: "test",
+    found: () => findProgram(["ip"]),
+    without: "tests with network namespaces are skipped.",
+  },
+  {
+    package: "util-linux",
+    what: "the programs nsenter and unshare",
+    forMode: "test",
+    found: () => findProgram(["nsenter"]) && findProgram(["unshare"]),
+    without: "tests with network namespaces are skipped.",
+  },
+];
+
+export async function installSystemPackages(root, mode, report) {
+  if (process.platform !== "linux") {
+    reportOtherSystem(report, mode);
+    return;
+  }
+  let missing = missingPackages(mode);
+  if (missing.length === 0) return;
+  const names = missing.map((entry) => entry.package);
+  if (isDebian() && process.getuid() === 0) {
+    const startedAt = performance.now();
+    report.begin(`system packages: apt-get install ${names.join(" ")}`);
+    const failure = await aptInstall(root, names);
+    missing = missingPackages(mode);
+    const installed = names.filter((name) => !missing.some((entry) => entry.package === name));
+    if (installed.length > 0) report.step("done", `system packages installed: ${installed.join(" ")}`, startedAt);
+    if (missing.length > 0) {
+      report.step("failed", `system packages: ${failure?.reason ?? "installed, but still not found"}`, startedAt);
+      report.detail(failure?.tail ?? []);
+    }
+  }
+  const command = (entry) =>
+    isDebian()
+      ? `${process.getuid() === 0 ? "" : "sudo "}apt-get update && ${process.getuid() === 0 ? "" : "sudo "}apt-get install ${entry.package}`
+      : `install the package that has ${entry.what} (in Debian: ${entry.package})`;
+  for (const group of groupByConsequence(missing)) {
+    report.step("missing", group.what);
+    report.problem({ what: group.what, consequence: group.without, command: command(group) });
+  }
+}
+
+function missingPackages(mode) {
+  return WANTED.filter((entry) => (mode === "test" || entry.forMode === "start") && !entry.found());
+}
+
+/** One problem for all that have the same consequence: a list of twelve paragraphs is not read. */
+function groupByConsequence(missing) {
+  const groups = new Map();
+  for (const entry of missing) {
+    const group = groups.get(entry.without);
+    if (group) {
+      group.what += `, ${entry.what}`;
+      group.package += ` ${entry.package}`;
+    } else groups.set(entry.without, { ...entry });
+  }
+  return [...groups.values()];
+}
+
+function reportOtherSystem(report, mode) {
+  if (findProgram(CHROMIUM_PROGRAMS) || process.platform === "darwin") return;
+  report.problem({
+    what: `system packages for ${process.platform} (${mode})`,
+    consequence: "no console window opens by itself; the address is printed for the browser of your choice.",
+    command: null,
+  });
+}
+
+/** Returns how the last failing command failed, or null. One package that cannot be had does not stop the others. */
+async function aptInstall(root, names) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8" };
+  const apt = (args, log) =>
+    runLogged({
+      command: "apt-get",
+      args: ["-q", "-y", "-o", "DPkg::Lock::Timeout=120", ...args],
+      cwd: root,
+      env,
+      logPath: join(root, ".cache", "setup", log),
+      label: `apt-get ${args[0]}`,
+    });
+  const update = await apt(["update"], "apt-update.log");
+  const install = (list) => apt(["install", "--no-install-recommends", ...list], `apt-install-${list[0]}.log`);
+  const all = await install(names);
+  if (all.ok) return null;
+  if (!update.ok) return update;
+  let failure = null;
+  for (const name of names) {
+    const single = await install([name]);
+    if (!single.ok) failure = single;
+  }
+  return failure;
+}
+
+function isDebian() {
+  try {
+    return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync("/etc/os-release", "utf8")) && !!findProgram(["apt-get"]);
+  } catch {
+    return false;
+  }
+}
+
+/** Full path of the first program found, or null. sbin counts: an ordinary user's PATH leaves it out. */
+export function findProgram(names) {
+  const dirs = [...(process.env.PATH ?? "").split(delimiter).filter((dir) => dir !== ""), ...EXTRA_PATH];
+  for (const name of names) {
+    for (const dir of dirs) {
+      try {
+        accessSync(join(dir, name), constants.X_OK);
+        return join(dir, name);
+      } catch {
+        // Not in this folder.
+      }
+    }
+  }
+  return null;
+}
+
+function hasLibrary(name) {
+  const dirs = ["/usr/local/lib", "/usr/lib64", "/lib64"];
+  for (const base of ["/usr/lib", "/lib"]) {
+    dirs.push(base);
+    if (!existsSync(base)) continue;
+    for (const entry of readdirSync(base)) if (entry.includes("-linux-gnu")) dirs.push(join(base, entry));
+  }
+  return dirs.some((dir) => existsSync(join(dir, name)));
+}
