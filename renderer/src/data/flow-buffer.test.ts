@@ -1,0 +1,66 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { WatchFlowsResponseSchema } from "@wardline/api/wardline/console/v1/flows";
+import { FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { Verdict } from "@wardline/api/wardline/v1/policy";
+import { describe, expect, it } from "vitest";
+import { EMPTY_FLOW_QUERY, FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireFilter } from "./flow-buffer.ts";
+
+const flow = (id: number, verdict = Verdict.ALLOW, enforced = verdict, second = 100) =>
+  create(FlowSchema, { id: BigInt(id), verdict, enforced, time: timestampFromMs(second * 1000) });
+const message = (sequence: number, flows: ReturnType<typeof flow>[]) =>
+  create(WatchFlowsResponseSchema, {
+    sequence: BigInt(sequence),
+    flows,
+    ratePerSecond: 5,
+    losses: { rateLimited: 3n },
+  });
+
+describe("flowVerdict", () => {
+  it("shows a deny that was let through as observed, never as allowed", () => {
+    expect(flowVerdict(flow(1, Verdict.DENY, Verdict.ALLOW))).toBe("observed");
+    expect(flowVerdict(flow(1, Verdict.DENY, Verdict.DENY))).toBe("deny");
+    expect(flowVerdict(flow(1, Verdict.ALLOW, Verdict.ALLOW))).toBe("allow");
+    expect(flowVerdict(flow(1, Verdict.UNSPECIFIED))).toBe("unknown");
+  });
+});
+
+describe("reduceFlows", () => {
+  it("orders newest first, whatever the order of a batch, and takes no row twice", () => {
+    const first = reduceFlows(null, message(1, [flow(3), flow(1), flow(2)]));
+    const second = reduceFlows(first, message(2, [flow(3), flow(4), flow(5)]));
+    expect(second.rows.map((row) => Number(row.id))).toEqual([5, 4, 3, 2, 1]);
+    expect(second.received).toBe(5);
+    expect(second.losses.rateLimited).toBe(3n);
+  });
+  it("is bounded", () => {
+    const many = Array.from({ length: FLOW_BUFFER_ROWS + 50 }, (_, index) => flow(index + 1));
+    const buffer = reduceFlows(null, message(1, many));
+    expect(buffer.rows).toHaveLength(FLOW_BUFFER_ROWS);
+    expect(buffer.received).toBe(FLOW_BUFFER_ROWS + 50);
+    expect(Number(buffer.rows[0]?.id)).toBe(FLOW_BUFFER_ROWS + 50);
+  });
+  it("counts by second and verdict", () => {
+    const buffer = reduceFlows(
+      null,
+      message(1, [flow(1), flow(2, Verdict.DENY), flow(3, Verdict.DENY, Verdict.ALLOW, 101)]),
+    );
+    expect(buffer.strip.get(100)).toEqual({ allow: 1, deny: 1, observed: 0 });
+    expect(buffer.strip.get(101)).toEqual({ allow: 0, deny: 0, observed: 1 });
+    const later = reduceFlows(buffer, message(2, [flow(4, Verdict.ALLOW, Verdict.ALLOW, 1_000)]));
+    expect([...later.strip.keys()]).toEqual([1_000]);
+  });
+});
+
+describe("toWireFilter", () => {
+  it("carries every part", () => {
+    const wire = toWireFilter(
+      { ...EMPTY_FLOW_QUERY, verdicts: ["deny"], excludePorts: [53], lastMs: 60_000, text: "db" },
+      100_000,
+    );
+    expect(wire.verdicts).toEqual([Verdict.DENY]);
+    expect(wire.excludePorts).toEqual([53]);
+    expect(wire.text).toBe("db");
+    expect(wire.since && timestampMs(wire.since)).toBe(40_000);
+  });
+});

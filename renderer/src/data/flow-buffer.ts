@@ -1,0 +1,132 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type FlowFilter, FlowFilterSchema, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+
+/** Rows that the window holds; older ones are in the backend's store. */
+export const FLOW_BUFFER_ROWS = 10_000;
+/** Seconds that the time strip can look back. */
+export const STRIP_SECONDS = 180;
+
+export type VerdictKind = "allow" | "deny" | "observed" | "unknown";
+
+/** What a flow shows: a deny that was let through is `observed`, never `allow`. */
+export function flowVerdict(flow: Flow): VerdictKind {
+  if (flow.verdict === Verdict.DENY && flow.enforced === Verdict.ALLOW) return "observed";
+  if (flow.enforced === Verdict.DENY || flow.verdict === Verdict.DENY) return "deny";
+  if (flow.verdict === Verdict.ALLOW) return "allow";
+  return "unknown";
+}
+
+export function verdictKind(verdict: Verdict): VerdictKind {
+  if (verdict === Verdict.ALLOW) return "allow";
+  return verdict === Verdict.DENY ? "deny" : "unknown";
+}
+
+export interface StripSecond {
+  allow: number;
+  deny: number;
+  observed: number;
+}
+
+export interface FlowBuffer {
+  /** Newest first. */
+  readonly rows: readonly Flow[];
+  /** All rows that ever came in this subscription; grows even when `rows` is full. */
+  readonly received: number;
+  readonly losses: { readonly ringFull: bigint; readonly rateLimited: bigint; readonly readerLag: bigint };
+  readonly ratePerSecond: number;
+  readonly silentHostIds: readonly string[];
+  /** Counts by second of the flow's own time (Unix seconds). */
+  readonly strip: ReadonlyMap<number, StripSecond>;
+}
+
+const newestFirst = (a: Flow, b: Flow) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
+
+/** Adds a batch. The cost is one copy of the rows, whatever the batch holds. */
+export function reduceFlows(previous: FlowBuffer | null, message: WatchFlowsResponse): FlowBuffer {
+  const newestKnown = previous?.rows[0]?.id;
+  const fresh = message.flows.filter((flow) => newestKnown === undefined || flow.id > newestKnown).sort(newestFirst);
+  const rows =
+    fresh.length === 0 && previous ? previous.rows : [...fresh, ...(previous?.rows ?? [])].slice(0, FLOW_BUFFER_ROWS);
+  return {
+    rows,
+    received: (previous?.received ?? 0) + fresh.length,
+    losses: {
+      ringFull: message.losses?.ringFull ?? 0n,
+      rateLimited: message.losses?.rateLimited ?? 0n,
+      readerLag: message.losses?.readerLag ?? 0n,
+    },
+    ratePerSecond: message.ratePerSecond,
+    silentHostIds: message.silentHostIds,
+    strip: addToStrip(previous?.strip, fresh),
+  };
+}
+
+function addToStrip(previous: ReadonlyMap<number, StripSecond> | undefined, fresh: readonly Flow[]) {
+  if (fresh.length === 0 && previous) return previous;
+  const strip = new Map(previous);
+  for (const flow of fresh) {
+    if (!flow.time) continue;
+    const second = Math.floor(timestampMs(flow.time) / 1000);
+    const kind = flowVerdict(flow);
+    if (kind === "unknown") continue;
+    const counts = { ...(strip.get(second) ?? { allow: 0, deny: 0, observed: 0 }) };
+    counts[kind] += 1;
+    strip.set(second, counts);
+  }
+  const newest = Math.max(...strip.keys(), 0);
+  for (const second of strip.keys()) if (second < newest - STRIP_SECONDS) strip.delete(second);
+  return strip;
+}
+
+/** What the window asks for. Plain values, so that it can be compared, stored and shown as chips. */
+export interface FlowQuery {
+  readonly hostIds: readonly string[];
+  readonly verdicts: readonly ("allow" | "deny")[];
+  readonly directions: readonly ("ingress" | "egress")[];
+  readonly protocols: readonly number[];
+  readonly ports: readonly number[];
+  readonly addresses: readonly string[];
+  readonly policyKeys: readonly string[];
+  readonly excludePorts: readonly number[];
+  readonly excludeAddresses: readonly string[];
+  readonly excludePolicyKeys: readonly string[];
+  readonly text: string;
+  /** How far back, in milliseconds; null = everything that is kept. */
+  readonly lastMs: number | null;
+}
+
+export const EMPTY_FLOW_QUERY: FlowQuery = {
+  hostIds: [],
+  verdicts: [],
+  directions: [],
+  protocols: [],
+  ports: [],
+  addresses: [],
+  policyKeys: [],
+  excludePorts: [],
+  excludeAddresses: [],
+  excludePolicyKeys: [],
+  text: "",
+  lastMs: null,
+};
+
+export function toWireFilter(query: FlowQuery, nowMs: number): FlowFilter {
+  const filter = create(FlowFilterSchema, {
+    hostIds: [...query.hostIds],
+    verdicts: query.verdicts.map((verdict) => (verdict === "allow" ? Verdict.ALLOW : Verdict.DENY)),
+    directions: query.directions.map((direction) => (direction === "ingress" ? Direction.INGRESS : Direction.EGRESS)),
+    protocols: [...query.protocols],
+    ports: [...query.ports],
+    addresses: [...query.addresses],
+    policyKeys: [...query.policyKeys],
+    excludePorts: [...query.excludePorts],
+    excludeAddresses: [...query.excludeAddresses],
+    excludePolicyKeys: [...query.excludePolicyKeys],
+    text: query.text,
+  });
+  if (query.lastMs !== null) filter.since = timestampFromMs(nowMs - query.lastMs);
+  return filter;
+}

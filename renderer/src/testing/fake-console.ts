@@ -1,0 +1,574 @@
+/** A typed double of the console's backend: the whole contract in memory, with scenarios for the states of each view. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
+import { type Host, HostService } from "@wardline/api/wardline/console/v1/hosts";
+import {
+  type DroppedFile,
+  FileState,
+  ImportAction,
+  type ImportPreview,
+  ImportPreviewSchema,
+  PolicyService,
+  type Version,
+  VersionSchema,
+} from "@wardline/api/wardline/console/v1/policies";
+import {
+  ApplyStep,
+  type Receipt,
+  ReceiptOutcome,
+  ReceiptSchema,
+  ShipService,
+} from "@wardline/api/wardline/console/v1/ship";
+import { ErrorCode } from "@wardline/api/wardline/v1/error";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
+import { type Direction, EnforcementMode, type Verdict } from "@wardline/api/wardline/v1/policy";
+import {
+  BROKEN_POLICY,
+  fakeFlow,
+  fakeHost,
+  HOSTILE_NAME,
+  type HostKind,
+  WEB_POLICY,
+  WORKSPACE_FILES,
+} from "./fake-data.ts";
+import { explain, planHost } from "./fake-engine.ts";
+import { checkText, documentsOf, type FakeFile, failure, isBinary, summarize } from "./fake-workspace.ts";
+
+export interface Scenario {
+  readonly files: "normal" | "empty" | "errors" | "hostile";
+  readonly host: HostKind;
+  /** Flows in the store at the start, and new ones per second. */
+  readonly flowHistory: number;
+  readonly flowsPerSecond: number;
+  /** The backend is not there at all. */
+  readonly isDown?: boolean;
+  /** Nothing ever answers (loading states). */
+  readonly isSilent?: boolean;
+  /** An applied generation waits, with this many seconds left. */
+  readonly pendingSeconds?: number;
+}
+
+const NORMAL: Scenario = { files: "normal", host: "normal", flowHistory: 400, flowsPerSecond: 6 };
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  normal: NORMAL,
+  empty: { files: "empty", host: "normal", flowHistory: 0, flowsPerSecond: 0 },
+  errors: { ...NORMAL, files: "errors" },
+  hostile: { ...NORMAL, files: "hostile" },
+  "no-agent": { ...NORMAL, host: "no-agent", flowHistory: 0, flowsPerSecond: 0 },
+  observe: { ...NORMAL, host: "observe", flowHistory: 0, flowsPerSecond: 0 },
+  lost: { ...NORMAL, host: "lost", flowsPerSecond: 0 },
+  viewer: { ...NORMAL, host: "viewer" },
+  pending: { ...NORMAL, pendingSeconds: 272 },
+  expiring: { ...NORMAL, pendingSeconds: 4 },
+  many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
+  down: { ...NORMAL, isDown: true },
+  silent: { ...NORMAL, isSilent: true },
+};
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class FakeConsole {
+  readonly scenario: Scenario;
+  readonly files = new Map<string, FakeFile>();
+  readonly enforcedFiles = new Map<string, string>();
+  readonly host: Host;
+  readonly versions: (Version & { files: { path: string; text: string }[] })[] = [];
+  readonly receipts: Receipt[] = [];
+  readonly transport: Transport;
+  #previous: { files: Map<string, string>; generation: Generation | undefined } = {
+    files: new Map(),
+    generation: undefined,
+  };
+  #deadlineMs: number | null = null;
+  #planCount = 0;
+  #changed: (() => void)[] = [];
+
+  constructor(scenario: Scenario) {
+    this.scenario = scenario;
+    const nowMs = Date.now();
+    this.host = fakeHost(scenario.host, nowMs);
+    if (scenario.files !== "empty") {
+      for (const [path, text] of Object.entries(WORKSPACE_FILES)) {
+        this.files.set(path, { text, revision: 3n, modifiedMs: nowMs - 7_200_000 });
+        this.enforcedFiles.set(path, text);
+      }
+      this.files.set("policies/web.yaml", {
+        text: WEB_POLICY.replace("port: 443", "port: 8443"),
+        revision: 4n,
+        modifiedMs: nowMs - 60_000,
+      });
+    } else if (this.host.status) {
+      delete this.host.status.enforced;
+      this.host.status.counters = [];
+      this.host.declared = false;
+      this.host.labels = {};
+    }
+    if (scenario.files === "errors")
+      this.files.set("policies/office.yaml", { text: BROKEN_POLICY, revision: 1n, modifiedMs: nowMs });
+    if (scenario.files === "hostile") {
+      this.files.set(`policies/${HOSTILE_NAME}.yaml`, {
+        text: WEB_POLICY.replace("name: web", `name: ${HOSTILE_NAME}`),
+        revision: 1n,
+        modifiedMs: nowMs,
+      });
+      this.host.name = HOSTILE_NAME;
+      this.host.labels = { [HOSTILE_NAME]: "\u0007bell", app: "web" };
+    }
+    if (scenario.files !== "empty") this.#addHistory(nowMs);
+    if (scenario.pendingSeconds)
+      this.#setPending(EnforcementMode.ENFORCE, scenario.pendingSeconds * 1000, "open 8443 for the new balancer");
+    this.transport = createRouterTransport((router) => {
+      router.service(HostService, this.#hostService());
+      router.service(PolicyService, this.#policyService());
+      router.service(ShipService, this.#shipService());
+      router.service(FlowService, this.#flowService());
+    });
+  }
+
+  #addHistory(nowMs: number): void {
+    const reasons = ["let the balancer reach the web tier", "keep the printer network out", "first policies"];
+    reasons.forEach((reason, index) => {
+      const number = BigInt(reasons.length - index);
+      const version = create(VersionSchema, {
+        id: String(number).repeat(64),
+        number,
+        createdAt: timestampFromMs(nowMs - (index + 1) * 5_400_000),
+        author: index === 1 ? "marek" : "lena",
+        reason,
+        fileCount: 3,
+        policyCount: 2,
+      });
+      const files = Object.entries(WORKSPACE_FILES).map(([path, text]) => ({
+        path,
+        text: index === 2 ? text.replace("5432", "5433") : text,
+      }));
+      this.versions.push(Object.assign(version, { files }));
+      this.receipts.push(
+        create(ReceiptSchema, {
+          id: number,
+          hostId: "local",
+          generation: { number: 38n + number, mode: EnforcementMode.ENFORCE },
+          versionId: version.id,
+          time: timestampFromMs(nowMs - (index + 1) * 5_400_000),
+          author: version.author,
+          reason,
+          outcome: index === 1 ? ReceiptOutcome.EXPIRED : ReceiptOutcome.CONFIRMED,
+          endedAt: timestampFromMs(nowMs - (index + 1) * 5_400_000 + 48_000),
+        }),
+      );
+    });
+  }
+
+  notify(): void {
+    for (const wake of this.#changed.splice(0)) wake();
+  }
+
+  #change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#changed.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async #gate(): Promise<void> {
+    if (this.scenario.isDown) throw new TypeError("Failed to fetch");
+    if (this.scenario.isSilent) await new Promise(() => {});
+    await sleep(15);
+  }
+
+  #touchHost(): void {
+    const nowMs = Date.now();
+    const { status } = this.host;
+    if (this.scenario.host === "lost" || this.scenario.host === "no-agent" || !status) return;
+    this.host.lastHeardAt = timestampFromMs(nowMs - 300);
+    status.observedAt = timestampFromMs(nowMs - 300);
+    if (this.#deadlineMs === null || !status.pending) return;
+    const remainingMs = this.#deadlineMs - nowMs;
+    if (remainingMs <= 0) this.#end(ReceiptOutcome.EXPIRED);
+    else
+      status.pending.remaining = {
+        $typeName: "google.protobuf.Duration",
+        seconds: BigInt(Math.floor(remainingMs / 1000)),
+        nanos: Math.floor(remainingMs % 1000) * 1_000_000,
+      };
+  }
+
+  #setPending(mode: EnforcementMode, withinMs: number, reason: string): void {
+    const status = this.host.status;
+    if (!status) return;
+    const nowMs = Date.now();
+    this.#previous = { files: new Map(this.enforcedFiles), generation: status.enforced };
+    const generation = create(GenerationSchema, {
+      number: (status.enforced?.number ?? 0n) + 1n,
+      programDigest: "c".repeat(64),
+      mode,
+      appliedAt: timestampFromMs(nowMs),
+      appliedBy: "lena",
+      policyCount: 2,
+      ruleCount: 6,
+    });
+    this.#deadlineMs = nowMs + withinMs;
+    status.pending = {
+      $typeName: "wardline.v1.PendingConfirmation",
+      generation,
+      deadline: timestampFromMs(this.#deadlineMs),
+      ...(status.enforced ? { previous: status.enforced } : {}),
+    };
+    status.enforced = generation;
+    this.enforcedFiles.clear();
+    for (const [path, file] of this.files) this.enforcedFiles.set(path, file.text);
+    this.receipts.unshift(
+      create(ReceiptSchema, {
+        id: BigInt(this.receipts.length + 1),
+        hostId: "local",
+        generation,
+        time: timestampFromMs(nowMs),
+        author: "lena",
+        reason,
+        outcome: ReceiptOutcome.PENDING,
+      }),
+    );
+    this.#touchHost();
+    this.notify();
+  }
+
+  #end(outcome: ReceiptOutcome): Generation {
+    const status = this.host.status;
+    const receipt = this.receipts[0];
+    if (receipt) {
+      receipt.outcome = outcome;
+      receipt.endedAt = timestampFromMs(Date.now());
+    }
+    this.#deadlineMs = null;
+    if (status) {
+      delete status.pending;
+      if (outcome !== ReceiptOutcome.CONFIRMED) {
+        if (this.#previous.generation) status.enforced = this.#previous.generation;
+        else delete status.enforced;
+        this.enforcedFiles.clear();
+        for (const [path, text] of this.#previous.files) this.enforcedFiles.set(path, text);
+      }
+    }
+    this.notify();
+    return status?.enforced ?? create(GenerationSchema);
+  }
+
+  #hostService() {
+    const fake = this;
+    return {
+      async *watchHosts() {
+        await fake.#gate();
+        for (let sequence = 1n; ; sequence += 1n) {
+          fake.#touchHost();
+          yield { sequence, hosts: [fake.host], now: timestampFromMs(Date.now()) };
+          await fake.#change(1_000);
+        }
+      },
+      async setHostLabels(request: { labels: Record<string, string> }) {
+        await fake.#gate();
+        fake.host.labels = request.labels;
+        const lines = Object.entries(request.labels).map(([key, value]) => `    ${key}: ${value}`);
+        fake.#write(
+          "inventory/atlas.yaml",
+          `apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: atlas\n  labels:\n${lines.join("\n")}\n`,
+        );
+        return { path: "inventory/atlas.yaml" };
+      },
+      async getSession() {
+        await fake.#gate();
+        return {
+          version: "0.1.0",
+          build: "3f9c2ab",
+          user: "lena",
+          consoleHost: "atlas",
+          shell: "browser",
+          stateDirectory: "/home/lena/.local/state/wardline",
+        };
+      },
+    };
+  }
+
+  #write(path: string, text: string): bigint {
+    const revision = (this.files.get(path)?.revision ?? 0n) + 1n;
+    this.files.set(path, { text, revision, modifiedMs: Date.now() });
+    this.notify();
+    return revision;
+  }
+
+  #workspace(sequence: bigint) {
+    const enforced = this.scenario.host === "no-agent" ? null : this.enforcedFiles;
+    const files = [...this.files].map(([path, file]) => summarize(path, file, enforced));
+    if (enforced) {
+      for (const path of enforced.keys()) {
+        if (!this.files.has(path))
+          files.push(
+            Object.assign(summarize(path, { text: "", revision: 0n, modifiedMs: Date.now() }, null), {
+              state: FileState.DELETED,
+            }),
+          );
+      }
+    }
+    files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return {
+      sequence,
+      files,
+      diagnostics: [...this.files].flatMap(([path, file]) => checkText(path, file.text)),
+      stateDigest: "d".repeat(64),
+    };
+  }
+
+  #policyService() {
+    const fake = this;
+    const mustHave = (path: string) => {
+      const file = fake.files.get(path);
+      if (!file)
+        throw failure(
+          ErrorCode.NOT_FOUND,
+          Code.NotFound,
+          `There is no file ${path} in the workspace.`,
+          "It may have been renamed or deleted.",
+        );
+      return file;
+    };
+    return {
+      async *watchWorkspace() {
+        await fake.#gate();
+        for (let sequence = 1n; ; sequence += 1n) {
+          yield fake.#workspace(sequence);
+          await fake.#change(3_600_000);
+        }
+      },
+      async getFile({ path }: { path: string }) {
+        await fake.#gate();
+        const { text, revision } = mustHave(path);
+        return { path, text, revision };
+      },
+      async saveFile({ path, text, baseRevision }: { path: string; text: string; baseRevision: bigint }) {
+        await fake.#gate();
+        const current = fake.files.get(path)?.revision ?? 0n;
+        if (current !== baseRevision)
+          throw failure(
+            ErrorCode.REVISION_CONFLICT,
+            Code.Aborted,
+            `${path} was changed elsewhere since you opened it.`,
+            "Compare both texts and choose.",
+          );
+        return { revision: fake.#write(path, text), diagnostics: checkText(path, text) };
+      },
+      async renameFile({ path, newPath }: { path: string; newPath: string }) {
+        await fake.#gate();
+        if (fake.files.has(newPath))
+          throw failure(
+            ErrorCode.ALREADY_EXISTS,
+            Code.AlreadyExists,
+            `${newPath} exists already.`,
+            "Choose another name.",
+          );
+        fake.files.set(newPath, mustHave(path));
+        fake.files.delete(path);
+        fake.notify();
+        return {};
+      },
+      async deleteFile({ path }: { path: string }) {
+        await fake.#gate();
+        mustHave(path);
+        fake.files.delete(path);
+        fake.notify();
+        return {};
+      },
+      async previewImport({ files }: { files: DroppedFile[] }) {
+        await fake.#gate();
+        return { files: files.map((file) => fake.#preview(file)) };
+      },
+      async importFiles({ files }: { files: DroppedFile[] }) {
+        await fake.#gate();
+        const previews = files.map((file) => fake.#preview(file));
+        previews.forEach((preview, index) => {
+          const content = files[index]?.content;
+          if (content && (preview.action === ImportAction.ADD || preview.action === ImportAction.REPLACE))
+            fake.#write(preview.path, new TextDecoder().decode(content));
+        });
+        return { files: previews };
+      },
+      async check({ files }: { files: { path: string; text: string }[] }) {
+        await fake.#gate();
+        const texts = new Map([...fake.files].map(([path, file]) => [path, file.text] as const));
+        for (const file of files) texts.set(file.path, file.text);
+        return {
+          diagnostics: [...texts].flatMap(([path, text]) => checkText(path, text)),
+          documents: [...texts].flatMap(([path, text]) => documentsOf(path, text)),
+        };
+      },
+      async explain(request: { from: string; to: string; protocol: number; port: number }) {
+        await fake.#gate();
+        return explain(request);
+      },
+      async listVersions() {
+        await fake.#gate();
+        return { versions: fake.versions };
+      },
+      async getVersion({ id }: { id: string }) {
+        await fake.#gate();
+        const version = fake.versions.find((candidate) => candidate.id === id);
+        if (!version) throw failure(ErrorCode.NOT_FOUND, Code.NotFound, "There is no such version.");
+        return { version, files: version.files };
+      },
+      async restoreVersion({ id }: { id: string; reason: string }) {
+        await fake.#gate();
+        const version = fake.versions.find((candidate) => candidate.id === id);
+        if (!version) throw failure(ErrorCode.NOT_FOUND, Code.NotFound, "There is no such version.");
+        for (const file of version.files) fake.#write(file.path, file.text);
+        return { version };
+      },
+    };
+  }
+
+  #preview(file: DroppedFile): ImportPreview {
+    const { path, content } = file;
+    if (isBinary(content)) {
+      return create(ImportPreviewSchema, {
+        path,
+        action: ImportAction.REFUSE,
+        refusal: {
+          code: ErrorCode.NOT_TEXT,
+          message: `${path} holds binary data, not text.`,
+          hint: "Drop YAML or JSON files with policies.",
+        },
+      });
+    }
+    const text = new TextDecoder().decode(content);
+    const known = this.files.get(path);
+    return create(ImportPreviewSchema, {
+      path,
+      action: known === undefined ? ImportAction.ADD : known.text === text ? ImportAction.SAME : ImportAction.REPLACE,
+      documents: documentsOf(path, text),
+      diagnostics: checkText(path, text),
+    });
+  }
+
+  #shipService() {
+    const fake = this;
+    return {
+      async plan() {
+        await fake.#gate();
+        await sleep(120);
+        const diagnostics = [...fake.files].flatMap(([path, file]) => checkText(path, file.text));
+        fake.#planCount += 1;
+        return planHost({
+          planId: `plan-${fake.#planCount}`,
+          host: fake.host,
+          files: fake.files,
+          enforced: fake.enforcedFiles,
+          diagnostics,
+        });
+      },
+      async *apply(request: {
+        mode: EnforcementMode;
+        confirmWithin?: { seconds: bigint } | undefined;
+        reason: string;
+      }) {
+        await fake.#gate();
+        yield { hostId: "local", step: ApplyStep.SENDING };
+        await sleep(250);
+        if (fake.host.status?.pending)
+          throw failure(
+            ErrorCode.CONFIRMATION_PENDING,
+            Code.FailedPrecondition,
+            "Generation 42 is waiting for confirmation.",
+            "Keep it or roll it back first.",
+          );
+        fake.#setPending(request.mode, Number(request.confirmWithin?.seconds ?? 60n) * 1000, request.reason);
+        yield {
+          hostId: "local",
+          step: ApplyStep.PENDING,
+          ...(fake.host.status?.pending ? { pending: fake.host.status.pending } : {}),
+          timings: { readUs: 410, compileUs: 1_930, fillUs: 620, selfTestUs: 380, flipUs: 3, totalUs: 3_343 },
+        };
+      },
+      async confirm() {
+        await fake.#gate();
+        return { generation: fake.#end(ReceiptOutcome.CONFIRMED) };
+      },
+      async rollback() {
+        await fake.#gate();
+        return { generation: fake.#end(ReceiptOutcome.ROLLED_BACK) };
+      },
+      async listReceipts() {
+        await fake.#gate();
+        return { receipts: fake.receipts };
+      },
+    };
+  }
+
+  #flowService() {
+    const fake = this;
+    return {
+      async *watchFlows(request: WatchFlowsRequest) {
+        await fake.#gate();
+        const { flowHistory, flowsPerSecond } = fake.scenario;
+        const options = {
+          hostile: fake.scenario.files === "hostile",
+          observe: fake.host.status?.enforced?.mode === EnforcementMode.OBSERVE,
+        };
+        const matches = (flow: Flow) => matchesFilter(flow, request);
+        const startMs = Date.now();
+        const spacingMs = 1000 / Math.max(1, flowsPerSecond || 6);
+        const history = Array.from({ length: flowHistory }, (_, index) =>
+          fakeFlow(index + 1, startMs - (flowHistory - index) * spacingMs, options),
+        );
+        let next = flowHistory + 1;
+        const silentHostIds = fake.scenario.host === "no-agent" || fake.scenario.host === "lost" ? ["local"] : [];
+        yield {
+          sequence: 1n,
+          flows: history.filter(matches),
+          ratePerSecond: flowsPerSecond,
+          losses: {},
+          silentHostIds,
+        };
+        for (let sequence = 2n; ; sequence += 1n) {
+          await sleep(500);
+          const count = Math.round(flowsPerSecond / 2);
+          const flows = Array.from({ length: count }, (_, index) =>
+            fakeFlow(next + index, Date.now() - (count - index), options),
+          ).filter(matches);
+          next += count;
+          yield {
+            sequence,
+            flows,
+            ratePerSecond: flowsPerSecond,
+            losses: { rateLimited: flowsPerSecond > 0 ? 3n : 0n },
+            silentHostIds,
+          };
+        }
+      },
+      async queryFlows() {
+        await fake.#gate();
+        return { flows: [], total: 0n };
+      },
+    };
+  }
+}
+
+function matchesFilter(flow: Flow, { filter }: WatchFlowsRequest): boolean {
+  if (!filter) return true;
+  const has = <Value>(list: readonly Value[], value: Value) => list.length === 0 || list.includes(value);
+  const text = `${flow.sourceName} ${flow.sourceAddress} ${flow.destinationName} ${flow.destinationAddress} ${flow.decision?.summary ?? ""}`;
+  return (
+    has<Verdict>(filter.verdicts, flow.verdict) &&
+    has<Direction>(filter.directions, flow.direction) &&
+    has(filter.protocols, flow.protocol) &&
+    has(filter.ports, flow.destinationPort) &&
+    !filter.excludePorts.includes(flow.destinationPort) &&
+    (filter.addresses.length === 0 ||
+      filter.addresses.some((address) => address === flow.sourceAddress || address === flow.destinationAddress)) &&
+    !filter.excludeAddresses.some((address) => address === flow.sourceAddress || address === flow.destinationAddress) &&
+    text.toLowerCase().includes(filter.text.toLowerCase())
+  );
+}

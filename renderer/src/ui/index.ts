@@ -1,0 +1,5 @@
+export * from "./controls.tsx";
+export * from "./overlay.tsx";
+export * from "./states.tsx";
+export * from "./text.ts";
+export * from "./verdict.tsx";

@@ -1,0 +1,19 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// Asset addresses are relative, so that the same build is served from http://127.0.0.1 and from app://wardline. Nothing
+// is inlined: the content security policy allows scripts, styles and fonts from `self` only.
+export default defineConfig({
+  root: import.meta.dirname,
+  base: "./",
+  plugins: [react()],
+  build: {
+    outDir: "dist",
+    emptyOutDir: true,
+    target: "es2024",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    cssCodeSplit: true,
+    rolldownOptions: { input: "index.html" },
+  },
+});
