@@ -5,17 +5,25 @@ import { fingerprint } from "./fingerprint.mjs";
 import { runLogged } from "./run.mjs";
 import { findProgram } from "./system-packages.mjs";
 
+const BPF_OBJECT = "bpf/build/wardline.bpf.o";
+
 export async function buildBpf(root, report, stamps) {
   if (process.platform !== "linux" || !existsSync(join(root, "bpf", "Makefile"))) return;
   const digest = fingerprint(root, ["bpf"]);
-  if (stamps.read("bpf") === digest && runsMakeQuietly(root)) return;
+  if (stamps.read("bpf") === digest && existsSync(join(root, BPF_OBJECT))) return;
   const make = findProgram(["make"]);
   // Named as missing by the system packages step.
   if (make === null || findProgram(["clang"]) === null) return;
   const startedAt = performance.now();
   stamps.remove("bpf");
   const logPath = join(root, ".cache", "setup", "bpf.log");
-  const result = await runLogged({ command: make, args: ["-C", "bpf"], cwd: root, logPath, label: "building BPF programs" });
+  const result = await runLogged({
+    command: make,
+    args: ["-C", "bpf"],
+    cwd: root,
+    logPath,
+    label: "building BPF programs",
+  });
   if (result.ok) {
     stamps.write("bpf", digest);
     report.step("done", "BPF programs built", startedAt);
@@ -28,11 +36,6 @@ export async function buildBpf(root, report, stamps) {
     consequence: "the agent only observes; tests of the kernel part fail.",
     command: `make -C ${join(root, "bpf")}`,
   });
-}
-
-/** The stamp says that the sources are the same; the objects may have been removed by `make clean`. */
-function runsMakeQuietly(root) {
-  return ["bpf/build", "bpf/dist"].some((dir) => existsSync(join(root, dir)));
 }
 
 /** @param node Path of the project's Node 26. */

@@ -24,7 +24,8 @@ function filesOf(path) {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const child = join(path, entry.name);
     if (entry.isDirectory() && !LEFT_OUT.has(entry.name)) files.push(...filesOf(child));
-    else if (entry.isFile() && !/\.test\.(ts|tsx|mjs)$/.test(entry.name) && !entry.name.endsWith(".o")) files.push(child);
+    else if (entry.isFile() && !/\.test\.(ts|tsx|mjs)$/.test(entry.name) && !entry.name.endsWith(".o"))
+      files.push(child);
   }
   return files.sort();
 }

@@ -13,7 +13,10 @@ export function findNode(root) {
   const path = given || (existsSync(bundled) ? bundled : null);
   if (path === null) {
     if (Number(process.versions.node.split(".")[0]) >= WANTED_MAJOR) return { path: process.execPath, reason: "" };
-    return { path: null, reason: `the npm registry has no Node ${WANTED_MAJOR} for ${process.platform} ${process.arch}` };
+    return {
+      path: null,
+      reason: `the npm registry has no Node ${WANTED_MAJOR} for ${process.platform} ${process.arch}`,
+    };
   }
   const result = spawnSync(path, ["--version"], { encoding: "utf8" });
   if (result.status === 0) return { path, reason: "" };

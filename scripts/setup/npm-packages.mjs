@@ -87,7 +87,8 @@ function nameOf(path) {
  */
 function npmCommand() {
   const { npm_execpath: script, npm_node_execpath: node } = process.env;
-  if (script && /\.c?js$/.test(script) && existsSync(script)) return { command: node || process.execPath, args: [script] };
+  if (script && /\.c?js$/.test(script) && existsSync(script))
+    return { command: node || process.execPath, args: [script] };
   const beside = join(dirname(process.execPath), "npm");
   return { command: existsSync(beside) ? beside : "npm", args: [] };
 }

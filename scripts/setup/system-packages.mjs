@@ -48,13 +48,6 @@ const WANTED = [
     without: "the eBPF programs are not built; the agent only observes.",
   },
   {
-    package: "libbpf-dev",
-    what: "the header bpf/bpf_helpers.h",
-    forMode: "start",
-    found: () => existsSync("/usr/include/bpf/bpf_helpers.h"),
-    without: "the eBPF programs are not built; the agent only observes.",
-  },
-  {
     package: "libbpf1",
     what: "the library libbpf.so.1",
     forMode: "start",
@@ -181,7 +174,9 @@ async function aptInstall(root, names) {
 
 function isDebian() {
   try {
-    return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync("/etc/os-release", "utf8")) && !!findProgram(["apt-get"]);
+    return (
+      /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync("/etc/os-release", "utf8")) && !!findProgram(["apt-get"])
+    );
   } catch {
     return false;
   }
