@@ -1,0 +1,110 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  type FlowService,
+  type QueryFlowsRequest,
+  QueryFlowsResponseSchema,
+  type WatchFlowsRequest,
+  WatchFlowsResponseSchema,
+} from "@wardline/api/wardline/console/v1/flows";
+import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import type { ChangeSignal } from "../async/signal.ts";
+import type { HostRegistry } from "../hosts/managed-host.ts";
+import type { Clock } from "../ports.ts";
+import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
+import type { FlowsTable } from "../store/flows-table.ts";
+import { type LossesTable, lossesSince } from "./losses.ts";
+
+/** At most ten messages a second. */
+const BATCH_INTERVAL_MS = 100;
+const BATCH_SIZE = 1000;
+/** A message at least this often, so that the rate and the silent hosts are never old. */
+const HEARTBEAT_MS = 1000;
+/** How soon flows show that another process has stored. */
+const POLL_INTERVAL_MS = 250;
+const MAX_HISTORY = 10_000;
+/** A reader that is further behind than this jumps, and is told how much it missed. */
+const MAX_LAG = 20_000;
+const RATE_WINDOW_S = 5;
+
+export interface FlowServicePorts {
+  readonly registry: HostRegistry;
+  readonly flows: FlowsTable;
+  readonly losses: LossesTable;
+  readonly clock: Clock;
+  readonly stored: ChangeSignal;
+}
+
+export class FlowServiceImpl {
+  readonly #ports: FlowServicePorts;
+
+  constructor(ports: FlowServicePorts) {
+    this.#ports = ports;
+  }
+
+  routes(guard: Guard): ServiceImpl<typeof FlowService> {
+    return {
+      watchFlows: guard.stream((request: WatchFlowsRequest, signal) => this.watch(request, signal)),
+      queryFlows: guard.unary((request: QueryFlowsRequest) => {
+        const limit = pageSize(request.limit, 200, 1000);
+        const { flows, total } = this.#ports.flows.query(request.filter, limit, safeNumber(request.beforeId, "The id"));
+        return create(QueryFlowsResponseSchema, { flows, total: BigInt(total) });
+      }),
+    };
+  }
+
+  /** The newest matching flows (oldest of them first), then new ones in batches. */
+  async *watch(request: WatchFlowsRequest, signal: AbortSignal) {
+    const { flows, losses, clock, stored, registry } = this.#ports;
+    const hostIds = registry.hosts.map((host) => host.id);
+    const baseline = losses.sum(hostIds);
+    const limit = Math.min(request.history, MAX_HISTORY);
+    let lastId = flows.newestId();
+    let missed = 0n;
+    let sequence = 0n;
+    const message = (batch: readonly Flow[]) =>
+      create(WatchFlowsResponseSchema, {
+        sequence: ++sequence,
+        flows: [...batch],
+        losses: lossesSince(losses.sum(hostIds), baseline, missed),
+        ratePerSecond: this.#ratePerSecond(),
+        silentHostIds: this.#silentHostIds(),
+      });
+
+    const history = limit > 0 ? flows.query(request.filter, limit, lastId + 1).flows.reverse() : [];
+    for (let start = 0; start === 0 || start < history.length; start += BATCH_SIZE) {
+      yield message(history.slice(start, start + BATCH_SIZE));
+    }
+    let sentAtMs = clock.nowMs();
+    while (!signal.aborted) {
+      const seen = stored.version;
+      const newestId = flows.newestId();
+      if (newestId - lastId > MAX_LAG) {
+        missed += BigInt(newestId - MAX_LAG - lastId);
+        lastId = newestId - MAX_LAG;
+      }
+      const batch = newestId > lastId ? flows.between(request.filter, lastId, newestId, BATCH_SIZE) : [];
+      const isFull = batch.length === BATCH_SIZE;
+      lastId = isFull ? Number(batch.at(-1)?.id ?? newestId) : newestId;
+      if (batch.length > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
+        sentAtMs = clock.nowMs();
+        yield message(batch);
+        await clock.sleep(BATCH_INTERVAL_MS, signal);
+      }
+      if (!isFull) await stored.wait(seen, POLL_INTERVAL_MS, signal);
+    }
+  }
+
+  #ratePerSecond(): number {
+    const { flows, clock } = this.#ports;
+    return flows.countSince((clock.nowMs() - RATE_WINDOW_S * 1000) * 1000) / RATE_WINDOW_S;
+  }
+
+  #silentHostIds(): string[] {
+    const { hosts } = this.#ports.registry;
+    return hosts
+      .filter((host) => host.connection.state.reachability !== Reachability.CONNECTED)
+      .map((host) => host.id);
+  }
+}

@@ -1,0 +1,78 @@
+/** The desired state behind what a host enforces now, asked again whenever its generation changes. */
+import { toJsonString } from "@bufbuild/protobuf";
+import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { AgentConnection } from "../agent/agent-connection.ts";
+import { ChangeSignal } from "../async/signal.ts";
+import type { Logger } from "../ports.ts";
+
+const CALL_TIMEOUT_MS = 10_000;
+
+export interface EnforcedFiles {
+  /** Absent when nothing was ever applied. */
+  readonly generation: Generation | null;
+  /** Sorted by path. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+}
+
+export class EnforcedState {
+  /** Notifies when {@link latest} has changed. */
+  readonly changes = new ChangeSignal();
+  readonly #connection: AgentConnection;
+  readonly #logger: Logger;
+  #latest: EnforcedFiles | null = null;
+  #latestKey = "";
+
+  constructor(connection: AgentConnection, logger: Logger) {
+    this.#connection = connection;
+    this.#logger = logger;
+  }
+
+  /** Last known; `null` when it could not be asked yet. */
+  get latest(): EnforcedFiles | null {
+    return this.#latest;
+  }
+
+  /** Asks the agent now. @throws Failure */
+  async fetch(): Promise<EnforcedFiles> {
+    const answer = await this.#connection.call((client) =>
+      client.getEnforcedState({}, { timeoutMs: CALL_TIMEOUT_MS }),
+    );
+    const files = (answer.state?.files ?? []).map(({ path, text }) => ({ path, text }));
+    files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+    const generation = answer.generation ?? null;
+    this.#latest = { generation, files };
+    const key = keyOf(generation);
+    if (key !== this.#latestKey) {
+      this.#latestKey = key;
+      this.changes.notify();
+    }
+    return this.#latest;
+  }
+
+  /** Keeps {@link latest} up to date until the signal aborts. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { changes } = this.#connection;
+    while (!signal.aborted) {
+      const seen = changes.version;
+      const status = this.#connection.state.status;
+      const known = this.#latest !== null && keyOf(status?.enforced ?? null) === this.#latestKey;
+      if (!known && (await this.#connection.waitForClient(signal))) {
+        try {
+          await this.fetch();
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          if (error.code !== ErrorCode.AGENT_UNREACHABLE) {
+            this.#logger.warn({ code: error.code, problem: error.message }, "enforced state not read");
+          }
+        }
+      }
+      await changes.wait(seen, 60_000, signal);
+    }
+  }
+}
+
+function keyOf(generation: Generation | null): string {
+  if (!generation || generation.number === 0n) return "nothing";
+  return toJsonString(GenerationSchema, generation);
+}

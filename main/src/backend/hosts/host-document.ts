@@ -1,0 +1,96 @@
+/** Host documents: how the inventory learns of a machine. Edits keep comments, order and quoting of everything else. */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { Document, isMap, parseAllDocuments } from "yaml";
+
+const API_VERSION = "wardline.io/v1";
+const MAX_LABELS = 100;
+const LABEL_PREFIX = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+export const HOSTNAME_LABEL = "kubernetes.io/hostname";
+
+/** A new document for a machine, with its addresses and the one label that every host has. */
+export function newHostDocument(name: string, addresses: readonly string[], labels?: Readonly<Record<string, string>>) {
+  const document = new Document({
+    apiVersion: API_VERSION,
+    kind: "Host",
+    metadata: { name, labels: { [HOSTNAME_LABEL]: name, ...labels } },
+    spec: { addresses: [...addresses] },
+  });
+  document.commentBefore =
+    " This machine, so that selectors can pick it. Add labels of your own, or edit the addresses\n if policies should know others.";
+  return document.toString({ lineWidth: 0 });
+}
+
+/** Where the document of a new host goes. Only characters that are harmless in a name are kept. */
+export function hostDocumentPath(name: string): string {
+  const safe = name.toLowerCase().replace(/[^a-z0-9.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+  return `hosts/${safe.slice(0, 200) || "this-machine"}.yaml`;
+}
+
+/**
+ * Replaces the labels of one Host document in a file that may hold several.
+ * @throws Failure NOT_FOUND when the file holds no such document, POLICY_INVALID when it does not parse
+ */
+export function withHostLabels(
+  file: { readonly path: string; readonly text: string },
+  hostName: string,
+  labels: Readonly<Record<string, string>>,
+): string {
+  const documents = parseAllDocuments(file.text, { keepSourceTokens: true, logLevel: "silent" });
+  if (!Array.isArray(documents) || documents.some((document) => document.errors.length > 0)) {
+    throw new Failure({
+      code: ErrorCode.POLICY_INVALID,
+      message: `${file.path} has syntax errors, so its Host document cannot be edited.`,
+      hint: "Correct the file first.",
+    });
+  }
+  const target = documents.find(
+    (document) =>
+      isMap(document.contents) &&
+      document.get("kind") === "Host" &&
+      document.get("apiVersion") === API_VERSION &&
+      document.getIn(["metadata", "name"]) === hostName,
+  );
+  if (!target) {
+    throw new Failure({
+      code: ErrorCode.NOT_FOUND,
+      message: `${file.path} holds no Host document for ${hostName}.`,
+      hint: "It may have been changed elsewhere; try again.",
+    });
+  }
+  const before = target.getIn(["metadata", "labels"], true);
+  if (!isMap(before)) target.setIn(["metadata", "labels"], target.createNode(labels));
+  else {
+    for (const key of before.items.map((item) => String(item.key))) {
+      if (!Object.hasOwn(labels, key)) target.deleteIn(["metadata", "labels", key]);
+    }
+    for (const [key, value] of Object.entries(labels)) {
+      if (target.getIn(["metadata", "labels", key]) !== value) target.setIn(["metadata", "labels", key], value);
+    }
+  }
+  if (/\.json$/i.test(file.path)) return `${JSON.stringify(target.toJS(), null, 2)}\n`;
+  return documents.map((document) => document.toString({ lineWidth: 0 })).join("");
+}
+
+/** Kubernetes' rules for labels. @throws Failure INVALID_ARGUMENT */
+export function requireLabels(labels: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(labels);
+  const refuse = (message: string) =>
+    new Failure({
+      code: ErrorCode.INVALID_ARGUMENT,
+      message,
+      hint: "Keys look like `role` or `example.com/role`; values have up to 63 letters, digits, `-`, `_` and `.`.",
+    });
+  if (entries.length > MAX_LABELS) throw refuse(`${entries.length} labels were given; a host may have ${MAX_LABELS}.`);
+  for (const [key, value] of entries) {
+    const slash = key.indexOf("/");
+    const prefix = slash < 0 ? null : key.slice(0, slash);
+    const name = key.slice(slash + 1);
+    const keyIsGood =
+      name.length <= 63 && LABEL_NAME.test(name) && (prefix === null || (prefix.length <= 253 && LABEL_PREFIX.test(prefix)));
+    if (!keyIsGood) throw refuse(`${JSON.stringify(key.slice(0, 100))} is not a label key.`);
+    if (value !== "" && (value.length > 63 || !LABEL_NAME.test(value))) {
+      throw refuse(`${JSON.stringify(value.slice(0, 100))} is not a label value (of ${key}).`);
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  GetSessionResponseSchema,
+  type Host,
+  HostSchema,
+  type HostService,
+  Reachability,
+  type SetHostLabelsRequest,
+  SetHostLabelsResponseSchema,
+  type WatchHostsRequest,
+  WatchHostsResponseSchema,
+} from "@wardline/api/wardline/console/v1/hosts";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { failureToDetail } from "@wardline/domain/wire";
+import { mergeSignals } from "../async/signal.ts";
+import type { Workspace } from "../policies/workspace.ts";
+import type { Clock, ShellPort } from "../ports.ts";
+import type { Guard } from "../rpc/guard.ts";
+import { CONSOLE_BUILD, CONSOLE_VERSION } from "../version.ts";
+import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
+import { type HostRegistry, hostNameOf, type ManagedHost } from "./managed-host.ts";
+
+const LONGEST_SILENCE_MS = 2000;
+
+export interface HostServicePorts {
+  readonly registry: HostRegistry;
+  readonly workspace: Workspace;
+  readonly clock: Clock;
+  readonly shell: ShellPort;
+  readonly session: { readonly user: string; readonly consoleHost: string; readonly stateDir: string };
+}
+
+export class HostServiceImpl {
+  readonly #ports: HostServicePorts;
+
+  constructor(ports: HostServicePorts) {
+    this.#ports = ports;
+  }
+
+  routes(guard: Guard): ServiceImpl<typeof HostService> {
+    return {
+      watchHosts: guard.stream((request: WatchHostsRequest, signal) => this.watch(request, signal)),
+      setHostLabels: guard.unary((request: SetHostLabelsRequest) => this.setLabels(request)),
+      getSession: guard.unary(() => this.session()),
+    };
+  }
+
+  /** All hosts at once, then after each change and at least every 2 s. */
+  async *watch(_request: WatchHostsRequest, signal: AbortSignal) {
+    const { registry, clock, workspace } = this.#ports;
+    const merged = mergeSignals([workspace.changes, ...registry.hosts.map((host) => host.connection.changes)]);
+    try {
+      for (let sequence = 1n; !signal.aborted; sequence++) {
+        const seen = merged.changes.version;
+        const now = timestampFromMs(clock.nowMs());
+        yield create(WatchHostsResponseSchema, { sequence, hosts: registry.hosts.map((host) => this.describe(host)), now });
+        await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
+      }
+    } finally {
+      merged.dispose();
+    }
+  }
+
+  describe(host: ManagedHost): Host {
+    const { state } = host.connection;
+    const name = hostNameOf(host);
+    const { inventory } = this.#ports.workspace.snapshot().reading.world;
+    const declared = inventory.endpoints.find((endpoint) => endpoint.key === `Host/${name}`);
+    const wire = create(HostSchema, {
+      id: host.id,
+      name,
+      local: host.local,
+      reachability: state.reachability,
+      role: state.role,
+      actor: state.actor,
+      labels: declared ? Object.fromEntries(declared.labels) : {},
+      namespace: declared?.namespace ?? "",
+      declared: declared !== undefined,
+    });
+    if (state.problem && state.reachability !== Reachability.CONNECTED) {
+      wire.problem = failureToDetail(state.problem);
+      wire.problem.host = name;
+    }
+    if (state.status) wire.status = state.status;
+    if (state.lastHeardAtMs > 0) wire.lastHeardAt = timestampFromMs(state.lastHeardAtMs);
+    return wire;
+  }
+
+  /** Edits the Host document of a host in the workspace, or adds one. */
+  setLabels(request: SetHostLabelsRequest) {
+    const { registry, workspace } = this.#ports;
+    const host = registry.byId(request.hostId);
+    requireLabels(request.labels);
+    const name = hostNameOf(host);
+    const snapshot = workspace.snapshot();
+    const declared = snapshot.reading.world.inventory.endpoints.find((endpoint) => endpoint.key === `Host/${name}`);
+    const info = host.connection.state.status?.info;
+    if (declared?.source) {
+      const file = workspace.file(declared.source.file);
+      workspace.save(file.path, withHostLabels(file, name, request.labels), file.revision);
+      return create(SetHostLabelsResponseSchema, { path: file.path });
+    }
+    if (!info) {
+      throw new Failure({
+        code: ErrorCode.AGENT_UNREACHABLE,
+        message: `The agent of ${name} has never been reached, so its name and addresses are unknown.`,
+        hint: "Start the agent, or write the Host document by hand.",
+        host: name,
+        retryable: true,
+      });
+    }
+    const path = hostDocumentPath(name);
+    workspace.save(path, newHostDocument(name, info.addresses, request.labels), 0);
+    return create(SetHostLabelsResponseSchema, { path });
+  }
+
+  session() {
+    const { session, shell } = this.#ports;
+    return create(GetSessionResponseSchema, {
+      version: CONSOLE_VERSION,
+      build: CONSOLE_BUILD,
+      user: session.user,
+      consoleHost: session.consoleHost,
+      shell: shell.kind,
+      stateDirectory: session.stateDir,
+    });
+  }
+}

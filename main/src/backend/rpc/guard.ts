@@ -1,0 +1,78 @@
+/** The border of every console call: failures travel whole, anything else is logged here once and told apart as a defect. */
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { failureToConnectError } from "@wardline/domain/wire";
+import type { Logger } from "../ports.ts";
+
+/** Handlers get a signal that aborts when the caller has gone or the backend closes. */
+export interface Guard {
+  unary<Request, Response>(
+    handler: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
+  ): (request: Request, context: HandlerContext) => Promise<Response>;
+  stream<Request, Response>(
+    handler: (request: Request, signal: AbortSignal) => AsyncGenerator<Response>,
+  ): (request: Request, context: HandlerContext) => AsyncGenerator<Response>;
+}
+
+export function createGuard(logger: Logger, closing: AbortSignal): Guard {
+  const toWire = (error: unknown, context: HandlerContext): ConnectError => {
+    if (error instanceof Failure) return failureToConnectError(error);
+    if (closing.aborted) return new ConnectError("the console is closing", Code.Unavailable);
+    if (context.signal.aborted) return new ConnectError("the caller has gone", Code.Canceled);
+    if (error instanceof ConnectError) return error;
+    logger.error({ method: context.method.name, err: error }, "console call failed");
+    return failureToConnectError(
+      new Failure({
+        code: ErrorCode.INTERNAL,
+        message: `The console could not answer ${context.method.name}: ${error instanceof Error ? error.message : String(error)}`,
+        hint: "This is a defect; the console's log has the details.",
+      }),
+    );
+  };
+  return {
+    unary: (handler) => async (request, context) => {
+      try {
+        return await handler(request, AbortSignal.any([context.signal, closing]));
+      } catch (error) {
+        throw toWire(error, context);
+      }
+    },
+    stream: (handler) =>
+      async function* (request, context) {
+        try {
+          yield* handler(request, AbortSignal.any([context.signal, closing]));
+        } catch (error) {
+          throw toWire(error, context);
+        }
+      },
+  };
+}
+
+/** A revision or number from the wire, safe to use as a JavaScript number. @throws Failure INVALID_ARGUMENT */
+export function safeNumber(value: bigint, name: string): number {
+  if (value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw new Failure({ code: ErrorCode.INVALID_ARGUMENT, message: `${name} is out of range.` });
+}
+
+/** A page size: 0 means the usual one. @throws Failure INVALID_ARGUMENT */
+export function pageSize(given: number, usual: number, most: number): number {
+  if (given > most) {
+    throw new Failure({
+      code: ErrorCode.INVALID_ARGUMENT,
+      message: `A limit of ${given.toLocaleString("en")} was asked for; at most ${most.toLocaleString("en")} can be given at once.`,
+      hint: "Ask for less, page by page.",
+    });
+  }
+  return given === 0 ? usual : given;
+}
+
+/** A reason for the history. @throws Failure INVALID_ARGUMENT */
+export function boundedReason(reason: string): string {
+  const text = reason.trim();
+  if (text.length <= 500) return text;
+  throw new Failure({
+    code: ErrorCode.INVALID_ARGUMENT,
+    message: `The reason has ${text.length} characters; up to 500 are kept.`,
+    hint: "Shorten it.",
+  });
+}

@@ -1,0 +1,205 @@
+/** What would change if the workspace were applied, host by host and by meaning. Changes nothing. */
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { ChangeKind, FileChangeSchema, type HostPlan, HostPlanSchema, PlanResponseSchema } from "@wardline/api/wardline/console/v1/ship";
+import { BackendKind } from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { compile, type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
+import { failureToDetail, fromWireDiagnostic, toWireDiagnostic } from "@wardline/domain/wire";
+import { agentFailure } from "../agent/agent-failure.ts";
+import type { EnforcedFiles } from "../hosts/enforced-state.ts";
+import { type HostRegistry, hostNameOf, type ManagedHost } from "../hosts/managed-host.ts";
+import type { Workspace, WorkspaceSnapshot } from "../policies/workspace.ts";
+import type { Clock } from "../ports.ts";
+import type { FlowsTable } from "../store/flows-table.ts";
+import { describeAccessChanges } from "./access-changes.ts";
+
+const MAX_PLANS = 20;
+const CHECK_TIMEOUT_MS = 30_000;
+const RECORDED_WINDOW_MS = 3_600_000;
+
+export interface PlannedHost {
+  readonly host: ManagedHost;
+  /** Number of the generation that the plan was made against. */
+  readonly baseGeneration: bigint;
+  readonly programDigest: string;
+  readonly stateDigest: string;
+}
+
+export interface StoredPlan {
+  readonly id: string;
+  readonly workspaceRevision: number;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly hosts: readonly PlannedHost[];
+}
+
+export interface PlannerPorts {
+  readonly registry: HostRegistry;
+  readonly workspace: Workspace;
+  readonly flows: FlowsTable;
+  readonly clock: Clock;
+}
+
+interface HostOutcome {
+  readonly wire: HostPlan;
+  readonly planned: PlannedHost | null;
+  readonly enforced: EnforcedFiles | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export class Planner {
+  readonly #ports: PlannerPorts;
+  readonly #plans = new Map<string, StoredPlan>();
+
+  constructor(ports: PlannerPorts) {
+    this.#ports = ports;
+  }
+
+  async plan(hostIds: readonly string[]) {
+    const { registry, workspace, clock } = this.#ports;
+    const hosts = registry.select(hostIds);
+    const snapshot = workspace.snapshot();
+    const outcomes = await Promise.all(hosts.map((host) => this.#planHost(host, snapshot)));
+    const answer = create(PlanResponseSchema, {
+      createdAt: timestampFromMs(clock.nowMs()),
+      hosts: outcomes.map((outcome) => outcome.wire),
+      diagnostics: distinct([
+        ...snapshot.reading.diagnostics,
+        ...outcomes.flatMap((outcome) => outcome.diagnostics),
+      ]).map(toWireDiagnostic),
+    });
+    const basis = outcomes.find((outcome) => outcome.enforced)?.enforced;
+    if (basis) answer.fileChanges = fileChanges(basis.files, snapshot.files);
+    const planned = outcomes.map((outcome) => outcome.planned).filter((host) => host !== null);
+    if (planned.length > 0) answer.planId = this.#keep(snapshot, planned);
+    return answer;
+  }
+
+  /**
+   * The plan, when it still holds: neither workspace nor host has changed since.
+   * @throws Failure PLAN_STALE
+   */
+  take(id: string): StoredPlan {
+    const stale = (why: string) =>
+      new Failure({
+        code: ErrorCode.PLAN_STALE,
+        message: `The plan is out of date: ${why}. Nothing was sent.`,
+        hint: "Plan again and look at what would change now.",
+      });
+    const plan = this.#plans.get(id);
+    if (!plan) throw stale("the console does not know it (any more)");
+    if (this.#ports.workspace.snapshot().revision !== plan.workspaceRevision) {
+      throw stale("policies or inventory were changed since it was made");
+    }
+    for (const { host, baseGeneration } of plan.hosts) {
+      const enforced = host.connection.state.status?.enforced?.number ?? 0n;
+      if (enforced !== baseGeneration) {
+        throw stale(`${hostNameOf(host)} enforces generation ${enforced} now, the plan was made against ${baseGeneration}`);
+      }
+    }
+    return plan;
+  }
+
+  #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[]): string {
+    const id = randomUUID();
+    const files = snapshot.files.map(({ path, text }) => ({ path, text }));
+    this.#plans.set(id, { id, workspaceRevision: snapshot.revision, files, hosts });
+    for (const oldest of this.#plans.keys()) {
+      if (this.#plans.size <= MAX_PLANS) break;
+      this.#plans.delete(oldest);
+    }
+    return id;
+  }
+
+  async #planHost(host: ManagedHost, snapshot: WorkspaceSnapshot): Promise<HostOutcome> {
+    const wire = create(HostPlanSchema, {
+      hostId: host.id,
+      stateDigest: snapshot.stateDigest,
+      policyCount: snapshot.reading.world.policies.length,
+      ruleCount: snapshot.reading.world.policies.reduce((sum, policy) => sum + policy.rules.length, 0),
+      backend: host.connection.state.status?.info?.backend ?? BackendKind.UNSPECIFIED,
+    });
+    let enforced: EnforcedFiles | null = null;
+    try {
+      enforced = await host.enforced.fetch();
+      if (enforced.generation) wire.current = enforced.generation;
+      // Errors block every host alike; they are in the diagnostics of the plan.
+      if (!snapshot.reading.ok) return { wire, planned: null, enforced, diagnostics: [] };
+      const diagnostics = await this.#planProgram(host, snapshot, enforced, wire);
+      const refused = diagnostics.some(({ severity }) => severity === "error");
+      const planned = {
+        host,
+        baseGeneration: enforced.generation?.number ?? 0n,
+        programDigest: wire.programDigest,
+        stateDigest: snapshot.stateDigest,
+      };
+      return { wire, planned: refused ? null : planned, enforced, diagnostics };
+    } catch (error) {
+      wire.error = failureToDetail(agentFailure(error, hostNameOf(host)));
+      return { wire, planned: null, enforced, diagnostics: [] };
+    }
+  }
+
+  /** Compiles both sides, compares them by meaning, and asks the agent whether it can honour the new one. */
+  async #planProgram(
+    host: ManagedHost,
+    snapshot: WorkspaceSnapshot,
+    enforced: EnforcedFiles,
+    wire: HostPlan,
+  ): Promise<readonly Diagnostic[]> {
+    const hostName = hostNameOf(host);
+    const next = compile(snapshot.reading.world, hostName);
+    const oldReading = readPolicyFiles(enforced.files);
+    const old = compile(oldReading.world, hostName);
+    wire.programDigest = next.digest;
+    wire.unchanged = enforced.generation?.programDigest === next.digest;
+    const sinceUs = (this.#ports.clock.nowMs() - RECORDED_WINDOW_MS) * 1000;
+    const changes = describeAccessChanges({
+      old: { program: old, inventory: oldReading.world.inventory },
+      next: { program: next, inventory: snapshot.reading.world.inventory },
+      connections: () => this.#ports.flows.recordedConnections(host.id, sinceUs),
+    });
+    wire.accessChanges = changes.listed;
+    wire.accessChangesLeftOut = changes.leftOut;
+    const answer = await host.connection.call((client) =>
+      client.check({ state: { files: [...snapshot.files] } }, { timeoutMs: CHECK_TIMEOUT_MS }),
+    );
+    const diagnostics = answer.diagnostics.map(fromWireDiagnostic);
+    const refused = diagnostics.some(({ severity }) => severity === "error");
+    if (!refused && answer.programDigest !== next.digest) {
+      throw new Failure({
+        code: ErrorCode.VERSION_MISMATCH,
+        message: `The agent on ${hostName} compiles these policies to other tables than this console, so what would happen there cannot be shown.`,
+        hint: "Bring console and agent to the same version.",
+        host: hostName,
+      });
+    }
+    return diagnostics;
+  }
+}
+
+/** Adds, removes and edits, sorted by path. Both sides are sorted already. */
+function fileChanges(
+  before: readonly { readonly path: string; readonly text: string }[],
+  after: readonly { readonly path: string; readonly text: string }[],
+) {
+  const old = new Map(before.map((file) => [file.path, file.text]));
+  const next = new Map(after.map((file) => [file.path, file.text]));
+  const changes = [];
+  for (const path of [...new Set([...old.keys(), ...next.keys()])].sort()) {
+    const oldText = old.get(path);
+    const newText = next.get(path);
+    if (oldText === newText) continue;
+    const kind =
+      oldText === undefined ? ChangeKind.ADDED : newText === undefined ? ChangeKind.REMOVED : ChangeKind.CHANGED;
+    changes.push(create(FileChangeSchema, { path, kind, oldText: oldText ?? "", newText: newText ?? "" }));
+  }
+  return changes;
+}
+
+/** The agent reads the same files with the same engine: what both say is shown once. */
+function distinct(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const byMeaning = new Map(diagnostics.map((diagnostic) => [JSON.stringify([diagnostic.code, diagnostic.source, diagnostic.message]), diagnostic]));
+  return [...byMeaning.values()];
+}

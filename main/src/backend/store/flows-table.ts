@@ -1,0 +1,153 @@
+/** Flows of the last while: a ring bounded by rows and bytes. */
+import type { FlowFilter } from "@wardline/api/wardline/console/v1/flows";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import type { Decision } from "@wardline/api/wardline/v1/policy";
+import { flowCondition } from "./flow-filter.ts";
+import { encodeDecision, FLOW_COLUMNS, type FlowOrigin, type FlowRow, flowFromRow, flowValues } from "./flow-row.ts";
+import type { Store } from "./store.ts";
+
+const SELECT = `SELECT flows.*, flow_decisions.wire AS decision_wire FROM flows
+  LEFT JOIN flow_decisions ON flow_decisions.row = flows.decision_row`;
+const MAX_COUNTED = 100_000;
+const MAX_CACHED_DECISIONS = 10_000;
+/** Measured with names and cgroup paths of usual length, indexes included. */
+const ROW_SIZE_BYTES = 420;
+
+export interface FlowRetention {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+export const USUAL_RETENTION: FlowRetention = { maxRows: 200_000, maxBytes: 128 * 1024 * 1024 };
+
+/** How often something was seen between a subject and one remote address and port. */
+export interface RecordedConnection {
+  readonly subjectKey: string;
+  readonly direction: number;
+  readonly remoteAddress: string;
+  readonly protocol: number;
+  readonly port: number;
+  readonly count: number;
+}
+
+export class FlowsTable {
+  readonly #store: Store;
+  readonly #maxRows: number;
+  readonly #decisionRows = new Map<string, number>();
+  #rowCount: number | null = null;
+
+  constructor(store: Store, retention: FlowRetention = USUAL_RETENTION) {
+    this.#store = store;
+    this.#maxRows = Math.max(1, Math.min(retention.maxRows, Math.floor(retention.maxBytes / ROW_SIZE_BYTES)));
+  }
+
+  /** Keeps what is new; a flow that is known already (the agent sends its history again) is left out. Returns the newest id; 0 when nothing was new. */
+  insert(origin: FlowOrigin, flows: readonly Flow[]): number {
+    if (flows.length === 0) return 0;
+    const marks = FLOW_COLUMNS.map(() => "?").join(", ");
+    const sql = `INSERT OR IGNORE INTO flows (${FLOW_COLUMNS.join(", ")}) VALUES (${marks})`;
+    return this.#store.transaction(() => {
+      let lastId = 0;
+      let inserted = 0;
+      for (const flow of flows) {
+        const decisionRow = flow.decision ? this.#decisionRow(flow.decision) : null;
+        const result = this.#store.run(sql, ...flowValues(origin, flow, decisionRow));
+        if (result.changes === 0) continue;
+        lastId = result.lastInsertRowid;
+        inserted++;
+      }
+      this.#rowCount = (this.#rowCount ?? this.count() - inserted) + inserted;
+      // In steps, so that not every batch pays for it.
+      if (this.#rowCount > this.#maxRows * 1.01) this.#prune();
+      return lastId;
+    });
+  }
+
+  /** Newest first, below an id (0 = from the newest). */
+  query(filter: FlowFilter | undefined, limit: number, beforeId: number): { flows: Flow[]; total: number } {
+    const condition = flowCondition(filter);
+    const below = beforeId > 0 ? "AND flows.id < ?" : "";
+    const rows = this.#store.all<FlowRow>(
+      `${SELECT} WHERE ${condition.sql} ${below} ORDER BY flows.id DESC LIMIT ?`,
+      ...condition.values,
+      ...(beforeId > 0 ? [beforeId] : []),
+      limit,
+    );
+    const counted = this.#store.get<{ count: number }>(
+      `SELECT count(*) AS count FROM (SELECT 1 FROM flows LEFT JOIN flow_decisions
+         ON flow_decisions.row = flows.decision_row WHERE ${condition.sql} LIMIT ${MAX_COUNTED})`,
+      ...condition.values,
+    );
+    return { flows: rows.map(flowFromRow), total: counted?.count ?? 0 };
+  }
+
+  /** Oldest first, above one id and up to another. */
+  between(filter: FlowFilter | undefined, afterId: number, untilId: number, limit: number): Flow[] {
+    const condition = flowCondition(filter);
+    return this.#store
+      .all<FlowRow>(
+        `${SELECT} WHERE flows.id > ? AND flows.id <= ? AND ${condition.sql} ORDER BY flows.id LIMIT ?`,
+        afterId,
+        untilId,
+        ...condition.values,
+        limit,
+      )
+      .map(flowFromRow);
+  }
+
+  /** Id of the newest flow; 0 when there is none. */
+  newestId(): number {
+    return this.#store.get<{ id: number | null }>("SELECT max(id) AS id FROM flows")?.id ?? 0;
+  }
+
+  count(): number {
+    return this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows")?.count ?? 0;
+  }
+
+  countSince(timeUs: number): number {
+    return this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows WHERE time_us >= ?", timeUs)?.count ?? 0;
+  }
+
+  /** What was seen since a time, grouped; at most 50,000 groups, the busiest first. */
+  recordedConnections(hostId: string, sinceUs: number): RecordedConnection[] {
+    return this.#store.all<RecordedConnection>(
+      `SELECT subject_key AS subjectKey, direction, protocol, destination_port AS port, count(*) AS count,
+         CASE direction WHEN 1 THEN source_address ELSE destination_address END AS remoteAddress
+       FROM flows WHERE host_id = ? AND time_us >= ? AND kind <> 2
+       GROUP BY subjectKey, direction, protocol, port, remoteAddress ORDER BY count DESC LIMIT 50000`,
+      hostId,
+      sinceUs,
+    );
+  }
+
+  #decisionRow(decision: Decision): number {
+    const { digest, wire } = encodeDecision(decision);
+    const known = this.#decisionRows.get(digest);
+    if (known !== undefined) return known;
+    const policyKeys = decision.policyKeys.length > 0 ? `\n${decision.policyKeys.join("\n")}\n` : "";
+    this.#store.run(
+      "INSERT OR IGNORE INTO flow_decisions (digest, wire, policy_keys, summary) VALUES (?, ?, ?, ?)",
+      digest,
+      wire,
+      policyKeys,
+      decision.summary,
+    );
+    const row = this.#store.get<{ row: number }>("SELECT row FROM flow_decisions WHERE digest = ?", digest)?.row ?? 0;
+    if (this.#decisionRows.size >= MAX_CACHED_DECISIONS) this.#decisionRows.clear();
+    this.#decisionRows.set(digest, row);
+    return row;
+  }
+
+  #prune(): void {
+    // Another process may have inserted or pruned meanwhile.
+    const excess = this.count() - this.#maxRows;
+    if (excess > 0) this.#store.run("DELETE FROM flows WHERE id IN (SELECT id FROM flows ORDER BY id LIMIT ?)", excess);
+    this.#rowCount = this.#maxRows;
+    const decisions = this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flow_decisions")?.count ?? 0;
+    if (decisions <= MAX_CACHED_DECISIONS) return;
+    this.#store.run(
+      "DELETE FROM flow_decisions WHERE row NOT IN (SELECT decision_row FROM flows WHERE decision_row IS NOT NULL)",
+    );
+    this.#decisionRows.clear();
+  }
+}

@@ -1,0 +1,113 @@
+import type { Database } from "better-sqlite3";
+
+/** Position + 1 is the `user_version` that a migration leads to. Published ones are never edited. */
+export type Migration = (database: Database) => void;
+
+export const MIGRATIONS: readonly Migration[] = [
+  (database) => {
+    database.exec(`
+      CREATE TABLE settings (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+
+      -- The workspace: drafts as they stand. Texts of every age live in blobs.
+      CREATE TABLE files (
+        path TEXT PRIMARY KEY,
+        text TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        modified_at_ms INTEGER NOT NULL
+      ) STRICT;
+
+      CREATE TABLE blobs (digest TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE versions (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        policy_count INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX versions_by_id ON versions (id);
+
+      CREATE TABLE version_files (
+        version_id TEXT NOT NULL,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL REFERENCES blobs (digest),
+        PRIMARY KEY (version_id, path)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE receipts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        host_id TEXT NOT NULL,
+        version_id TEXT NOT NULL,
+        state_digest TEXT NOT NULL,
+        program_digest TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        generation_wire BLOB,
+        created_at_ms INTEGER NOT NULL,
+        deadline_ms INTEGER,
+        author TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        outcome TEXT NOT NULL CHECK (outcome IN ('sending', 'pending', 'confirmed', 'rolled-back', 'expired', 'failed')),
+        ended_at_ms INTEGER,
+        error_wire BLOB
+      ) STRICT;
+      CREATE INDEX receipts_open ON receipts (host_id) WHERE outcome IN ('sending', 'pending');
+
+      -- Decisions repeat in nearly every flow: kept once each.
+      CREATE TABLE flow_decisions (
+        row INTEGER PRIMARY KEY,
+        digest TEXT NOT NULL UNIQUE,
+        wire BLOB NOT NULL,
+        policy_keys TEXT NOT NULL,
+        summary TEXT NOT NULL
+      ) STRICT;
+
+      CREATE TABLE flows (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        host_id TEXT NOT NULL,
+        -- Start time of the agent that numbered the flow, and its number there: one flow is kept once. NULL = not numbered.
+        agent_epoch_ms INTEGER NOT NULL,
+        agent_flow_id INTEGER,
+        host TEXT NOT NULL,
+        time_us INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        direction INTEGER NOT NULL,
+        protocol INTEGER NOT NULL,
+        source_address TEXT NOT NULL,
+        source_key BLOB NOT NULL,
+        source_port INTEGER NOT NULL,
+        destination_address TEXT NOT NULL,
+        destination_key BLOB NOT NULL,
+        destination_port INTEGER NOT NULL,
+        source_name TEXT NOT NULL,
+        destination_name TEXT NOT NULL,
+        verdict INTEGER NOT NULL,
+        enforced INTEGER NOT NULL,
+        decision_row INTEGER,
+        generation INTEGER NOT NULL,
+        subject_key TEXT NOT NULL,
+        cgroup_path TEXT NOT NULL,
+        packets INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX flows_once ON flows (host_id, agent_epoch_ms, agent_flow_id);
+      CREATE INDEX flows_by_time ON flows (time_us);
+
+      CREATE TABLE hosts (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        last_heard_at_ms INTEGER NOT NULL,
+        role INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        status_wire BLOB NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      -- Work that only one process may do at a time (collecting flows).
+      CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        expires_at_ms INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `);
+  },
+];
