@@ -1,0 +1,129 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditContent } from "./auditEntry.ts";
+import { AuditTrail } from "./audited.ts";
+import { AuditLog } from "./auditLog.ts";
+
+let directory: string;
+let path: string;
+let wallMs = 1_700_000_000_000;
+const now = () => wallMs;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "wardline-audit-"));
+  path = join(directory, "audit.ndjson");
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function entry(action: string): AuditContent {
+  return { actor: "root (0)", role: "admin", action, argumentDigest: "ab", outcome: "done", detail: "" };
+}
+
+async function write(...actions: string[]): Promise<void> {
+  const log = await AuditLog.open(path, now);
+  for (const action of actions) await log.append(entry(action));
+  await log.close();
+}
+
+describe("AuditLog", () => {
+  it("chains entries over restarts and lists the newest first", async () => {
+    await write("a", "b");
+    await write("c");
+    const log = await AuditLog.open(path, now);
+    const page = await log.list(2, 0);
+    expect(page).toMatchObject({ chainValid: true, brokenAtSequence: 0 });
+    expect(page.entries.map(({ sequence, action }) => [sequence, action])).toEqual([
+      [3, "c"],
+      [2, "b"],
+    ]);
+    expect((await log.list(10, 2)).entries.map(({ action }) => action)).toEqual(["a"]);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await log.close();
+  });
+
+  it.each([
+    [
+      "changed",
+      (lines: string[]) => lines.map((line, position) => (position === 1 ? line.replace('"b"', '"x"') : line)),
+      2,
+    ],
+    ["removed", (lines: string[]) => lines.filter((_, position) => position !== 1), 2],
+    ["swapped", ([a = "", b = "", c = ""]: string[]) => [b, a, c], 1],
+    ["no JSON", (lines: string[]) => lines.map((line, position) => (position === 2 ? "garbage" : line)), 3],
+  ])("names the first entry that does not fit when one was %s", async (_name, change, brokenAt) => {
+    await write("a", "b", "c");
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+    writeFileSync(path, `${change(lines).join("\n")}\n`);
+    const log = await AuditLog.open(path, now);
+    expect(log.problems).toEqual([expect.stringContaining(`entry ${brokenAt} `)]);
+    await log.append(entry("d"));
+    expect(await log.list(10, 0)).toMatchObject({ chainValid: false, brokenAtSequence: brokenAt });
+    await log.close();
+  });
+
+  it("cuts off an entry that a crash left unfinished, and says so", async () => {
+    await write("a", "b");
+    appendFileSync(path, '{"sequence":3,"ti');
+    const log = await AuditLog.open(path, now);
+    const page = await log.list(10, 0);
+    expect(page.chainValid).toBe(true);
+    expect(page.entries[0]).toMatchObject({
+      sequence: 3,
+      action: "audit.repair",
+      detail: expect.stringContaining("17 bytes"),
+    });
+    await log.close();
+  });
+
+  it("notices that the file was cut under its hands", async () => {
+    const log = await AuditLog.open(path, now);
+    await log.append(entry("a"));
+    await log.append(entry("b"));
+    truncateSync(path, statSync(path).size - 10);
+    expect(await log.list(10, 0)).toMatchObject({ chainValid: false, brokenAtSequence: 2 });
+    await log.close();
+  });
+});
+
+describe("AuditTrail", () => {
+  const subject = { actor: "eve (1000)", role: "viewer", action: "apply", argumentDigest: "" } as const;
+
+  it("writes what was refused, but not without end", async () => {
+    const log = await AuditLog.open(path, now);
+    const trail = new AuditTrail(log, now);
+    const refusal = new Failure({ code: ErrorCode.PERMISSION_DENIED, message: "no" });
+    for (let attempt = 0; attempt < 40; attempt += 1) {
+      await expect(trail.around(subject, "", async () => Promise.reject(refusal))).rejects.toBe(refusal);
+    }
+    expect((await log.list(100, 0)).entries).toHaveLength(30);
+    wallMs += 60_000;
+    await trail.refused(subject, "again");
+    expect((await log.list(1, 0)).entries[0]?.detail).toBe("again (and 10 more refusals without an entry)");
+    await log.close();
+  });
+
+  it("writes an entry before the effect and one after it", async () => {
+    const log = await AuditLog.open(path, now);
+    const trail = new AuditTrail(log, now);
+    const before = await trail.around(subject, "x", async (accept) => {
+      await accept();
+      return (await log.list(10, 0)).entries.map(({ outcome }) => outcome);
+    });
+    expect(before).toEqual(["started"]);
+    const failing = trail.around(subject, "x", async (accept) => {
+      await accept();
+      throw new Error("broken");
+    });
+    await expect(failing).rejects.toThrow("broken");
+    expect((await log.list(10, 0)).entries.map(({ outcome }) => outcome)).toEqual([
+      "failed",
+      "started",
+      "done",
+      "started",
+    ]);
+    await log.close();
+  });
+});

@@ -1,0 +1,179 @@
+/**
+ * The audit log: NDJSON with a hash chain, every entry on disk before the call returns.
+ *
+ * A chain shows that entries were changed, removed from the middle or reordered. It does not show that the newest ones
+ * were cut off by somebody who can write the file (root): for that the console mirrors the log.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import { toWriteFailure } from "../files/atomicFile.ts";
+import { Mutex } from "../generations/mutex.ts";
+import { type AuditContent, type AuditEntry, CHAIN_START, sealEntry } from "./auditEntry.ts";
+import { scanAuditFile } from "./auditFile.ts";
+
+export interface AuditPage {
+  /** Newest first. */
+  readonly entries: readonly AuditEntry[];
+  readonly chainValid: boolean;
+  readonly brokenAtSequence: number;
+}
+
+interface Waiting {
+  readonly content: AuditContent;
+  readonly time: string;
+}
+
+/** Entries that could not be written and wait for space. More than this are counted only. */
+const MAX_WAITING = 256;
+const MAX_TEXT_LENGTH = 2_000;
+
+function bounded(content: AuditContent): AuditContent {
+  return {
+    ...content,
+    actor: content.actor.slice(0, MAX_TEXT_LENGTH),
+    detail: content.detail.slice(0, MAX_TEXT_LENGTH),
+  };
+}
+
+export class AuditLog {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #wallMs: () => number;
+  readonly #mutex = new Mutex();
+  #sizeBytes: number;
+  #last: AuditEntry | null;
+  #waiting: Waiting[] = [];
+  #lost = 0;
+  /** Sequence at which the chain broke before this process; 0 = valid. */
+  readonly brokenAtStart: number;
+
+  private constructor(path: string, file: FileHandle, wallMs: () => number, sizeBytes: number, start: OpenedAt) {
+    this.#path = path;
+    this.#file = file;
+    this.#wallMs = wallMs;
+    this.#sizeBytes = sizeBytes;
+    this.#last = start.last;
+    this.brokenAtStart = start.brokenAtSequence;
+  }
+
+  /** Opens and verifies the log. An entry that a crash left unfinished is cut off, and an entry says so. */
+  static async open(path: string, wallMs: () => number): Promise<AuditLog> {
+    const file = await open(path, "a+", 0o600);
+    try {
+      const { size } = await file.stat();
+      const scan = await scanAuditFile(path, size, () => {});
+      const log = new AuditLog(path, file, wallMs, scan.completeBytes, scan);
+      const unfinishedBytes = size - scan.completeBytes;
+      if (unfinishedBytes > 0) {
+        await file.truncate(scan.completeBytes);
+        const detail = `cut off ${unfinishedBytes} bytes of an entry that a crash left unfinished`;
+        await log.record({
+          actor: "agent",
+          role: "none",
+          action: "audit.repair",
+          argumentDigest: "",
+          outcome: "automatic",
+          detail,
+        });
+      }
+      return log;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** What is wrong with the log now, as sentences. */
+  get problems(): readonly string[] {
+    const problems: string[] = [];
+    if (this.brokenAtStart > 0)
+      problems.push(`The audit log does not verify: entry ${this.brokenAtStart} was changed or is missing.`);
+    const unwritten = this.#waiting.length + this.#lost;
+    if (unwritten > 0)
+      problems.push(
+        `${unwritten} audit entries could not be written: the disk with the state directory is full or broken.`,
+      );
+    return problems;
+  }
+
+  /** Writes an entry. Throws `Failure` (DISK_FULL, INTERNAL); then nothing may be changed in the name of this entry. */
+  append(content: AuditContent): Promise<void> {
+    return this.#mutex.run(async () => {
+      try {
+        await this.#flushWaiting();
+        await this.#write(bounded(content), this.#now());
+      } catch (error) {
+        throw toWriteFailure(error, "the audit entry");
+      }
+    });
+  }
+
+  /** Writes an entry about something that already happened: keeps it for later when it cannot be written now. */
+  record(content: AuditContent): Promise<void> {
+    return this.#mutex.run(async () => {
+      const entry = { content: bounded(content), time: this.#now() };
+      try {
+        await this.#flushWaiting();
+        await this.#write(entry.content, entry.time);
+      } catch {
+        if (this.#waiting.length < MAX_WAITING) this.#waiting.push(entry);
+        else this.#lost += 1;
+      }
+    });
+  }
+
+  /** A page of entries below `beforeSequence` (0 = from the newest) with the result of verifying the whole file now. */
+  async list(limit: number, beforeSequence: number): Promise<AuditPage> {
+    const sizeBytes = await this.#mutex.run(async () => this.#sizeBytes);
+    const page: AuditEntry[] = [];
+    const scan = await scanAuditFile(this.#path, sizeBytes, (entry) => {
+      if (beforeSequence > 0 && entry.sequence >= beforeSequence) return;
+      page.push(entry);
+      if (page.length > limit * 2) page.splice(0, page.length - limit);
+    });
+    const isCut = scan.completeBytes !== sizeBytes;
+    const brokenAtSequence = scan.brokenAtSequence || (isCut ? (scan.last?.sequence ?? 0) + 1 : 0);
+    return { entries: page.slice(-limit).reverse(), chainValid: brokenAtSequence === 0, brokenAtSequence };
+  }
+
+  close(): Promise<void> {
+    return this.#mutex.run(() => this.#file.close());
+  }
+
+  #now(): string {
+    return new Date(this.#wallMs()).toISOString();
+  }
+
+  async #flushWaiting(): Promise<void> {
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      await this.#write(next.content, next.time);
+      this.#waiting.shift();
+    }
+    if (this.#lost === 0) return;
+    const detail = `${this.#lost} entries could not be written and are lost`;
+    await this.#write(
+      { actor: "agent", role: "none", action: "audit.loss", argumentDigest: "", outcome: "automatic", detail },
+      this.#now(),
+    );
+    this.#lost = 0;
+  }
+
+  async #write(content: AuditContent, time: string): Promise<void> {
+    const entry = sealEntry(content, (this.#last?.sequence ?? 0) + 1, time, this.#last?.hash ?? CHAIN_START);
+    const line = Buffer.from(`${JSON.stringify(entry)}\n`);
+    try {
+      await this.#file.appendFile(line);
+      await this.#file.datasync();
+    } catch (error) {
+      // A full disk may have taken a part of the line.
+      await this.#file.truncate(this.#sizeBytes).catch(() => undefined);
+      throw error;
+    }
+    this.#sizeBytes += line.length;
+    this.#last = entry;
+  }
+}
+
+interface OpenedAt {
+  readonly last: AuditEntry | null;
+  readonly brokenAtSequence: number;
+}
