@@ -74,6 +74,14 @@ struct wardline_slot {
 	__u32 workload_sets;
 };
 
+/* Agent only: which object made this tree, so that a new process knows whether it is its own. */
+struct wardline_identity {
+	__u8 object_digest[32];
+	__u8 ingress_tag[8];
+	__u8 egress_tag[8];
+	__u8 selftest_tag[8];
+};
+
 /* IPv6, or IPv4 as ::ffff:a.b.c.d. Network order. */
 struct wardline_address {
 	union {

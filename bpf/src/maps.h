@@ -22,6 +22,13 @@ struct {
 	MAP_TYPE(value, struct wardline_slot);
 } wl_slots SEC(".maps");
 
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, struct wardline_identity);
+} wl_identity SEC(".maps");
+
 /* Sizes and not types, because clang leaves the types behind a pointer in a nested shape undefined in BTF. */
 struct trie_shape {
 	MAP_UINT(type, BPF_MAP_TYPE_LPM_TRIE);

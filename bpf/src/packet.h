@@ -177,17 +177,10 @@ INLINE int is_icmp_error(__u8 protocol, __u8 type)
 	return protocol == IPPROTO_ICMPV6 ? type >= 1 && type <= 4 : type == 3 || type == 11 || type == 12;
 }
 
-/*
- * Neighbour discovery counts only with hop limit 255, which a router cannot forge (RFC 4861), and multicast listener
- * messages, which switches need to deliver it, only with hop limit 1 (RFC 3810).
- */
+/* Only with hop limit 255, which no router can forge (RFC 4861). Same types as ESSENTIAL_ICMP in domain/src/policy. */
 INLINE int is_neighbor_discovery(const struct ip_headers *ip, __u8 type)
 {
-	if (type >= 133 && type <= 137)
-		return ip->hop_limit == 255;
-	if ((type >= 130 && type <= 132) || type == 143)
-		return ip->hop_limit == 1;
-	return 0;
+	return type >= 133 && type <= 137 && ip->hop_limit == 255;
 }
 
 INLINE int read_icmp(struct __sk_buff *skb, const struct ip_headers *ip, int direction, struct packet *packet)
@@ -289,6 +282,20 @@ INLINE int read_transport(struct __sk_buff *skb, const struct ip_headers *ip, in
 }
 
 /*
+ * On the way in only the interface proves that a packet is ours: a neighbour can put our own address in the source of an
+ * IPv6 packet, and route_localnet lets 127.0.0.0/8 in. Without an interface (self-test) addresses have to do.
+ */
+INLINE int is_loopback(struct __sk_buff *skb, const struct ip_headers *ip, int direction, int has_interface)
+{
+	if (has_interface && skb->ifindex == 1)
+		return 1;
+	if (has_interface && direction == WARDLINE_INGRESS)
+		return 0;
+	return same_address(&ip->source, &ip->destination) ||
+	       is_loopback_address(direction == WARDLINE_EGRESS ? &ip->destination : &ip->source);
+}
+
+/*
  * Fills `packet`, which must be zeroed. Returns -1 when policy has to be asked, else the builtin decision.
  * `has_interface` is 0 in the self-test, whose packets come from no interface.
  */
@@ -308,14 +315,7 @@ INLINE int read_packet(struct __sk_buff *skb, int direction, int has_interface, 
 	packet->key.remote = direction == WARDLINE_EGRESS ? ip.destination : ip.source;
 	packet->key.protocol = ip.protocol;
 	packet->payload_offset = ip.payload_offset;
-	/*
-	 * On the way in only the interface proves that a packet is ours: a neighbour can put our own address in the
-	 * source of an IPv6 packet.
-	 */
-	if (has_interface && skb->ifindex == 1)
-		return WARDLINE_DECISION_LOOPBACK;
-	if (direction == WARDLINE_EGRESS &&
-	    (same_address(&ip.source, &ip.destination) || is_loopback_address(&ip.destination)))
+	if (is_loopback(skb, &ip, direction, has_interface))
 		return WARDLINE_DECISION_LOOPBACK;
 	builtin = read_transport(skb, &ip, direction, packet);
 	return builtin ? builtin : -1;

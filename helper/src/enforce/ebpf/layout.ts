@@ -1,0 +1,151 @@
+/**
+ * The structs of bpf/include/wardline.h as byte offsets. layout.test.ts compares every one with the BTF of the object.
+ * Little-endian only, like the object.
+ */
+
+export const LAYOUT_VERSION = 1;
+
+export const CONTROL = { size: 32, word: 0, deadlineNs: 8, lastEpoch: 16, layoutVersion: 24 } as const;
+export const SLOT = {
+  size: 56,
+  generation: 0,
+  digest: 8,
+  epoch: 40,
+  enforce: 44,
+  decisionCount: 48,
+  workloadSets: 52,
+} as const;
+export const IDENTITY = { size: 56, objectDigest: 0, ingressTag: 32, egressTag: 40, selftestTag: 48 } as const;
+export const TRIE_KEY = { size: 20, prefixBits: 0, data: 4 } as const;
+export const TRIE_VALUE = { size: 8, index: 0, flags: 4 } as const;
+export const COUNTER = { size: 24, packets: 0, bytes: 8, lastSeenNs: 16 } as const;
+export const FLOW_KEY = { size: 40, local: 0, remote: 16, localPort: 32, remotePort: 34, protocol: 36 } as const;
+export const FLOW = {
+  size: 56,
+  lastSeenNs: 0,
+  packets: 8,
+  bytes: 16,
+  cgroupId: 24,
+  epoch: 32,
+  decision: 36,
+  set: 40,
+  flags: 44,
+  policyPort: 48,
+  direction: 50,
+} as const;
+export const EVENT = {
+  size: 88,
+  bootNs: 0,
+  packets: 8,
+  bytes: 16,
+  cgroupId: 24,
+  source: 32,
+  destination: 48,
+  epoch: 64,
+  decision: 68,
+  set: 72,
+  sourcePort: 76,
+  destinationPort: 78,
+  kind: 80,
+  verdict: 81,
+  enforced: 82,
+  direction: 83,
+  protocol: 84,
+} as const;
+
+export const PORT_KEY_BITS = 56;
+export const RESULT_DENY = 1;
+export const RESULT_OBSERVE_ONLY = 2;
+export const FLOW_FLAG = {
+  denied: 1,
+  observeOnly: 2,
+  answered: 4,
+  finIngress: 8,
+  finEgress: 16,
+  reset: 32,
+  ended: 64,
+} as const;
+export const LOSS = { flowRingFull: 0, denyRingFull: 1, rateLimited: 2, flowTable: 3, count: 4 } as const;
+
+/** Idle limits of flows in seconds: WARDLINE_TIMEOUT_* of the header. */
+export const TIMEOUT_SECONDS = {
+  tcpOpening: 120,
+  tcpEstablished: 432_000,
+  tcpClosing: 600,
+  ended: 10,
+  udpOpening: 30,
+  udpAnswered: 60,
+  icmp: 30,
+  other: 600,
+} as const;
+
+export const MAP_NAMES = [
+  "wl_control",
+  "wl_slots",
+  "wl_identity",
+  "wl_tries",
+  "wl_hashes",
+  "wl_counters",
+  "wl_flows",
+  "wl_flow_ring",
+  "wl_deny_ring",
+  "wl_losses",
+  "wl_buckets",
+] as const;
+export type MapName = (typeof MAP_NAMES)[number];
+
+export const PROGRAM_NAMES = { ingress: "wardline_ingress", egress: "wardline_egress", selftest: "wardline_selftest" };
+
+/** The control word, taken apart. See WARDLINE_WORD_* for the bits. */
+export interface ControlWord {
+  readonly slot: 0 | 1;
+  readonly enforce: boolean;
+  readonly workloads: boolean;
+  readonly deadlineArmed: boolean;
+  readonly otherEnforce: boolean;
+  readonly otherWorkloads: boolean;
+  /** 0 = nothing loaded. */
+  readonly epoch: number;
+  readonly otherEpoch: number;
+}
+
+export const MAX_EPOCH = 0xfff_ffff;
+
+export function encodeWord(word: ControlWord): bigint {
+  const bits =
+    word.slot |
+    (Number(word.enforce) << 1) |
+    (Number(word.workloads) << 2) |
+    (Number(word.deadlineArmed) << 3) |
+    (Number(word.otherEnforce) << 4) |
+    (Number(word.otherWorkloads) << 5);
+  return BigInt(bits) | (BigInt(word.epoch) << 8n) | (BigInt(word.otherEpoch) << 36n);
+}
+
+export function decodeWord(bits: bigint): ControlWord {
+  const flag = (bit: bigint): boolean => ((bits >> bit) & 1n) === 1n;
+  return {
+    slot: flag(0n) ? 1 : 0,
+    enforce: flag(1n),
+    workloads: flag(2n),
+    deadlineArmed: flag(3n),
+    otherEnforce: flag(4n),
+    otherWorkloads: flag(5n),
+    epoch: Number((bits >> 8n) & BigInt(MAX_EPOCH)),
+    otherEpoch: Number((bits >> 36n) & BigInt(MAX_EPOCH)),
+  };
+}
+
+/** The same state with the other slot active and no deadline: what a revert, or an expired deadline, amounts to. */
+export function swapped(word: ControlWord): ControlWord {
+  return {
+    slot: word.slot === 0 ? 1 : 0,
+    enforce: word.otherEnforce,
+    workloads: word.otherWorkloads,
+    deadlineArmed: false,
+    otherEnforce: word.enforce,
+    otherWorkloads: word.workloads,
+    epoch: word.otherEpoch,
+    otherEpoch: word.epoch,
+  };
+}
