@@ -3,5 +3,7 @@
  * one becomes the other.
  */
 export * from "./decision.ts";
+export * from "./decision.ts";
 export * from "./diagnostic.ts";
 export * from "./failure.ts";
+export * from "./policy-enums.ts";

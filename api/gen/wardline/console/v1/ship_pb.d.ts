@@ -99,13 +99,15 @@ export declare type AccessChange = Message<"wardline.console.v1.AccessChange"> &
   peerNames: string[];
 
   /**
-   * IP protocol number; 0 = every protocol.
+   * IP protocol number; 0 = every protocol but except_protocols.
    *
    * @generated from field: uint32 protocol = 5;
    */
   protocol: number;
 
   /**
+   * Inclusive; 0 to 65535 when ports do not matter.
+   *
    * @generated from field: uint32 port_low = 6;
    */
   portLow: number;
@@ -138,6 +140,13 @@ export declare type AccessChange = Message<"wardline.console.v1.AccessChange"> &
    * @generated from field: uint64 recorded_flows = 11;
    */
   recordedFlows: bigint;
+
+  /**
+   * When protocol is 0: the protocols that this change does not cover.
+   *
+   * @generated from field: repeated uint32 except_protocols = 12;
+   */
+  exceptProtocols: number[];
 };
 
 /**
