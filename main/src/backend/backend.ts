@@ -107,7 +107,7 @@ export function createBackend(options: BackendOptions): Backend {
     services.ship.keeper.follow(local, signal),
     local.enforced.follow(signal),
     introduceLocalHost({ host: local, workspace, settings, logger }, signal),
-    rememberStatus(local, hostsTable, clock, logger, signal),
+    rememberStatus(local, hostsTable, logger, signal),
   ];
   if (options.collectFlows ?? true) {
     const leases = new LeaseTable(store);
@@ -160,7 +160,6 @@ function localHost(options: BackendOptions, clock: Clock, hostsTable: HostsTable
 async function rememberStatus(
   host: ManagedHost,
   table: HostsTable,
-  clock: Clock,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {

@@ -2,10 +2,11 @@
  * The console's link to one agent: connects, shakes hands, follows the status, and connects again when it is lost. What
  * it knows is always a whole state with the reason when there is no connection.
  */
-import { ErrorCode, Failure } from "@wardline/domain/errors";
+
 import type { HandshakeResponse } from "@wardline/api/wardline/agent/v1/agent";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type HostStatus, Role } from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock, Logger } from "../ports.ts";
 import { API_MAX, API_MIN, CONSOLE_VERSION } from "../version.ts";

@@ -103,8 +103,6 @@ export class FlowServiceImpl {
 
   #silentHostIds(): string[] {
     const { hosts } = this.#ports.registry;
-    return hosts
-      .filter((host) => host.connection.state.reachability !== Reachability.CONNECTED)
-      .map((host) => host.id);
+    return hosts.filter((host) => host.connection.state.reachability !== Reachability.CONNECTED).map((host) => host.id);
   }
 }

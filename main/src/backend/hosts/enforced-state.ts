@@ -35,9 +35,7 @@ export class EnforcedState {
 
   /** Asks the agent now. @throws Failure */
   async fetch(): Promise<EnforcedFiles> {
-    const answer = await this.#connection.call((client) =>
-      client.getEnforcedState({}, { timeoutMs: CALL_TIMEOUT_MS }),
-    );
+    const answer = await this.#connection.call((client) => client.getEnforcedState({}, { timeoutMs: CALL_TIMEOUT_MS }));
     const files = (answer.state?.files ?? []).map(({ path, text }) => ({ path, text }));
     files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     const generation = answer.generation ?? null;

@@ -23,7 +23,10 @@ export function newHostDocument(name: string, addresses: readonly string[], labe
 
 /** Where the document of a new host goes. Only characters that are harmless in a name are kept. */
 export function hostDocumentPath(name: string): string {
-  const safe = name.toLowerCase().replace(/[^a-z0-9.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+  const safe = name
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, "-")
+    .replace(/^[-.]+|[-.]+$/g, "");
   return `hosts/${safe.slice(0, 200) || "this-machine"}.yaml`;
 }
 
@@ -87,7 +90,9 @@ export function requireLabels(labels: Readonly<Record<string, string>>): void {
     const prefix = slash < 0 ? null : key.slice(0, slash);
     const name = key.slice(slash + 1);
     const keyIsGood =
-      name.length <= 63 && LABEL_NAME.test(name) && (prefix === null || (prefix.length <= 253 && LABEL_PREFIX.test(prefix)));
+      name.length <= 63 &&
+      LABEL_NAME.test(name) &&
+      (prefix === null || (prefix.length <= 253 && LABEL_PREFIX.test(prefix)));
     if (!keyIsGood) throw refuse(`${JSON.stringify(key.slice(0, 100))} is not a label key.`);
     if (value !== "" && (value.length > 63 || !LABEL_NAME.test(value))) {
       throw refuse(`${JSON.stringify(value.slice(0, 100))} is not a label value (of ${key}).`);

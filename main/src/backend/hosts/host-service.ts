@@ -55,7 +55,11 @@ export class HostServiceImpl {
       for (let sequence = 1n; !signal.aborted; sequence++) {
         const seen = merged.changes.version;
         const now = timestampFromMs(clock.nowMs());
-        yield create(WatchHostsResponseSchema, { sequence, hosts: registry.hosts.map((host) => this.describe(host)), now });
+        yield create(WatchHostsResponseSchema, {
+          sequence,
+          hosts: registry.hosts.map((host) => this.describe(host)),
+          now,
+        });
         await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
       }
     } finally {

@@ -1,7 +1,8 @@
 /** Introduces this machine to an empty console: writes its Host document once, so that selectors can match it. */
 import { Failure } from "@wardline/domain/errors";
-import type { Logger } from "../ports.ts";
+import { canonicalAddress } from "@wardline/domain/policy";
 import type { Workspace } from "../policies/workspace.ts";
+import type { Logger } from "../ports.ts";
 import type { SettingsTable } from "../store/settings-table.ts";
 import { hostDocumentPath, newHostDocument } from "./host-document.ts";
 import type { ManagedHost } from "./managed-host.ts";
@@ -40,7 +41,14 @@ function writeOnce(options: IntroduceOptions, name: string, addresses: readonly 
   const { reading, files } = workspace.snapshot();
   const declared = reading.world.inventory.endpoints.some((endpoint) => endpoint.key === `Host/${name}`);
   if (!declared && !files.some((file) => file.path === path)) {
-    workspace.save(path, newHostDocument(name, addresses), 0);
+    workspace.save(
+      path,
+      newHostDocument(
+        name,
+        addresses.filter((address) => canonicalAddress(address) !== null),
+      ),
+      0,
+    );
     logger.info({ path }, "host document written");
   }
   settings.set(SETTING, path);

@@ -1,5 +1,5 @@
-import type { AgentConnection } from "../agent/agent-connection.ts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { AgentConnection } from "../agent/agent-connection.ts";
 import type { EnforcedState } from "./enforced-state.ts";
 
 /** Id of the machine that the console runs on. */

@@ -1,5 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { type DroppedFile, ImportAction, type ImportPreview, ImportPreviewSchema } from "@wardline/api/wardline/console/v1/policies";
+import {
+  type DroppedFile,
+  ImportAction,
+  type ImportPreview,
+  ImportPreviewSchema,
+} from "@wardline/api/wardline/console/v1/policies";
 import { readPolicyFiles } from "@wardline/domain/policy";
 import { failureToDetail, toWireDiagnostic } from "@wardline/domain/wire";
 import { type ImportDecision, judgeImport } from "./import.ts";
@@ -23,7 +28,9 @@ export function previewImport(workspace: Workspace, dropped: readonly DroppedFil
 export function importFiles(workspace: Workspace, dropped: readonly DroppedFile[]): ImportPreview[] {
   const current = textsOf(workspace);
   const decisions = judgeImport(dropped, current);
-  workspace.putAll(decisions.filter((decision) => decision.action === "add" || decision.action === "replace"));
+  workspace.putAll(
+    decisions.flatMap((decision) => (decision.action === "add" || decision.action === "replace" ? [decision] : [])),
+  );
   return describeDecisions(decisions, current);
 }
 
@@ -31,7 +38,10 @@ function textsOf(workspace: Workspace): ReadonlyMap<string, string> {
   return new Map(workspace.snapshot().files.map((file) => [file.path, file.text]));
 }
 
-function describeDecisions(decisions: readonly ImportDecision[], current: ReadonlyMap<string, string>): ImportPreview[] {
+function describeDecisions(
+  decisions: readonly ImportDecision[],
+  current: ReadonlyMap<string, string>,
+): ImportPreview[] {
   const after = new Map(current);
   for (const decision of decisions) if (decision.action !== "refuse") after.set(decision.path, decision.text);
   const reading = readPolicyFiles([...after].map(([path, text]) => ({ path, text })));
@@ -43,7 +53,9 @@ function describeDecisions(decisions: readonly ImportDecision[], current: Readon
       return preview;
     }
     preview.documents = documents.get(decision.path) ?? [];
-    preview.diagnostics = reading.diagnostics.filter(({ source }) => source.file === decision.path).map(toWireDiagnostic);
+    preview.diagnostics = reading.diagnostics
+      .filter(({ source }) => source.file === decision.path)
+      .map(toWireDiagnostic);
     return preview;
   });
 }

@@ -3,7 +3,7 @@
  * why.
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { decodePolicyBytes } from "@wardline/domain/policy";
+import { type Diagnostic, decodePolicyBytes } from "@wardline/domain/policy";
 import { requireWorkspaceBounds, tooLargeFile, WORKSPACE_LIMITS } from "./limits.ts";
 import { workspacePath } from "./workspace-path.ts";
 
@@ -20,10 +20,7 @@ export type ImportDecision =
  * @param current texts of the workspace by path
  * @throws Failure TOO_LARGE when the drop as a whole is beyond the bounds, or would push the workspace over them
  */
-export function judgeImport(
-  dropped: readonly DroppedBytes[],
-  current: ReadonlyMap<string, string>,
-): ImportDecision[] {
+export function judgeImport(dropped: readonly DroppedBytes[], current: ReadonlyMap<string, string>): ImportDecision[] {
   requireDropBounds(dropped);
   const names = canonicalNames(dropped);
   const decisions = dropped.map((file) => judgeFile(file, names, current));
@@ -74,11 +71,23 @@ function judgeFile(
       });
     }
     if (file.content.byteLength > WORKSPACE_LIMITS.fileSizeBytes) throw tooLargeFile(path, file.content.byteLength);
-    const text = decodePolicyBytes(file.content, path);
+    const decoded = decodePolicyBytes(file.content, path);
+    if ("diagnostic" in decoded) throw notText(path, decoded.diagnostic);
+    const { text } = decoded;
     const before = current.get(path);
     return { action: before === undefined ? "add" : before === text ? "same" : "replace", path, text };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return { action: "refuse", path: file.path, refusal: error };
   }
+}
+
+function notText(path: string, diagnostic: Diagnostic): Failure {
+  return new Failure({
+    code: ErrorCode.NOT_TEXT,
+    message: `${path}: ${diagnostic.message}`,
+    hint: "Policies are UTF-8 text in YAML or JSON.",
+    source: diagnostic.source,
+    diagnostics: [diagnostic],
+  });
 }

@@ -8,7 +8,7 @@ import {
   type FileSummary,
   FileSummarySchema,
 } from "@wardline/api/wardline/console/v1/policies";
-import { type PolicyReading, subjectsOf } from "@wardline/domain/policy";
+import { endpointMatches, type ReadResult } from "@wardline/domain/policy";
 import { toWireSourceRange, toWireTier } from "@wardline/domain/wire";
 import type { EnforcedFiles } from "../hosts/enforced-state.ts";
 import type { WorkspaceSnapshot } from "./workspace.ts";
@@ -16,7 +16,8 @@ import type { WorkspaceSnapshot } from "./workspace.ts";
 const MAX_SUBJECTS = 100;
 
 /** Documents by the path of the file they are in. */
-export function summarizeDocuments(reading: PolicyReading): Map<string, DocumentSummary[]> {
+export function summarizeDocuments(reading: ReadResult): Map<string, DocumentSummary[]> {
+  const { inventory } = reading.world;
   const policies = new Map(reading.world.policies.map((policy) => [policy.key, policy]));
   const byPath = new Map<string, DocumentSummary[]>();
   for (const document of reading.documents) {
@@ -26,19 +27,20 @@ export function summarizeDocuments(reading: PolicyReading): Map<string, Document
       kind: document.kind,
       name: document.name,
       namespace: document.namespace ?? "",
+      tier: toWireTier(document.tier),
+      ruleCount: document.ruleCount,
       source: toWireSourceRange(document.source),
     });
     const policy = policies.get(document.key);
     if (policy) {
-      summary.tier = toWireTier(policy.tier);
-      summary.ruleCount = policy.rules.length;
-      summary.subjectKeys = subjectsOf(reading.world.inventory, policy)
+      summary.subjectKeys = inventory.endpoints
+        .filter((endpoint) => endpointMatches(policy.subject, endpoint, inventory.namespaces))
         .slice(0, MAX_SUBJECTS)
         .map((endpoint) => endpoint.key);
     }
-    const list = byPath.get(document.source.file) ?? [];
+    const list = byPath.get(document.file) ?? [];
     list.push(summary);
-    byPath.set(document.source.file, list);
+    byPath.set(document.file, list);
   }
   return byPath;
 }

@@ -28,7 +28,8 @@ export function workspacePath(given: string): string {
   for (const segment of path.split("/")) {
     if (segment === "..") throw refuse("leads out of the workspace");
     if (segment === "" || segment === "." || segment.trim() !== segment) throw refuse("has an empty or padded part");
-    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) throw refuse(`has a part longer than ${MAX_SEGMENT_BYTES} bytes`);
+    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES)
+      throw refuse(`has a part longer than ${MAX_SEGMENT_BYTES} bytes`);
   }
   if (!EXTENSION.test(path)) throw refuse("does not end in .yaml, .yml or .json");
   return path;
@@ -36,7 +37,8 @@ export function workspacePath(given: string): string {
 
 function shown(given: string): string {
   const text = JSON.stringify(given.length > 120 ? `${given.slice(0, 120)}…` : given);
-  return text.replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu, (character) =>
-    `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  return text.replace(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

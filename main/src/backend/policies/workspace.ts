@@ -1,6 +1,6 @@
 /** The workspace: drafts of every policy and inventory file, read as one whole whenever something changed. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { type PolicyReading, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
+import { type ReadResult, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import { type FilesTable, noSuchFile, type StoredFile } from "../store/files-table.ts";
@@ -14,7 +14,7 @@ export interface WorkspaceSnapshot {
   readonly revision: number;
   /** Sorted by path. */
   readonly files: readonly StoredFile[];
-  readonly reading: PolicyReading;
+  readonly reading: ReadResult;
   /** 64 hex digits: the id that a version with this content has. */
   readonly stateDigest: string;
 }

@@ -2,7 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { ChangeKind, FileChangeSchema, type HostPlan, HostPlanSchema, PlanResponseSchema } from "@wardline/api/wardline/console/v1/ship";
+import {
+  ChangeKind,
+  FileChangeSchema,
+  type HostPlan,
+  HostPlanSchema,
+  PlanResponseSchema,
+} from "@wardline/api/wardline/console/v1/ship";
 import { BackendKind } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { compile, type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
@@ -95,7 +101,9 @@ export class Planner {
     for (const { host, baseGeneration } of plan.hosts) {
       const enforced = host.connection.state.status?.enforced?.number ?? 0n;
       if (enforced !== baseGeneration) {
-        throw stale(`${hostNameOf(host)} enforces generation ${enforced} now, the plan was made against ${baseGeneration}`);
+        throw stale(
+          `${hostNameOf(host)} enforces generation ${enforced} now, the plan was made against ${baseGeneration}`,
+        );
       }
     }
     return plan;
@@ -150,14 +158,15 @@ export class Planner {
   ): Promise<readonly Diagnostic[]> {
     const hostName = hostNameOf(host);
     const next = compile(snapshot.reading.world, hostName);
-    const oldReading = readPolicyFiles(enforced.files);
-    const old = compile(oldReading.world, hostName);
+    const isEnforcing = (enforced.generation?.number ?? 0n) > 0n;
+    const old = isEnforcing ? compile(readPolicyFiles(enforced.files).world, hostName) : null;
     wire.programDigest = next.digest;
     wire.unchanged = enforced.generation?.programDigest === next.digest;
     const sinceUs = (this.#ports.clock.nowMs() - RECORDED_WINDOW_MS) * 1000;
     const changes = describeAccessChanges({
-      old: { program: old, inventory: oldReading.world.inventory },
-      next: { program: next, inventory: snapshot.reading.world.inventory },
+      old,
+      next,
+      inventory: snapshot.reading.world.inventory,
       connections: () => this.#ports.flows.recordedConnections(host.id, sinceUs),
     });
     wire.accessChanges = changes.listed;
@@ -200,6 +209,11 @@ function fileChanges(
 
 /** The agent reads the same files with the same engine: what both say is shown once. */
 function distinct(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const byMeaning = new Map(diagnostics.map((diagnostic) => [JSON.stringify([diagnostic.code, diagnostic.source, diagnostic.message]), diagnostic]));
+  const byMeaning = new Map(
+    diagnostics.map((diagnostic) => [
+      JSON.stringify([diagnostic.code, diagnostic.source, diagnostic.message]),
+      diagnostic,
+    ]),
+  );
   return [...byMeaning.values()];
 }

@@ -8,7 +8,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToDetail } from "@wardline/domain/wire";
 import { hostNameOf, type ManagedHost } from "../hosts/managed-host.ts";
 import type { Clock, Logger } from "../ports.ts";
-import type { ReceiptsTable, StoredReceipt, ReceiptOutcome as StoredOutcome } from "../store/receipts-table.ts";
+import type { ReceiptsTable, ReceiptOutcome as StoredOutcome, StoredReceipt } from "../store/receipts-table.ts";
 
 /** After this, an apply without an answer is not under way any more, in this process or another. */
 export const SENDING_LIMIT_MS = 90_000;
@@ -106,7 +106,8 @@ export class ReceiptKeeper {
       receipt.id,
       new Failure({
         code: ErrorCode.AGENT_UNREACHABLE,
-        message: "The agent's answer never arrived. It does not enforce what was sent: it refused it, or has returned from it.",
+        message:
+          "The agent's answer never arrived. It does not enforce what was sent: it refused it, or has returned from it.",
         hint: "Plan and apply again.",
         host: hostNameOf(host),
         retryable: true,

@@ -168,7 +168,9 @@ export class ShipServiceImpl {
       message: pending
         ? `${hostNameOf(host)} waits for confirmation of generation ${pending.number}, not of ${generation}.`
         : `Nothing waits for confirmation on ${hostNameOf(host)}.`,
-      hint: pending ? "Somebody else has applied: look at what is pending." : "It was confirmed or rolled back already.",
+      hint: pending
+        ? "Somebody else has applied: look at what is pending."
+        : "It was confirmed or rolled back already.",
       host: hostNameOf(host),
     });
   }

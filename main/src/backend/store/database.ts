@@ -139,7 +139,12 @@ export function databaseFailure(error: unknown, path: string): unknown {
       cause,
     );
   }
-  if (code.startsWith("SQLITE_READONLY") || code.startsWith("SQLITE_CANTOPEN") || code === "EACCES" || code === "EROFS") {
+  if (
+    code.startsWith("SQLITE_READONLY") ||
+    code.startsWith("SQLITE_CANTOPEN") ||
+    code === "EACCES" ||
+    code === "EROFS"
+  ) {
     return new Failure(
       {
         code: ErrorCode.PERMISSION_DENIED,

@@ -53,7 +53,10 @@ export function flowCondition(filter: FlowFilter | undefined): SqlCondition {
   conditions.oneOf("flows.protocol", filter.protocols);
   conditions.oneOf("flows.destination_port", filter.ports);
   if (filter.excludePorts.length > 0) {
-    conditions.add("flows.destination_port NOT IN (SELECT value FROM json_each(?))", JSON.stringify(filter.excludePorts));
+    conditions.add(
+      "flows.destination_port NOT IN (SELECT value FROM json_each(?))",
+      JSON.stringify(filter.excludePorts),
+    );
   }
   addAddresses(conditions, filter.addresses, false);
   addAddresses(conditions, filter.excludeAddresses, true);

@@ -105,7 +105,9 @@ export class FlowsTable {
   }
 
   countSince(timeUs: number): number {
-    return this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows WHERE time_us >= ?", timeUs)?.count ?? 0;
+    return (
+      this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows WHERE time_us >= ?", timeUs)?.count ?? 0
+    );
   }
 
   /** What was seen since a time, grouped; at most 50,000 groups, the busiest first. */
