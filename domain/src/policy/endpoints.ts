@@ -1,5 +1,6 @@
 import { ErrorCode, Failure } from "../errors/index.ts";
-import type { Endpoint, Inventory } from "./model.ts";
+import { endpointMatches } from "./labels.ts";
+import type { Endpoint, Inventory, Policy } from "./model.ts";
 
 /**
  * The host endpoint of a host name. A host that no document declares still exists: without labels and addresses, in
@@ -44,4 +45,9 @@ export function endpointByKey(inventory: Inventory, key: string): Endpoint {
     message: `There is no endpoint ${key} in the inventory.`,
     hint: "Add a Host or Workload document for it, or give an address.",
   });
+}
+
+/** The declared endpoints that a policy selects, in the order of the inventory. */
+export function subjectsOf(inventory: Inventory, policy: Pick<Policy, "subject">): readonly Endpoint[] {
+  return inventory.endpoints.filter((endpoint) => endpointMatches(policy.subject, endpoint, inventory.namespaces));
 }

@@ -15,7 +15,7 @@ import {
   PROGRAM_FORMAT_VERSION,
 } from "../program.ts";
 import { ClassTable, DecisionTable, refuseAbove } from "./class-table.ts";
-import { planSubject } from "./plan.ts";
+import { createPolicySelector, planSubject } from "./plan.ts";
 import { indexEndpoints } from "./selection.ts";
 import { createUnitTable, type NamedPrefix } from "./units.ts";
 import { planKey, RuleExpander, View } from "./view.ts";
@@ -28,7 +28,7 @@ const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
  * Throws `TOO_LARGE` above one million table entries and `POLICY_UNSUPPORTED` as `orderPolicies`.
  */
 export function compile(world: PolicyWorld, hostName: string): HostProgram {
-  const subjects = subjectsOf(world, hostName);
+  const subjects = setEndpoints(world, hostName);
   const decisions = new DecisionTable();
   const classTable = new ClassTable(decisions);
   const { viewOf, units } = buildViews(world, subjects, decisions, classTable);
@@ -36,14 +36,15 @@ export function compile(world: PolicyWorld, hostName: string): HostProgram {
   const atoms = assignAtoms(units.prefixes(), [...new Set(viewOf.values())], classTable);
 
   const classes: ClassEntry[] = [];
+  const classesOf = new Map<View, readonly number[]>();
   for (const [set] of subjects.entries()) {
     for (const direction of DIRECTIONS) {
       const view = viewOf.get(viewName(set, direction));
       if (!view) throw new Error("each set has a view in each direction");
-      const ofEveryone = view.classOf([]);
-      for (const [atom, signature] of atoms.signatures.entries()) {
-        const classId = view.classOf(signature);
-        if (atom === 0 || classId !== ofEveryone) classes.push({ set, direction, atom, classId });
+      const byAtom = classesOf.get(view) ?? atoms.signatures.map((signature) => view.classOf(signature));
+      classesOf.set(view, byAtom);
+      for (const [atom, classId] of byAtom.entries()) {
+        if (atom === 0 || classId !== byAtom[0]) classes.push({ set, direction, atom, classId });
       }
     }
     refuseAbove(atoms.entries.length + classes.length + classTable.entryCount);
@@ -63,7 +64,7 @@ export function compile(world: PolicyWorld, hostName: string): HostProgram {
 }
 
 /** The host, then the workloads whose processes can be found on it, by key. */
-function subjectsOf(world: PolicyWorld, hostName: string): readonly Endpoint[] {
+function setEndpoints(world: PolicyWorld, hostName: string): readonly Endpoint[] {
   const workloads = world.inventory.endpoints
     .filter(({ kind, match, hostName: name }) => kind === "workload" && match !== null && name === hostName)
     .sort((left, right) => (left.key < right.key ? -1 : 1));
@@ -83,12 +84,13 @@ function buildViews(
   const units = createUnitTable(indexEndpoints(world.inventory));
   const expander = new RuleExpander(units);
   const policies = orderPolicies(world.policies);
+  const selector = createPolicySelector(world.inventory, policies);
   const [host] = subjects;
   const views = new Map<string, View>();
   const viewOf = new Map<string, View>();
   for (const [set, endpoint] of subjects.entries()) {
     const sharedHost = sharesHostNetwork(endpoint) ? (host ?? null) : null;
-    const plans = planSubject(world.inventory, policies, { endpoint, host: sharedHost });
+    const plans = planSubject(selector, policies, { endpoint, host: sharedHost });
     for (const direction of DIRECTIONS) {
       const key = planKey(plans[direction], expander);
       const view = views.get(key) ?? new View(plans[direction], expander, decisions, classTable);
@@ -107,11 +109,10 @@ interface Atoms {
 
 /** Prefixes that behave alike in every view share an atom; one that behaves as its surroundings is left out. */
 function assignAtoms(prefixes: readonly NamedPrefix[], views: readonly View[], classTable: ClassTable): Atoms {
+  const behaviourOf = (signature: readonly number[]): string => views.map((view) => view.classOf(signature)).join();
   const behaviours = new Map<readonly number[], string>();
-  const behaviourOf = (signature: readonly number[]): string => {
-    const known = behaviours.get(signature);
-    if (known !== undefined) return known;
-    const behaviour = views.map((view) => view.classOf(signature)).join();
+  const known = (signature: readonly number[]): string => {
+    const behaviour = behaviours.get(signature) ?? behaviourOf(signature);
     behaviours.set(signature, behaviour);
     return behaviour;
   };
@@ -120,8 +121,8 @@ function assignAtoms(prefixes: readonly NamedPrefix[], views: readonly View[], c
   const atomOf = new Map<string, number>();
   const entries: AddressEntry[] = [];
   for (const { bytes, prefixLength, parent, signature } of prefixes) {
-    const behaviour = behaviourOf(signature);
-    if (behaviour === (parent === null ? unnamed : behaviourOf(parent.signature))) continue;
+    const behaviour = known(signature);
+    if (behaviour === (parent === null ? unnamed : known(parent.signature))) continue;
     let atom = atomOf.get(behaviour);
     if (atom === undefined) {
       atom = signatures.length;

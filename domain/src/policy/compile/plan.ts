@@ -35,21 +35,31 @@ interface Selected {
   readonly inherited: boolean;
 }
 
+/** Says which policies select an endpoint; each endpoint is asked about once. */
+export type PolicySelector = (endpoint: Endpoint) => ReadonlySet<Policy>;
+
+export function createPolicySelector(inventory: Inventory, policies: readonly Policy[]): PolicySelector {
+  const known = new Map<Endpoint, ReadonlySet<Policy>>();
+  return (endpoint) => {
+    const found =
+      known.get(endpoint) ??
+      new Set(policies.filter((policy) => endpointMatches(policy.subject, endpoint, inventory.namespaces)));
+    known.set(endpoint, found);
+    return found;
+  };
+}
+
 /** `policies` in canonical order. */
 export function planSubject(
-  inventory: Inventory,
+  selector: PolicySelector,
   policies: readonly Policy[],
   subject: Subject,
 ): Record<Direction, SubjectPlan> {
+  const byOwn = selector(subject.endpoint);
+  const byHost = subject.host === null ? new Set<Policy>() : selector(subject.host);
   const selected = policies
-    .map(
-      (policy): Selected => ({
-        policy,
-        own: endpointMatches(policy.subject, subject.endpoint, inventory.namespaces),
-        inherited: subject.host !== null && endpointMatches(policy.subject, subject.host, inventory.namespaces),
-      }),
-    )
-    .filter(({ own, inherited }) => own || inherited);
+    .filter((policy) => byOwn.has(policy) || byHost.has(policy))
+    .map((policy): Selected => ({ policy, own: byOwn.has(policy), inherited: byHost.has(policy) }));
   const enforced = selected.filter(({ policy }) => policy.mode === "enforce");
   const plan = (direction: Direction): SubjectPlan => ({
     enforced: planDirection(enforced, subject, direction),

@@ -108,13 +108,13 @@ class ViewPlan {
     }
   }
 
-  /** Terms that match addresses of this signature, in order of their rules. */
-  matchedTerms(signature: readonly number[]): readonly ViewTerm[] {
-    const found = [...(this.#byUnit.get(ANY_ADDRESS) ?? [])];
-    for (const unit of signature) {
-      const terms = this.#byUnit.get(unit);
-      if (terms) for (const term of terms) found.push(term);
-    }
+  has(unit: number): boolean {
+    return this.#byUnit.has(unit);
+  }
+
+  /** Terms that match addresses in these units, in order of their rules. */
+  matchedTerms(units: readonly number[]): readonly ViewTerm[] {
+    const found = [ANY_ADDRESS, ...units].flatMap((unit) => this.#byUnit.get(unit) ?? []);
     found.sort((left, right) => left.position - right.position || left.portsNumber - right.portsNumber);
     return found.filter((term, index) => {
       const previous = found[index - 1];
@@ -140,7 +140,9 @@ export class View {
   readonly #enforced: ViewPlan;
   readonly #all: ViewPlan | null;
   readonly #classes: ClassTable;
-  readonly #known = new Map<string, number>();
+  /** Two levels, as many addresses differ only in units that this view does not ask for. */
+  readonly #byUnits = new Map<string, number>();
+  readonly #byTerms = new Map<string, number>();
 
   constructor(plan: SubjectPlan, expander: RuleExpander, decisions: DecisionTable, classes: ClassTable) {
     this.#enforced = new ViewPlan(plan.enforced, expander, decisions);
@@ -150,14 +152,25 @@ export class View {
 
   /** Class of the addresses with this signature. */
   classOf(signature: readonly number[]): number {
-    const enforced = this.#enforced.matchedTerms(signature);
-    const all = this.#all?.matchedTerms(signature) ?? null;
+    const units = signature.filter((unit) => this.#enforced.has(unit) || this.#all?.has(unit));
+    const key = units.join();
+    let classId = this.#byUnits.get(key);
+    if (classId === undefined) {
+      classId = this.#classOfUnits(units);
+      this.#byUnits.set(key, classId);
+    }
+    return classId;
+  }
+
+  #classOfUnits(units: readonly number[]): number {
+    const enforced = this.#enforced.matchedTerms(units);
+    const all = this.#all?.matchedTerms(units) ?? null;
     const key = `${termsKey(enforced)}|${all === null ? "" : termsKey(all)}`;
-    const known = this.#known.get(key);
+    const known = this.#byTerms.get(key);
     if (known !== undefined) return known;
     const allPlan = this.#all !== null && all !== null ? this.#all.matchedPlan(all) : null;
     const classId = this.#classes.classOf(this.#enforced.matchedPlan(enforced), allPlan);
-    this.#known.set(key, classId);
+    this.#byTerms.set(key, classId);
     return classId;
   }
 }
