@@ -149,6 +149,13 @@ export function updateBatch(fd: number, keys: Buffer, values: Buffer, count: num
   if (done.readUInt32LE() !== count) throw new BpfError("bpf_map_update_batch", 0, "wrote only a part");
 }
 
+export interface BatchSizes {
+  readonly keySize: number;
+  readonly valueSize: number;
+  /** Size of libbpf's position: the key size for tries, 4 for hashes and arrays. */
+  readonly cursorSize: number;
+}
+
 export interface MapBatch {
   readonly keys: Buffer;
   readonly values: Buffer;
@@ -156,14 +163,9 @@ export interface MapBatch {
 }
 
 /**
- * Reads a whole map in chunks. `cursorSize` is the size of libbpf's position: the key size for tries and arrays, 4 for
- * hashes. The yielded Buffers are reused by the next step.
+ * Reads a whole map in chunks. The yielded Buffers are reused by the next step.
  */
-export function* readBatches(
-  fd: number,
-  sizes: { readonly keySize: number; readonly valueSize: number; readonly cursorSize: number },
-  chunk = 4096,
-): Generator<MapBatch> {
+export function* readBatches(fd: number, sizes: BatchSizes, chunk = 4096): Generator<MapBatch> {
   const keys = Buffer.alloc(sizes.keySize * chunk);
   const values = Buffer.alloc(sizes.valueSize * chunk);
   const cursors = [Buffer.alloc(sizes.cursorSize), Buffer.alloc(sizes.cursorSize)] as const;

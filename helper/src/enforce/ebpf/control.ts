@@ -1,0 +1,102 @@
+/** The control word, the deadline and the slots' labels: everything that says which tables decide. */
+import { lookupElement, type MappedMemory, mapMemory, pageSize, updateElement } from "../../linux/bpf/libbpf.ts";
+import { CONTROL, type ControlWord, decodeWord, encodeWord, LAYOUT_VERSION, SLOT } from "./layout.ts";
+import type { PinnedTree } from "./tree.ts";
+
+/** What a slot holds. An epoch of 0 with a generation means: filled, never activated. */
+export interface SlotLabel {
+  readonly generation: number;
+  /** 64 hex digits; empty when nothing is in the slot. */
+  readonly digest: string;
+  readonly epoch: number;
+  readonly enforce: boolean;
+  readonly decisionCount: number;
+  readonly workloadSets: number;
+}
+
+export const EMPTY_SLOT: SlotLabel = {
+  generation: 0,
+  digest: "",
+  epoch: 0,
+  enforce: false,
+  decisionCount: 16,
+  workloadSets: 0,
+};
+
+/** Stands in a slot while it is being filled, so that nobody can return to it. */
+export const UNUSABLE_GENERATION = Number.MAX_SAFE_INTEGER;
+
+export class Control {
+  readonly #memory: MappedMemory;
+  readonly #words: BigUint64Array;
+  readonly #slotsFd: number;
+
+  constructor(tree: PinnedTree) {
+    this.#memory = mapMemory(tree.maps.wl_control, pageSize(), 0, true);
+    this.#words = new BigUint64Array(this.#memory.memory, 0, CONTROL.size / 8);
+    this.#slotsFd = tree.maps.wl_slots;
+  }
+
+  read(): ControlWord {
+    return decodeWord(Atomics.load(this.#words, CONTROL.word / 8));
+  }
+
+  /** One aligned 64-bit store: every packet sees all of it or none. */
+  write(word: ControlWord): void {
+    Atomics.store(this.#words, CONTROL.word / 8, encodeWord(word));
+  }
+
+  deadlineNs(): bigint {
+    return Atomics.load(this.#words, CONTROL.deadlineNs / 8);
+  }
+
+  /** Only while no deadline is armed, or the kernel could read the new time with the old word. */
+  writeDeadline(bootNs: bigint): void {
+    Atomics.store(this.#words, CONTROL.deadlineNs / 8, bootNs);
+  }
+
+  nextEpoch(): number {
+    return Number(Atomics.add(this.#words, CONTROL.lastEpoch / 8, 1n)) + 1;
+  }
+
+  readSlot(slot: 0 | 1): SlotLabel {
+    const key = Buffer.alloc(4);
+    const value = Buffer.alloc(SLOT.size);
+    key.writeUInt32LE(slot);
+    lookupElement(this.#slotsFd, key, value);
+    const generation = Number(value.readBigUInt64LE(SLOT.generation));
+    return {
+      generation,
+      digest: generation === 0 ? "" : value.toString("hex", SLOT.digest, SLOT.digest + 32),
+      epoch: value.readUInt32LE(SLOT.epoch),
+      enforce: value.readUInt32LE(SLOT.enforce) === 1,
+      decisionCount: value.readUInt32LE(SLOT.decisionCount),
+      workloadSets: value.readUInt32LE(SLOT.workloadSets),
+    };
+  }
+
+  writeSlot(slot: 0 | 1, label: SlotLabel): void {
+    const key = Buffer.alloc(4);
+    const value = Buffer.alloc(SLOT.size);
+    key.writeUInt32LE(slot);
+    value.writeBigUInt64LE(BigInt(label.generation), SLOT.generation);
+    value.write(label.digest, SLOT.digest, 32, "hex");
+    value.writeUInt32LE(label.epoch, SLOT.epoch);
+    value.writeUInt32LE(Number(label.enforce), SLOT.enforce);
+    value.writeUInt32LE(label.decisionCount, SLOT.decisionCount);
+    value.writeUInt32LE(label.workloadSets, SLOT.workloadSets);
+    updateElement(this.#slotsFd, key, value);
+  }
+
+  /** The memory must not be used afterwards. */
+  close(): void {
+    this.#memory.unmap();
+  }
+}
+
+/** First content of a new tree's control map. */
+export function initialControl(): Buffer {
+  const control = Buffer.alloc(CONTROL.size);
+  control.writeBigUInt64LE(BigInt(LAYOUT_VERSION), CONTROL.layoutVersion);
+  return control;
+}

@@ -1,0 +1,387 @@
+/**
+ * Enforcement by cgroup_skb programs. How a packet is decided: docs/datapath.md.
+ *
+ * The object holds the pinned tree's descriptors; the tree itself outlives it. One process at a time may hold one
+ * bpffs directory: the agent's lock sees to that.
+ */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { HostProgram, PolicySet } from "@wardline/domain/policy";
+import { bootTimeNs } from "../../linux/bootClock.ts";
+import { BpfError, deleteElement, libbpfProblem, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
+import { ensureBpffsDirectory } from "../../linux/bpffs.ts";
+import type {
+  ActivateOptions,
+  DatapathState,
+  DecisionCounter,
+  Enforcer,
+  FlowEvent,
+  PreparedProgram,
+} from "../enforcer.ts";
+import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
+import { type DatapathLosses, readCounterMap, readLosses } from "./counters.ts";
+import { EventDrain } from "./events.ts";
+import { packProgram } from "./image.ts";
+import { type ControlWord, type MapName, swapped } from "./layout.ts";
+import { runSelfTest } from "./selfTest.ts";
+import { sweepFlows } from "./sweep.ts";
+import { installEmptyCounters, installSlot, verifySlot, withInner, withWorkloads } from "./tables.ts";
+import {
+  closeTree,
+  isAttached,
+  openOrCreateTree,
+  otherTrees,
+  type PinnedTree,
+  removeAllTrees,
+  removeTree,
+  type TreeSettings,
+} from "./tree.ts";
+import { compareWorkloads, findWorkloads, packWorkloads } from "./workloads.ts";
+
+const REFRESH_INTERVAL_MS = 1000;
+const SWEEP_INTERVAL_MS = 5000;
+/** Epochs whose events may still be under way. */
+const REMEMBERED_EPOCHS = 256;
+
+export interface EbpfEnforcerConfig {
+  /** cgroup2 directory to attach to: the hierarchy's root in production. */
+  readonly cgroupRoot: string;
+  /** Private directory for pins; a BPF file system is mounted there when there is none. */
+  readonly bpffsDir: string;
+  /** The compiled object, `bpf/build/wardline.bpf.o`. */
+  readonly objectBytes: Uint8Array;
+  /** Boot clock; injected by tests of the deadline. */
+  readonly bootNs?: () => bigint;
+  /** Entries of the flow table; 65,536 unless given. Takes effect when the tree is made. */
+  readonly flowTableEntries?: number;
+  /** Powers of two, at least one page. Take effect when the tree is made. */
+  readonly flowRingBytes?: number;
+  readonly denyRingBytes?: number;
+}
+
+interface Held {
+  readonly tree: PinnedTree;
+  readonly control: Control;
+  readonly drain: EventDrain;
+  readonly timers: readonly NodeJS.Timeout[];
+}
+
+interface SlotWorkloads {
+  readonly sets: readonly PolicySet[];
+  known: ReadonlyMap<bigint, number>;
+}
+
+const LIMITS: readonly string[] = [
+  "Packets without a socket on this host are not seen: closed ports answer with a reset, and forwarded traffic of containers and virtual machines passes.",
+  "Processes with CAP_NET_RAW can send through packet sockets without being seen.",
+];
+
+export function createEbpfEnforcer(config: EbpfEnforcerConfig): EbpfEnforcer {
+  return new EbpfEnforcer(config);
+}
+
+export class EbpfEnforcer implements Enforcer {
+  readonly name = "ebpf";
+  readonly limits = LIMITS;
+  readonly #config: EbpfEnforcerConfig;
+  readonly #bootNs: () => bigint;
+  readonly #generations = new Map<number, number>();
+  readonly #workloads: [SlotWorkloads | null, SlotWorkloads | null] = [null, null];
+  #open: Held | null = null;
+  #mountedOn: string | null = null;
+
+  constructor(config: EbpfEnforcerConfig) {
+    this.#config = config;
+    this.#bootNs = config.bootNs ?? bootTimeNs;
+  }
+
+  /** How the tree came to be; `null` while closed. */
+  get origin(): PinnedTree["origin"] | null {
+    return this.#open?.tree.origin ?? null;
+  }
+
+  async open(): Promise<DatapathState> {
+    if (this.#open !== null) return this.state();
+    const problem = libbpfProblem();
+    if (problem !== null) throw new Failure({ code: ErrorCode.KERNEL_REFUSED, message: `${problem}.` });
+    return asFailure("load its programs", () => {
+      this.#mountedOn = ensureBpffsDirectory(this.#config.bpffsDir) ?? this.#mountedOn;
+      const tree = openOrCreateTree(this.#treeSettings(), (object) => {
+        updateElement(object.mapFd("wl_control"), Buffer.alloc(4), initialControl());
+      });
+      if (tree.origin === "created") installEmptyCounters(tree);
+      const control = new Control(tree);
+      const drain = new EventDrain(tree, (epoch) => this.#generations.get(epoch) ?? 0);
+      const timers = [
+        setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
+        setInterval(() => this.sweep(), SWEEP_INTERVAL_MS),
+      ];
+      for (const timer of timers) timer.unref();
+      this.#open = { tree, control, drain, timers };
+      for (const slot of [0, 1] as const) this.#rememberEpoch(control.readSlot(slot));
+      return this.state();
+    });
+  }
+
+  #treeSettings(): TreeSettings {
+    const { bpffsDir, cgroupRoot, objectBytes, flowTableEntries, flowRingBytes, denyRingBytes } = this.#config;
+    const sizes: [MapName, number | undefined][] = [
+      ["wl_flows", flowTableEntries],
+      ["wl_flow_ring", flowRingBytes],
+      ["wl_deny_ring", denyRingBytes],
+    ];
+    const mapSizes = new Map(sizes.filter((entry): entry is [MapName, number] => entry[1] !== undefined));
+    return { directory: bpffsDir, cgroupRoot, objectBytes, mapSizes };
+  }
+
+  #held(): Held {
+    if (this.#open === null) throw new Error("the enforcer is not open");
+    return this.#open;
+  }
+
+  #rememberEpoch({ epoch, generation }: SlotLabel): void {
+    if (epoch === 0) return;
+    this.#generations.set(epoch, generation);
+    const oldest = this.#generations.keys().next().value;
+    if (this.#generations.size > REMEMBERED_EPOCHS && oldest !== undefined) this.#generations.delete(oldest);
+  }
+
+  #expired(word: ControlWord): boolean {
+    return word.deadlineArmed && this.#bootNs() > this.#held().control.deadlineNs();
+  }
+
+  state(): DatapathState {
+    const { tree, control } = this.#held();
+    const word = control.read();
+    const active = control.readSlot(word.slot);
+    const other = control.readSlot(word.slot === 0 ? 1 : 0);
+    const previous = other.epoch === 0 ? EMPTY_SLOT : other;
+    return {
+      attached: isAttached(tree),
+      generation: active.generation,
+      mode: word.enforce ? "enforce" : "observe",
+      programDigest: active.digest,
+      previousGeneration: previous.generation,
+      previousProgramDigest: previous.digest,
+      previousMode: word.otherEnforce ? "enforce" : "observe",
+      deadlineBootMs: word.deadlineArmed ? Number(control.deadlineNs() / 1_000_000n) : null,
+      expired: this.#expired(word),
+    };
+  }
+
+  async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
+    const { tree, control } = this.#held();
+    const image = packProgram(program);
+    const slot = this.#vacateOtherSlot();
+    return asFailure("take the new tables", () => {
+      const start = performance.now();
+      const sets = program.sets;
+      const workloads = findWorkloads(this.#config.cgroupRoot, sets);
+      installSlot(tree, slot, image, packWorkloads(workloads));
+      verifySlot(tree, slot, image);
+      const filled = performance.now();
+      runSelfTest(tree.programs.selftest, slot, program);
+      const tested = performance.now();
+      this.#workloads[slot] = { sets, known: workloads };
+      control.writeSlot(slot, {
+        generation,
+        digest: program.digest,
+        epoch: 0,
+        enforce: false,
+        decisionCount: image.decisionCount,
+        workloadSets: image.workloadSets,
+      });
+      const timings = { fillUs: Math.round((filled - start) * 1000), selfTestUs: Math.round((tested - filled) * 1000) };
+      return { generation, program, timings };
+    });
+  }
+
+  /** Makes the inactive slot free to be filled. Refuses while it is what an armed deadline would fall back to. */
+  #vacateOtherSlot(): 0 | 1 {
+    const { control } = this.#held();
+    if (this.#expired(control.read())) this.revert();
+    const word = control.read();
+    if (word.deadlineArmed)
+      throw new Failure({
+        code: ErrorCode.CONFIRMATION_PENDING,
+        message: "The last change waits for its confirmation; the tables before it are needed to return to.",
+        hint: "Confirm it or roll it back first.",
+        retryable: true,
+      });
+    const slot = word.slot === 0 ? 1 : 0;
+    control.write({ ...word, otherEpoch: 0, otherEnforce: false, otherWorkloads: false });
+    control.writeSlot(slot, { ...EMPTY_SLOT, generation: UNUSABLE_GENERATION });
+    this.#workloads[slot] = null;
+    return slot;
+  }
+
+  activate(prepared: PreparedProgram, options: ActivateOptions): number {
+    const { control } = this.#held();
+    const start = performance.now();
+    const before = control.read();
+    const slot = before.slot === 0 ? 1 : 0;
+    const label = control.readSlot(slot);
+    if (label.epoch !== 0 || label.generation !== prepared.generation || label.digest !== prepared.program.digest)
+      throw new Failure({
+        code: ErrorCode.GENERATION_CONFLICT,
+        message: `Generation ${prepared.generation} is no longer loaded. Nothing was changed.`,
+        hint: "Apply again.",
+        retryable: true,
+      });
+    const enforce = options.mode === "enforce";
+    const epoch = control.nextEpoch();
+    const activated = { ...label, epoch, enforce };
+    this.#rememberEpoch(activated);
+    control.writeSlot(slot, activated);
+    if (options.fallbackAfterMs !== null)
+      control.writeDeadline(this.#bootNs() + BigInt(Math.round(options.fallbackAfterMs)) * 1_000_000n);
+    control.write({
+      slot,
+      enforce,
+      workloads: label.workloadSets > 0,
+      deadlineArmed: options.fallbackAfterMs !== null,
+      otherEnforce: before.enforce,
+      otherWorkloads: before.workloads,
+      epoch,
+      otherEpoch: before.epoch,
+    });
+    const elapsedUs = (performance.now() - start) * 1000;
+    for (const path of otherTrees(this.#treeSettings())) removeTree(path);
+    return elapsedUs;
+  }
+
+  confirm(): void {
+    const { control } = this.#held();
+    const word = control.read();
+    if (!word.deadlineArmed) return;
+    if (this.#expired(word))
+      throw new Failure({
+        code: ErrorCode.DEADLINE_EXCEEDED,
+        message: "The time to confirm is over; the host has returned to the generation before.",
+      });
+    control.write({ ...word, deadlineArmed: false });
+  }
+
+  revert(): DatapathState {
+    const { control } = this.#held();
+    const word = control.read();
+    const other = control.readSlot(word.slot === 0 ? 1 : 0);
+    if (other.generation !== 0 && other.epoch === 0)
+      throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation to return to." });
+    control.write(swapped(word));
+    return this.state();
+  }
+
+  readCounters(): readonly DecisionCounter[] {
+    const { tree, control } = this.#held();
+    const word = control.read();
+    const slot = this.#expired(word) ? swapped(word).slot : word.slot;
+    const { decisionCount } = control.readSlot(slot);
+    return withInner(tree.maps.wl_counters, slot, readCounterMap).slice(0, decisionCount);
+  }
+
+  onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {
+    return this.#held().drain.listen(listener);
+  }
+
+  losses(): DatapathLosses {
+    return readLosses(this.#held().tree.maps.wl_losses);
+  }
+
+  /**
+   * Names the program of a slot that was adopted from an earlier process, so that its workloads are followed again.
+   * Ignored when no slot holds that generation and digest.
+   */
+  recall(program: HostProgram, generation: number): void {
+    const { control } = this.#held();
+    for (const slot of [0, 1] as const) {
+      const label = control.readSlot(slot);
+      if (label.generation === generation && label.digest === program.digest && this.#workloads[slot] === null)
+        this.#workloads[slot] = { sets: program.sets, known: new Map() };
+    }
+  }
+
+  /** Looks for cgroups that appeared or went, and makes their flows ask again. Runs every second by itself. */
+  refreshWorkloads(): void {
+    if (this.#open === null) return;
+    const { tree, control } = this.#open;
+    for (const slot of [0, 1] as const) {
+      const workloads = this.#workloads[slot];
+      if (workloads === null || workloads.sets.length < 2) continue;
+      const found = findWorkloads(this.#config.cgroupRoot, workloads.sets);
+      const changes = compareWorkloads(workloads.known, found);
+      if (changes.set.size + changes.removed.length === 0) continue;
+      withWorkloads(tree, slot, (fd) => {
+        const { keys, values, count } = packWorkloads(changes.set);
+        for (let position = 0; position < count; position++)
+          updateElement(
+            fd,
+            keys.subarray(position * 8, position * 8 + 8),
+            values.subarray(position * 4, position * 4 + 4),
+          );
+        for (const id of changes.removed) {
+          const key = Buffer.alloc(8);
+          key.writeBigUInt64LE(id);
+          deleteElement(fd, key);
+        }
+      });
+      workloads.known = found;
+      this.#renewEpoch(control, slot);
+    }
+  }
+
+  /** A new stamp for the same tables: every flow looks up its set and verdict again. */
+  #renewEpoch(control: Control, slot: 0 | 1): void {
+    const word = control.read();
+    const label = control.readSlot(slot);
+    if (label.epoch === 0) return;
+    const epoch = control.nextEpoch();
+    this.#rememberEpoch({ ...label, epoch });
+    control.writeSlot(slot, { ...label, epoch });
+    control.write(word.slot === slot ? { ...word, epoch } : { ...word, otherEpoch: epoch });
+  }
+
+  /** Reports and removes silent flows. Runs every five seconds by itself. */
+  sweep(): void {
+    if (this.#open === null) return;
+    const { tree, drain } = this.#open;
+    drain.publish(sweepFlows(tree.maps.wl_flows, this.#bootNs(), (epoch) => this.#generations.get(epoch) ?? 0));
+  }
+
+  /** Hands over what waits in the rings now. Runs every 80 ms by itself. */
+  drainEvents(): void {
+    this.#open?.drain.drain();
+  }
+
+  async release(): Promise<void> {
+    await this.close();
+    const settings = this.#treeSettings();
+    removeAllTrees(settings);
+    if (this.#mountedOn !== null) unmount(this.#mountedOn);
+    this.#mountedOn = null;
+  }
+
+  async close(): Promise<void> {
+    if (this.#open === null) return;
+    const { tree, control, drain, timers } = this.#open;
+    this.#open = null;
+    for (const timer of timers) clearInterval(timer);
+    drain.drain();
+    drain.close();
+    control.close();
+    closeTree(tree);
+  }
+}
+
+/** Runs kernel calls; their errors become `Failure` KERNEL_REFUSED with the kernel's own reason. */
+function asFailure<T>(intention: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const isSystemError = error instanceof BpfError || (error instanceof Error && "syscall" in error);
+    if (!isSystemError) throw error;
+    throw new Failure(
+      { code: ErrorCode.KERNEL_REFUSED, message: `The kernel did not ${intention}: ${error.message}.` },
+      { cause: error },
+    );
+  }
+}
