@@ -50,6 +50,8 @@ export interface BackendOptions {
   readonly clock?: Clock;
   /** False for commands that end soon: another process collects, or nobody. */
   readonly collectFlows?: boolean;
+  /** False where nobody looks at the workspace as it grows: a command must find it as the person left it. */
+  readonly introducesLocalHost?: boolean;
   readonly flowRetention?: FlowRetention;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
@@ -106,9 +108,11 @@ export function createBackend(options: BackendOptions): Backend {
   const tasks = [
     services.ship.keeper.follow(local, signal),
     local.enforced.follow(signal),
-    introduceLocalHost({ host: local, workspace, settings, logger }, signal),
     rememberStatus(local, hostsTable, logger, signal),
   ];
+  if (options.introducesLocalHost ?? true) {
+    tasks.push(introduceLocalHost({ host: local, workspace, settings, logger }, signal));
+  }
   if (options.collectFlows ?? true) {
     const leases = new LeaseTable(store);
     const processId = `${process.pid}-${randomUUID()}`;

@@ -113,6 +113,29 @@ export class Workspace {
     this.changes.notify();
   }
 
+  /**
+   * Makes the files the whole workspace. What was there before, when it differs, is kept as a version of its own.
+   * @throws Failure INVALID_ARGUMENT (a name), TOO_LARGE, DISK_FULL
+   */
+  replaceAll(given: readonly { path: string; text: string }[], author: string, reason: string): void {
+    const files = given.map(({ path, text }) => ({ path: workspacePath(path), text }));
+    for (const { path, text } of files) {
+      const sizeBytes = Buffer.byteLength(text);
+      if (sizeBytes > WORKSPACE_LIMITS.fileSizeBytes) throw tooLargeFile(path, sizeBytes);
+    }
+    requireWorkspaceBounds(
+      files.length,
+      files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0),
+    );
+    if (stateDigest(files) === this.snapshot().stateDigest) return;
+    this.#ports.store.transaction(() => {
+      if (this.snapshot().files.length > 0) this.recordVersion(author, reason);
+      this.#ports.files.replaceAll(files, this.#ports.clock.nowMs());
+    });
+    this.#unsaved.clear();
+    this.changes.notify();
+  }
+
   /** Keeps the workspace as it stands as a version. */
   recordVersion(author: string, reason: string): StoredVersion {
     const { files, stateDigest: id, reading } = this.snapshot();
