@@ -1,5 +1,6 @@
 export * from "./address.ts";
 export * from "./builtin.ts";
+export { DIAGNOSTICS, type DiagnosticCode } from "./check/registry.ts";
 export * from "./compile/index.ts";
 export * from "./decision.ts";
 export * from "./diagnostic.ts";
@@ -14,3 +15,6 @@ export * from "./lookup.ts";
 export * from "./model.ts";
 export * from "./order.ts";
 export * from "./program.ts";
+export * from "./read.ts";
+export { type DecodedPolicy, decodePolicyBytes } from "./yaml/decode.ts";
+export { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";

@@ -1,0 +1,113 @@
+import { nearestWord } from "../formats/suggest.ts";
+import type { Endpoint, Peer, Policy, PolicyRule, PortMatch } from "../model.ts";
+import { explainEmptySelection } from "./empty-selection.ts";
+import { type EndpointIndex, selectorIdentity } from "./endpoint-index.ts";
+import type { DiagnosticSink } from "./sink.ts";
+import type { CheckedPolicy } from "./world.ts";
+
+const MAX_NAMES_IN_MESSAGE = 3;
+
+/** Reports selectors that pick nobody, port names that nobody has, and peers that addresses cannot tell apart. */
+export function checkPolicies(policies: readonly CheckedPolicy[], index: EndpointIndex, sink: DiagnosticSink): void {
+  const [first] = policies;
+  if (!first) return;
+  if (index.inventory.endpoints.length === 0) {
+    const message =
+      "These files declare no host and no workload, so selectors pick nobody and port names were not looked up. Add Host and Workload documents.";
+    sink.report("WL322", first.subjectSource, message);
+    return;
+  }
+  for (const checked of policies) new PolicyCheck(checked, index, sink).run();
+}
+
+class PolicyCheck {
+  readonly #policy: Policy;
+  readonly #checked: CheckedPolicy;
+  readonly #index: EndpointIndex;
+  readonly #sink: DiagnosticSink;
+  /** A policy that repeats a peer in many rules is told once. */
+  readonly #toldPeers = new Set<string>();
+
+  constructor(checked: CheckedPolicy, index: EndpointIndex, sink: DiagnosticSink) {
+    this.#policy = checked.policy;
+    this.#checked = checked;
+    this.#index = index;
+    this.#sink = sink;
+  }
+
+  run(): void {
+    const subjects = this.#index.select(this.#policy.subject);
+    if (subjects.length === 0) {
+      const why = explainEmptySelection(this.#policy.subject, this.#index);
+      this.#sink.report("WL301", this.#checked.subjectSource, `The policy applies to nobody. ${why}`);
+    }
+    for (const rule of this.#policy.rules) {
+      for (const peer of rule.peers ?? []) this.#checkPeer(peer);
+      for (const port of rule.ports ?? []) this.#checkPort(rule, port, subjects);
+    }
+  }
+
+  #checkPeer(peer: Peer): void {
+    if (peer.kind !== "endpoints") return;
+    const picked = this.#index.select(peer.selector);
+    if (picked.length === 0) {
+      const why = explainEmptySelection(peer.selector, this.#index);
+      this.#sink.report("WL302", peer.source, `This peer is nobody, so it allows nothing. ${why}`);
+      return;
+    }
+    const identity = selectorIdentity(peer.selector);
+    if (this.#toldPeers.has(identity)) return;
+    this.#toldPeers.add(identity);
+    this.#checkSharedAddresses(peer, picked);
+  }
+
+  /** Peers are decided by address, so everybody behind an address of a peer passes with it. */
+  #checkSharedAddresses(peer: Peer, picked: readonly Endpoint[]): void {
+    const chosen = new Set(picked);
+    for (const endpoint of picked) {
+      for (const address of this.#index.addressesOf(endpoint)) {
+        const others = this.#index.endpointsAt(address).filter((other) => !chosen.has(other));
+        if (others.length === 0) continue;
+        const alike = others.filter((other) => other.kind === endpoint.kind);
+        const told = alike.length > 0 ? alike : others;
+        const message = `The peer is ${endpoint.key}, but ${namesOf(told)} ${told.length === 1 ? "has" : "have"} the same address ${address}. Peers are told apart by address, so the rule lets both through.`;
+        this.#sink.report(alike.length > 0 ? "WL310" : "WL314", peer.source, message);
+        return;
+      }
+    }
+  }
+
+  #checkPort(rule: PolicyRule, port: PortMatch, subjects: readonly Endpoint[]): void {
+    if (port.kind !== "named") return;
+    const holders = this.#portHolders(rule, subjects);
+    if (holders === "addresses") {
+      const message = `The port name "${port.name}" cannot be looked up: every peer of this rule is an address block, and addresses have no port names. The entry matches nothing.`;
+      this.#sink.report("WL312", port.source, message);
+      return;
+    }
+    if (holders.length === 0) return;
+    const ports = holders.flatMap((endpoint) => endpoint.ports.filter(({ protocol }) => protocol === port.protocol));
+    if (ports.some(({ name }) => name === port.name)) return;
+    const names = new Set(ports.map(({ name }) => name));
+    const nearest = nearestWord(port.name, names);
+    const hint = nearest === null ? "" : ` Did you mean "${nearest}"?`;
+    const message = `No port of this protocol is named "${port.name}" on ${namesOf(holders)}; the entry matches nothing.${hint}`;
+    this.#sink.report("WL306", port.source, message);
+  }
+
+  /** Whose ports a name means: the subject's for ingress, the peer's for egress. */
+  #portHolders(rule: PolicyRule, subjects: readonly Endpoint[]): readonly Endpoint[] | "addresses" {
+    if (rule.direction === "ingress") return subjects;
+    if (rule.peers === null) return this.#index.inventory.endpoints;
+    const selecting = rule.peers.filter((peer) => peer.kind === "endpoints");
+    if (selecting.length === 0 && rule.peers.length > 0) return "addresses";
+    return [...new Set(selecting.flatMap((peer) => this.#index.select(peer.selector)))];
+  }
+}
+
+/** `Host/a, Host/b, Host/c and 4 more`. */
+function namesOf(endpoints: readonly Endpoint[]): string {
+  const shown = endpoints.slice(0, MAX_NAMES_IN_MESSAGE).map(({ key }) => key);
+  const rest = endpoints.length - shown.length;
+  return rest > 0 ? `${shown.join(", ")} and ${rest} more` : shown.join(", ");
+}

@@ -1,0 +1,181 @@
+import {
+  type DiagnosticDefinition,
+  hostExample,
+  kubernetesExample,
+  workloadExample,
+  ztapExample,
+} from "./definition.ts";
+
+/** `WL2xx`: the YAML is fine and does not have the shape of its kind. */
+export const SCHEMA_DIAGNOSTICS = {
+  WL201: {
+    title: "Unknown field",
+    severity: "error",
+    meaning: "The field does not exist here. If it were ignored, a typo could leave a policy empty without a word.",
+    remedy: "Correct the name, or remove the field.",
+    example: { text: ztapExample("podSelector: {matchLabels: {app: web}}\n⟦egres⟧: []\ningress: []") },
+  },
+  WL202: {
+    title: "Field missing",
+    severity: "error",
+    meaning: "A field without which the document has no meaning is not there.",
+    remedy: "Add the field.",
+    example: {
+      text: ztapExample("podSelector: {matchLabels: {app: web}}\negress:\n  - ⟦to⟧: {ipBlock: {cidr: 10.0.0.0/8}}"),
+    },
+  },
+  WL203: {
+    title: "Wrong kind of value",
+    severity: "error",
+    meaning: "The field takes a mapping, a list or text, and this is something else.",
+    remedy: "Write the value in the form that the message names.",
+    example: { text: hostExample("addresses: ⟦192.0.2.1⟧") },
+  },
+  WL204: {
+    title: "Text must be quoted",
+    severity: "error",
+    meaning: "Without quotes YAML reads the value as a number, true or false, where the field takes text.",
+    remedy: "Put the value in quotes.",
+    example: {
+      text: kubernetesExample("podSelector: {}\ningress:\n  - from: [{podSelector: {matchLabels: {version: ⟦1⟧}}}]"),
+    },
+  },
+  WL205: {
+    title: "Not a plain number",
+    severity: "error",
+    meaning:
+      "The field takes a whole number in decimal digits. With quotes it is text, in Kubernetes even the name of a port.",
+    remedy: "Write digits only, without quotes, leading zeros, signs or fractions.",
+    example: { text: kubernetesExample('podSelector: {}\ningress:\n  - ports: [{port: ⟦"443"⟧}]') },
+  },
+  WL206: {
+    title: "Not one of the allowed words",
+    severity: "error",
+    meaning: "The field takes one of a few words, in exactly this spelling.",
+    remedy: "Use one of the words that the message lists.",
+    example: { text: kubernetesExample("podSelector: {}\ningress:\n  - ports: [{protocol: ⟦tcp⟧, port: 443}]") },
+  },
+  WL207: {
+    title: "Name not allowed",
+    severity: "error",
+    meaning: "Names follow the rules of Kubernetes, so that they are safe in host names, paths and labels.",
+    remedy: "Use lower-case letters, digits and hyphens, within the length that the message gives.",
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦Web_1⟧\n" },
+  },
+  WL208: {
+    title: "Label key not allowed",
+    severity: "error",
+    meaning: "A label key is a name of up to 63 characters, with a DNS name and a slash before it if wanted.",
+    remedy: "Use letters, digits, hyphens, dots and underscores.",
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: example\n  labels: {⟦-app⟧: web}\n" },
+  },
+  WL209: {
+    title: "Label value not allowed",
+    severity: "error",
+    meaning: "A label value has up to 63 letters, digits, hyphens, dots and underscores, or is empty.",
+    remedy: "Shorten or respell it; free text belongs into annotations.",
+    example: {
+      text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: example\n  labels: {app: ⟦my web server⟧}\n",
+    },
+  },
+  WL210: {
+    title: "Not an address",
+    severity: "error",
+    meaning: "The text is no IPv4 or IPv6 address, or no prefix such as 10.0.0.0/8.",
+    remedy: "Correct the address; host names are not read here.",
+    example: { text: hostExample("addresses: [⟦192.0.2.300⟧]") },
+  },
+  WL211: {
+    title: "Port out of range",
+    severity: "error",
+    meaning: "Ports go from 1 to 65535.",
+    remedy: "Correct the number; to mean every port, leave the field out where the format allows that.",
+    example: { text: kubernetesExample("podSelector: {}\ningress:\n  - ports: [{port: ⟦65536⟧}]") },
+  },
+  WL212: {
+    title: "Fields exclude each other",
+    severity: "error",
+    meaning: "Two fields stand together of which only one can hold, or one needs another that is not there.",
+    remedy: "Keep one of them; two alternatives are two list entries.",
+    example: {
+      text: kubernetesExample(
+        "podSelector: {}\ningress:\n  - from:\n      - podSelector: {}\n        ⟦ipBlock⟧: {cidr: 10.0.0.0/8}",
+      ),
+    },
+  },
+  WL213: {
+    title: "Kind not supported",
+    severity: "error",
+    meaning: "Documents of this kind are not read so far, and ignoring a policy would be worse than refusing it.",
+    remedy: "Correct the kind, or leave the document out.",
+    example: { text: "apiVersion: networking.k8s.io/v1\nkind: ⟦NetworkPolice⟧\nmetadata: {name: example}\n" },
+  },
+  WL214: {
+    title: "apiVersion not supported",
+    severity: "error",
+    meaning: "The kind is known, but not in this version.",
+    remedy: "Use the version that the message names.",
+    example: { text: "apiVersion: ⟦wardline.io/v2⟧\nkind: Host\nmetadata: {name: example}\n" },
+  },
+  WL215: {
+    title: "Document is no mapping",
+    severity: "error",
+    meaning: "A document starts with apiVersion, kind and metadata.",
+    remedy: "Remove the document, or write it as a mapping.",
+    example: { text: "⟦just a line of text⟧\n" },
+  },
+  WL216: {
+    title: "endPort does not fit",
+    severity: "error",
+    meaning: "A range of ports goes from a port number up to an endPort that is not below it.",
+    remedy: "Swap or correct the numbers.",
+    example: { text: kubernetesExample("podSelector: {}\ningress:\n  - ports: [{port: 8080, endPort: ⟦8000⟧}]") },
+  },
+  WL217: {
+    title: "Values do not fit the operator",
+    severity: "error",
+    meaning: "In and NotIn compare with values; Exists and DoesNotExist take none.",
+    remedy: "Add or remove the values, or change the operator.",
+    example: {
+      text: kubernetesExample("podSelector:\n  matchExpressions:\n    - {key: app, operator: Exists, ⟦values⟧: [web]}"),
+    },
+  },
+  WL218: {
+    title: "Empty where something is needed",
+    severity: "error",
+    meaning: "ztap/v1 has no way to say everything: a selector names a label, a rule lists a port.",
+    remedy: "Add an entry.",
+    example: { text: ztapExample("⟦podSelector⟧: {}\negress: []") },
+  },
+  WL219: {
+    title: "Empty peer",
+    severity: "error",
+    meaning: "A peer without a selector or an address block says neither everybody nor nobody.",
+    remedy: "Write podSelector: {} for everybody in the namespace, or remove the entry.",
+    example: { text: kubernetesExample("podSelector: {}\ningress:\n  - from: [⟦{}⟧]") },
+  },
+  WL220: {
+    title: "Character that only looks right",
+    severity: "error",
+    meaning:
+      "The name holds a letter of another script, a typographic hyphen or an invisible character. It would never match what it seems to say.",
+    remedy: "Type the name again.",
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦wеb-1⟧\n" },
+  },
+  WL221: {
+    title: "Field without a value",
+    severity: "error",
+    meaning:
+      "The field is there and nothing follows it. In Kubernetes that can mean everything, which is rarely meant.",
+    remedy: "Write the value, or remove the field.",
+    example: { text: kubernetesExample("podSelector: {}\ningress:\n  - ⟦from⟧:") },
+  },
+  WL222: {
+    title: "Match value not allowed",
+    severity: "error",
+    meaning:
+      "The processes of a workload are found by a unit, a cgroup path, a container or a user; the text is no such thing.",
+    remedy: "Use the form that the message names.",
+    example: { text: workloadExample("host: web-1\nmatch: {systemdUnit: ⟦nginx⟧}") },
+  },
+} as const satisfies Record<`WL2${string}`, DiagnosticDefinition>;

@@ -1,0 +1,11 @@
+import type { DiagnosticDefinition } from "./definition.ts";
+import { MEANING_DIAGNOSTICS } from "./registry-meaning.ts";
+import { SCHEMA_DIAGNOSTICS } from "./registry-schema.ts";
+import { SYNTAX_DIAGNOSTICS } from "./registry-syntax.ts";
+
+const ALL = { ...SYNTAX_DIAGNOSTICS, ...SCHEMA_DIAGNOSTICS, ...MEANING_DIAGNOSTICS } as const;
+
+export type DiagnosticCode = keyof typeof ALL;
+
+/** Every code that reading and checking can report. `WL4xx` (risk) belongs to the analysis. */
+export const DIAGNOSTICS: Readonly<Record<DiagnosticCode, DiagnosticDefinition>> = ALL;

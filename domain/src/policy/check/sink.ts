@@ -1,0 +1,74 @@
+import type { Diagnostic, DiagnosticFix } from "../diagnostic.ts";
+import type { SourceRange } from "../model.ts";
+import { DIAGNOSTICS, type DiagnosticCode } from "./registry.ts";
+
+export function makeDiagnostic(
+  code: DiagnosticCode,
+  source: SourceRange,
+  message: string,
+  fix: DiagnosticFix | null = null,
+): Diagnostic {
+  return { code, severity: DIAGNOSTICS[code].severity, message, source, fix };
+}
+
+export function replaceFix(title: string, range: SourceRange, newText: string): DiagnosticFix {
+  return { title, edits: [{ range, newText }] };
+}
+
+/** Collects the diagnostics of one reading: each once, at most so many. */
+export class DiagnosticSink {
+  readonly #list: Diagnostic[] = [];
+  readonly #seen = new Set<string>();
+  readonly #limit: number;
+  #omittedCount = 0;
+  #lastOmitted: Diagnostic | null = null;
+  #errorCount = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Counts every error, listed or not. */
+  get errorCount(): number {
+    return this.#errorCount;
+  }
+
+  /** True once nothing more is listed: work that only finds more problems may stop. */
+  get full(): boolean {
+    return this.#omittedCount > 0;
+  }
+
+  report(code: DiagnosticCode, source: SourceRange, message: string, fix: DiagnosticFix | null = null): void {
+    this.add(makeDiagnostic(code, source, message, fix));
+  }
+
+  add(diagnostic: Diagnostic): void {
+    const { code, source, message } = diagnostic;
+    // The same place is read again through each alias of it.
+    const identity = `${code}\n${source.file}\n${source.line}:${source.column}\n${message}`;
+    if (!this.full && this.#seen.has(identity)) return;
+    if (diagnostic.severity === "error") this.#errorCount += 1;
+    if (this.#list.length >= this.#limit) {
+      this.#omittedCount += 1;
+      this.#lastOmitted = diagnostic;
+      return;
+    }
+    this.#seen.add(identity);
+    this.#list.push(diagnostic);
+  }
+
+  /** All of them in the order of the files and of their lines, a closing notice last if some are not listed. */
+  finish(fileOrder: ReadonlyMap<string, number>): readonly Diagnostic[] {
+    const order = (diagnostic: Diagnostic) => fileOrder.get(diagnostic.source.file) ?? -1;
+    const sorted = this.#list.toSorted(
+      (one, other) =>
+        order(one) - order(other) ||
+        one.source.line - other.source.line ||
+        one.source.column - other.source.column ||
+        (one.code < other.code ? -1 : one.code > other.code ? 1 : 0),
+    );
+    if (!this.#lastOmitted) return sorted;
+    const message = `${this.#omittedCount} more ${this.#omittedCount === 1 ? "problem is" : "problems are"} not listed.`;
+    return [...sorted, makeDiagnostic("WL117", this.#lastOmitted.source, message)];
+  }
+}

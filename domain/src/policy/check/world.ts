@@ -1,0 +1,63 @@
+import type { ReadDocument } from "../formats/read-document.ts";
+import { NAMESPACE_NAME_LABEL } from "../labels.ts";
+import type { Endpoint, Namespace, Policy, PolicyWorld, SourceRange } from "../model.ts";
+import { EndpointIndex } from "./endpoint-index.ts";
+import { checkInventory } from "./inventory.ts";
+import { checkPolicies } from "./policies.ts";
+import type { DiagnosticSink } from "./sink.ts";
+
+/** A policy with the places that its checks point at. */
+export interface CheckedPolicy {
+  readonly policy: Policy;
+  readonly subjectSource: SourceRange;
+}
+
+export interface CheckedEndpoint {
+  readonly endpoint: Endpoint;
+  readonly addressSources: ReadonlyMap<string, SourceRange>;
+  readonly hostSource: SourceRange | null;
+}
+
+/** Puts the documents together and reports what is wrong between them. Of documents with one key the first counts. */
+export function checkWorld(documents: readonly ReadDocument[], sink: DiagnosticSink): PolicyWorld {
+  const policies: CheckedPolicy[] = [];
+  const endpoints: CheckedEndpoint[] = [];
+  const namespaces = new Map<string, Namespace>();
+  for (const { object } of firstOfEachKey(documents, sink)) {
+    if (object?.kind === "policy") policies.push(object);
+    if (object?.kind === "endpoint") endpoints.push(object);
+    if (object?.kind === "namespace") namespaces.set(object.namespace.name, object.namespace);
+  }
+  for (const { endpoint } of endpoints) {
+    const name = endpoint.namespace;
+    if (!namespaces.has(name)) namespaces.set(name, { name, labels: new Map([[NAMESPACE_NAME_LABEL, name]]) });
+  }
+  const world: PolicyWorld = {
+    policies: policies.map(({ policy }) => policy).toSorted(byKey),
+    inventory: { endpoints: endpoints.map(({ endpoint }) => endpoint).toSorted(byKey), namespaces },
+  };
+  const index = new EndpointIndex(world.inventory);
+  checkInventory(endpoints, index, sink);
+  checkPolicies(policies, index, sink);
+  return world;
+}
+
+function byKey(one: { readonly key: string }, other: { readonly key: string }): number {
+  return one.key < other.key ? -1 : one.key > other.key ? 1 : 0;
+}
+
+function firstOfEachKey(documents: readonly ReadDocument[], sink: DiagnosticSink): readonly ReadDocument[] {
+  const seen = new Map<string, ReadDocument>();
+  for (const document of documents) {
+    const { key, kind, tier, file } = document.info;
+    const first = seen.get(key);
+    if (!first) {
+      seen.set(key, document);
+      continue;
+    }
+    const where = first.info.file === file ? `in line ${first.info.source.line}` : `in ${first.info.file}`;
+    const code = tier !== null ? "WL303" : kind === "Namespace" ? "WL305" : "WL304";
+    sink.report(code, document.nameSource, `${key} is already defined ${where}; one of the two would be lost.`);
+  }
+  return [...seen.values()];
+}

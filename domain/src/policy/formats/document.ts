@@ -1,0 +1,41 @@
+import type { Endpoint, Namespace, Policy, SourceRange, Tier } from "../model.ts";
+import type { Reporter } from "../yaml/reporter.ts";
+import type { Metadata, MetadataRules } from "./names.ts";
+import type { ObjectReader } from "./object-reader.ts";
+
+/** What a reader makes of one document, with the places that the meaning checks point at. */
+export type ReadObject =
+  | { readonly kind: "policy"; readonly policy: Policy; readonly subjectSource: SourceRange }
+  | {
+      readonly kind: "endpoint";
+      readonly endpoint: Endpoint;
+      readonly addressSources: ReadonlyMap<string, SourceRange>;
+      /** Where a workload names its host. */
+      readonly hostSource: SourceRange | null;
+    }
+  | { readonly kind: "namespace"; readonly namespace: Namespace };
+
+export interface DocumentInput {
+  readonly report: Reporter;
+  /** The mapping of the document, its top-level fields already checked. */
+  readonly document: ObjectReader;
+  readonly metadata: Metadata;
+  /** From the first to the last field of the document. */
+  readonly source: SourceRange;
+}
+
+/**
+ * Reads one kind of document. A format is one file with one of these; formats/registry.ts lists them. `read` reports
+ * everything that is wrong and gives the best it could make of the rest; the caller leaves policies with errors out.
+ */
+export interface DocumentReader {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly tier: Tier | null;
+  readonly metadata: MetadataRules;
+  /** Top-level fields besides apiVersion, kind and metadata. */
+  readonly fields: readonly string[];
+  /** Unique over all documents: `Kind/namespace/name`, or `Kind/name` where names are unique without a namespace. */
+  key(metadata: Metadata): string;
+  read(input: DocumentInput): ReadObject | null;
+}

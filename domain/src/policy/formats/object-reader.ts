@@ -1,0 +1,206 @@
+import {
+  describeNode,
+  isNull,
+  type ListNode,
+  type MapNode,
+  type ScalarNode,
+  type Span,
+  type YamlNode,
+} from "../yaml/node.ts";
+import type { Reporter } from "../yaml/reporter.ts";
+import { nearestWord } from "./suggest.ts";
+
+/** A value with the path that people know it by (`spec.ingress[0].from`) and the place that stands for it. */
+export interface Located {
+  readonly node: YamlNode;
+  readonly path: string;
+  /** The key that holds it, or the value itself in a list: where a missing field is reported. */
+  readonly anchor: Span;
+}
+
+export interface ObjectShape {
+  /** The fields that may appear. */
+  readonly fields: readonly string[];
+  /** Fields of the same kind elsewhere that are accepted and mean nothing here. */
+  readonly ignored?: readonly string[];
+}
+
+/** Reads the fields of one mapping and reports those that it does not know. */
+export class ObjectReader {
+  readonly report: Reporter;
+  readonly node: MapNode;
+  readonly path: string;
+  readonly anchor: Span;
+
+  private constructor(report: Reporter, node: MapNode, path: string, anchor: Span) {
+    this.report = report;
+    this.node = node;
+    this.path = path;
+    this.anchor = anchor;
+  }
+
+  /** For a first look at a mapping whose shape is not known yet. */
+  static unchecked(report: Reporter, node: MapNode, value: Omit<Located, "node">): ObjectReader {
+    return new ObjectReader(report, node, value.path, value.anchor);
+  }
+
+  /** `null` when the value is no mapping, which is reported. */
+  static open(report: Reporter, value: Located, shape: ObjectShape): ObjectReader | null {
+    if (value.node.kind !== "map") {
+      reportWrongType(report, value, "a mapping");
+      return null;
+    }
+    const reader = new ObjectReader(report, value.node, value.path, value.anchor);
+    reader.#reportUnknown(shape);
+    return reader;
+  }
+
+  has(name: string): boolean {
+    return this.node.entries.some((entry) => entry.key === name);
+  }
+
+  /** The field, or `null` when it is absent. A field without a value is reported and counts as absent. */
+  get(name: string): Located | null {
+    const value = this.getNullable(name);
+    if (!value || !isNull(value.node)) return value;
+    const message = `${value.path} has no value. Write one, or remove the line.`;
+    this.report.report("WL221", value.anchor, message);
+    return null;
+  }
+
+  /** The field with its value, which may be null. */
+  getNullable(name: string): Located | null {
+    const entry = this.node.entries.find((candidate) => candidate.key === name);
+    if (!entry) return null;
+    return { node: entry.value, path: this.pathOf(name), anchor: entry.keySpan };
+  }
+
+  /** As `get`, and reports the field when the mapping lacks it. */
+  require(name: string, hint = ""): Located | null {
+    if (!this.has(name)) this.missing(name, hint);
+    return this.get(name);
+  }
+
+  missing(name: string, hint = ""): void {
+    this.report.report("WL202", this.anchor, `${this.pathOf(name)} is missing.${hint === "" ? "" : ` ${hint}`}`);
+  }
+
+  pathOf(name: string): string {
+    return this.path === "" ? name : `${this.path}.${name}`;
+  }
+
+  #reportUnknown({ fields, ignored = [] }: ObjectShape): void {
+    for (const { key, keySpan } of this.node.entries) {
+      if (fields.includes(key) || ignored.includes(key)) continue;
+      const shown = key.length > 60 ? `${key.slice(0, 60)}…` : key;
+      const place = this.path === "" ? "the document" : this.path;
+      const nearest = nearestWord(
+        key,
+        fields.filter((field) => !this.has(field)),
+      );
+      if (nearest === null) {
+        const known = fields.length === 0 ? "It takes no fields." : `Known here: ${fields.join(", ")}.`;
+        this.report.report("WL201", keySpan, `"${shown}" is not a field of ${place}. ${known}`);
+        continue;
+      }
+      const quote = /^["']/.exec(this.report.textOf(keySpan))?.[0] ?? "";
+      const message = `"${shown}" is not a field of ${place}. Did you mean "${nearest}"?`;
+      this.report.reportFixable("WL201", keySpan, message, `Change to ${nearest}`, `${quote}${nearest}${quote}`);
+    }
+  }
+}
+
+export function reportWrongType(report: Reporter, value: Located, expected: string): void {
+  if (isNull(value.node)) {
+    report.report("WL221", value.anchor, `${value.path} has no value; it takes ${expected}.`);
+    return;
+  }
+  report.report(
+    "WL203",
+    spanToShow(value.node),
+    `${value.path} takes ${expected}, and this is ${describeNode(value.node)}.`,
+  );
+}
+
+/** The text in the quotes of the value that it replaces, so that JSON stays JSON. */
+export function quoteLike(node: ScalarNode, text: string): string {
+  return node.quoted ? JSON.stringify(text) : text;
+}
+
+/** A whole mapping is too much to underline: its first key stands for it. */
+export function spanToShow(node: YamlNode): Span {
+  if (node.kind === "map") return node.entries[0]?.keySpan ?? node;
+  if (node.kind === "list") {
+    const first = node.items[0];
+    return first && first.start >= node.start && first.end <= node.end ? spanToShow(first) : node;
+  }
+  return node;
+}
+
+/** The entries of a list with their paths, or `null` when the value is no list (reported). */
+export function readList(report: Reporter, value: Located): readonly Located[] | null {
+  if (value.node.kind !== "list") {
+    reportWrongType(report, value, "a list");
+    return null;
+  }
+  return listEntries(value.node, value.path);
+}
+
+function listEntries(list: ListNode, path: string): readonly Located[] {
+  return list.items.map((node, index) => ({ node, path: `${path}[${index}]`, anchor: spanToShow(node) }));
+}
+
+/** Text, or `null` when the value is something else (reported, with quotes as the fix for a bare number or boolean). */
+export function readText(report: Reporter, value: Located): string | null {
+  const { node, path } = value;
+  if (node.kind === "scalar" && typeof node.value === "string") return node.value;
+  if (node.kind === "scalar" && node.value !== null) {
+    const message = `${path} takes text, and this is ${describeNode(node)}. Put it in quotes.`;
+    report.reportFixable("WL204", node, message, "Put it in quotes", JSON.stringify(node.source));
+    return null;
+  }
+  reportWrongType(report, value, "text");
+  return null;
+}
+
+/** A whole number in decimal, or `null` (reported). */
+export function readInteger(report: Reporter, value: Located): number | null {
+  const { node, path } = value;
+  if (node.kind !== "scalar" || node.value === null || typeof node.value === "boolean") {
+    reportWrongType(report, value, "a whole number");
+    return null;
+  }
+  if (typeof node.value === "number" && /^(0|-?[1-9]\d{0,14})$/.test(node.source)) return node.value;
+  if (typeof node.value === "string" && /^(0|[1-9]\d{0,9})$/.test(node.value)) {
+    const message = `${path} takes a number, and this is ${describeNode(node)}. Remove the quotes.`;
+    report.reportFixable("WL205", node, message, "Write it as a number", node.value);
+    return null;
+  }
+  const plain = typeof node.value === "number" && Number.isSafeInteger(node.value) ? String(node.value) : null;
+  const message = `${path} takes a whole number in plain decimal digits, and this is ${describeNode(node)}.`;
+  if (plain === null) report.report("WL205", node, message);
+  else report.reportFixable("WL205", node, message, `Change to ${plain}`, plain);
+  return null;
+}
+
+/** One of some words, or `null` (reported, with the nearest as the fix). */
+export function readChoice<Choice extends string>(
+  report: Reporter,
+  value: Located,
+  choices: readonly Choice[],
+): Choice | null {
+  const { node, path } = value;
+  if (node.kind !== "scalar" || node.value === null) {
+    reportWrongType(report, value, `one of ${choices.join(", ")}`);
+    return null;
+  }
+  const text = String(node.value);
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  const nearest = choices.find((choice) => choice.toLowerCase() === text.toLowerCase()) ?? nearestWord(text, choices);
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  const message = `${path} cannot be "${shown}". It is one of ${choices.join(", ")}.`;
+  if (nearest === null) report.report("WL206", node, message);
+  else report.reportFixable("WL206", node, message, `Change to ${nearest}`, quoteLike(node, nearest));
+  return null;
+}

@@ -1,0 +1,173 @@
+import type { SourceRange, Tier } from "../model.ts";
+import type { ScalarNode, YamlNode } from "../yaml/node.ts";
+import type { Reporter } from "../yaml/reporter.ts";
+import type { DocumentReader, ReadObject } from "./document.ts";
+import { readMetadata } from "./names.ts";
+import {
+  type Located,
+  ObjectReader,
+  quoteLike,
+  readList,
+  readText,
+  reportWrongType,
+  spanToShow,
+} from "./object-reader.ts";
+import { DOCUMENT_READERS, findReader, isListType } from "./registry.ts";
+import { nearestWord } from "./suggest.ts";
+
+/** What a file holds, for lists of documents. */
+export interface DocumentInfo {
+  readonly key: string;
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** `null` for kinds without one. */
+  readonly namespace: string | null;
+  /** `null` for documents that are no policies. */
+  readonly tier: Tier | null;
+  readonly ruleCount: number;
+  readonly source: SourceRange;
+  readonly file: string;
+}
+
+export interface ReadDocument {
+  readonly info: DocumentInfo;
+  /** Where the name stands. */
+  readonly nameSource: SourceRange;
+  /** `null` when too little of it could be read; policies with an error are `null` too. */
+  readonly object: ReadObject | null;
+}
+
+/** Reads one YAML document: one object, or the items of a List. */
+export function readDocument(root: YamlNode, report: Reporter): readonly ReadDocument[] {
+  const value: Located = { node: root, path: "", anchor: spanToShow(root) };
+  if (root.kind !== "map") {
+    report.report("WL215", spanToShow(root), "A document is a mapping with apiVersion, kind and metadata.");
+    return [];
+  }
+  return readObject(value, report, true);
+}
+
+function readObject(value: Located, report: Reporter, mayBeList: boolean): readonly ReadDocument[] {
+  const type = readType(value, report);
+  if (!type) return [];
+  if (mayBeList && isListType(type.apiVersion, type.kind)) return readItems(value, report);
+  const reader = findReader(type.apiVersion, type.kind);
+  if (!reader) {
+    reportUnsupported(report, type);
+    return [];
+  }
+  const document = readWith(reader, value, report);
+  return document ? [document] : [];
+}
+
+interface DocumentType {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly apiVersionNode: ScalarNode;
+  readonly kindNode: ScalarNode;
+}
+
+/** The type is read on its own first: until it is known, every other field might be right. */
+function readType(value: Located, report: Reporter): DocumentType | null {
+  if (value.node.kind !== "map") {
+    reportWrongType(report, value, "a mapping");
+    return null;
+  }
+  const header = ObjectReader.unchecked(report, value.node, value);
+  const keys = value.node.entries.map(({ key }) => key);
+  const nearMisses = keys.filter((key) => /^(api_?version|kind)$/i.test(key) && key !== "apiVersion" && key !== "kind");
+  if (nearMisses.length > 0) {
+    const ignored = keys.filter((key) => !nearMisses.includes(key));
+    ObjectReader.open(report, value, { fields: ["apiVersion", "kind"], ignored });
+    return null;
+  }
+  const apiVersionField = header.require("apiVersion");
+  const kindField = header.require("kind");
+  const apiVersion = apiVersionField && readText(report, apiVersionField);
+  const kind = kindField && readText(report, kindField);
+  if (apiVersion === null || kind === null) return null;
+  return {
+    apiVersion,
+    kind,
+    apiVersionNode: apiVersionField!.node as ScalarNode,
+    kindNode: kindField!.node as ScalarNode,
+  };
+}
+
+function readItems(value: Located, report: Reporter): readonly ReadDocument[] {
+  const list = ObjectReader.open(report, value, { fields: ["apiVersion", "kind", "items"], ignored: ["metadata"] });
+  const field = list?.require("items");
+  const items = field ? (readList(report, field) ?? []) : [];
+  return items.flatMap((item) => readObject({ ...item, path: "" }, report, false));
+}
+
+function readWith(reader: DocumentReader, value: Located, report: Reporter): ReadDocument | null {
+  const errorsBefore = report.errorCount;
+  const document = ObjectReader.open(report, value, { fields: ["apiVersion", "kind", "metadata", ...reader.fields] });
+  const metadata = document && readMetadata(document, reader.metadata);
+  if (!document || !metadata) {
+    // The rest is still read, so that every problem is listed at once.
+    if (document) reader.read({ report, document, metadata: UNNAMED, source: report.range(value.node) });
+    return null;
+  }
+  const source = report.range(value.node);
+  const object = reader.read({ report, document, metadata, source });
+  const isWhole = report.errorCount === errorsBefore;
+  const info: DocumentInfo = {
+    key: reader.key(metadata),
+    apiVersion: reader.apiVersion,
+    kind: reader.kind,
+    name: metadata.name,
+    namespace: metadata.namespace,
+    tier: reader.tier,
+    ruleCount: object?.kind === "policy" ? object.policy.rules.length : 0,
+    source,
+    file: report.file,
+  };
+  return {
+    info,
+    nameSource: nameSource(document, report),
+    object: object?.kind === "policy" && !isWhole ? null : object,
+  };
+}
+
+const UNNAMED = { name: "unnamed", namespace: "default", labels: new Map<string, string>() };
+
+function nameSource(document: ObjectReader, report: Reporter): SourceRange {
+  const metadata = document.getNullable("metadata")?.node;
+  const name = metadata?.kind === "map" ? metadata.entries.find(({ key }) => key === "name")?.value : undefined;
+  return report.range(name ?? document.anchor);
+}
+
+function reportUnsupported(report: Reporter, type: DocumentType): void {
+  const { apiVersion, kind, apiVersionNode, kindNode } = type;
+  const kinds = DOCUMENT_READERS.filter((reader) => reader.apiVersion === apiVersion).map((reader) => reader.kind);
+  const versions = DOCUMENT_READERS.filter((reader) => reader.kind === kind).map((reader) => reader.apiVersion);
+  if (kinds.length > 0 || versions.length === 0) {
+    const supported =
+      kinds.length > 0 ? kinds.join(", ") : "ztap/v1, networking.k8s.io/v1, wardline.io/v1, v1 Namespace";
+    const what = `The kind "${short(kind)}" of "${short(apiVersion)}" is not supported so far.`;
+    suggestReplacement(report, "WL213", kindNode, `${what} Supported: ${supported}.`, nearestWord(kind, kinds));
+    return;
+  }
+  const only = versions.length === 1 ? versions[0]! : null;
+  const nearest = nearestWord(apiVersion, versions) ?? only;
+  const message = `"${short(apiVersion)}" is not a supported apiVersion of ${kind}. Supported: ${versions.join(", ")}.`;
+  suggestReplacement(report, "WL214", apiVersionNode, message, nearest);
+}
+
+function suggestReplacement(
+  report: Reporter,
+  code: "WL213" | "WL214",
+  node: ScalarNode,
+  message: string,
+  replacement: string | null,
+): void {
+  if (replacement === null) report.report(code, node, message);
+  else report.reportFixable(code, node, message, `Change to ${replacement}`, quoteLike(node, replacement));
+}
+
+function short(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

@@ -1,0 +1,31 @@
+import type { DocumentReader } from "./document.ts";
+import { kubernetesNamespace } from "./kubernetes-namespace.ts";
+import { kubernetesNetworkPolicy } from "./kubernetes-network-policy.ts";
+import { wardlineHost, wardlineWorkload } from "./wardline-inventory.ts";
+import { ztapNetworkPolicy } from "./ztap-network-policy.ts";
+
+/** Every kind of document that is read. */
+export const DOCUMENT_READERS: readonly DocumentReader[] = [
+  ztapNetworkPolicy,
+  kubernetesNetworkPolicy,
+  wardlineHost,
+  wardlineWorkload,
+  kubernetesNamespace,
+];
+
+const BY_TYPE = new Map(DOCUMENT_READERS.map((reader) => [typeName(reader.apiVersion, reader.kind), reader]));
+
+/** Wrappers whose `items` are documents of their own. */
+const LIST_TYPES = new Set([typeName("v1", "List"), typeName("networking.k8s.io/v1", "NetworkPolicyList")]);
+
+export function findReader(apiVersion: string, kind: string): DocumentReader | null {
+  return BY_TYPE.get(typeName(apiVersion, kind)) ?? null;
+}
+
+export function isListType(apiVersion: string, kind: string): boolean {
+  return LIST_TYPES.has(typeName(apiVersion, kind));
+}
+
+function typeName(apiVersion: string, kind: string): string {
+  return `${apiVersion} ${kind}`;
+}

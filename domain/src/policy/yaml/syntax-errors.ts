@@ -1,0 +1,90 @@
+import type { YAMLError } from "yaml";
+import type { DiagnosticCode } from "../check/registry.ts";
+import { replaceFix } from "../check/sink.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** One broken quote makes hundreds of errors; the first few say it. */
+const MAX_SYNTAX_ERRORS_PER_DOCUMENT = 10;
+const MAX_BAD_CHARACTERS_PER_FILE = 20;
+
+/** Characters that YAML does not allow in a stream, lone carriage returns and surrogates included. */
+const BAD_CHARACTERS =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
+  /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u0084\u0086-\u009F\uFFFE\uFFFF]|\r(?!\n)|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]|(?<!^)\uFEFF/g;
+
+/**
+ * Reports the characters that may not be in the text and returns the text with each replaced, so that no offset moves
+ * and the parser, which marks its tokens with some of them, is not misled.
+ */
+export function reportBadCharacters(text: string, report: Reporter): string {
+  let count = 0;
+  return text.replace(BAD_CHARACTERS, (character: string, offset: number) => {
+    count += 1;
+    if (count <= MAX_BAD_CHARACTERS_PER_FILE) {
+      report.report("WL105", { start: offset, end: offset + 1 }, describeBadCharacter(character.charCodeAt(0)));
+    }
+    return "\uFFFD";
+  });
+}
+
+function describeBadCharacter(code: number): string {
+  const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  if (code === 0) return "A NUL byte is not allowed in a policy file.";
+  if (code === 0x0d) return "A carriage return without a line feed is not allowed; end lines with LF or CRLF.";
+  if (code === 0xfeff) return "A byte order mark is allowed at the start of the file only.";
+  if (code >= 0xd800 && code <= 0xdfff) return `Half of a surrogate pair (${name}) is not a character.`;
+  return `The control character ${name} is not allowed in a policy file.`;
+}
+
+/** Reports what the YAML parser found wrong in one document. Returns whether there was anything. */
+export function reportSyntaxErrors(errors: readonly YAMLError[], report: Reporter): boolean {
+  for (const error of errors.slice(0, MAX_SYNTAX_ERRORS_PER_DOCUMENT)) reportSyntaxError(error, report);
+  const omitted = errors.length - MAX_SYNTAX_ERRORS_PER_DOCUMENT;
+  if (omitted > 0) {
+    const last = errors[MAX_SYNTAX_ERRORS_PER_DOCUMENT]!;
+    report.report("WL117", spanOf(last), `${omitted} more syntax problems in this document are not listed.`);
+  }
+  return errors.length > 0;
+}
+
+function spanOf(error: YAMLError): { start: number; end: number } {
+  return { start: error.pos[0], end: Math.max(error.pos[1], error.pos[0]) };
+}
+
+function reportSyntaxError(error: YAMLError, report: Reporter): void {
+  const span = spanOf(error);
+  if (error.code === "TAB_AS_INDENT") {
+    const tabs = { start: span.start, end: span.start + 1 };
+    while (report.textOf({ start: tabs.end, end: tabs.end + 1 }) === "\t") tabs.end += 1;
+    const fix = replaceFix("Replace tabs by spaces", report.range(tabs), "  ".repeat(tabs.end - tabs.start));
+    report.report("WL102", tabs, "YAML is indented with spaces; a tab is not allowed here.", fix);
+    return;
+  }
+  const [code, message] = explain(error);
+  report.report(code, span, message);
+}
+
+function explain(error: YAMLError): [DiagnosticCode, string] {
+  switch (error.code) {
+    case "BAD_INDENT":
+      return ["WL104", `The indentation does not fit: ${lowerFirst(error.message)}.`];
+    case "BAD_ALIAS":
+    case "ALIAS_PROPS":
+    case "MULTIPLE_ANCHORS":
+      return ["WL106", `${error.message}.`];
+    case "TAG_RESOLVE_FAILED":
+    case "BAD_DIRECTIVE":
+    case "MULTIPLE_TAGS":
+      return ["WL112", `${error.message}.`];
+    case "RESOURCE_EXHAUSTION":
+      return ["WL108", "The document is nested too deeply to be read."];
+    default:
+      return ["WL101", `This is not valid YAML: ${lowerFirst(error.message)}.`];
+  }
+}
+
+/** The parser's messages start with a capital and quote the text; only the first letter of a word is lowered. */
+function lowerFirst(message: string): string {
+  const oneLine = message.replace(/\s+/g, " ").slice(0, 200);
+  return /^[A-Z][a-z]/.test(oneLine) ? oneLine[0]!.toLowerCase() + oneLine.slice(1) : oneLine;
+}
