@@ -102,6 +102,11 @@ export interface Enforcer {
   confirm(): void;
   /** Returns to the other slot in its former mode. */
   revert(): DatapathState;
+  /**
+   * Names the program of a generation that `open` adopted from an earlier process, so that its workloads are followed
+   * again. Ignored when no slot holds that generation and digest. Changes no verdict.
+   */
+  recall(program: HostProgram, generation: number): void;
   /** Counters of the active program, builtins included. Totals since that program became active. */
   readCounters(): readonly DecisionCounter[];
   /** Events as they are drained (at most every 100 ms). Returns the disposer. */

@@ -37,8 +37,9 @@ function attempt(name: string, check: Check): ProbedCapability {
   }
 }
 
-function tryMap(type: number, keySize: number, valueSize: number, maxEntries: number, flags = 0): void {
+function tryMap(type: number, keySize: number, valueSize: number, maxEntries: number, flags = 0): string {
   closeSync(createMap({ type, name: "wl_probe", keySize, valueSize, maxEntries, flags }));
+  return "can be made";
 }
 
 function requireRoot(): string {
@@ -71,8 +72,8 @@ function checks({ objectBytes }: ProbeConfig, cgroupRoot: string | null): readon
     ["root", requireRoot],
     ["libbpf", requireLibbpf],
     ["cgroup2", () => requireCgroup(cgroupRoot)],
-    ["bpf_lpm_trie", () => (tryMap(BPF_MAP_TYPE.lpmTrie, 20, 8, 1, BPF_F_NO_PREALLOC), "can be made")],
-    ["bpf_ringbuf", () => (tryMap(BPF_MAP_TYPE.ringbuf, 0, 0, 65_536), "can be made")],
+    ["bpf_lpm_trie", () => tryMap(BPF_MAP_TYPE.lpmTrie, 20, 8, 1, BPF_F_NO_PREALLOC)],
+    ["bpf_ringbuf", () => tryMap(BPF_MAP_TYPE.ringbuf, 0, 0, 65_536)],
     // Last: maps of maps, cgroup_skb and every helper are proven by loading the real programs.
     ["bpf_programs", () => requireLoad(objectBytes)],
   ];

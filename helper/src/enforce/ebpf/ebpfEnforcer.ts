@@ -5,7 +5,7 @@
  * bpffs directory: the agent's lock sees to that.
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { HostProgram, PolicySet } from "@wardline/domain/policy";
+import type { HostProgram, PolicySet, ProgramPacket } from "@wardline/domain/policy";
 import { bootTimeNs } from "../../linux/bootClock.ts";
 import { BpfError, deleteElement, libbpfProblem, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
 import { ensureBpffsDirectory } from "../../linux/bpffs.ts";
@@ -22,7 +22,7 @@ import { type DatapathLosses, readCounterMap, readLosses } from "./counters.ts";
 import { EventDrain } from "./events.ts";
 import { packProgram } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
-import { runSelfTest } from "./selfTest.ts";
+import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
 import { sweepFlows } from "./sweep.ts";
 import { installEmptyCounters, installSlot, verifySlot, withInner, withWorkloads } from "./tables.ts";
 import {
@@ -285,6 +285,12 @@ export class EbpfEnforcer implements Enforcer {
 
   losses(): DatapathLosses {
     return readLosses(this.#held().tree.maps.wl_losses);
+  }
+
+  /** What the tables that `prepare` loaded last say about a packet. For tests of the compiler and the kernel. */
+  ask(packet: ProgramPacket): KernelAnswer {
+    const { tree, control } = this.#held();
+    return askKernel(tree.programs.selftest, control.read().slot === 0 ? 1 : 0, packet);
   }
 
   /**

@@ -130,6 +130,8 @@ class ObserveEnforcer implements Enforcer {
     return this.state();
   }
 
+  recall(_program: HostProgram, _generation: number): void {}
+
   readCounters(): readonly DecisionCounter[] {
     return [];
   }

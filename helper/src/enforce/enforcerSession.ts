@@ -1,0 +1,116 @@
+/**
+ * An enforcer that may be released and opened again within the life of the agent: listeners stay, and while nothing is
+ * loaded the state says so instead of failing.
+ */
+import type { HostProgram } from "@wardline/domain/policy";
+import type {
+  ActivateOptions,
+  DatapathState,
+  DecisionCounter,
+  Enforcer,
+  EventLosses,
+  FlowEvent,
+  PreparedProgram,
+} from "./enforcer.ts";
+
+const NOTHING_LOADED: DatapathState = {
+  attached: false,
+  generation: 0,
+  mode: "observe",
+  programDigest: "",
+  previousGeneration: 0,
+  previousProgramDigest: "",
+  previousMode: "observe",
+  deadlineBootMs: null,
+  expired: false,
+};
+
+export class EnforcerSession implements Enforcer {
+  readonly #inner: Enforcer;
+  readonly #listeners = new Set<(events: readonly FlowEvent[]) => void>();
+  #isOpen = false;
+  #isListening = false;
+  #lastLosses: EventLosses = { ringFull: 0n, rateLimited: 0n };
+
+  constructor(inner: Enforcer) {
+    this.#inner = inner;
+  }
+
+  get name() {
+    return this.#inner.name;
+  }
+
+  get limits() {
+    return this.#inner.limits;
+  }
+
+  async open(): Promise<DatapathState> {
+    const state = await this.#inner.open();
+    this.#isOpen = true;
+    if (this.#listeners.size > 0) this.#listen();
+    return state;
+  }
+
+  state(): DatapathState {
+    return this.#isOpen ? this.#inner.state() : NOTHING_LOADED;
+  }
+
+  prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
+    return this.#inner.prepare(program, generation);
+  }
+
+  activate(prepared: PreparedProgram, options: ActivateOptions): number {
+    return this.#inner.activate(prepared, options);
+  }
+
+  confirm(): void {
+    this.#inner.confirm();
+  }
+
+  revert(): DatapathState {
+    return this.#inner.revert();
+  }
+
+  recall(program: HostProgram, generation: number): void {
+    this.#inner.recall(program, generation);
+  }
+
+  readCounters(): readonly DecisionCounter[] {
+    return this.#isOpen ? this.#inner.readCounters() : [];
+  }
+
+  onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {
+    this.#listeners.add(listener);
+    if (this.#isOpen) this.#listen();
+    return () => this.#listeners.delete(listener);
+  }
+
+  losses(): EventLosses {
+    if (this.#isOpen) this.#lastLosses = this.#inner.losses();
+    return this.#lastLosses;
+  }
+
+  async release(): Promise<void> {
+    this.losses();
+    this.#isOpen = false;
+    this.#isListening = false;
+    await this.#inner.release();
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.losses();
+    this.#isOpen = false;
+    this.#isListening = false;
+    await this.#inner.close();
+  }
+
+  /** Once per open: closing the inner enforcer ends its listeners. */
+  #listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    this.#inner.onEvents((events) => {
+      for (const listener of this.#listeners) listener(events);
+    });
+  }
+}

@@ -1,0 +1,81 @@
+/** A child process in a network namespace and a cgroup that opens sockets when told; see socketPeerMain.ts. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { PeerAnswer, PeerCommand } from "./socketPeerMain.ts";
+
+const MAIN = fileURLToPath(new URL("./socketPeerMain.ts", import.meta.url));
+
+type Outcome = PeerAnswer["outcome"];
+
+export class SocketPeer {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #waiting = new Map<number, (answer: PeerAnswer) => void>();
+  #serial = 0;
+
+  constructor(namespace: string, cgroup: string | null) {
+    const enter = cgroup === null ? "" : `echo $$ > "${cgroup}/cgroup.procs" && `;
+    const script = `${enter}exec nsenter "--net=${namespace}" "$0" --no-warnings "$1"`;
+    this.#child = spawn("sh", ["-c", script, process.execPath, MAIN]);
+    this.#child.stderr.pipe(process.stderr);
+    createInterface({ input: this.#child.stdout }).on("line", (line) => {
+      const answer = JSON.parse(line) as PeerAnswer;
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    });
+  }
+
+  async #ask(command: PeerCommand): Promise<Outcome> {
+    this.#serial += 1;
+    const id = this.#serial;
+    const { promise, resolve } = Promise.withResolvers<PeerAnswer>();
+    this.#waiting.set(id, resolve);
+    this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
+    return (await promise).outcome;
+  }
+
+  async ready(): Promise<void> {
+    await this.#ask({ do: "hello" });
+  }
+
+  /** Echoes what it gets. */
+  async listenTcp(port: number): Promise<void> {
+    await this.#ask({ do: "listenTcp", port });
+  }
+
+  async listenUdp(port: number): Promise<void> {
+    await this.#ask({ do: "listenUdp", port });
+  }
+
+  /** "ok" = connected and one echo came back; the connection stays open under its name. */
+  connectTcp(name: string, address: string, port: number, timeoutMs = 400): Promise<Outcome> {
+    return this.#ask({ do: "connectTcp", name, address, port, timeoutMs });
+  }
+
+  /** One more echo on an open connection. */
+  exchange(name: string, timeoutMs = 400): Promise<Outcome> {
+    return this.#ask({ do: "exchange", name, timeoutMs });
+  }
+
+  async disconnect(name: string): Promise<void> {
+    await this.#ask({ do: "disconnect", name });
+  }
+
+  /** Sends `size` bytes and waits for the echo. */
+  askUdp(address: string, port: number, size = 16, timeoutMs = 400): Promise<Outcome> {
+    return this.#ask({ do: "askUdp", address, port, size, timeoutMs });
+  }
+
+  /** Opens and closes `count` connections, one after the other; resolves to "ok" when all worked. */
+  floodTcp(address: string, port: number, count: number): Promise<Outcome> {
+    return this.#ask({ do: "floodTcp", address, port, count });
+  }
+
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#child.once("exit", () => resolve());
+    this.#child.stdin.end();
+    await promise;
+  }
+}

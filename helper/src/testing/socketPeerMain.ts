@@ -1,0 +1,153 @@
+/** Child of {@link SocketPeer}: one command per line in, one answer per line out. Ends when its input ends. */
+import { createSocket } from "node:dgram";
+import { connect, createServer, type Socket } from "node:net";
+import { createInterface } from "node:readline";
+
+export type PeerCommand =
+  | { readonly do: "hello" }
+  | { readonly do: "listenTcp" | "listenUdp"; readonly port: number }
+  | {
+      readonly do: "connectTcp";
+      readonly name: string;
+      readonly address: string;
+      readonly port: number;
+      readonly timeoutMs: number;
+    }
+  | { readonly do: "exchange"; readonly name: string; readonly timeoutMs: number }
+  | { readonly do: "disconnect"; readonly name: string }
+  | {
+      readonly do: "askUdp";
+      readonly address: string;
+      readonly port: number;
+      readonly size: number;
+      readonly timeoutMs: number;
+    }
+  | { readonly do: "floodTcp"; readonly address: string; readonly port: number; readonly count: number };
+
+export interface PeerAnswer {
+  readonly id: number;
+  /** "ok", "timeout", or the error code of the socket. */
+  readonly outcome: string;
+}
+
+const connections = new Map<string, Socket>();
+
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : error.message;
+}
+
+function exchange(socket: Socket, timeoutMs: number): Promise<string> {
+  return new Promise((resolve) => {
+    const done = (outcome: string): void => {
+      clearTimeout(timer);
+      socket.off("data", onData).off("error", onError).off("close", onClose);
+      resolve(outcome);
+    };
+    const onData = (): void => done("ok");
+    const onError = (error: Error): void => done(codeOf(error));
+    const onClose = (): void => done("closed");
+    const timer = setTimeout(done, timeoutMs, "timeout");
+    socket.on("data", onData).on("error", onError).on("close", onClose);
+    socket.write("x");
+  });
+}
+
+async function connectTcp(address: string, port: number, timeoutMs: number, name: string | null): Promise<string> {
+  const socket = connect({ host: address, port });
+  const outcome = await new Promise<string>((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs, "timeout");
+    socket.once("error", (error) => resolve(codeOf(error)));
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      resolve("ok");
+    });
+  });
+  socket.on("error", () => {});
+  if (outcome !== "ok" || name === null) {
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    if (outcome === "ok") socket.end();
+    else socket.destroy();
+    await closed;
+    return outcome;
+  }
+  connections.set(name, socket);
+  return exchange(socket, timeoutMs);
+}
+
+function askUdp(address: string, port: number, size: number, timeoutMs: number): Promise<string> {
+  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+  return new Promise<string>((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs, "timeout");
+    socket.once("error", (error) => resolve(codeOf(error)));
+    socket.once("message", (message) => {
+      clearTimeout(timer);
+      resolve(message.length === size ? "ok" : `got ${message.length} bytes`);
+    });
+    socket.send(Buffer.alloc(size), port, address, (error) => {
+      if (error) resolve(codeOf(error));
+    });
+  }).finally(() => socket.close());
+}
+
+function listenTcp(port: number): Promise<string> {
+  const server = createServer((socket) => socket.on("error", () => {}).pipe(socket));
+  return new Promise((resolve) => server.listen({ port, host: "::", ipv6Only: false }, () => resolve("ok")));
+}
+
+async function listenUdp(port: number): Promise<string> {
+  for (const [type, address] of [
+    ["udp4", "0.0.0.0"],
+    ["udp6", "::"],
+  ] as const) {
+    const socket = createSocket({ type, ipv6Only: true });
+    socket.on("message", (message, from) => socket.send(message, from.port, from.address, () => {}));
+    await new Promise<void>((resolve) => socket.bind(port, address, resolve));
+  }
+  return "ok";
+}
+
+async function floodTcp(address: string, port: number, count: number): Promise<string> {
+  for (let done = 0; done < count; done++) {
+    const outcome = await connectTcp(address, port, 2000, null);
+    if (outcome !== "ok") return outcome;
+  }
+  return "ok";
+}
+
+async function run(command: PeerCommand): Promise<string> {
+  switch (command.do) {
+    case "hello":
+      return "ok";
+    case "listenTcp":
+      return listenTcp(command.port);
+    case "listenUdp":
+      return listenUdp(command.port);
+    case "connectTcp":
+      return connectTcp(command.address, command.port, command.timeoutMs, command.name);
+    case "exchange": {
+      const socket = connections.get(command.name);
+      return socket === undefined ? "no such connection" : exchange(socket, command.timeoutMs);
+    }
+    case "disconnect": {
+      const socket = connections.get(command.name);
+      connections.delete(command.name);
+      if (socket !== undefined && !socket.destroyed) {
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        socket.end();
+        await closed;
+      }
+      return "ok";
+    }
+    case "askUdp":
+      return askUdp(command.address, command.port, command.size, command.timeoutMs);
+    case "floodTcp":
+      return floodTcp(command.address, command.port, command.count);
+  }
+}
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const command = JSON.parse(line) as PeerCommand & { readonly id: number };
+    void run(command).then((outcome) => process.stdout.write(`${JSON.stringify({ id: command.id, outcome })}\n`));
+  })
+  .on("close", () => process.exit(0));
