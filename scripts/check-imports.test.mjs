@@ -111,12 +111,15 @@ describe("modules for named files only", () => {
     expect(messages("helper/src/x.ts", 'import { spawn } from "child_process";')[0]).toMatch(
       /must not import child_process/,
     );
-    expect(messages("main/src/cli/start/child.ts", text)).toEqual([]);
+    expect(messages("main/src/cli/start/agent-process.ts", text)).toEqual([]);
     expect(messages("helper/src/x.test.ts", text)).toEqual([]);
   });
 
   it("a path that only begins like an allowed file is not allowed", () => {
-    const found = messages("main/src/cli/start/child.ts.copy.ts", 'import { spawn } from "node:child_process";');
+    const found = messages(
+      "main/src/cli/start/agent-process.ts.copy.ts",
+      'import { spawn } from "node:child_process";',
+    );
     expect(found[0]).toMatch(/must not import/);
   });
 

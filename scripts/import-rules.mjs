@@ -27,7 +27,7 @@ export const RESTRICTED_MODULES = [
     modules: ["node:child_process", "child_process"],
     allowedIn: [
       // Starts and supervises the agent for `wardline start`, and opens the browser.
-      "main/src/cli/start/child.ts",
+      "main/src/cli/start/agent-process.ts",
       "main/src/browser/open-browser.ts",
       "main/src/electron/",
       // Builds, set-up and tests.

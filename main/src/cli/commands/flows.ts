@@ -1,0 +1,104 @@
+import { toJson } from "@bufbuild/protobuf";
+import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { formatPort } from "../input/port.ts";
+import type { Output } from "../output.ts";
+import type { FlowsOptions } from "../program.ts";
+import { type Session, withSession } from "../session.ts";
+import { formatRow } from "../terminal/table.ts";
+
+const HEADER = ["TIME", "VERDICT", "", "FROM", "TO", "PORT", "DECIDED BY"];
+const WIDTHS = [12, 12, 3, 28, 28, 10, 0];
+/** After the agent answers, its history needs a moment to reach the store. */
+const SETTLE_MS = 400;
+const FIRST_CONTACT_MS = 3_000;
+
+/** `wardline flows`. With JSON one flow a line, so that a reader need not wait for an end. */
+export async function flows(output: Output, options: FlowsOptions): Promise<ExitCode> {
+  return withSession(options, { collectFlows: true }, async (session) => {
+    const isReached = await contact(output, session);
+    if (output.format === "text") output.text(`${output.style.dim(formatRow(HEADER, WIDTHS))}\n`);
+    if (options.follow) await follow(output, session, options);
+    else {
+      const { flows: found } = await session.flows.queryFlows({ filter: filterOf(options), limit: options.limit });
+      for (const flow of found.reverse()) show(output, flow);
+    }
+    return isReached ? EXIT.done : EXIT.unreachable;
+  });
+}
+
+/** What is stored is shown without an agent too; the person is told that nothing new is coming. */
+async function contact(output: Output, session: Session): Promise<boolean> {
+  const { connection } = session.backend.registry.local;
+  try {
+    await connection.client(FIRST_CONTACT_MS);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    return true;
+  } catch (error) {
+    output.note(
+      `${error instanceof Error ? error.message : String(error)} Only flows that were stored before are shown.`,
+    );
+    return false;
+  }
+}
+
+async function follow(output: Output, session: Session, options: FlowsOptions): Promise<void> {
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  let lost = 0n;
+  try {
+    const request = { filter: filterOf(options), history: options.limit };
+    for await (const message of session.flows.watchFlows(request, { signal: stopping.signal })) {
+      for (const flow of message.flows) show(output, flow);
+      const { ringFull = 0n, rateLimited = 0n, readerLag = 0n } = message.losses ?? {};
+      const total = ringFull + rateLimited + readerLag;
+      if (total > lost) output.note(`${total - lost} flows are not shown: there were more than could be recorded.`);
+      lost = total;
+    }
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+function filterOf(options: FlowsOptions) {
+  return {
+    verdicts: options.verdict ? [options.verdict === "allow" ? Verdict.ALLOW : Verdict.DENY] : [],
+    ports: options.port === undefined ? [] : [options.port],
+    addresses: options.address === undefined ? [] : [options.address],
+    text: options.text ?? "",
+    ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
+  };
+}
+
+function show(output: Output, flow: Flow): void {
+  if (output.format === "json") process.stdout.write(`${JSON.stringify(toJson(FlowSchema, flow))}\n`);
+  else output.text(`${formatFlow(output, flow)}\n`);
+}
+
+function formatFlow({ style }: Output, flow: Flow): string {
+  const isDenied = flow.verdict === Verdict.DENY;
+  const wasLetThrough = isDenied && flow.enforced === Verdict.ALLOW;
+  const verdict = wasLetThrough ? "would deny" : isDenied ? "deny" : flow.kind === FlowEventKind.END ? "end" : "allow";
+  const paint = wasLetThrough ? style.yellow : isDenied ? style.red : style.green;
+  return formatRow(
+    [
+      { text: flow.time ? timestampDate(flow.time).toISOString().slice(11, 23) : "", paint: style.dim },
+      { text: verdict, paint },
+      flow.direction === Direction.INGRESS ? "in" : "out",
+      nameAndAddress(flow.sourceName, flow.sourceAddress),
+      nameAndAddress(flow.destinationName, flow.destinationAddress),
+      formatPort(flow.protocol, flow.destinationPort),
+      flow.decision?.summary ?? "",
+    ],
+    WIDTHS,
+  );
+}
+
+function nameAndAddress(name: string, address: string): string {
+  return name === "" ? address : `${name} (${address})`;
+}

@@ -1,0 +1,64 @@
+import { type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type ReadInput, readInput } from "../input/policy-files.ts";
+import type { Output } from "../output.ts";
+import { countDiagnostics, formatDiagnostics, hasErrors } from "../terminal/diagnostics.ts";
+
+/** `wardline policy check FILE…` */
+export async function policyCheck(output: Output, names: readonly string[]): Promise<ExitCode> {
+  const input = await readInput(names);
+  const reading = readPolicyFiles(input.files);
+  const diagnostics = allDiagnostics(input, reading);
+  if (output.format === "json") output.json(checkResult(reading.documents.length, diagnostics));
+  else {
+    output.text(formatProblems(output, input, diagnostics));
+    const documents = count(reading.documents.length, "document", "documents");
+    const files = count(input.files.length + input.refused.length, "file", "files");
+    const found = countDiagnostics(diagnostics) || output.style.green("no problems");
+    output.text(`${documents} in ${files}: ${found}\n`);
+  }
+  return hasErrors(diagnostics) ? EXIT.problems : EXIT.done;
+}
+
+export function allDiagnostics(input: ReadInput, reading: ReturnType<typeof readPolicyFiles>): Diagnostic[] {
+  return [...input.refused, ...reading.diagnostics];
+}
+
+/** Diagnostics for a person, with an empty line after each. */
+export function formatProblems(output: Output, input: ReadInput, diagnostics: readonly Diagnostic[]): string {
+  if (diagnostics.length === 0) return "";
+  const texts = new Map(input.files.map((file) => [file.path, file.text]));
+  return `${formatDiagnostics(diagnostics, { style: output.style, textOf: (file) => texts.get(file) })}\n`;
+}
+
+/** The promised JSON shape; more fields would be a new promise. */
+function checkResult(documents: number, diagnostics: readonly Diagnostic[]) {
+  return {
+    documents,
+    diagnostics: diagnostics.map(({ code, severity, source, message, fix }) => ({
+      code,
+      severity,
+      file: source.file,
+      line: source.line,
+      column: source.column,
+      endLine: source.endLine,
+      endColumn: source.endColumn,
+      message,
+      fix: fix && {
+        title: fix.title,
+        edits: fix.edits.map(({ range, newText }) => ({
+          file: range.file,
+          line: range.line,
+          column: range.column,
+          endLine: range.endLine,
+          endColumn: range.endColumn,
+          newText,
+        })),
+      },
+    })),
+  };
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,285 @@
+/** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
+import { Command, Option } from "commander";
+import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
+import { parseDuration } from "./input/duration.ts";
+import { createOutput, type Format, type Output } from "./output.ts";
+import type { SessionOptions } from "./session.ts";
+
+export interface Outcome {
+  exitCode: ExitCode;
+  format: Format;
+}
+
+interface CommonOptions extends SessionOptions {
+  readonly format: Format;
+}
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 found problems, 2 wrong usage, 3 could not reach something.`;
+
+/** The outcome is filled in while the program runs. */
+export function createProgram(version: string, outcome: Outcome): Command {
+  const program = new Command("wardline")
+    .description("Zero-trust network policy for your own hosts.")
+    .version(version, "-V, --version", "print the version")
+    .addHelpText("after", EXIT_CODES)
+    .helpCommand(true)
+    .showSuggestionAfterError(true);
+  const runner = new Runner(outcome);
+  addPolicyCommands(program.command("policy").description("check, plan, apply and look at policies"), runner);
+  addFlowsCommand(program, runner);
+  addHostCommands(program.command("host").description("the hosts of this console"), runner);
+  addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
+  addStartCommand(program, runner);
+  return program;
+}
+
+/** Gives each action its output and keeps how it ended. */
+class Runner {
+  readonly #outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    this.#outcome = outcome;
+  }
+
+  async run(options: CommonOptions, body: (output: Output) => Promise<ExitCode>): Promise<void> {
+    this.#outcome.format = options.format;
+    this.#outcome.exitCode = await body(createOutput(options.format));
+  }
+}
+
+function addPolicyCommands(policy: Command, runner: Runner): void {
+  withFormat(policy.command("check"))
+    .description("find every problem in policy files")
+    .argument("<file...>", "files, folders, or - for standard input")
+    .action((names: string[], options: CommonOptions) =>
+      runner.run(options, async (output) => {
+        const { policyCheck } = await import("./commands/policy-check.ts");
+        return policyCheck(output, names);
+      }),
+    );
+
+  withSessionOptions(withFormat(policy.command("explain")))
+    .description("say whether a connection is allowed, and which rules decide")
+    .requiredOption("--from <end>", "who connects: a name, namespace/name, key or address")
+    .requiredOption("--to <end>", "to whom: a name, namespace/name, key or address")
+    .requiredOption("--port <port>", "443/tcp, 53/udp, icmp, 8/icmp")
+    .option("--policies <dir>", "folder or file with policies, instead of the workspace")
+    .option("--inventory <file>", "file or folder with Host and Workload documents")
+    .action((options: CommonOptions & ExplainOptions) =>
+      runner.run(options, async (output) => {
+        const { policyExplain } = await import("./commands/policy-explain.ts");
+        return policyExplain(output, options);
+      }),
+    );
+
+  withSessionOptions(withFormat(policy.command("plan")))
+    .description("show what an apply would change; changes nothing")
+    .argument("[file...]", "the whole desired set; without any: the workspace")
+    .option("--policies <dir>", "folder with the whole desired set")
+    .action((names: string[], options: CommonOptions & { policies?: string }) =>
+      runner.run(options, async (output) => {
+        const { policyPlan } = await import("./commands/policy-plan.ts");
+        return policyPlan(output, options, desiredNames(names, options.policies));
+      }),
+    );
+
+  withSessionOptions(withFormat(policy.command("apply")))
+    .description("plan, then put the policies in force until they are confirmed or time runs out")
+    .argument("[file...]", "the whole desired set (it becomes the workspace); without any: the workspace")
+    .option("--policies <dir>", "folder with the whole desired set")
+    .option("--confirm-within <time>", "roll back unless confirmed in this time (5s to 1h)", parseDuration, 120_000)
+    .addOption(
+      new Option("--mode <mode>", "what to do with what is denied").choices(["observe", "enforce"]).default("enforce"),
+    )
+    .option("--reason <text>", "for the history", "")
+    .option("-y, --yes", "do not ask before applying", false)
+    .option("--wait", "stay until it is confirmed or rolled back", false)
+    .action((names: string[], options: CommonOptions & ApplyOptions & { policies?: string }) =>
+      runner.run(options, async (output) => {
+        const { policyApply } = await import("./commands/policy-apply.ts");
+        return policyApply(output, options, desiredNames(names, options.policies));
+      }),
+    );
+
+  for (const verb of ["confirm", "rollback"] as const) {
+    withSessionOptions(withFormat(policy.command(verb)))
+      .description(verb === "confirm" ? "keep what waits for confirmation" : "return to the generation before, at once")
+      .option("--generation <number>", "only when it is this generation", parseGeneration)
+      .option("--host <id>", "which host", "local")
+      .option("--reason <text>", "for the history", "")
+      .action((options: CommonOptions & SettleOptions) =>
+        runner.run(options, async (output) => {
+          const { policyConfirm, policyRollback } = await import("./commands/policy-settle.ts");
+          return verb === "confirm" ? policyConfirm(output, options) : policyRollback(output, options);
+        }),
+      );
+  }
+
+  withSessionOptions(withFormat(policy.command("list")))
+    .description("the files of the workspace and how they stand against what is enforced")
+    .option("--versions", "the kept versions instead", false)
+    .action((options: CommonOptions & { versions: boolean }) =>
+      runner.run(options, async (output) => {
+        const { policyList } = await import("./commands/policy-list.ts");
+        return policyList(output, options);
+      }),
+    );
+
+  withSessionOptions(withFormat(policy.command("show")))
+    .description("print a file of the workspace")
+    .argument("<path>", "path as in `wardline policy list`")
+    .action((path: string, options: CommonOptions) =>
+      runner.run(options, async (output) => {
+        const { policyShow } = await import("./commands/policy-list.ts");
+        return policyShow(output, options, path);
+      }),
+    );
+}
+
+function addFlowsCommand(program: Command, runner: Runner): void {
+  withSessionOptions(withFormat(program.command("flows")))
+    .description("connections as the hosts decided them, with the policy that decided")
+    .option("-f, --follow", "go on with new ones", false)
+    .option("-n, --limit <count>", "how many of the newest", parseCount, 50)
+    .addOption(new Option("--verdict <verdict>", "only these").choices(["allow", "deny"]))
+    .option("--port <number>", "only this destination port", parsePortNumber)
+    .option("--address <cidr>", "only with this address or prefix at either end")
+    .option("--text <text>", "only with this text in any column")
+    .option("--since <time>", "only from the last 10m, 2h …", parseDuration)
+    .action((options: CommonOptions & FlowsOptions) =>
+      runner.run(options, async (output) => {
+        const { flows } = await import("./commands/flows.ts");
+        return flows(output, options);
+      }),
+    );
+}
+
+function addHostCommands(host: Command, runner: Runner): void {
+  withSessionOptions(withFormat(host.command("list")))
+    .description("hosts with backend, generation and age of what is known")
+    .action((options: CommonOptions) =>
+      runner.run(options, async (output) => {
+        const { hostList } = await import("./commands/host-list.ts");
+        return hostList(output, options);
+      }),
+    );
+}
+
+function addAgentCommands(agent: Command, runner: Runner): void {
+  // `bin/wardline` starts the agent itself and never comes here; this is its line in the help.
+  agent
+    .command("run")
+    .description("run the agent in this terminal (as root; see `wardline agent run --help`)")
+    .allowUnknownOption(true)
+    .action(() => {
+      throw new UsageError("The agent is started by bin/wardline.", "Run: bin/wardline agent run");
+    });
+  withSessionOptions(withFormat(agent.command("status")))
+    .description("what the agent on this machine is doing")
+    .action((options: CommonOptions) =>
+      runner.run(options, async (output) => {
+        const { agentStatus } = await import("./commands/agent.ts");
+        return agentStatus(output, options);
+      }),
+    );
+  withSessionOptions(withFormat(agent.command("release")))
+    .description("remove every rule from the kernel: this machine enforces nothing afterwards")
+    .option("--reason <text>", "for the audit log", "")
+    .option("-y, --yes", "do not ask", false)
+    .action((options: CommonOptions & { reason: string; yes: boolean }) =>
+      runner.run(options, async (output) => {
+        const { agentRelease } = await import("./commands/agent.ts");
+        return agentRelease(output, options);
+      }),
+    );
+}
+
+function addStartCommand(program: Command, runner: Runner): void {
+  withSessionOptions(withFormat(program.command("start")))
+    .description("open the console for this machine")
+    .option("--no-open", "print the address and open no window")
+    .option("--listen-port <number>", "port on 127.0.0.1; 0 = any free one", parsePortNumber, 0)
+    .action((options: CommonOptions & StartOptions) =>
+      runner.run(options, async (output) => {
+        const { start } = await import("./start/start.ts");
+        return start(output, options);
+      }),
+    );
+}
+
+export interface ExplainOptions extends SessionOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly policies?: string;
+  readonly inventory?: string;
+}
+
+export interface ApplyOptions extends SessionOptions {
+  readonly confirmWithin: number;
+  readonly mode: "observe" | "enforce";
+  readonly reason: string;
+  readonly yes: boolean;
+  readonly wait: boolean;
+}
+
+export interface SettleOptions extends SessionOptions {
+  readonly generation?: bigint;
+  readonly host: string;
+  readonly reason: string;
+}
+
+export interface FlowsOptions extends SessionOptions {
+  readonly follow: boolean;
+  readonly limit: number;
+  readonly verdict?: "allow" | "deny";
+  readonly port?: number;
+  readonly address?: string;
+  readonly text?: string;
+  readonly since?: number;
+}
+
+export interface StartOptions extends SessionOptions {
+  readonly open: boolean;
+  readonly listenPort: number;
+}
+
+function withFormat(command: Command): Command {
+  return command.addOption(
+    new Option("--format <format>", "for people or for programs").choices(["text", "json"]).default("text"),
+  );
+}
+
+function withSessionOptions(command: Command): Command {
+  return command
+    .option("--state-dir <dir>", "where the console keeps its database (WARDLINE_STATE_DIR)")
+    .option("--agent-socket <path>", "the agent's socket (WARDLINE_AGENT_SOCKET)");
+}
+
+function desiredNames(names: readonly string[], policies: string | undefined): readonly string[] {
+  if (names.length > 0 && policies !== undefined) {
+    throw new UsageError("Give files or --policies, not both.");
+  }
+  return policies === undefined ? names : [policies];
+}
+
+function parseGeneration(text: string): bigint {
+  if (/^\d{1,18}$/.test(text)) return BigInt(text);
+  throw new UsageError(`"${text}" is not the number of a generation.`);
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 10_000) return Number(text);
+  throw new UsageError(`"${text}" is not a number up to 10000.`);
+}
+
+function parsePortNumber(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new UsageError(`"${text}" is not a port number.`);
+}
+
+/** Wrong usage as commander tells it; help and version are no errors. */
+export function exitCodeOfUsage(commanderExitCode: number): ExitCode {
+  return commanderExitCode === 0 ? EXIT.done : EXIT.wrongUsage;
+}

@@ -1,0 +1,95 @@
+/** The backend inside this process, for commands that need the workspace, the history or a host. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { FlowService } from "@wardline/api/wardline/console/v1/flows";
+import { HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { failureFromConnectError } from "@wardline/domain/wire";
+import { type Backend, createBackend } from "../backend/backend.ts";
+import { DEFAULT_AGENT_SOCKET, defaultStateDir } from "../backend/paths.ts";
+import { silentLogger } from "../backend/ports.ts";
+
+export interface SessionOptions {
+  readonly stateDir?: string | undefined;
+  readonly agentSocket?: string | undefined;
+}
+
+export interface Session {
+  readonly backend: Backend;
+  readonly policies: Client<typeof PolicyService>;
+  readonly ship: Client<typeof ShipService>;
+  readonly flows: Client<typeof FlowService>;
+  readonly hosts: Client<typeof HostService>;
+}
+
+export interface SessionNeeds {
+  /** An empty workspace that is thrown away afterwards, instead of the person's own. */
+  readonly scratch?: boolean;
+  readonly collectFlows?: boolean;
+}
+
+/** Runs `body` with a backend and closes it however `body` ends. Failures of services are thrown as `Failure`. */
+export async function withSession<Result>(
+  options: SessionOptions,
+  needs: SessionNeeds,
+  body: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const scratchDir = needs.scratch ? mkdtempSync(join(tmpdir(), "wardline-scratch-")) : null;
+  try {
+    const backend = createBackend({
+      stateDir: scratchDir ?? stateDirOf(options),
+      agentSocketPath: agentSocketOf(options),
+      logger: silentLogger,
+      shell: { kind: "cli" },
+      userName: userName(),
+      collectFlows: needs.collectFlows ?? false,
+      introducesLocalHost: false,
+    });
+    try {
+      const transport = createRouterTransport((router) => backend.routes(router));
+      return await body({
+        backend,
+        policies: createClient(PolicyService, transport),
+        ship: createClient(ShipService, transport),
+        flows: createClient(FlowService, transport),
+        hosts: createClient(HostService, transport),
+      });
+    } catch (error) {
+      throw failureFromConnectError(error) ?? error;
+    } finally {
+      await backend.close();
+    }
+  } finally {
+    if (scratchDir) rmSync(scratchDir, { recursive: true, force: true });
+  }
+}
+
+export function stateDirOf(options: SessionOptions): string {
+  return options.stateDir ?? process.env.WARDLINE_STATE_DIR ?? defaultStateDir();
+}
+
+/** The system's agent, or the one that the person runs without root (see `wardline start`). */
+export function agentSocketOf(options: SessionOptions): string {
+  const given = options.agentSocket ?? process.env.WARDLINE_AGENT_SOCKET;
+  if (given) return given;
+  const own = ownAgentSocket();
+  return !existsSync(DEFAULT_AGENT_SOCKET) && own !== null && existsSync(own) ? own : DEFAULT_AGENT_SOCKET;
+}
+
+/** Where an agent listens that an ordinary user starts; `null` without a private runtime directory. */
+export function ownAgentSocket(environment: NodeJS.ProcessEnv = process.env): string | null {
+  const runtimeDir = environment.XDG_RUNTIME_DIR;
+  return runtimeDir?.startsWith("/") ? join(runtimeDir, "wardline", "agent.sock") : null;
+}
+
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without an entry in the password database.
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}
