@@ -3,7 +3,6 @@ import type { Diagnostic, HostProgram, PolicyWorld, SourceFile } from "@wardline
 
 export interface ReadState {
   readonly world: PolicyWorld;
-  readonly documents: number;
   readonly diagnostics: readonly Diagnostic[];
   /** False when there is an error among the diagnostics. */
   readonly ok: boolean;

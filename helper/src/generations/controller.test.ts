@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ErrorCode } from "@wardline/domain/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { BackendName } from "../enforce/enforcer.ts";
+import { EnforcerSession } from "../enforce/enforcerSession.ts";
 import { FakeClock } from "../testing/fakeClock.ts";
 import { FakeEnforcer, FakeKernel } from "../testing/fakeEnforcer.ts";
 import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
@@ -27,12 +29,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-async function start(bootId = "boot-1") {
-  const enforcer = new FakeEnforcer(clock, kernel);
+async function start(bootId = "boot-1", backend: BackendName = "ebpf") {
+  const enforcer = new FakeEnforcer(clock, kernel, backend);
   const store = new StateStore(stateDir);
   await store.prepareDirectory();
   const controller = new GenerationController({
-    enforcer,
+    enforcer: new EnforcerSession(enforcer),
     engine: new FakeEngine(),
     contexts: new GenerationContexts(),
     hostName: "alpha",
@@ -234,6 +236,7 @@ describe("restart and reboot", () => {
     expect(controller.enforced).toMatchObject({ number: 1, appliedBy: "root (0)" });
     expect(enforcer.deciding()).toBe(1);
     expect(controller.problems).toEqual([]);
+    expect(enforcer.recalled).toEqual([1]);
     expect(await controller.enforcedFiles()).toEqual([{ path: "a.yaml", text: "one" }]);
   });
 
@@ -291,6 +294,42 @@ describe("restart and reboot", () => {
     expect(enforcer.state()).toMatchObject({ generation: 1, deadlineBootMs: null });
   });
 
+  it("finishes such a confirmation also when the datapath has fallen back meanwhile", async () => {
+    const first = await start();
+    const { pending } = await first.controller.apply(request("one", 0), OLD, accept);
+    first.enforcer.confirm = () => {};
+    await first.controller.confirm(1, pending.generation.programDigest, FRESH, accept);
+    await clock.advance(60_000);
+    expect(first.enforcer.deciding()).toBe(0);
+    const { enforcer } = await start();
+    expect(enforcer.state()).toMatchObject({ generation: 1, deadlineBootMs: null, mode: "enforce" });
+  });
+
+  it("leaves the generation when the datapath fell back while the confirmation was being written", async () => {
+    const { controller, enforcer } = await start();
+    const { pending } = await controller.apply(request("one", 0), OLD, accept);
+    const slow = async () => {
+      kernel.deadlineBootMs = 0;
+    };
+    const confirming = controller.confirm(1, pending.generation.programDigest, FRESH, slow);
+    await expect(confirming).rejects.toEqual(code(ErrorCode.NOTHING_PENDING));
+    expect(enforcer.deciding()).toBe(0);
+    expect(controller.enforced.number).toBe(0);
+    expect((await start()).controller.enforced.number).toBe(0);
+  });
+
+  it("says that the host cannot enforce when only the observe backend is left", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, "one", 0);
+    kernel = new FakeKernel();
+    const { controller } = await start("boot-2", "observe");
+    expect(controller.enforced.number).toBe(0);
+    expect(controller.problems).toEqual([expect.stringContaining("only observes")]);
+    await expect(controller.apply(request("two", 0), OLD, accept)).rejects.toEqual(code(ErrorCode.OBSERVE_ONLY));
+    kernel = new FakeKernel();
+    expect((await start("boot-3")).enforcer.state()).toMatchObject({ generation: 1, mode: "enforce" });
+  });
+
   it("keeps only the generations that it may need", async () => {
     const { controller } = await start();
     for (const [position, text] of ["one", "two", "three", "four"].entries()) {
@@ -346,7 +385,7 @@ describe("release", () => {
     const { controller, enforcer } = await start();
     await applyAndConfirm(controller, "one", 0);
     await controller.release(accept);
-    expect(enforcer.state()).toMatchObject({ attached: false, generation: 0 });
+    expect(kernel).toMatchObject({ attached: false, active: 0 });
     expect(controller.enforced.number).toBe(0);
     expect(await applyAndConfirm(controller, "two", 0)).toBe(2);
     expect(enforcer.state()).toMatchObject({ attached: true, generation: 2 });

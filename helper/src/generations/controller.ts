@@ -5,6 +5,7 @@
  * datapath's own deadline, start the timer. A crash between any two steps ends in the confirmed generation, because a
  * start that finds a pending record leaves that generation first (see recovery.ts).
  */
+import { Failure } from "@wardline/domain/errors";
 import type { SourceFile } from "@wardline/domain/policy";
 import { bootMs, type Clock } from "../agent/clock.ts";
 import type { EnforcementMode, PreparedProgram } from "../enforce/enforcer.ts";
@@ -144,7 +145,7 @@ export class GenerationController {
       const record = this.#newRecord(request, caller, compiled);
       const flipUs = await this.#flip(record, request, compiled, prepared);
       const { readUs, compileUs } = compiled;
-      const timings = { readUs, compileUs, ...prepared.timings, flipUs, totalUs: elapsedUs(start) };
+      const timings = { readUs, compileUs, ...prepared.timings, flipUs: Math.round(flipUs), totalUs: elapsedUs(start) };
       return { pending: this.#pendingOrThrow(), timings };
     });
   }
@@ -161,7 +162,7 @@ export class GenerationController {
       const index = { ...this.#index, confirmed: generation, previous: pending.previous.number, pending: null };
       // On disk first: a crash before the next line leaves a confirmed generation, which a restart confirms again.
       await this.#ports.store.writeIndex(index);
-      this.#ports.enforcer.confirm();
+      await this.#confirmInDatapath(pending);
       this.#endPending();
       this.#startProblems = [];
       await this.#settled(index);
@@ -284,6 +285,17 @@ export class GenerationController {
         `generation ${number} was not confirmed in time; back to ${this.#enforced.number}`,
       );
     });
+  }
+
+  /** A disk that took longer than the margin: the datapath has already fallen back, so the agent follows it. */
+  async #confirmInDatapath(pending: PendingState): Promise<void> {
+    try {
+      this.#ports.enforcer.confirm();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      await this.#leavePending(pending);
+      throw refuse.tooLate();
+    }
   }
 
   async #leavePending(pending: PendingState): Promise<void> {

@@ -74,6 +74,14 @@ export function damaged(generation: number, cause: Error): Failure {
   );
 }
 
+export function observeOnly(): Failure {
+  return new Failure({
+    code: ErrorCode.OBSERVE_ONLY,
+    message: "This host only observes: it has nothing to enforce with, so enforcing policies would be a false promise.",
+    hint: "Start the agent as root on Linux 5.15 or newer, or apply in observe mode.",
+  });
+}
+
 function invalid(message: string): Failure {
   return new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
 }
@@ -89,12 +97,7 @@ export function checkApply(request: ApplyRequest, enforced: number, backend: Bac
   }
   if (request.baseGeneration !== enforced) throw otherGeneration(enforced, request.baseGeneration);
   if (backend === "observe" && request.mode === "enforce") {
-    throw new Failure({
-      code: ErrorCode.OBSERVE_ONLY,
-      message:
-        "This host only observes: it has nothing to enforce with, so enforcing policies would be a false promise.",
-      hint: "Start the agent as root on Linux 5.15 or newer, or apply in observe mode.",
-    });
+    throw observeOnly();
   }
 }
 

@@ -5,6 +5,7 @@ import type { PolicyEngine } from "../agent/policyEngine.ts";
 import type { Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "./contexts.ts";
 import type { StoredGeneration } from "./records.ts";
+import { observeOnly } from "./refusals.ts";
 
 export interface SwitchPorts {
   readonly enforcer: Enforcer;
@@ -49,7 +50,22 @@ export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): bo
   const { program, world } = readAndCompile(ports, stored.files);
   if (stored.number !== 0 && program.digest !== stored.programDigest) return false;
   ports.contexts.remember(stored.number, program, world);
+  ports.enforcer.recall(program, stored.number);
   return true;
+}
+
+/** The flip back, when the other slot still holds `target`. */
+function revertTo(enforcer: Enforcer, target: StoredGeneration): boolean {
+  const state = enforcer.state();
+  if (state.previousGeneration !== target.number || state.previousProgramDigest !== target.programDigest) return false;
+  try {
+    enforcer.revert();
+    return true;
+  } catch (error) {
+    // An empty slot looks like generation 0 and is one only when it was never filled.
+    if (error instanceof Failure) return false;
+    throw error;
+  }
 }
 
 /**
@@ -58,15 +74,16 @@ export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): bo
  */
 export async function makeActive(ports: SwitchPorts, target: StoredGeneration): Promise<void> {
   const { enforcer } = ports;
+  // The datapath has already fallen back: settle that first, then look where we are.
+  if (enforcer.state().expired) enforcer.revert();
   const state = enforcer.state();
-  if (state.generation === target.number && state.programDigest === target.programDigest) {
+  if (state.generation === target.number && (target.number === 0 || state.programDigest === target.programDigest)) {
     if (state.deadlineBootMs !== null) enforcer.confirm();
     return;
   }
-  if (state.previousGeneration === target.number && state.previousProgramDigest === target.programDigest) {
-    enforcer.revert();
-    return;
-  }
+  if (revertTo(enforcer, target)) return;
+  if (enforcer.name === "observe" && target.mode === "enforce") throw observeOnly();
+  if (state.deadlineBootMs !== null) enforcer.revert();
   const { program, world } = readAndCompile(ports, target.files);
   const prepared = await enforcer.prepare(program, target.number);
   ports.contexts.remember(target.number, program, world);

@@ -1,4 +1,5 @@
 /** The `Enforcer` contract in memory: two slots, a flip word and a deadline that counts without the agent. */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram } from "@wardline/domain/policy";
 import { bootMs, type Clock } from "../agent/clock.ts";
 import type {
@@ -26,6 +27,8 @@ export class FakeKernel {
     { generation: 0, digest: "", mode: "observe" },
   ];
   active: 0 | 1 = 0;
+  /** Generation that was filled into the inactive slot and never decided: nothing to return to. */
+  filled: number | null = null;
   deadlineBootMs: number | null = null;
   attached = false;
 }
@@ -40,7 +43,8 @@ export class FakeEnforcer implements Enforcer {
   lost: EventLosses = { ringFull: 0n, rateLimited: 0n };
   prepareFailure: Error | null = null;
   activateFailure: Error | null = null;
-  opened = 0;
+  recalled: number[] = [];
+  #isOpen = false;
 
   constructor(clock: Clock, kernel = new FakeKernel(), name: BackendName = "ebpf") {
     this.#clock = clock;
@@ -49,15 +53,17 @@ export class FakeEnforcer implements Enforcer {
   }
 
   async open(): Promise<DatapathState> {
-    this.opened += 1;
+    this.#isOpen = true;
     this.kernel.attached = true;
     return this.state();
   }
 
   state(): DatapathState {
+    if (!this.#isOpen) throw new Error("the enforcer is not open");
     const { slots, active, deadlineBootMs, attached } = this.kernel;
     const current = slots[active];
-    const other = slots[active === 0 ? 1 : 0];
+    const inactive = slots[active === 0 ? 1 : 0];
+    const other: Slot = this.kernel.filled === null ? inactive : { generation: 0, digest: "", mode: "observe" };
     return {
       attached,
       generation: current.generation,
@@ -79,6 +85,7 @@ export class FakeEnforcer implements Enforcer {
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
     if (this.prepareFailure) throw this.prepareFailure;
+    this.kernel.filled = generation;
     this.kernel.slots[this.kernel.active === 0 ? 1 : 0] = { generation, digest: program.digest, mode: "observe" };
     return { generation, program, timings: { fillUs: 1, selfTestUs: 1 } };
   }
@@ -91,17 +98,28 @@ export class FakeEnforcer implements Enforcer {
     this.kernel.deadlineBootMs =
       options.fallbackAfterMs === null ? null : bootMs(this.#clock) + options.fallbackAfterMs;
     this.kernel.active = target;
-    return 1;
+    this.kernel.filled = null;
+    return 1.5;
   }
 
   confirm(): void {
+    if (this.state().expired) {
+      throw new Failure({ code: ErrorCode.DEADLINE_EXCEEDED, message: "The time to confirm is over." });
+    }
     this.kernel.deadlineBootMs = null;
   }
 
   revert(): DatapathState {
+    if (this.kernel.filled !== null) {
+      throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation." });
+    }
     this.kernel.active = this.kernel.active === 0 ? 1 : 0;
     this.kernel.deadlineBootMs = null;
     return this.state();
+  }
+
+  recall(_program: HostProgram, generation: number): void {
+    this.recalled.push(generation);
   }
 
   readCounters(): readonly DecisionCounter[] {
@@ -122,10 +140,12 @@ export class FakeEnforcer implements Enforcer {
   }
 
   async release(): Promise<void> {
+    await this.close();
     Object.assign(this.kernel, new FakeKernel());
   }
 
   async close(): Promise<void> {
+    this.#isOpen = false;
     this.#listeners.clear();
   }
 }

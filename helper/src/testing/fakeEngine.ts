@@ -68,7 +68,6 @@ export class FakeEngine implements PolicyEngine {
     const isBad = files.some((file) => file.text.includes("bad"));
     return {
       world: { policies: [], inventory: { endpoints: FAKE_ENDPOINTS, namespaces: new Map() }, files } as never,
-      documents: files.length,
       diagnostics: isBad
         ? [{ code: "WL201", severity: "error", message: "This is not known.", source: SOURCE, fix: null }]
         : [],

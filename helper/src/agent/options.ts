@@ -1,0 +1,130 @@
+/** The command line of the agent. */
+import { homedir, hostname } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { parseArgs } from "node:util";
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+const BACKENDS = ["auto", "ebpf", "observe"] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type BackendChoice = (typeof BACKENDS)[number];
+
+export interface AgentOptions {
+  readonly socketPath: string;
+  readonly stateDir: string;
+  readonly bpffsDir: string;
+  /** cgroup2 directory to attach to; `null` = the root of the hierarchy. */
+  readonly cgroupRoot: string | null;
+  readonly hostName: string;
+  readonly backend: BackendChoice;
+  readonly logLevel: LogLevel;
+}
+
+export type Command =
+  | { readonly kind: "run"; readonly options: AgentOptions }
+  | { readonly kind: "version"; readonly json: boolean }
+  | { readonly kind: "help" };
+
+/** A command line that is not understood: exit code 2. */
+export class UsageError extends Error {}
+
+export const HELP = `Usage: wardline-agent run [options]
+       wardline-agent --version [--json]
+
+Enforces Wardline policies on this host. Without root it only observes.
+
+Options:
+  --socket PATH        where the console reaches it   (root: /run/wardline/agent.sock)
+  --state-dir DIR      records and audit log          (root: /var/lib/wardline)
+  --bpffs-dir DIR      where the programs are pinned  (/sys/fs/bpf/wardline)
+  --cgroup-root DIR    cgroup2 directory to attach to (the root of the hierarchy)
+  --host-name NAME     name of this host in policies  (the system's host name)
+  --backend NAME       auto, ebpf or observe          (auto)
+  --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
+`;
+
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly isRoot: boolean;
+  readonly homeDir: string;
+  readonly systemHostName: string;
+}
+
+export const systemSurroundings = (): Surroundings => ({
+  environment: process.env,
+  isRoot: process.geteuid?.() === 0,
+  homeDir: homedir(),
+  systemHostName: hostname(),
+});
+
+function defaultPaths({ environment, isRoot, homeDir }: Surroundings): { socketPath: string; stateDir: string } {
+  if (isRoot) return { socketPath: "/run/wardline/agent.sock", stateDir: "/var/lib/wardline" };
+  const absolute = (value: string | undefined) => (value !== undefined && isAbsolute(value) ? value : null);
+  const stateHome = join(absolute(environment.XDG_STATE_HOME) ?? join(homeDir, ".local/state"), "wardline");
+  const runtimeDir = absolute(environment.XDG_RUNTIME_DIR);
+  const socketDir = runtimeDir ? join(runtimeDir, "wardline") : join(stateHome, "run");
+  return { socketPath: join(socketDir, "agent.sock"), stateDir: join(stateHome, "agent") };
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === value);
+  if (found === undefined) throw new UsageError(`--${name} must be one of ${allowed.join(", ")}, not "${value}"`);
+  return found;
+}
+
+function absolutePath(name: string, value: string): string {
+  if (!isAbsolute(value)) throw new UsageError(`--${name} must be an absolute path, not "${value}"`);
+  return value;
+}
+
+const MAX_HOST_NAME_LENGTH = 253;
+
+function checkedHostName(value: string): string {
+  if (!/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(value) || value.length > MAX_HOST_NAME_LENGTH) {
+    throw new UsageError(`"${value}" is not a host name; give one with --host-name`);
+  }
+  return value;
+}
+
+const FLAGS = {
+  socket: { type: "string" },
+  "state-dir": { type: "string" },
+  "bpffs-dir": { type: "string" },
+  "cgroup-root": { type: "string" },
+  "host-name": { type: "string" },
+  backend: { type: "string" },
+  "log-level": { type: "string" },
+  version: { type: "boolean" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+function parse(commandLine: readonly string[]) {
+  try {
+    return parseArgs({ args: [...commandLine], options: FLAGS, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Reads `[agent] run …`, `--version [--json]` or `--help`. Throws {@link UsageError}. */
+export function readCommandLine(commandLine: readonly string[], surroundings: Surroundings): Command {
+  const { values, positionals } = parse(commandLine[0] === "agent" ? commandLine.slice(1) : commandLine);
+  if (values.help) return { kind: "help" };
+  if (values.version) return { kind: "version", json: values.json ?? false };
+  if (positionals.length !== 1 || positionals[0] !== "run") throw new UsageError(`expected "run"`);
+  const defaults = defaultPaths(surroundings);
+  const cgroupRoot = values["cgroup-root"];
+  return {
+    kind: "run",
+    options: {
+      socketPath: absolutePath("socket", values.socket ?? defaults.socketPath),
+      stateDir: absolutePath("state-dir", values["state-dir"] ?? defaults.stateDir),
+      bpffsDir: absolutePath("bpffs-dir", values["bpffs-dir"] ?? "/sys/fs/bpf/wardline"),
+      cgroupRoot: cgroupRoot === undefined ? null : absolutePath("cgroup-root", cgroupRoot),
+      hostName: checkedHostName(values["host-name"] ?? surroundings.systemHostName),
+      backend: oneOf("backend", values.backend ?? "auto", BACKENDS),
+      logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
+    },
+  };
+}

@@ -1,0 +1,78 @@
+/** The host's status, read from the datapath at the time of the message. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type HostInfo, type HostStatus, HostStatusSchema, type RuleCounter } from "@wardline/api/wardline/v1/host";
+import type { AuditLog } from "../audit/auditLog.ts";
+import type { BackendName, DatapathState, Enforcer } from "../enforce/enforcer.ts";
+import type { GenerationContexts } from "../generations/contexts.ts";
+import type { GenerationController } from "../generations/controller.ts";
+import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
+import { bootNsToWallMs, type Clock } from "./clock.ts";
+
+export interface StatusPorts {
+  readonly enforcer: Enforcer;
+  readonly controller: GenerationController;
+  readonly contexts: GenerationContexts;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly describeHost: () => HostInfo;
+}
+
+export class StatusReader {
+  readonly #ports: StatusPorts;
+
+  constructor(ports: StatusPorts) {
+    this.#ports = ports;
+  }
+
+  read(): HostStatus {
+    const { enforcer, controller, clock } = this.#ports;
+    const state = enforcer.state();
+    const { enforced, pending } = controller;
+    const status = create(HostStatusSchema, {
+      info: this.#ports.describeHost(),
+      enforced: toWireGeneration(enforced),
+      counters: this.#counters(state.generation),
+      attached: state.attached,
+      observedAt: timestampFromMs(clock.wallMs()),
+      problems: [
+        ...controller.problems,
+        ...this.#ports.audit.problems,
+        ...datapathProblems(enforcer.name, state, enforced.number),
+      ],
+      memoryBytes: BigInt(process.memoryUsage.rss()),
+    });
+    if (pending) status.pending = toWirePending(pending, clock);
+    return status;
+  }
+
+  /** False when policies should be enforced and the datapath is not there. */
+  isServing(): boolean {
+    const { enforcer, controller } = this.#ports;
+    return enforcer.name === "observe" || controller.enforced.number === 0 || enforcer.state().attached;
+  }
+
+  #counters(generation: number): RuleCounter[] {
+    const decisions = this.#ports.contexts.get(generation)?.program.decisions;
+    if (!decisions) return [];
+    return this.#ports.enforcer.readCounters().flatMap(({ decision, packets, bytes, lastSeenBootNs }) => {
+      const id = decisions[decision]?.id;
+      if (id === undefined || packets === 0n) return [];
+      const counter: RuleCounter = { $typeName: "wardline.v1.RuleCounter", decisionId: id, packets, bytes };
+      if (lastSeenBootNs > 0n) counter.lastSeen = timestampFromMs(bootNsToWallMs(this.#ports.clock, lastSeenBootNs));
+      return [counter];
+    });
+  }
+}
+
+function datapathProblems(backend: BackendName, state: DatapathState, enforced: number): string[] {
+  const problems: string[] = [];
+  if (backend !== "observe" && enforced !== 0 && !state.attached)
+    problems.push("The kernel programs are not attached: nothing is enforced.");
+  if (enforced !== 0 && state.generation !== enforced) {
+    problems.push(`The kernel holds generation ${state.generation} where ${enforced} is expected.`);
+  }
+  if (state.expired)
+    problems.push("The kernel fell back to the generation before by itself; the agent is settling it.");
+  return problems;
+}

@@ -1,0 +1,123 @@
+/**
+ * Flows of this host: the newest are kept in memory, and every reader has a queue of its own. Nothing here ever waits
+ * for a reader: a slow one loses flows and is told how many.
+ */
+import type { Enforcer, EventLosses, FlowEvent } from "../enforce/enforcer.ts";
+import type { KeptFlow } from "./flowMessage.ts";
+
+export const KEPT_FLOWS = 10_000;
+export const READER_QUEUE = 4_096;
+const MAX_BATCH = 500;
+
+export interface CgroupNames {
+  get(id: bigint): string | undefined;
+  learn(ids: Iterable<bigint>): Promise<void>;
+}
+
+/** One reader's view. `take` hands out what is there; `changed` resolves when there may be more. */
+export class FlowReader {
+  readonly #onClose: (reader: FlowReader) => void;
+  #queue: KeptFlow[];
+  #lag = 0n;
+  #wake: (() => void) | null = null;
+
+  constructor(history: readonly KeptFlow[], onClose: (reader: FlowReader) => void) {
+    this.#queue = [...history];
+    this.#onClose = onClose;
+  }
+
+  /** Flows that this reader was too slow for. */
+  get lag(): bigint {
+    return this.#lag;
+  }
+
+  get hasMore(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** Oldest first, at most one message full. */
+  take(): readonly KeptFlow[] {
+    return this.#queue.splice(0, MAX_BATCH);
+  }
+
+  push(flows: readonly KeptFlow[]): void {
+    // History may be longer than the queue of new flows: it is only what the reader asked for.
+    const room = Math.max(0, READER_QUEUE - this.#queue.length);
+    this.#queue.push(...flows.slice(0, room));
+    this.#lag += BigInt(Math.max(0, flows.length - room));
+    this.#wake?.();
+  }
+
+  /** Waits for new flows, at most `timeoutMs`, or until the signal ends the stream. */
+  async changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.hasMore || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener("abort", this.#wake, { once: true });
+    });
+    if (this.#wake) signal.removeEventListener("abort", this.#wake);
+    this.#wake = null;
+  }
+
+  close(): void {
+    this.#onClose(this);
+    this.#wake?.();
+  }
+}
+
+export class FlowHub {
+  readonly #enforcer: Enforcer;
+  readonly #cgroups: CgroupNames;
+  readonly #kept: KeptFlow[] = [];
+  readonly #readers = new Set<FlowReader>();
+  readonly #stop: () => void;
+  #nextId = 1n;
+  #pipeline: Promise<void> = Promise.resolve();
+
+  constructor(enforcer: Enforcer, cgroups: CgroupNames) {
+    this.#enforcer = enforcer;
+    this.#cgroups = cgroups;
+    this.#stop = enforcer.onEvents((events) => this.#receive(events));
+  }
+
+  losses(): EventLosses {
+    return this.#enforcer.losses();
+  }
+
+  /** `history`: how many of the newest kept flows come first. Close the reader when done. */
+  subscribe(history: number): FlowReader {
+    const kept = history > 0 ? this.#kept.slice(-Math.min(history, KEPT_FLOWS)) : [];
+    const reader = new FlowReader(kept, (closed) => this.#readers.delete(closed));
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  close(): void {
+    this.#stop();
+    for (const reader of this.#readers) reader.close();
+  }
+
+  /** Batches stay in order although a path may have to be looked up first. */
+  #receive(events: readonly FlowEvent[]): void {
+    this.#pipeline = this.#pipeline.then(async () => {
+      await this.#cgroups.learn(events.map((event) => event.cgroupId));
+      this.#publish(events);
+    });
+  }
+
+  #publish(events: readonly FlowEvent[]): void {
+    const flows = events.map((event): KeptFlow => {
+      const id = this.#nextId;
+      this.#nextId += 1n;
+      return { id, event, cgroupPath: this.#cgroups.get(event.cgroupId) ?? "" };
+    });
+    for (const flow of flows) this.#kept.push(flow);
+    // Removed in large steps: one step per batch would move the whole list each time.
+    if (this.#kept.length > KEPT_FLOWS * 1.2) this.#kept.splice(0, this.#kept.length - KEPT_FLOWS);
+    for (const reader of this.#readers) reader.push(flows);
+  }
+}

@@ -1,0 +1,61 @@
+/** A decided flow as the wire carries it. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Flow, FlowSchema, FlowEventKind as WireKind } from "@wardline/api/wardline/v1/flow";
+import { toWireDecision, toWireDirection, toWireVerdict } from "@wardline/domain/wire";
+import type { FlowEvent, FlowEventKind } from "../enforce/enforcer.ts";
+import type { GenerationContext } from "../generations/contexts.ts";
+
+const KINDS: Record<FlowEventKind, WireKind> = { start: WireKind.START, end: WireKind.END, deny: WireKind.DENY };
+
+export interface KeptFlow {
+  readonly id: bigint;
+  readonly event: FlowEvent;
+  /** Empty when unknown. */
+  readonly cgroupPath: string;
+}
+
+export interface FlowSurroundings {
+  readonly hostName: string;
+  readonly contextOf: (generation: number) => GenerationContext | undefined;
+  readonly wallMsOf: (bootNs: bigint) => number;
+}
+
+/** The subject's own end has the subject's name; the other end has the name of its address. */
+function namesOf(event: FlowEvent, context: GenerationContext | undefined, subjectKey: string) {
+  const subject = context?.nameByKey.get(subjectKey);
+  const source = context?.nameByAddress.get(event.sourceAddress) ?? "";
+  const destination = context?.nameByAddress.get(event.destinationAddress) ?? "";
+  return event.direction === "egress"
+    ? { sourceName: subject ?? source, destinationName: destination }
+    : { sourceName: source, destinationName: subject ?? destination };
+}
+
+export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow {
+  const { event } = kept;
+  const context = surroundings.contextOf(event.generation);
+  const subjectKey = context?.program.sets[event.set]?.endpointKey ?? "";
+  const decision = context?.program.decisions[event.decision];
+  const flow = create(FlowSchema, {
+    id: kept.id,
+    host: surroundings.hostName,
+    time: timestampFromMs(surroundings.wallMsOf(event.bootNs)),
+    kind: KINDS[event.kind],
+    direction: toWireDirection(event.direction),
+    protocol: event.protocol,
+    sourceAddress: event.sourceAddress,
+    sourcePort: event.sourcePort,
+    destinationAddress: event.destinationAddress,
+    destinationPort: event.destinationPort,
+    ...namesOf(event, context, subjectKey),
+    verdict: toWireVerdict(event.verdict),
+    enforced: toWireVerdict(event.enforced),
+    generation: BigInt(event.generation),
+    subjectKey,
+    cgroupPath: kept.cgroupPath,
+    packets: event.packets,
+    bytes: event.bytes,
+  });
+  if (decision) flow.decision = toWireDecision(decision, event.direction);
+  return flow;
+}

@@ -1,0 +1,193 @@
+/** wardline.agent.v1.AgentService: the wire on one side, the agent's parts on the other. No decisions of its own. */
+import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import * as wire from "@wardline/api/wardline/agent/v1/agent";
+import { Role } from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { toWireDiagnostic } from "@wardline/domain/wire";
+import type { Clock } from "../agent/clock.ts";
+import type { PolicyEngine } from "../agent/policyEngine.ts";
+import type { StatusReader } from "../agent/status.ts";
+import { API_MAX, API_MIN } from "../agent/version.ts";
+import type { AuditEntry, AuditRole } from "../audit/auditEntry.ts";
+import type { AuditSubject, AuditTrail } from "../audit/audited.ts";
+import type { AuditLog } from "../audit/auditLog.ts";
+import type { Accept, Caller, GenerationController } from "../generations/controller.ts";
+import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
+import { type Guard, roleName } from "./guard.ts";
+import { METHOD_RULES, methodName } from "./methods.ts";
+import { PEER } from "./peers.ts";
+import { digestOf, readApply, readFiles, readGeneration, readReason } from "./requests.ts";
+import type { Streams } from "./streams.ts";
+
+export interface ServicePorts {
+  readonly guard: Guard;
+  readonly trail: AuditTrail;
+  readonly audit: AuditLog;
+  readonly controller: GenerationController;
+  readonly engine: PolicyEngine;
+  readonly status: StatusReader;
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly hostName: string;
+}
+
+const MAX_AUDIT_PAGE = 1_000;
+
+const WIRE_ROLES: Record<AuditRole, Role> = {
+  none: Role.UNSPECIFIED,
+  viewer: Role.VIEWER,
+  operator: Role.OPERATOR,
+  admin: Role.ADMIN,
+};
+
+function toWireEntry(entry: AuditEntry): wire.AuditEntry {
+  const { sequence, time, role, ...rest } = entry;
+  return create(wire.AuditEntrySchema, {
+    ...rest,
+    sequence: BigInt(sequence),
+    time: timestampFromDate(new Date(time)),
+    role: WIRE_ROLES[role],
+  });
+}
+
+function checkApiRange(request: wire.HandshakeRequest): void {
+  // A caller that names no range (grpcurl) gets the answer and decides for itself.
+  if (request.apiMin === 0 && request.apiMax === 0) return;
+  if (request.apiMin <= API_MAX && request.apiMax >= API_MIN) return;
+  throw new Failure({
+    code: ErrorCode.VERSION_MISMATCH,
+    message: `The agent speaks API revisions ${API_MIN} to ${API_MAX}, the caller ${request.apiMin} to ${request.apiMax}.`,
+    hint: request.apiMin > API_MAX ? "Update the agent on this host." : "Update the console.",
+  });
+}
+
+export class AgentRpcs {
+  readonly #ports: ServicePorts;
+
+  constructor(ports: ServicePorts) {
+    this.#ports = ports;
+  }
+
+  routes(): ServiceImpl<typeof wire.AgentService> {
+    const { streams, guard } = this.#ports;
+    return {
+      handshake: (request, context) => this.#handshake(request, context),
+      getStatus: () => create(wire.GetStatusResponseSchema, { status: this.#ports.status.read() }),
+      watchStatus: (_request, context) => guard.stream("WatchStatus", streams.watchStatus(context.signal)),
+      getEnforcedState: () => this.#getEnforcedState(),
+      check: (request) => this.#check(request),
+      apply: (request, context) => this.#apply(request, context),
+      confirm: (request, context) => this.#confirm(request, context),
+      rollback: (request, context) => this.#rollback(request, context),
+      watchFlows: (request, context) => guard.stream("WatchFlows", streams.watchFlows(request.history, context.signal)),
+      listAudit: (request) => this.#listAudit(request),
+      release: (request, context) => this.#release(request, context),
+    };
+  }
+
+  #handshake(request: wire.HandshakeRequest, context: HandlerContext): wire.HandshakeResponse {
+    checkApiRange(request);
+    const { actor, role } = this.#ports.guard.identify(context);
+    const { info } = this.#ports.status.read();
+    const response = create(wire.HandshakeResponseSchema, {
+      agentVersion: info?.agentVersion ?? "",
+      agentBuild: info?.agentBuild ?? "",
+      apiMin: API_MIN,
+      apiMax: API_MAX,
+      role,
+      actor,
+    });
+    if (info) response.host = info;
+    return response;
+  }
+
+  async #getEnforcedState(): Promise<wire.GetEnforcedStateResponse> {
+    const generation = toWireGeneration(this.#ports.controller.enforced);
+    const files = await this.#ports.controller.enforcedFiles();
+    return create(wire.GetEnforcedStateResponseSchema, {
+      generation,
+      state: { files: files.map(({ path, text }) => ({ path, text })) },
+    });
+  }
+
+  #check(request: wire.CheckRequest): wire.CheckResponse {
+    const { engine, hostName } = this.#ports;
+    const files = readFiles(request.state);
+    const { world, diagnostics, ok } = engine.read(files);
+    return create(wire.CheckResponseSchema, {
+      diagnostics: diagnostics.map(toWireDiagnostic),
+      programDigest: ok ? engine.compile(world, hostName).digest : "",
+      stateDigest: engine.stateDigest(files),
+      policyCount: world.policies.length,
+      ruleCount: world.policies.reduce((sum, policy) => sum + policy.rules.length, 0),
+    });
+  }
+
+  #apply(request: wire.ApplyRequest, context: HandlerContext): Promise<wire.ApplyResponse> {
+    const detail = `mode ${request.mode}, base ${request.baseGeneration}, reason: ${request.reason.slice(0, 500)}`;
+    return this.#audited(wire.ApplyRequestSchema, request, context, detail, async (caller, accept) => {
+      const { pending, timings } = await this.#ports.controller.apply(readApply(request), caller, accept);
+      return create(wire.ApplyResponseSchema, {
+        generation: toWireGeneration(pending.generation),
+        pending: toWirePending(pending, this.#ports.clock),
+        timings,
+      });
+    });
+  }
+
+  #confirm(request: wire.ConfirmRequest, context: HandlerContext): Promise<wire.ConfirmResponse> {
+    const detail = `generation ${request.generation}`;
+    return this.#audited(wire.ConfirmRequestSchema, request, context, detail, async (caller, accept) => {
+      const number = readGeneration(request.generation);
+      const record = await this.#ports.controller.confirm(number, request.programDigest, caller, accept);
+      return create(wire.ConfirmResponseSchema, { generation: toWireGeneration(record) });
+    });
+  }
+
+  #rollback(request: wire.RollbackRequest, context: HandlerContext): Promise<wire.RollbackResponse> {
+    const detail = `leave generation ${request.generation}, reason: ${request.reason.slice(0, 500)}`;
+    return this.#audited(wire.RollbackRequestSchema, request, context, detail, async (_caller, accept) => {
+      readReason(request.reason);
+      const record = await this.#ports.controller.rollback(readGeneration(request.generation), accept);
+      return create(wire.RollbackResponseSchema, { generation: toWireGeneration(record) });
+    });
+  }
+
+  #release(request: wire.ReleaseRequest, context: HandlerContext): Promise<wire.ReleaseResponse> {
+    const detail = `reason: ${request.reason.slice(0, 500)}`;
+    return this.#audited(wire.ReleaseRequestSchema, request, context, detail, async (_caller, accept) => {
+      readReason(request.reason);
+      await this.#ports.controller.release(accept);
+      return create(wire.ReleaseResponseSchema);
+    });
+  }
+
+  async #listAudit(request: wire.ListAuditRequest): Promise<wire.ListAuditResponse> {
+    const limit = Math.min(request.limit || 100, MAX_AUDIT_PAGE);
+    const before = request.beforeSequence;
+    const page = await this.#ports.audit.list(limit, readGeneration(before));
+    return create(wire.ListAuditResponseSchema, {
+      entries: page.entries.map(toWireEntry),
+      chainValid: page.chainValid,
+      brokenAtSequence: BigInt(page.brokenAtSequence),
+    });
+  }
+
+  /** Every mutating call goes through here: who, what, and how it ended. */
+  #audited<Desc extends DescMessage, T>(
+    schema: Desc,
+    request: MessageShape<Desc>,
+    context: HandlerContext,
+    detail: string,
+    run: (caller: Caller, accept: Accept) => Promise<T>,
+  ): Promise<T> {
+    const { actor, role } = this.#ports.guard.identify(context);
+    const action = METHOD_RULES.get(methodName(context.method))?.audit ?? context.method.name;
+    const argumentDigest = digestOf(schema, request);
+    const subject: AuditSubject = { actor, role: roleName(role), action, argumentDigest };
+    const caller: Caller = { actor, connectionOrder: context.values.get(PEER).order };
+    return this.#ports.trail.around(subject, detail, (accept) => run(caller, accept));
+  }
+}

@@ -1,0 +1,114 @@
+/** What stands before and around every call: role, deadline, and expected failures as error details. */
+import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import { Role } from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { failureToConnectError } from "@wardline/domain/wire";
+import type { Logger } from "pino";
+import type { AuditRole } from "../audit/auditEntry.ts";
+import type { AuditTrail } from "../audit/audited.ts";
+import { METHOD_RULES, methodName } from "./methods.ts";
+import { PEER } from "./peers.ts";
+import type { Identity, RoleResolver } from "./roles.ts";
+
+const ROLE_NAMES: Record<Role, AuditRole> = {
+  [Role.UNSPECIFIED]: "none",
+  [Role.VIEWER]: "viewer",
+  [Role.OPERATOR]: "operator",
+  [Role.ADMIN]: "admin",
+};
+
+export function roleName(role: Role): AuditRole {
+  return ROLE_NAMES[role];
+}
+
+export interface GuardPorts {
+  readonly roles: RoleResolver;
+  readonly trail: AuditTrail;
+  readonly log: Logger;
+}
+
+function permissionDenied(identity: Identity, needed: Role, method: string): Failure {
+  const { actor, role } = identity;
+  const hasNone = role === Role.UNSPECIFIED;
+  return new Failure({
+    code: ErrorCode.PERMISSION_DENIED,
+    message: hasNone
+      ? `${actor} has no role on this host.`
+      : `${actor} is ${roleName(role)} on this host; ${method} needs ${roleName(needed)}.`,
+    hint: `Ask an administrator of the host to add the user to the group ${needed === Role.VIEWER ? "wardline" : `wardline-${roleName(needed)}s`}.`,
+  });
+}
+
+export class Guard {
+  readonly #ports: GuardPorts;
+
+  constructor(ports: GuardPorts) {
+    this.#ports = ports;
+  }
+
+  identify(context: HandlerContext): Identity {
+    return this.#ports.roles.resolve(context.values.get(PEER).credentials);
+  }
+
+  /** Runs before the request is read. Throws `ConnectError` when the caller may not call the method. */
+  readonly gate = async (context: HandlerContext): Promise<void> => {
+    const name = methodName(context.method);
+    const rule = METHOD_RULES.get(name);
+    const identity = this.identify(context);
+    if (rule && identity.role >= rule.role) return;
+    const failure = permissionDenied(identity, rule?.role ?? Role.ADMIN, context.method.name);
+    if (rule?.audit) {
+      const { actor, role } = identity;
+      const subject = { actor, role: roleName(role), action: rule.audit, argumentDigest: "" };
+      await this.#ports.trail.refused(subject, failure.message);
+    }
+    throw failureToConnectError(failure);
+  };
+
+  /** Deadline of unary calls, and errors as what they are: an expected failure with its detail, or a bug that is logged. */
+  readonly interceptor: Interceptor = (next) => async (request) => {
+    const name = methodName(request.method);
+    const deadlineMs = METHOD_RULES.get(name)?.deadlineMs ?? null;
+    try {
+      return deadlineMs === null ? await next(request) : await withDeadline(next(request), deadlineMs, name);
+    } catch (error) {
+      throw this.toConnectError(error, name);
+    }
+  };
+
+  /** For streams, whose errors come after the interceptor has returned. */
+  async *stream<T>(name: string, messages: AsyncIterable<T>): AsyncGenerator<T> {
+    try {
+      yield* messages;
+    } catch (error) {
+      throw this.toConnectError(error, name);
+    }
+  }
+
+  toConnectError(error: unknown, name: string): ConnectError {
+    if (error instanceof ConnectError) return error;
+    if (error instanceof Failure) return failureToConnectError(error);
+    this.#ports.log.error({ err: error, method: name }, "a call failed unexpectedly");
+    const failure = new Failure({
+      code: ErrorCode.INTERNAL,
+      message: `The agent failed while it handled ${name}.`,
+      hint: "The agent's log on that host says more.",
+    });
+    return failureToConnectError(failure);
+  }
+}
+
+async function withDeadline<T>(call: Promise<T>, deadlineMs: number, name: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `${name} took longer than ${deadlineMs / 1000} s.`;
+      reject(failureToConnectError(new Failure({ code: ErrorCode.DEADLINE_EXCEEDED, message, retryable: true })));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([call, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

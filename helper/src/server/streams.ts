@@ -1,0 +1,106 @@
+/** The two streams: status and flows. Both send at once, then on change, and end when the reader leaves. */
+import { create } from "@bufbuild/protobuf";
+import * as wire from "@wardline/api/wardline/agent/v1/agent";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { bootNsToWallMs, type Clock } from "../agent/clock.ts";
+import type { StatusReader } from "../agent/status.ts";
+import { type FlowHub, type FlowReader, KEPT_FLOWS } from "../flows/flowHub.ts";
+import { type FlowSurroundings, toWireFlow } from "../flows/flowMessage.ts";
+import type { GenerationContexts } from "../generations/contexts.ts";
+import type { GenerationController } from "../generations/controller.ts";
+
+export interface StreamPorts {
+  readonly status: StatusReader;
+  readonly controller: GenerationController;
+  readonly hub: FlowHub;
+  readonly contexts: GenerationContexts;
+  readonly clock: Clock;
+  readonly hostName: string;
+}
+
+const STATUS_EVERY_MS = 2_000;
+/** A flow stream without flows still says how much was lost. */
+const LOSSES_EVERY_MS = 2_000;
+const MAX_STREAMS = 64;
+
+function sleepUntil(signal: AbortSignal, timeoutMs: number, subscribe: (wake: () => void) => () => void) {
+  return new Promise<void>((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      unsubscribe();
+      resolve();
+    };
+    const timer = setTimeout(wake, timeoutMs);
+    const unsubscribe = subscribe(wake);
+    signal.addEventListener("abort", wake, { once: true });
+    if (signal.aborted) wake();
+  });
+}
+
+export class Streams {
+  readonly #ports: StreamPorts;
+  #open = 0;
+
+  constructor(ports: StreamPorts) {
+    this.#ports = ports;
+  }
+
+  async *watchStatus(signal: AbortSignal): AsyncGenerator<wire.WatchStatusResponse> {
+    this.#enter();
+    try {
+      for (let sequence = 1n; !signal.aborted; sequence += 1n) {
+        yield create(wire.WatchStatusResponseSchema, { sequence, status: this.#ports.status.read() });
+        await sleepUntil(signal, STATUS_EVERY_MS, (wake) => this.#ports.controller.onChange(wake));
+      }
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  async *watchFlows(history: number, signal: AbortSignal): AsyncGenerator<wire.WatchFlowsResponse> {
+    if (history > KEPT_FLOWS) {
+      const message = `At most ${KEPT_FLOWS} earlier flows are kept.`;
+      throw new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
+    }
+    this.#enter();
+    const reader = this.#ports.hub.subscribe(history);
+    try {
+      for (let sequence = 1n; !signal.aborted; sequence += 1n) {
+        yield this.#flowsMessage(sequence, reader);
+        await reader.changed(LOSSES_EVERY_MS, signal);
+      }
+    } finally {
+      reader.close();
+      this.#open -= 1;
+    }
+  }
+
+  #flowsMessage(sequence: bigint, reader: FlowReader): wire.WatchFlowsResponse {
+    const { contexts, clock, hostName, hub } = this.#ports;
+    const nowBootNs = clock.bootNs();
+    const nowWallMs = bootNsToWallMs(clock, nowBootNs);
+    const surroundings: FlowSurroundings = {
+      hostName,
+      contextOf: (generation) => contexts.get(generation),
+      wallMsOf: (bootNs) => nowWallMs - Number(nowBootNs - bootNs) / 1e6,
+    };
+    return create(wire.WatchFlowsResponseSchema, {
+      sequence,
+      flows: reader.take().map((flow) => toWireFlow(flow, surroundings)),
+      losses: { ...hub.losses(), readerLag: reader.lag },
+    });
+  }
+
+  #enter(): void {
+    if (this.#open >= MAX_STREAMS) {
+      throw new Failure({
+        code: ErrorCode.TOO_LARGE,
+        message: `${MAX_STREAMS} streams are open on this agent: that is the limit.`,
+        hint: "Close other consoles of this host.",
+        retryable: true,
+      });
+    }
+    this.#open += 1;
+  }
+}

@@ -1,0 +1,24 @@
+import type { FlowEvent } from "../enforce/enforcer.ts";
+
+/** A denied connection from `alpha` to `shop/web` of the fake inventory. */
+export function flowEvent(over: Partial<FlowEvent> = {}): FlowEvent {
+  return {
+    kind: "deny",
+    bootNs: 1n,
+    generation: 1,
+    decision: 0,
+    verdict: "deny",
+    enforced: "deny",
+    direction: "egress",
+    protocol: 6,
+    sourceAddress: "10.0.0.1",
+    sourcePort: 40_000,
+    destinationAddress: "10.0.0.2",
+    destinationPort: 443,
+    set: 0,
+    cgroupId: 0n,
+    packets: 1n,
+    bytes: 60n,
+    ...over,
+  };
+}
