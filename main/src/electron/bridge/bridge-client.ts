@@ -1,11 +1,5 @@
 /** The shell's end of the bridge: turns a `Request` of the page into frames, and frames into a `Response`. */
-import {
-  type BridgePort,
-  MAX_BODY_BYTES,
-  type RequestFrame,
-  type ResponseFrame,
-  readResponseFrame,
-} from "./frames.ts";
+import { type BridgePort, MAX_BODY_BYTES, type RequestFrame, type ResponseFrame, readResponseFrame } from "./frames.ts";
 
 interface Exchange {
   readonly onHead: (response: Response) => void;
@@ -78,7 +72,9 @@ export class BridgeClient {
       case "head": {
         exchange.answered = true;
         const headers = frame.headers.map(([name, value]): [string, string] => [name, value]);
-        exchange.onHead(new Response(BODILESS.has(frame.status) ? null : exchange.body, { status: frame.status, headers }));
+        exchange.onHead(
+          new Response(BODILESS.has(frame.status) ? null : exchange.body, { status: frame.status, headers }),
+        );
         break;
       }
       case "chunk":

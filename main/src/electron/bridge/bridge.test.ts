@@ -121,7 +121,14 @@ describe("the bridge", () => {
     const { bridge } = join(() => {});
     const answer = await bridge.fetch("/nothing", new Request("http://x/nothing", { method: "POST", body: "{}" }));
     expect(answer.status).toBe(404);
-    for (const value of [null, 1, "request", {}, { type: "request", id: "1" }, { type: "request", id: 1, method: "POST" }]) {
+    for (const value of [
+      null,
+      1,
+      "request",
+      {},
+      { type: "request", id: "1" },
+      { type: "request", id: 1, method: "POST" },
+    ]) {
       expect(readRequestFrame(value)).toBeNull();
       expect(readResponseFrame(value)).toBeNull();
     }

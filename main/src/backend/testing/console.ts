@@ -1,0 +1,58 @@
+/** A whole backend on a fake agent and a store in a temporary directory, with a client of every service. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { FlowService } from "@wardline/api/wardline/console/v1/flows";
+import { HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { type Backend, type BackendOptions, createBackend } from "../backend.ts";
+import { silentLogger } from "../ports.ts";
+import { FakeAgent } from "./fake-agent.ts";
+
+export interface TestConsole {
+  readonly agent: FakeAgent;
+  readonly backend: Backend;
+  readonly stateDir: string;
+  readonly policies: Client<typeof PolicyService>;
+  readonly ship: Client<typeof ShipService>;
+  readonly flows: Client<typeof FlowService>;
+  readonly hosts: Client<typeof HostService>;
+  close(): Promise<void>;
+}
+
+/** @param stateDir an existing one is used and kept */
+export function startTestConsole(agent = new FakeAgent(), options: Partial<BackendOptions> = {}): TestConsole {
+  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "wardline-console-"));
+  const backend = createBackend({
+    agentSocketPath: "/nonexistent/agent.sock",
+    logger: silentLogger,
+    shell: { kind: "browser" },
+    userName: "tester",
+    dialer: agent,
+    ...options,
+    stateDir,
+  });
+  const transport = createRouterTransport((router) => backend.routes(router));
+  return {
+    agent,
+    backend,
+    stateDir,
+    policies: createClient(PolicyService, transport),
+    ship: createClient(ShipService, transport),
+    flows: createClient(FlowService, transport),
+    hosts: createClient(HostService, transport),
+    async close() {
+      await backend.close();
+      if (options.stateDir === undefined) rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Collects all of a stream that ends. */
+export async function collect<Message>(stream: AsyncIterable<Message>): Promise<Message[]> {
+  const messages: Message[] = [];
+  for await (const message of stream) messages.push(message);
+  return messages;
+}

@@ -1,0 +1,208 @@
+/**
+ * An agent in memory that speaks the real contract through a router transport: it applies, waits for confirmation, rolls
+ * back and streams, and nothing is enforced.
+ */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
+import {
+  AgentService,
+  type ApplyRequest,
+  type WatchFlowsResponse,
+  WatchFlowsResponseSchema,
+} from "@wardline/api/wardline/agent/v1/agent";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import {
+  BackendKind,
+  type Generation,
+  GenerationSchema,
+  type HostStatus,
+  HostStatusSchema,
+  type PendingConfirmation,
+  PendingConfirmationSchema,
+  Role,
+} from "@wardline/api/wardline/v1/host";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { compile, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
+import { failureToConnectError, toWireDiagnostic } from "@wardline/domain/wire";
+import type { AgentDialer, AgentLink } from "../agent/dialer.ts";
+import { ChangeSignal } from "../async/signal.ts";
+
+interface Applied {
+  readonly generation: Generation;
+  readonly files: readonly { path: string; text: string }[];
+}
+
+const NOTHING: Applied = { generation: create(GenerationSchema), files: [] };
+
+export class FakeAgent implements AgentDialer {
+  readonly address = "fake agent";
+  readonly changes = new ChangeSignal();
+  hostName = "alpha";
+  addresses: string[] = ["10.0.0.1"];
+  apiMin = 1;
+  apiMax = 1;
+  /** Dialling fails with this while it is set. */
+  dialFailure: Failure | null = null;
+  /** The next apply fails with this. */
+  applyFailure: Failure | null = null;
+  /** The next apply takes effect and its answer is lost. */
+  loseNextApplyAnswer = false;
+  /** How many links were ever opened, and the number of the link of each confirm. */
+  dials = 0;
+  readonly confirmedOver: number[] = [];
+  readonly applied: ApplyRequest[] = [];
+  /** Every flow message since the start; a stream sends what it has not sent yet. */
+  readonly flowMessages: WatchFlowsResponse[] = [];
+  #enforced = NOTHING;
+  #previous = NOTHING;
+  #pending: PendingConfirmation | null = null;
+  #nextGeneration = 1n;
+  readonly #links = new Set<AbortController>();
+
+  dial(): Promise<AgentLink> {
+    if (this.dialFailure) return Promise.reject(this.dialFailure);
+    const number = ++this.dials;
+    const closing = new AbortController();
+    this.#links.add(closing);
+    const transport = createRouterTransport(({ service }) =>
+      service(AgentService, this.#routes(number, closing.signal)),
+    );
+    return Promise.resolve({
+      client: createClient(AgentService, transport),
+      close: () => {
+        this.#links.delete(closing);
+        closing.abort();
+      },
+    });
+  }
+
+  /** Ends every open stream, as when the agent dies. */
+  dropConnections(): void {
+    for (const link of this.#links) link.abort();
+    this.#links.clear();
+  }
+
+  pushFlows(flows: readonly Flow[], sequence?: bigint): void {
+    const next = sequence ?? BigInt(this.flowMessages.length + 1);
+    this.flowMessages.push(create(WatchFlowsResponseSchema, { sequence: next, flows: [...flows] }));
+    this.changes.notify();
+  }
+
+  /** What the agent does by itself when nobody confirms. */
+  expire(): void {
+    this.#leavePending();
+  }
+
+  status(): HostStatus {
+    const status = create(HostStatusSchema, {
+      info: {
+        name: this.hostName,
+        addresses: this.addresses,
+        backend: BackendKind.OBSERVE,
+        agentVersion: "0.1.0",
+        startedAt: timestampFromMs(1_700_000_000_000),
+      },
+      enforced: this.#enforced.generation,
+      observedAt: timestampFromMs(Date.now() + 1),
+    });
+    if (this.#pending) status.pending = this.#pending;
+    return status;
+  }
+
+  #routes(linkNumber: number, closing: AbortSignal): Partial<ServiceImpl<typeof AgentService>> {
+    return {
+      handshake: () => ({
+        agentVersion: "0.1.0",
+        apiMin: this.apiMin,
+        apiMax: this.apiMax,
+        role: Role.OPERATOR,
+        actor: "test (1000)",
+      }),
+      watchStatus: (_request, context) => this.#watchStatus(AbortSignal.any([closing, context.signal])),
+      watchFlows: (_request, context) => this.#watchFlows(AbortSignal.any([closing, context.signal])),
+      getEnforcedState: () => ({
+        state: { files: [...this.#enforced.files] },
+        generation: this.#enforced.generation,
+      }),
+      check: ({ state }) => this.#check(state?.files ?? []),
+      apply: (request) => this.#apply(request),
+      confirm: (request) => {
+        if (this.#pending?.generation?.number !== request.generation) {
+          throw failureToConnectError(new Failure({ code: ErrorCode.NOTHING_PENDING, message: "nothing waits" }));
+        }
+        this.confirmedOver.push(linkNumber);
+        this.#pending = null;
+        this.changes.notify();
+        return { generation: this.#enforced.generation };
+      },
+      rollback: () => {
+        this.#leavePending();
+        return { generation: this.#enforced.generation };
+      },
+    };
+  }
+
+  async *#watchStatus(signal: AbortSignal) {
+    for (let sequence = 1n; !signal.aborted; sequence++) {
+      const seen = this.changes.version;
+      yield { sequence, status: this.status() };
+      await this.changes.wait(seen, 2000, signal);
+    }
+  }
+
+  async *#watchFlows(signal: AbortSignal) {
+    for (let next = 0; !signal.aborted; ) {
+      const seen = this.changes.version;
+      for (const message of this.flowMessages.slice(next)) yield message;
+      next = this.flowMessages.length;
+      await this.changes.wait(seen, 2000, signal);
+    }
+  }
+
+  #check(files: readonly { path: string; text: string }[]) {
+    const reading = readPolicyFiles(files);
+    return {
+      diagnostics: reading.diagnostics.map(toWireDiagnostic),
+      programDigest: reading.ok ? compile(reading.world, this.hostName).digest : "",
+      stateDigest: stateDigest(files),
+    };
+  }
+
+  #apply(request: ApplyRequest) {
+    if (this.applyFailure) throw failureToConnectError(this.applyFailure);
+    if (this.#pending) {
+      throw failureToConnectError(new Failure({ code: ErrorCode.CONFIRMATION_PENDING, message: "one waits already" }));
+    }
+    this.applied.push(request);
+    const files = request.state?.files ?? [];
+    this.#previous = this.#enforced;
+    this.#enforced = {
+      files,
+      generation: create(GenerationSchema, {
+        number: this.#nextGeneration++,
+        programDigest: request.expectedProgramDigest,
+        stateDigest: stateDigest(files),
+        mode: request.mode,
+        appliedAt: timestampFromMs(Date.now()),
+      }),
+    };
+    this.#pending = create(PendingConfirmationSchema, {
+      generation: this.#enforced.generation,
+      previous: this.#previous.generation,
+    });
+    if (request.confirmWithin) this.#pending.remaining = request.confirmWithin;
+    this.changes.notify();
+    if (this.loseNextApplyAnswer) {
+      this.loseNextApplyAnswer = false;
+      throw new ConnectError("connection lost", Code.Unavailable);
+    }
+    return { generation: this.#enforced.generation, pending: this.#pending };
+  }
+
+  #leavePending(): void {
+    this.#enforced = this.#previous;
+    this.#pending = null;
+    this.changes.notify();
+  }
+}

@@ -1,0 +1,54 @@
+/** What the page may not do, whatever runs in it. */
+
+import type { Logger } from "../backend/ports.ts";
+import type { SessionPart, WebContentsPart } from "./electron-modules.ts";
+
+export const APP_SCHEME = "app";
+export const APP_ORIGIN = "app://wardline";
+
+/** Pages outside that a person may be sent to, in their own browser. */
+const OUTSIDE_HOSTS: ReadonlySet<string> = new Set(["kubernetes.io", "network-policy-api.sigs.k8s.io"]);
+
+export function isOwnUrl(url: string): boolean {
+  const parsed = URL.parse(url);
+  return parsed?.protocol === `${APP_SCHEME}:` && parsed.host === "wardline";
+}
+
+/** Only https, and only hosts of the list: a link in a policy must not start another program. */
+export function mayOpenOutside(url: string): boolean {
+  const parsed = URL.parse(url);
+  return parsed?.protocol === "https:" && !parsed.username && !parsed.port && OUTSIDE_HOSTS.has(parsed.hostname);
+}
+
+/** No permission, no device, no download, and no request to anything but ourselves. */
+export function hardenSession(session: SessionPart, logger: Logger): void {
+  session.setPermissionRequestHandler((_contents, permission, callback) => {
+    logger.warn({ permission }, "permission refused");
+    callback(false);
+  });
+  session.setPermissionCheckHandler(() => false);
+  session.setDevicePermissionHandler(() => false);
+  session.on("will-download", (event) => event.preventDefault());
+  session.webRequest.onBeforeRequest((details, callback) => {
+    const allowed = isOwnUrl(details.url) || details.url.startsWith("devtools:");
+    if (!allowed) logger.warn({ scheme: URL.parse(details.url)?.protocol }, "request of the page refused");
+    callback({ cancel: !allowed });
+  });
+}
+
+/** Stays on our page: no navigation, no window, no webview. */
+export function hardenContents(contents: WebContentsPart, openOutside: (url: string) => void, logger: Logger): void {
+  const stay = (event: { readonly url: string; preventDefault(): void }) => {
+    if (isOwnUrl(event.url)) return;
+    event.preventDefault();
+    logger.warn({ scheme: URL.parse(event.url)?.protocol }, "navigation refused");
+  };
+  contents.on("will-navigate", stay);
+  contents.on("will-frame-navigate", stay);
+  contents.on("will-redirect", stay);
+  contents.on("will-attach-webview", (event) => event.preventDefault());
+  contents.setWindowOpenHandler(({ url }) => {
+    if (mayOpenOutside(url)) openOutside(url);
+    return { action: "deny" };
+  });
+}
