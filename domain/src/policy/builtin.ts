@@ -39,7 +39,7 @@ export function builtinDecision(question: BuiltinQuestion): BuiltinName | null {
   if (isLoopback(remote)) return "loopback";
   if (question.local !== null) {
     const local = parseAddress(question.local);
-    if (local.ok && (isLoopback(local) || sameAddress(local, remote))) return "loopback";
+    if (local.ok && sameAddress(local, remote)) return "loopback";
   }
   for (const entry of ESSENTIAL_ICMP) {
     const type = question.port >> 8;

@@ -4,7 +4,7 @@
  */
 import { ErrorCode, Failure } from "../errors/index.ts";
 import { parseAddress } from "./address.ts";
-import { type BuiltinName, builtinDecision } from "./builtin.ts";
+import { builtinDecision } from "./builtin.ts";
 import {
   builtinDecisionContent,
   type DecisionContent,
@@ -29,20 +29,9 @@ import { orderPolicies } from "./order.ts";
  */
 export function evaluate(world: PolicyWorld, flow: PolicyFlow): Evaluation {
   requireOneFamily(flow);
-  const { protocol, port } = flow;
-  const builtin = builtinDecision({ remote: flow.to.address, local: flow.from.address, protocol, port });
-  const egress = evaluateEnd(world, flow.from, builtin, {
-    direction: "egress",
-    remote: flow.to.address,
-    protocol,
-    port,
-  });
-  const ingress = evaluateEnd(world, flow.to, builtin, {
-    direction: "ingress",
-    remote: flow.from.address,
-    protocol,
-    port,
-  });
+  const { from, to, protocol, port } = flow;
+  const egress = evaluateEnd(world, from, { direction: "egress", remote: to.address, protocol, port });
+  const ingress = evaluateEnd(world, to, { direction: "ingress", remote: from.address, protocol, port });
   const allowed = egress.verdict === "allow" && ingress.verdict === "allow";
   return { verdict: allowed ? "allow" : "deny", directions: [egress, ingress] };
 }
@@ -57,13 +46,9 @@ function requireOneFamily(flow: PolicyFlow): void {
   });
 }
 
-function evaluateEnd(
-  world: PolicyWorld,
-  end: FlowEnd,
-  builtin: BuiltinName | null,
-  packet: SubjectPacket,
-): DirectionEvaluation {
-  const { direction } = packet;
+function evaluateEnd(world: PolicyWorld, end: FlowEnd, packet: SubjectPacket): DirectionEvaluation {
+  const { direction, remote, protocol, port } = packet;
+  const builtin = builtinDecision({ remote, local: end.address, protocol, port });
   const answer = (decision: DecisionContent, steps: readonly WalkthroughStep[]): DirectionEvaluation => ({
     direction,
     subjectKey: end.endpointKey,

@@ -17,6 +17,8 @@ export interface SpacePart {
   readonly parent: number;
   readonly oldAtom: number;
   readonly newAtom: number;
+  /** True when longer prefixes take all of it, so that it has no address. */
+  readonly empty: boolean;
 }
 
 const WHOLE_FAMILIES: readonly Cidr[] = [
@@ -42,7 +44,7 @@ export function cutAddresses(old: HostProgram | null, next: HostProgram): readon
   for (const entry of addressesOf(old)) at(prefixOf(entry)).oldAtom = entry.atom;
   for (const entry of addressesOf(next)) at(prefixOf(entry)).newAtom = entry.atom;
 
-  const parts: SpacePart[] = [];
+  const parts: (SpacePart & { empty: boolean })[] = [];
   const enclosing: number[] = [];
   for (const key of [...named.keys()].sort()) {
     const { prefix, oldAtom, newAtom } = named.get(key) ?? { prefix: null, oldAtom: null, newAtom: null };
@@ -59,9 +61,17 @@ export function cutAddresses(old: HostProgram | null, next: HostProgram): readon
       parent,
       oldAtom: oldAtom ?? around?.oldAtom ?? 0,
       newAtom: newAtom ?? around?.newAtom ?? 0,
+      empty: false,
     });
   }
+  const left = parts.map(({ prefix }) => sizeOf(prefix));
+  for (const { prefix, parent } of parts) if (parent >= 0) left[parent] = (left[parent] ?? 0n) - sizeOf(prefix);
+  for (const [index, part] of parts.entries()) part.empty = left[index] === 0n;
   return parts;
+}
+
+function sizeOf({ bytes, prefixLength }: Cidr): bigint {
+  return 1n << BigInt(bytes.length * 8 - prefixLength);
 }
 
 function addressesOf(program: HostProgram | null): readonly AddressEntry[] {
@@ -72,13 +82,24 @@ function prefixOf({ prefix, prefixLength }: AddressEntry): Cidr {
   return { family: prefix.length === 4 ? 4 : 6, bytes: prefix, prefixLength };
 }
 
-/** The marked parts as regions: a marked part inside a marked one needs no region of its own. */
+/**
+ * The marked parts as regions: a marked part inside a marked one needs no region of its own, and an empty part is taken
+ * as what lies around it or in it.
+ */
 export function joinParts(parts: readonly SpacePart[], marked: ReadonlySet<number>): readonly AddressRegion[] {
+  const full = new Set(marked);
+  const partly = new Set<number>();
+  for (let index = parts.length - 1; index >= 0; index--) {
+    const part = parts[index];
+    if (part?.empty && !partly.has(index)) full.add(index);
+    if (part && !full.has(index)) partly.add(part.parent);
+  }
   const regions: { prefix: Cidr; except: Cidr[] }[] = [];
   const regionOf = new Map<number, { prefix: Cidr; except: Cidr[] }>();
-  for (const [index, { prefix, parent }] of parts.entries()) {
+  for (const [index, { prefix, parent, empty }] of parts.entries()) {
     const around = regionOf.get(parent);
-    if (!marked.has(index)) {
+    const inside = full.has(index) || (empty && around !== undefined);
+    if (!inside) {
       around?.except.push(prefix);
       continue;
     }

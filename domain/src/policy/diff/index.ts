@@ -147,6 +147,7 @@ function markParts(
 ): ReadonlyMap<PortChange, ReadonlySet<number>> {
   const marked = new Map<PortChange, Set<number>>();
   for (const [index, part] of parts.entries()) {
+    if (part.empty) continue;
     for (const change of changesOf(part)) {
       const indexes = marked.get(change);
       if (indexes) indexes.add(index);
