@@ -36,14 +36,16 @@ export function formatPlan(output: Output, plan: PlanResponse, textOf: (file: st
 
 function formatHostPlan(output: Output, host: HostPlan): string {
   const { style } = output;
-  const current = host.current ? `generation ${host.current.number} is in force` : "nothing is in force yet";
+  const number = host.current?.number ?? 0n;
+  const current = number === 0n ? "nothing is in force yet" : `generation ${number} is in force`;
   const head = `${style.bold(`Host ${visible(host.hostId)}`)} (${current})\n`;
   if (host.error) {
     const hint = host.error.hint ? `\n  ${visible(host.error.hint)}` : "";
     return `${head}  ${style.red("cannot be planned for:")} ${visible(host.error.message)}${hint}\n`;
   }
   if (host.unchanged) return `${head}  No change: the same rules are in force already.\n`;
-  const summary = `  ${host.policyCount} policies, ${host.ruleCount} rules\n`;
+  const policies = `${host.policyCount} ${host.policyCount === 1 ? "policy" : "policies"}`;
+  const summary = `  ${policies}, ${host.ruleCount} ${host.ruleCount === 1 ? "rule" : "rules"}\n`;
   if (host.accessChanges.length === 0) return `${head}${summary}  No access changes.\n`;
   const rows = host.accessChanges.map((change) => formatChange(output, change));
   const table = formatTable(["  ", "SUBJECT", "DIRECTION", "PEER", "PORT", "DECIDED BY", "RECENT FLOWS"], rows);

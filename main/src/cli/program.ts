@@ -187,10 +187,11 @@ function addAgentCommands(agent: Command, runner: Runner): void {
     .description("remove every rule from the kernel: this machine enforces nothing afterwards")
     .option("--reason <text>", "for the audit log", "")
     .option("-y, --yes", "do not ask", false)
-    .action((options: CommonOptions & { reason: string; yes: boolean }) =>
+    .argument("[agent-options...]", "after --: options of `wardline agent run`, for when no agent runs")
+    .action((agentArguments: string[], options: CommonOptions & { reason: string; yes: boolean }) =>
       runner.run(options, async (output) => {
         const { agentRelease } = await import("./commands/agent.ts");
-        return agentRelease(output, options);
+        return agentRelease(output, { ...options, agentArguments });
       }),
     );
 }
@@ -200,10 +201,11 @@ function addStartCommand(program: Command, runner: Runner): void {
     .description("open the console for this machine")
     .option("--no-open", "print the address and open no window")
     .option("--listen-port <number>", "port on 127.0.0.1; 0 = any free one", parsePortNumber, 0)
-    .action((options: CommonOptions & StartOptions) =>
+    .argument("[agent-options...]", "after --: options of `wardline agent run`, for when no agent runs yet")
+    .action((agentArguments: string[], options: CommonOptions & StartOptions) =>
       runner.run(options, async (output) => {
         const { start } = await import("./start/start.ts");
-        return start(output, options);
+        return start(output, { ...options, agentArguments });
       }),
     );
 }
@@ -243,6 +245,7 @@ export interface FlowsOptions extends SessionOptions {
 export interface StartOptions extends SessionOptions {
   readonly open: boolean;
   readonly listenPort: number;
+  readonly agentArguments?: readonly string[];
 }
 
 function withFormat(command: Command): Command {

@@ -75,14 +75,16 @@ export function stateDirOf(options: SessionOptions): string {
 export function agentSocketOf(options: SessionOptions): string {
   const given = options.agentSocket ?? process.env.WARDLINE_AGENT_SOCKET;
   if (given) return given;
+  if (existsSync(DEFAULT_AGENT_SOCKET)) return DEFAULT_AGENT_SOCKET;
   const own = ownAgentSocket();
-  return !existsSync(DEFAULT_AGENT_SOCKET) && own !== null && existsSync(own) ? own : DEFAULT_AGENT_SOCKET;
+  return existsSync(own) ? own : DEFAULT_AGENT_SOCKET;
 }
 
-/** Where an agent listens that an ordinary user starts; `null` without a private runtime directory. */
-export function ownAgentSocket(environment: NodeJS.ProcessEnv = process.env): string | null {
+/** Where an agent listens that an ordinary user starts; the agent has the same default. */
+export function ownAgentSocket(environment: NodeJS.ProcessEnv = process.env): string {
   const runtimeDir = environment.XDG_RUNTIME_DIR;
-  return runtimeDir?.startsWith("/") ? join(runtimeDir, "wardline", "agent.sock") : null;
+  const dir = runtimeDir?.startsWith("/") ? join(runtimeDir, "wardline") : join(defaultStateDir(environment), "run");
+  return join(dir, "agent.sock");
 }
 
 export function userName(): string {

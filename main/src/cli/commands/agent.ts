@@ -62,6 +62,7 @@ export async function agentRelease(output: Output, options: ReleaseOptions): Pro
 export interface ReleaseOptions extends SessionOptions {
   readonly reason: string;
   readonly yes: boolean;
+  readonly agentArguments?: readonly string[];
 }
 
 export function greet(client: AgentClient) {

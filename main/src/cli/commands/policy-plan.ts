@@ -1,5 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type PlanResponse, PlanResponseSchema } from "@wardline/api/wardline/console/v1/ship";
+import { fromWireDiagnostic } from "@wardline/domain/wire";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
 import { readInput, toWorkspaceNames } from "../input/policy-files.ts";
 import type { Output } from "../output.ts";
@@ -45,8 +46,9 @@ export function showPlan(output: Output, session: Session, plan: PlanResponse): 
   output.text(formatPlan(output, plan, (file) => texts.get(file)));
 }
 
-/** 1 when policies have errors or a host refuses them, 3 when a host could not be asked. */
+/** 1 when policies have errors or a host refuses them, else 3 when a host could not be asked. */
 export function planExitCode(plan: PlanResponse): ExitCode {
+  if (hasErrors(plan.diagnostics.map(fromWireDiagnostic))) return EXIT.problems;
   const worst = plan.hosts.map((host) => (host.error ? exitCodeOf(host.error.code) : EXIT.done));
   if (worst.includes(EXIT.unreachable)) return EXIT.unreachable;
   return plan.planId === "" ? EXIT.problems : EXIT.done;

@@ -1,11 +1,16 @@
 /** Makes sure that an agent runs on this machine: the one that is there, or one that this command starts. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { ErrorCode, type Failure } from "@wardline/domain/errors";
 import { DEFAULT_AGENT_SOCKET } from "../../backend/paths.ts";
 import type { Output } from "../output.ts";
 import { agentSocketOf, ownAgentSocket, type SessionOptions, stateDirOf } from "../session.ts";
 import { visible } from "../terminal/visible.ts";
 import { AgentProcess, tryAgent } from "./agent-process.ts";
+
+export interface LocalAgentOptions extends SessionOptions {
+  /** Further options of `wardline agent run`; they win over ours. */
+  readonly agentArguments?: readonly string[];
+}
 
 export interface LocalAgent {
   readonly socketPath: string;
@@ -16,7 +21,7 @@ export interface LocalAgent {
 }
 
 /** Never fails: the console opens without an agent too, and shows why there is none. */
-export async function ensureLocalAgent(output: Output, options: SessionOptions): Promise<LocalAgent> {
+export async function ensureLocalAgent(output: Output, options: LocalAgentOptions): Promise<LocalAgent> {
   const present = agentSocketOf(options);
   const problem = await tryAgent(present);
   if (problem === null) return { socketPath: present, process: null, problem: null };
@@ -25,7 +30,7 @@ export async function ensureLocalAgent(output: Output, options: SessionOptions):
   return startAgent(output, options);
 }
 
-export async function startAgent(output: Output, options: SessionOptions): Promise<LocalAgent> {
+async function startAgent(output: Output, options: LocalAgentOptions): Promise<LocalAgent> {
   const socketPath = socketToStart(options);
   const agent = new AgentProcess({
     socketPath,
@@ -43,16 +48,13 @@ export async function startAgent(output: Output, options: SessionOptions): Promi
   }
 }
 
-/** Root has the system's place; others their runtime directory, or the console's own directory where there is none. */
+/** Root has the system's place, others one of their own. */
 function socketToStart(options: SessionOptions): string {
   const given = options.agentSocket ?? process.env.WARDLINE_AGENT_SOCKET;
-  if (given) return given;
-  if (process.getuid?.() === 0) return DEFAULT_AGENT_SOCKET;
-  return ownAgentSocket() ?? join(stateDirOf(options), "agent.sock");
+  return given || (process.getuid?.() === 0 ? DEFAULT_AGENT_SOCKET : ownAgentSocket());
 }
 
-function agentArguments(options: SessionOptions, socketPath: string): string[] {
-  const args = ["--socket", socketPath];
-  if (process.getuid?.() === 0) return args;
-  return [...args, "--backend", "observe", "--state-dir", join(stateDirOf(options), "agent")];
+function agentArguments(options: LocalAgentOptions, socketPath: string): string[] {
+  const stateDir = process.getuid?.() === 0 ? [] : ["--state-dir", join(stateDirOf(options), "agent")];
+  return ["--socket", resolve(socketPath), ...stateDir, ...(options.agentArguments ?? [])];
 }
