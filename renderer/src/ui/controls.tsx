@@ -77,9 +77,9 @@ export function keyText(keys: string): string {
 
 export function KeyHint({ keys }: { keys: string }) {
   return (
-    <kbd className="key-hint" aria-hidden="true">
+    <span className="key-hint" aria-hidden="true">
       {keyText(keys)}
-    </kbd>
+    </span>
   );
 }
 

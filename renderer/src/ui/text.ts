@@ -2,9 +2,9 @@
 
 const LONGEST_SHOWN = 1_000;
 
-// Control characters, zero-width characters, bidirectional overrides and isolates, line and paragraph separators, tags.
-const INVISIBLE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+// Control and format characters (zero-width, bidirectional overrides and isolates, tags), line and paragraph separators,
+// and the letters that are drawn as nothing.
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]|\u034f/gu;
 
 /**
  * Text from a host, a file or a person, safe to put in a line of the interface: what cannot be seen or would reorder the

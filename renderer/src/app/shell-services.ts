@@ -1,0 +1,20 @@
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { ConsoleConnection } from "../data/console-connection.ts";
+import { DraftStore } from "../data/draft-store.ts";
+
+/** The same address serves both shells: `http://127.0.0.1:port/rpc` and `app://wardline/rpc`. */
+export function backendTransport(): Transport {
+  return createConnectTransport({ baseUrl: `${location.origin}/rpc` });
+}
+
+/** Joins the window's parts on one transport. */
+export function createServices(transport: Transport) {
+  const connection = new ConsoleConnection(transport);
+  const drafts = new DraftStore({
+    read: (path) => connection.policies.getFile({ path }),
+    write: (path, text, baseRevision) => connection.policies.saveFile({ path, text, baseRevision }),
+    storage: localStorage,
+  });
+  return { connection, drafts };
+}

@@ -1,0 +1,30 @@
+import type { Transport } from "@connectrpc/connect";
+import { TransportProvider } from "@connectrpc/connect-query";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { ConsoleProvider } from "../data/context.tsx";
+import { App } from "./app.tsx";
+import { createServices } from "./shell-services.ts";
+
+/** Puts the window on the page, over any transport (the real backend, or its double in tests). */
+export function startWindow(transport: Transport): ReturnType<typeof createServices> {
+  const services = createServices(transport);
+  const queryClient = new QueryClient({
+    defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false, staleTime: 5_000 } },
+  });
+  const root = document.getElementById("root");
+  if (!root) throw new Error("The page has no #root.");
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queryClient}>
+        <TransportProvider transport={transport}>
+          <ConsoleProvider services={services}>
+            <App />
+          </ConsoleProvider>
+        </TransportProvider>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+  return services;
+}

@@ -1,0 +1,201 @@
+import { BackendKind, Role } from "@wardline/api/wardline/v1/host";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria-components";
+import { useFlowStream, useHostsStream, useMonotonicNow } from "../data/context.tsx";
+import { BACKEND_NAMES, isConnected, ROLE_NAMES } from "../data/hosts-snapshot.ts";
+import { useWindow } from "../data/window-store.ts";
+import { useShip } from "../features/ship/model/ship-store.ts";
+import { formatAge, formatCount, formatCountdown, formatRate, VerdictMark, visibleText } from "../ui/index.ts";
+
+interface ItemProps {
+  readonly label: string;
+  readonly tone?: "deny" | "observed" | "allow";
+  readonly onPress?: () => void;
+  readonly children: React.ReactNode;
+  /** Details that open above the bar. */
+  readonly details?: React.ReactNode;
+}
+
+function Item({ label, tone, onPress, children, details }: ItemProps) {
+  const button = (
+    <AriaButton className="status-item" data-tone={tone} aria-label={label} {...(onPress ? { onPress } : {})}>
+      {children}
+    </AriaButton>
+  );
+  if (!details) return button;
+  return (
+    <DialogTrigger>
+      {button}
+      <Popover className="popover" placement="top" offset={4}>
+        <Dialog className="status-details" aria-label={label}>
+          {details}
+        </Dialog>
+      </Popover>
+    </DialogTrigger>
+  );
+}
+
+function HostsItem() {
+  const { value, status } = useHostsStream();
+  const goTo = useWindow((state) => state.goTo);
+  const connected = value?.hosts.filter(isConnected).length ?? 0;
+  const total = value?.hosts.length ?? 0;
+  const text = value ? `hosts ${connected}/${total}` : "hosts –";
+  return (
+    <Item
+      label={`${text}: open Hosts`}
+      {...(connected < total || status === "stale" ? { tone: "deny" as const } : {})}
+      onPress={() => goTo("hosts")}
+    >
+      {text}
+    </Item>
+  );
+}
+
+function StreamItems() {
+  const { value, status } = useFlowStream();
+  const isFrozen = useWindow((state) => state.isFrozen);
+  const goTo = useWindow((state) => state.goTo);
+  const losses = value?.losses ?? { ringFull: 0n, rateLimited: 0n, readerLag: 0n };
+  const notShown = losses.ringFull + losses.rateLimited + losses.readerLag;
+  const rate = status === "live" && value ? `stream ${formatRate(value.ratePerSecond)}` : `stream ${status}`;
+  return (
+    <>
+      <Item
+        label={`${rate}: open Flows`}
+        {...(status === "stale" ? { tone: "deny" as const } : {})}
+        onPress={() => goTo("flows")}
+      >
+        {rate}
+        {isFrozen ? " · frozen" : ""}
+      </Item>
+      <Item
+        label={`${formatCount(notShown)} flow events not shown`}
+        {...(notShown > 0n ? { tone: "observed" as const } : {})}
+        details={
+          <>
+            <h3>Flow events that were not shown</h3>
+            <p className="soft">Counted since this window began to read, by cause.</p>
+            <dl className="facts">
+              <dt>Rate limit on the host</dt>
+              <dd>{formatCount(losses.rateLimited)}</dd>
+              <dt>Ring buffer of the kernel was full</dt>
+              <dd>{formatCount(losses.ringFull)}</dd>
+              <dt>This window read too slowly</dt>
+              <dd>{formatCount(losses.readerLag)}</dd>
+            </dl>
+            <p className="soft">Counters and verdicts are not affected: only the event was left out.</p>
+          </>
+        }
+      >
+        {value ? `${formatCount(notShown)} not shown` : "losses –"}
+      </Item>
+    </>
+  );
+}
+
+function JobItem() {
+  const pending = useHostsStream().value?.pending ?? [];
+  const job = useShip((state) => state.job);
+  const show = useWindow((state) => state.show);
+  const nowMs = useMonotonicNow(500);
+  const [first] = [...pending].sort((a, b) => a.deadlineMonotonicMs - b.deadlineMonotonicMs);
+  if (first) {
+    const remaining = formatCountdown(first.deadlineMonotonicMs - nowMs);
+    const others = pending.length > 1 ? ` and ${pending.length - 1} more` : "";
+    return (
+      <Item label="Generation waits for confirmation: open" tone="observed" onPress={() => show("ship")}>
+        <VerdictMark
+          verdict="observed"
+          words={`generation ${first.pending.generation?.number ?? "?"} waits · ${remaining}${others}`}
+        />
+      </Item>
+    );
+  }
+  if (!job) return null;
+  if (job.isRunning) {
+    return (
+      <Item label="Apply is running: open" tone="observed" onPress={() => show("ship")}>
+        applying…
+      </Item>
+    );
+  }
+  return job.failure ? (
+    <Item label="Apply failed: open" tone="deny" onPress={() => show("ship")}>
+      <VerdictMark verdict="deny" words={`apply failed · ${job.failure.code}`} />
+    </Item>
+  ) : null;
+}
+
+function DataAgeItem() {
+  const { receivedAtMs, status } = useHostsStream();
+  const nowMs = useMonotonicNow(1_000);
+  if (receivedAtMs === null) return <Item label="No data yet">no data yet</Item>;
+  const text = `data ${formatAge(nowMs - receivedAtMs)} old`;
+  return (
+    <Item
+      label={text}
+      {...(status === "stale" ? { tone: "deny" as const } : {})}
+      details={
+        <p>
+          {status === "live"
+            ? "The backend sends the state of every host at least every 2 seconds. The age of a single host's own data is in Hosts."
+            : "The stream of host states is interrupted. Everything in this window is at least this old."}
+        </p>
+      }
+    >
+      {text}
+    </Item>
+  );
+}
+
+/** Never says more than is known: losses, ages, roles and running jobs, each with its details. */
+export function StatusBar() {
+  const hosts = useHostsStream().value?.hosts ?? [];
+  const scopeHostId = useWindow((state) => state.scopeHostId);
+  const openHost = useWindow((state) => state.openHost);
+  const host =
+    hosts.find((candidate) => candidate.id === scopeHostId) ?? hosts.find((candidate) => candidate.local) ?? hosts[0];
+  const backend = host?.status?.info?.backend ?? BackendKind.UNSPECIFIED;
+  const mode = host?.status?.enforced?.mode;
+  const modeText =
+    mode === EnforcementMode.ENFORCE
+      ? "enforcing"
+      : mode === EnforcementMode.OBSERVE
+        ? "observing"
+        : "no policy applied";
+  const backendText = !host?.status
+    ? "backend unknown"
+    : backend === BackendKind.OBSERVE
+      ? "observe only"
+      : `${BACKEND_NAMES[backend]} · ${modeText}`;
+  return (
+    <footer className="status-bar">
+      <HostsItem />
+      <StreamItems />
+      <JobItem />
+      <span className="status-space" />
+      <DataAgeItem />
+      <Item
+        label={`Backend: ${backendText}`}
+        {...(backend === BackendKind.OBSERVE ? { tone: "observed" as const } : {})}
+        onPress={() => host && openHost(host.id)}
+      >
+        {backendText}
+      </Item>
+      <Item
+        label="Role on this host"
+        details={
+          <p className="wrap-anywhere">
+            {host?.actor
+              ? `You are ${visibleText(host.actor)} on ${visibleText(host.name)}. `
+              : "The host has not said who you are. "}
+            A viewer reads; an operator applies, keeps and rolls back; an admin also changes roles and the agent.
+          </p>
+        }
+      >
+        {ROLE_NAMES[host?.role ?? Role.UNSPECIFIED]}
+      </Item>
+    </footer>
+  );
+}

@@ -1,0 +1,203 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { useQuery } from "@connectrpc/connect-query";
+import { skipToken } from "@tanstack/react-query";
+import { ExplainBasis, PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { DecisionReason, Direction } from "@wardline/api/wardline/v1/policy";
+import { Filter, FilterX, X } from "lucide-react";
+import { useState } from "react";
+import { useConsoleNow, useHostsStream } from "../../../data/context.tsx";
+import { shownFailure } from "../../../data/failure.ts";
+import { flowVerdict } from "../../../data/flow-buffer.ts";
+import { useWindow } from "../../../data/window-store.ts";
+import {
+  Button,
+  FailureNotice,
+  formatAddressPort,
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatDateTime,
+  formatProtocolPort,
+  IconButton,
+  Skeleton,
+  shortKey,
+  VERDICT_WORDS,
+  VerdictMark,
+  visibleText,
+} from "../../../ui/index.ts";
+import { Walkthrough } from "../../policies/components/walkthrough.tsx";
+import { addTerm, type FilterTerm, flowPeer } from "../model/filter-query.ts";
+
+const REASONS: Record<DecisionReason, string> = {
+  [DecisionReason.UNSPECIFIED]: "not known",
+  [DecisionReason.RULE]: "a rule matched",
+  [DecisionReason.ISOLATED]: "isolated, and no rule allows it",
+  [DecisionReason.NOT_ISOLATED]: "no policy isolates this direction",
+  [DecisionReason.BUILTIN]: "decided before any policy",
+};
+
+/** Everything that is known about one flow, with the way to the line that decided it. */
+export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => void }) {
+  const nowMs = useConsoleNow();
+  const openFile = useWindow((state) => state.openFile);
+  const verdict = flowVerdict(flow);
+  const { own, peer } = flowPeer(flow);
+  const { decision } = flow;
+  const source = decision?.source;
+  const timeMs = flow.time ? timestampMs(flow.time) : null;
+  return (
+    <aside className="inspector scroll" aria-label="Flow details" tabIndex={-1}>
+      <header className="inspector-header">
+        <h2>
+          <VerdictMark verdict={verdict} />
+        </h2>
+        <IconButton label="Close the details" keys="Esc" onPress={onClose}>
+          <X size={16} aria-hidden="true" />
+        </IconButton>
+      </header>
+      <p className="wrap-anywhere">{visibleText(decision?.summary ?? "The host did not say what decided.")}</p>
+      {verdict === "observed" ? (
+        <p className="inspector-observed">The policy denies it; the host let it pass because it only observes.</p>
+      ) : null}
+      {source?.file ? (
+        <Button onPress={() => openFile(source.file, source.line, source.column)}>
+          {visibleText(source.file)}:{source.line}
+        </Button>
+      ) : null}
+      <dl className="facts inspector-facts">
+        <dt>Time</dt>
+        <dd>{timeMs === null ? "unknown" : `${formatDateTime(timeMs)} · ${formatAge(nowMs - timeMs)} ago`}</dd>
+        <dt>Host</dt>
+        <dd className="wrap-anywhere">{visibleText(flow.host)}</dd>
+        <dt>Direction</dt>
+        <dd>{flow.direction === Direction.INGRESS ? "incoming" : "outgoing"}</dd>
+        <dt>From</dt>
+        <dd className="wrap-anywhere">
+          {flow.sourceName ? `${visibleText(flow.sourceName)} ` : ""}
+          <code>{formatAddressPort(flow.sourceAddress, flow.sourcePort)}</code>
+        </dd>
+        <dt>To</dt>
+        <dd className="wrap-anywhere">
+          {flow.destinationName ? `${visibleText(flow.destinationName)} ` : ""}
+          <code>{visibleText(flow.destinationAddress)}</code>
+        </dd>
+        <dt>Port</dt>
+        <dd>{formatProtocolPort(flow.protocol, flow.destinationPort)}</dd>
+        <dt>Subject</dt>
+        <dd className="wrap-anywhere">
+          {flow.subjectKey ? visibleText(shortKey(flow.subjectKey)) : "nobody in the inventory"}
+        </dd>
+        <dt>Process group</dt>
+        <dd className="wrap-anywhere">
+          {flow.cgroupPath ? (
+            <code>{visibleText(flow.cgroupPath)}</code>
+          ) : (
+            <span className="faint">gone or unknown</span>
+          )}
+        </dd>
+        <dt>Why</dt>
+        <dd>{REASONS[decision?.reason ?? DecisionReason.UNSPECIFIED]}</dd>
+        <dt>Generation</dt>
+        <dd>{String(flow.generation)}</dd>
+        <dt>So far</dt>
+        <dd>
+          {formatCount(flow.packets)} packets, {formatBytes(flow.bytes)}
+        </dd>
+        <RuleCounter hostName={flow.host} decisionId={decision?.id ?? ""} />
+      </dl>
+      <FilterButtons
+        terms={[
+          { part: "address", value: peer.address, isExcluded: false },
+          { part: "address", value: own.address, isExcluded: false },
+          { part: "port", value: flow.destinationPort, isExcluded: false },
+          ...(decision?.policyKeys[0]
+            ? [{ part: "policy" as const, value: decision.policyKeys[0], isExcluded: false }]
+            : []),
+        ]}
+      />
+      <FlowWalkthrough flow={flow} />
+    </aside>
+  );
+}
+
+function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: string }) {
+  const hosts = useHostsStream().value?.hosts ?? [];
+  const host = hosts.find((candidate) => candidate.name === hostName || candidate.id === hostName);
+  const counter = host?.status?.counters.find((candidate) => candidate.decisionId === decisionId);
+  if (!counter) return null;
+  return (
+    <>
+      <dt>This rule</dt>
+      <dd>
+        {formatCount(counter.packets)} packets, {formatBytes(counter.bytes)} since it was loaded
+      </dd>
+    </>
+  );
+}
+
+type ExcludableTerm = Extract<FilterTerm, { isExcluded: boolean }>;
+
+function FilterButtons({ terms }: { terms: readonly ExcludableTerm[] }) {
+  const { flowQuery, set } = useWindow();
+  return (
+    <section className="inspector-filters" aria-label="Filter by these values">
+      {terms.map((term) => (
+        <div key={`${term.part}:${term.value}`} className="inspector-filter">
+          <span className="truncate">
+            {term.part} <code>{visibleText(term.part === "policy" ? shortKey(term.value) : String(term.value))}</code>
+          </span>
+          <IconButton
+            label={`Show only ${term.part} ${term.value}`}
+            onPress={() => set({ flowQuery: addTerm(flowQuery, { ...term, isExcluded: false }) })}
+          >
+            <Filter size={14} aria-hidden="true" />
+          </IconButton>
+          <IconButton
+            label={`Hide ${term.part} ${term.value}`}
+            onPress={() => set({ flowQuery: addTerm(flowQuery, { ...term, isExcluded: true }) })}
+          >
+            <FilterX size={14} aria-hidden="true" />
+          </IconButton>
+        </div>
+      ))}
+    </section>
+  );
+}
+
+/** Asks the evaluator about the same connection now: the answer can differ from what the host decided then. */
+function FlowWalkthrough({ flow }: { flow: Flow }) {
+  const [basis, setBasis] = useState<ExplainBasis | null>(null);
+  const answer = useQuery(
+    PolicyService.method.explain,
+    basis === null
+      ? skipToken
+      : {
+          from: flow.sourceAddress,
+          to: flow.destinationAddress,
+          protocol: flow.protocol,
+          port: flow.destinationPort,
+          basis,
+        },
+    { gcTime: 0 },
+  );
+  return (
+    <section className="inspector-walkthrough" aria-label="Why">
+      <div className="inspector-ask">
+        <Button onPress={() => setBasis(ExplainBasis.ENFORCED)}>Explain as enforced</Button>
+        <Button onPress={() => setBasis(ExplainBasis.WORKSPACE)}>Explain with the draft</Button>
+      </div>
+      {answer.isFetching ? <Skeleton rows={3} label="Walking through the policies" /> : null}
+      {answer.error && !answer.isFetching ? (
+        <FailureNotice isCompact failure={shownFailure(answer.error)} onRetry={() => void answer.refetch()} />
+      ) : null}
+      {answer.data?.evaluation && !answer.isFetching ? (
+        <Walkthrough
+          evaluation={answer.data.evaluation}
+          title={`${visibleText(answer.data.fromAddress)} → ${visibleText(answer.data.toAddress)}`}
+          basis={`asked now, of ${basis === ExplainBasis.ENFORCED ? "what is enforced" : "the draft"}; the host decided “${VERDICT_WORDS[flowVerdict(flow)]}” with generation ${flow.generation}`}
+        />
+      ) : null}
+    </section>
+  );
+}

@@ -1,0 +1,102 @@
+import type { PlanResponse } from "@wardline/api/wardline/console/v1/ship";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { useState } from "react";
+import { useConsole, useHostsStream } from "../../../data/context.tsx";
+import { mayOperate } from "../../../data/hosts-snapshot.ts";
+import { useWindow } from "../../../data/window-store.ts";
+import { Button, ChoiceCards, formatQuantity, Select, TextField, VerdictMark } from "../../../ui/index.ts";
+import { applyPlan, useShip } from "../model/ship-store.ts";
+import { EnvironmentName } from "./environment-name.tsx";
+
+const WAITS = [
+  { value: "30", label: "30 seconds" },
+  { value: "60", label: "1 minute" },
+  { value: "120", label: "2 minutes" },
+  { value: "300", label: "5 minutes" },
+  { value: "900", label: "15 minutes" },
+] as const;
+
+/** Why the plan cannot be applied now; null when it can. */
+function useObstacle(plan: PlanResponse | null, isPlanning: boolean): string | null {
+  const { drafts } = useConsole();
+  const hosts = useHostsStream();
+  const isRunning = useShip((state) => state.job?.isRunning ?? false);
+  if (isRunning) return "An apply is running.";
+  if (hosts.status === "stale") return "The backend does not answer.";
+  if (!plan || isPlanning) return "The plan is being made.";
+  const unsaved = drafts.unsaved().length;
+  if (unsaved > 0) return `${formatQuantity(unsaved, "draft")} not saved yet.`;
+  const planned = (hosts.value?.hosts ?? []).filter((host) => plan.hosts.some((entry) => entry.hostId === host.id));
+  if (planned.some((host) => !mayOperate(host))) return "Your role may not apply here; an operator can.";
+  if (plan.planId === "") return "Mend what is listed above first.";
+  return null;
+}
+
+/** The action, with everything that decides how it can be undone. */
+export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; isPlanning: boolean }) {
+  const { connection } = useConsole();
+  const { mode, confirmWithinSeconds, reason, set } = useShip();
+  const [wasTried, setTried] = useState(false);
+  const environment = useWindow((state) => state.environment);
+  const obstacle = useObstacle(plan, isPlanning);
+  const hostCount = plan?.hosts.filter((host) => !host.error).length ?? 0;
+  const isEnforcing = mode === EnforcementMode.ENFORCE;
+  const isReasonMissing = reason.trim() === "";
+  const apply = () => {
+    setTried(true);
+    if (obstacle !== null || isReasonMissing || !plan) return;
+    setTried(false);
+    void applyPlan(connection, plan.planId);
+  };
+  return (
+    <div className="apply-form">
+      <ChoiceCards
+        label="Mode"
+        value={isEnforcing ? "enforce" : "observe"}
+        onChange={(value) => set({ mode: value === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE })}
+        choices={[
+          {
+            value: "observe",
+            label: "Observe",
+            icon: <VerdictMark verdict="observed" words={null} />,
+            detail: "Nothing is dropped; what would be denied is shown as such in Flows.",
+          },
+          {
+            value: "enforce",
+            label: "Enforce",
+            icon: <VerdictMark verdict="deny" words={null} />,
+            detail: "The kernel drops what the policies deny, from the flip on.",
+          },
+        ]}
+      />
+      <div className="apply-fields">
+        <TextField
+          label="Reason"
+          value={reason}
+          onChange={(value) => set({ reason: value })}
+          placeholder="for whoever reads the history at 3 a.m."
+          isInvalid={wasTried && isReasonMissing}
+          onSubmit={apply}
+        />
+        <Select
+          label="Rolls back unless kept within"
+          value={WAITS.find((wait) => wait.value === String(confirmWithinSeconds))?.value ?? "120"}
+          choices={WAITS}
+          onChange={(value) => set({ confirmWithinSeconds: Number(value) })}
+        />
+      </div>
+      <div className="apply-line">
+        <span className="soft" role="status">
+          {obstacle ??
+            (wasTried && isReasonMissing
+              ? "Give a reason: it is kept with the receipt."
+              : "The agent rolls back by itself unless you keep it.")}
+        </span>
+        {environment === "none" ? null : <EnvironmentName />}
+        <Button tone="primary" size="large" isDisabled={obstacle !== null} onPress={apply}>
+          {isEnforcing ? "Enforce" : "Observe"} on {formatQuantity(hostCount, "host")}
+        </Button>
+      </div>
+    </div>
+  );
+}

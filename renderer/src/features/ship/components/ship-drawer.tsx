@@ -1,0 +1,109 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { useEffect, useRef } from "react";
+import { useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
+import { failureFromDetail, shownFailure } from "../../../data/failure.ts";
+import { useWindow } from "../../../data/window-store.ts";
+import { FailureNotice, Notice, Sheet, Spinner, visibleText } from "../../../ui/index.ts";
+import { useShip } from "../model/ship-store.ts";
+import { ApplyFooter } from "./apply-form.tsx";
+import { EnvironmentName } from "./environment-name.tsx";
+import { PendingCard } from "./pending-card.tsx";
+import { PendingEndNotice } from "./pending-end-notice.tsx";
+import { PlanReview } from "./plan-review.tsx";
+import { StageLine } from "./stage-line.tsx";
+import "./ship-drawer.css";
+
+/** One line from draft to kept: review, apply, wait for the word, done. Closing it stops nothing. */
+export default function ShipDrawer() {
+  const { overlay, show, scopeHostId } = useWindow();
+  const hosts = useHostsStream();
+  const workspace = useWorkspaceStream();
+  const pending = hosts.value?.pending ?? [];
+  const { job, ends } = useShip();
+  const generations = (hosts.value?.hosts ?? []).map((host) => `${host.id}:${host.status?.enforced?.number}`).join();
+  const hasPending = pending.length > 0;
+  const plan = useQuery(
+    ShipService.method.plan,
+    { hostIds: scopeHostId === null ? [] : [scopeHostId] },
+    { enabled: overlay === "ship" && !hasPending, staleTime: 0, gcTime: 0 },
+  );
+  usePlanFollows(`${workspace.value?.sequence}:${generations}`, () => void plan.refetch());
+  const stage = hasPending ? "confirm" : job?.isRunning ? "apply" : "review";
+  return (
+    <Sheet
+      shape="drawer"
+      title="Review and apply"
+      isOpen={overlay === "ship"}
+      onClose={() => show("none")}
+      subtitle={<StageLine stage={stage} />}
+      footer={
+        hasPending ? (
+          <span className="soft">You can close this: the status bar keeps the countdown.</span>
+        ) : (
+          <ApplyFooter plan={plan.data ?? null} isPlanning={plan.isFetching} />
+        )
+      }
+    >
+      <div className="ship">
+        <EnvironmentName />
+        {ends.map((end) => (
+          <PendingEndNotice key={`${end.hostId}:${end.generation}`} end={end} />
+        ))}
+        {job?.failure ? <FailureNotice failure={job.failure} title="Nothing was changed by this apply" /> : null}
+        {[...(job?.hosts.values() ?? [])].map((message) =>
+          message.error ? (
+            <FailureNotice
+              key={message.hostId}
+              failure={failureFromDetail(message.error)}
+              title={`Not applied on ${visibleText(message.hostId)}`}
+            />
+          ) : null,
+        )}
+        {job?.isRunning && !hasPending ? (
+          <Notice tone="info" icon={<Spinner />}>
+            Sending to the hosts: each checks, fills its inactive tables, tests them, then flips.
+          </Notice>
+        ) : null}
+        {pending.map((entry) => (
+          <PendingCard key={`${entry.hostId}:${entry.pending.generation?.number}`} entry={entry} />
+        ))}
+        {hasPending ? (
+          <ApplyTimings />
+        ) : (
+          <PlanReview
+            plan={plan.data ?? null}
+            failure={plan.error ? shownFailure(plan.error) : null}
+            onRetry={() => void plan.refetch()}
+          />
+        )}
+      </div>
+    </Sheet>
+  );
+}
+
+/** A plan is about one workspace and one state of the hosts: when either moves, it is made again. */
+function usePlanFollows(basis: string, refetch: () => void): void {
+  const former = useRef(basis);
+  const latest = useRef(refetch);
+  latest.current = refetch;
+  useEffect(() => {
+    if (former.current === basis) return;
+    former.current = basis;
+    latest.current();
+  }, [basis]);
+}
+
+/** What the flip cost, as the agent measured it. */
+function ApplyTimings() {
+  const job = useShip((state) => state.job);
+  const timings = [...(job?.hosts.values() ?? [])].find((message) => message.timings)?.timings;
+  if (!timings) return null;
+  const ms = (microseconds: number) => `${(microseconds / 1000).toFixed(1)} ms`;
+  return (
+    <p className="faint">
+      Read {ms(timings.readUs)}, compiled {ms(timings.compileUs)}, filled {ms(timings.fillUs)}, self-tested{" "}
+      {ms(timings.selfTestUs)}, flipped in {timings.flipUs} µs.
+    </p>
+  );
+}

@@ -1,0 +1,27 @@
+import type { AccessChange } from "@wardline/api/wardline/console/v1/ship";
+import { Verdict } from "@wardline/api/wardline/v1/policy";
+
+export interface AccessGroups {
+  readonly gained: readonly AccessChange[];
+  readonly lost: readonly AccessChange[];
+  /** Same verdict before and after, decided by something else. */
+  readonly other: readonly AccessChange[];
+  /** Recorded flows of the last hour that the lost accesses carried. */
+  readonly flowsLost: bigint;
+}
+
+/** Who gains and who loses; what carries recorded traffic comes first. */
+export function groupAccess(changes: readonly AccessChange[]): AccessGroups {
+  const byTraffic = [...changes].sort((a, b) =>
+    a.recordedFlows < b.recordedFlows ? 1 : a.recordedFlows > b.recordedFlows ? -1 : 0,
+  );
+  const isGain = (change: AccessChange) => change.newVerdict === Verdict.ALLOW && change.oldVerdict !== Verdict.ALLOW;
+  const isLoss = (change: AccessChange) => change.newVerdict === Verdict.DENY && change.oldVerdict !== Verdict.DENY;
+  const lost = byTraffic.filter(isLoss);
+  return {
+    gained: byTraffic.filter(isGain),
+    lost,
+    other: byTraffic.filter((change) => !isGain(change) && !isLoss(change)),
+    flowsLost: lost.reduce((sum, change) => sum + change.recordedFlows, 0n),
+  };
+}

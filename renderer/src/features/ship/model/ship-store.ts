@@ -1,0 +1,94 @@
+import { type ApplyResponse, ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { create } from "zustand";
+import type { ConsoleConnection } from "../../../data/console-connection.ts";
+import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+
+/** One apply as this window started it. */
+export interface ApplyJob {
+  readonly isRunning: boolean;
+  /** The newest message of each host. */
+  readonly hosts: ReadonlyMap<string, ApplyResponse>;
+  readonly failure: ShownFailure | null;
+}
+
+/** How a generation that waited for confirmation ended; shown until it is put away. */
+export interface PendingEnd {
+  readonly hostId: string;
+  readonly hostName: string;
+  readonly generation: bigint;
+  readonly outcome: ReceiptOutcome;
+}
+
+interface ShipState {
+  readonly job: ApplyJob | null;
+  readonly ends: readonly PendingEnd[];
+  readonly mode: EnforcementMode;
+  readonly confirmWithinSeconds: number;
+  readonly reason: string;
+  /** `host:generation` of a confirm or roll back under way. */
+  readonly busy: ReadonlySet<string>;
+  readonly decisionFailure: ShownFailure | null;
+  readonly set: (change: Partial<ShipState>) => void;
+}
+
+export const useShip = create<ShipState>()((set) => ({
+  job: null,
+  ends: [],
+  mode: EnforcementMode.OBSERVE,
+  confirmWithinSeconds: 120,
+  reason: "",
+  busy: new Set(),
+  decisionFailure: null,
+  set: (change) => set(change),
+}));
+
+/** Applies a plan. The job goes on when the drawer is closed; the agents hold the deadline whatever happens here. */
+export async function applyPlan(connection: ConsoleConnection, planId: string): Promise<void> {
+  const { set, mode, confirmWithinSeconds, reason } = useShip.getState();
+  let job: ApplyJob = { isRunning: true, hosts: new Map(), failure: null };
+  set({ job, ends: [], decisionFailure: null });
+  try {
+    const confirmWithin = { seconds: BigInt(confirmWithinSeconds), nanos: 0 };
+    for await (const message of connection.ship.apply({ planId, mode, confirmWithin, reason })) {
+      job = { ...job, hosts: new Map(job.hosts).set(message.hostId, message) };
+      set({ job });
+    }
+    set({ job: { ...job, isRunning: false } });
+  } catch (error) {
+    set({ job: { ...job, isRunning: false, failure: shownFailure(error) } });
+  }
+}
+
+export type PendingDecision = "keep" | "roll-back";
+
+export async function decidePending(
+  connection: ConsoleConnection,
+  decision: PendingDecision,
+  target: { readonly hostId: string; readonly hostName: string; readonly generation: bigint },
+): Promise<void> {
+  const { hostId, hostName, generation } = target;
+  const key = `${hostId}:${generation}`;
+  const { set, busy } = useShip.getState();
+  if (busy.has(key)) return;
+  set({ busy: new Set(busy).add(key), decisionFailure: null });
+  try {
+    if (decision === "keep") await connection.ship.confirm({ hostId, generation });
+    else await connection.ship.rollback({ hostId, generation, reason: "Rolled back in the console" });
+    const outcome = decision === "keep" ? ReceiptOutcome.CONFIRMED : ReceiptOutcome.ROLLED_BACK;
+    noteEnd({ hostId, hostName, generation, outcome });
+  } catch (error) {
+    set({ decisionFailure: shownFailure(error) });
+  } finally {
+    const rest = new Set(useShip.getState().busy);
+    rest.delete(key);
+    set({ busy: rest });
+  }
+}
+
+/** Keeps how a pending generation ended; the first word about one generation stands. */
+export function noteEnd(end: PendingEnd): void {
+  const { ends, set } = useShip.getState();
+  if (ends.some((known) => known.hostId === end.hostId && known.generation === end.generation)) return;
+  set({ ends: [end, ...ends].slice(0, 5), job: null });
+}

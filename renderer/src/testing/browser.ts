@@ -1,0 +1,96 @@
+/**
+ * The window on the fake backend, in a real Chromium, served as the browser host serves it: same strict content security
+ * policy, a nonce per response.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { type Browser, chromium, type Page } from "playwright";
+import { build } from "vite";
+
+const CHROMIUM_PATH = "/usr/bin/chromium";
+const CHROMIUM_ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Why browser tests cannot run here; empty when they can. */
+export const browserTestObstacle = existsSync(CHROMIUM_PATH) ? "" : `no ${CHROMIUM_PATH}`;
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+
+export interface FakeWindowServer {
+  readonly origin: string;
+  readonly browser: Browser;
+  /** A page on a scenario of the fake backend. Violations of the policy and errors of the page end up in `complaints`. */
+  readonly open: (options?: OpenOptions) => Promise<{ page: Page; complaints: string[] }>;
+  readonly close: () => Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly scenario?: string;
+  readonly theme?: "dark" | "light" | "contrast";
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export async function startFakeWindow(): Promise<FakeWindowServer> {
+  const outDir = await mkdtemp(join(tmpdir(), "wardline-renderer-"));
+  const root = join(import.meta.dirname, "../..");
+  await build({ root, configFile: join(root, "vite.config.ts"), logLevel: "error", build: { outDir, minify: false, rolldownOptions: { input: join(root, "dev.html") } } });
+  const server = createServer(async (request, response) => {
+    const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
+    try {
+      const content = await readFile(join(outDir, path));
+      const nonce = randomBytes(16).toString("base64");
+      response.setHeader("content-type", CONTENT_TYPES[extname(path)] ?? "application/octet-stream");
+      response.setHeader(
+        "content-security-policy",
+        `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; font-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      );
+      response.end(extname(path) === ".html" ? content.toString("utf8").replaceAll("__CSP_NONCE__", nonce) : content);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: CHROMIUM_ARGUMENTS });
+
+  const open = async ({ scenario = "normal", theme = "dark", width = 1440, height = 900 }: OpenOptions = {}) => {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme === "light" ? "light" : "dark", reducedMotion: "reduce" });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !message.text().includes("favicon")) complaints.push(message.text());
+    });
+    if (theme === "contrast") {
+      await page.addInitScript(() => localStorage.setItem("wardline.preferences", JSON.stringify({ theme: "contrast" })));
+    }
+    await page.goto(`${origin}/dev.html#scenario=${scenario}`);
+    await page.getByRole("navigation", { name: "Views" }).waitFor();
+    return { page, complaints };
+  };
+  const close = async () => {
+    await browser.close();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(outDir, { recursive: true, force: true });
+  };
+  return { origin, browser, open, close };
+}

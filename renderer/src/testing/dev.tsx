@@ -1,0 +1,12 @@
+/** Development page: the window on the fake backend. `dev.html#scenario=no-agent`; never part of the build. */
+import "../ui/global.ts";
+import { startWindow } from "../app/start-window.tsx";
+import { useWindow } from "../data/window-store.ts";
+import { FakeConsole, SCENARIOS } from "./fake-console.ts";
+
+const scenarioName = new URLSearchParams(location.hash.slice(1)).get("scenario") ?? "normal";
+const scenario = SCENARIOS[scenarioName];
+if (!scenario) throw new Error(`No scenario ${scenarioName}; there are ${Object.keys(SCENARIOS).join(", ")}.`);
+const fake = new FakeConsole(scenario);
+startWindow(fake.transport);
+Object.assign(window, { fake, windowStore: useWindow });
