@@ -45,13 +45,6 @@ struct hash_shape {
 	MAP_UINT(value_size, sizeof(__u32));
 };
 
-struct counters_shape {
-	MAP_UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	MAP_UINT(max_entries, 1);
-	MAP_UINT(key_size, sizeof(__u32));
-	MAP_UINT(value_size, sizeof(struct wardline_counter));
-};
-
 /*
  * Replacing an inner map makes the caller wait for an RCU grace period, so maps of one shape share one outer map: a
  * batch update of it waits once.
@@ -71,10 +64,10 @@ struct {
 } wl_hashes SEC(".maps");
 
 struct {
-	MAP_UINT(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	MAP_UINT(max_entries, 2);
+	MAP_UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	MAP_UINT(max_entries, 2 * WARDLINE_MAX_DECISIONS);
 	MAP_TYPE(key, __u32);
-	MAP_ARRAY(values, struct counters_shape);
+	MAP_TYPE(value, struct wardline_counter);
 } wl_counters SEC(".maps");
 
 /* The agent sets the size of this one and of the rings before it loads the object. */

@@ -144,13 +144,12 @@ INLINE int must_drop(const struct view *view, __u32 flags)
 
 INLINE void count_decision(struct __sk_buff *skb, const struct view *view, __u32 index, __u64 now)
 {
-	__u32 slot = view->slot;
-	void *counters = bpf_map_lookup_elem(&wl_counters, &slot);
+	__u32 place = view->slot * WARDLINE_MAX_DECISIONS + index;
 	struct wardline_counter *counter;
 
-	if (!counters)
+	if (index >= WARDLINE_MAX_DECISIONS)
 		return;
-	counter = bpf_map_lookup_elem(counters, &index);
+	counter = bpf_map_lookup_elem(&wl_counters, &place);
 	if (!counter)
 		return;
 	counter->packets += skb->gso_segs ? skb->gso_segs : 1;

@@ -18,6 +18,9 @@ export class SocketPeer {
     const script = `${enter}exec nsenter "--net=${namespace}" "$0" --no-warnings "$1"`;
     this.#child = spawn("sh", ["-c", script, process.execPath, MAIN]);
     this.#child.stderr.pipe(process.stderr);
+    this.#child.once("exit", (code) => {
+      for (const [id, answer] of this.#waiting) answer({ id, outcome: `the child ended with ${code}` });
+    });
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
       const answer = JSON.parse(line) as PeerAnswer;
       this.#waiting.get(answer.id)?.(answer);

@@ -99,7 +99,7 @@ async function listenUdp(port: number): Promise<string> {
     ["udp4", "0.0.0.0"],
     ["udp6", "::"],
   ] as const) {
-    const socket = createSocket({ type, ipv6Only: true });
+    const socket = createSocket({ type, ipv6Only: type === "udp6" });
     socket.on("message", (message, from) => socket.send(message, from.port, from.address, () => {}));
     await new Promise<void>((resolve) => socket.bind(port, address, resolve));
   }
@@ -134,7 +134,10 @@ async function run(command: PeerCommand): Promise<string> {
       if (socket !== undefined && !socket.destroyed) {
         const closed = new Promise((resolve) => socket.once("close", resolve));
         socket.end();
+        // Where the road is closed the other end never answers.
+        const timer = setTimeout(() => socket.destroy(), 300);
         await closed;
+        clearTimeout(timer);
       }
       return "ok";
     }

@@ -18,13 +18,13 @@ import type {
   PreparedProgram,
 } from "../enforcer.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
-import { type DatapathLosses, readCounterMap, readLosses } from "./counters.ts";
+import { clearSlotCounters, type DatapathLosses, readLosses, readSlotCounters } from "./counters.ts";
 import { EventDrain } from "./events.ts";
 import { packProgram } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
 import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
 import { sweepFlows } from "./sweep.ts";
-import { installEmptyCounters, installSlot, verifySlot, withInner, withWorkloads } from "./tables.ts";
+import { installSlot, verifySlot, withWorkloads } from "./tables.ts";
 import {
   closeTree,
   isAttached,
@@ -108,7 +108,6 @@ export class EbpfEnforcer implements Enforcer {
       const tree = openOrCreateTree(this.#treeSettings(), (object) => {
         updateElement(object.mapFd("wl_control"), Buffer.alloc(4), initialControl());
       });
-      if (tree.origin === "created") installEmptyCounters(tree);
       const control = new Control(tree);
       const drain = new EventDrain(tree, (epoch) => this.#generations.get(epoch) ?? 0);
       const timers = [
@@ -177,6 +176,7 @@ export class EbpfEnforcer implements Enforcer {
       const sets = program.sets;
       const workloads = findWorkloads(this.#config.cgroupRoot, sets);
       installSlot(tree, slot, image, packWorkloads(workloads));
+      clearSlotCounters(tree.maps.wl_counters, slot, image.decisionCount);
       verifySlot(tree, slot, image);
       const filled = performance.now();
       runSelfTest(tree.programs.selftest, slot, program);
@@ -276,7 +276,7 @@ export class EbpfEnforcer implements Enforcer {
     const word = control.read();
     const slot = this.#expired(word) ? swapped(word).slot : word.slot;
     const { decisionCount } = control.readSlot(slot);
-    return withInner(tree.maps.wl_counters, slot, readCounterMap).slice(0, decisionCount);
+    return readSlotCounters(tree.maps.wl_counters, slot, decisionCount);
   }
 
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {

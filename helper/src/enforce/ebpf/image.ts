@@ -6,7 +6,7 @@ import {
   type HostProgram,
   PROGRAM_FORMAT_VERSION,
 } from "@wardline/domain/policy";
-import { PORT_KEY_BITS, RESULT_DENY, RESULT_OBSERVE_ONLY, TRIE_KEY, TRIE_VALUE } from "./layout.ts";
+import { MAX_DECISIONS, PORT_KEY_BITS, RESULT_DENY, RESULT_OBSERVE_ONLY, TRIE_KEY, TRIE_VALUE } from "./layout.ts";
 
 export interface PackedTable {
   readonly keys: Buffer;
@@ -34,6 +34,12 @@ function refuse(message: string): never {
 export function packProgram(program: HostProgram): TableImage {
   if (program.formatVersion !== PROGRAM_FORMAT_VERSION)
     refuse(`The program has format ${program.formatVersion}; this agent knows ${PROGRAM_FORMAT_VERSION}.`);
+  if (program.decisions.length > MAX_DECISIONS)
+    throw new Failure({
+      code: ErrorCode.POLICY_UNSUPPORTED,
+      message: `The policies give ${program.decisions.length} different decisions; this backend counts ${MAX_DECISIONS} at most.`,
+      hint: "Merge rules that have the same peers and ports.",
+    });
   checkDefaults(program);
   return {
     addresses: packAddresses(program),

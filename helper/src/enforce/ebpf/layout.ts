@@ -53,6 +53,8 @@ export const EVENT = {
   protocol: 84,
 } as const;
 
+/** Counters of each slot, and so the decisions that a program may have. */
+export const MAX_DECISIONS = 16_384;
 export const PORT_KEY_BITS = 56;
 export const RESULT_DENY = 1;
 export const RESULT_OBSERVE_ONLY = 2;

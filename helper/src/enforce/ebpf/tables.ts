@@ -13,7 +13,7 @@ import {
   updateElement,
 } from "../../linux/bpf/libbpf.ts";
 import type { PackedTable, TableImage } from "./image.ts";
-import { COUNTER, TRIE_KEY, TRIE_VALUE } from "./layout.ts";
+import { TRIE_KEY, TRIE_VALUE } from "./layout.ts";
 import type { PinnedTree } from "./tree.ts";
 
 /** Room for cgroups that appear while a program is active. */
@@ -47,17 +47,6 @@ function createHash(name: string, table: PackedTable, spare: number): number {
   return fd;
 }
 
-function createCounters(count: number): number {
-  const maxEntries = Math.max(16, count);
-  return createMap({
-    type: BPF_MAP_TYPE.percpuArray,
-    name: "wl_counters",
-    keySize: 4,
-    valueSize: COUNTER.size,
-    maxEntries,
-  });
-}
-
 /** Writes several descriptors into an outer map: one grace period where the kernel can, else one for each. */
 function installMaps(outerFd: number, firstIndex: number, fds: readonly number[]): void {
   const keys = Buffer.alloc(fds.length * 4);
@@ -89,10 +78,8 @@ export function installSlot(tree: PinnedTree, slot: 0 | 1, image: TableImage, wo
       made(createHash("wl_classes", image.classes, 0)),
       made(createHash("wl_workloads", workloads, SPARE_WORKLOADS)),
     ];
-    const counters = [made(createCounters(image.decisionCount))];
     installMaps(tree.maps.wl_tries, slot * KINDS, tries);
     installMaps(tree.maps.wl_hashes, slot * KINDS, hashes);
-    installMaps(tree.maps.wl_counters, slot, counters);
   } finally {
     for (const fd of fds) closeSync(fd);
   }
@@ -152,14 +139,4 @@ export function verifySlot(tree: PinnedTree, slot: 0 | 1, image: TableImage): vo
 
 export function withWorkloads<T>(tree: PinnedTree, slot: 0 | 1, use: (fd: number) => T): T {
   return withInner(tree.maps.wl_hashes, slot * KINDS + HASH.workloads, use);
-}
-
-/** Empty tables, so that the first packets find a counter map before any program was loaded. */
-export function installEmptyCounters(tree: PinnedTree): void {
-  const fds = [createCounters(0), createCounters(0)];
-  try {
-    installMaps(tree.maps.wl_counters, 0, fds);
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
 }

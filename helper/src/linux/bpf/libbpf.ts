@@ -162,6 +162,19 @@ export interface MapBatch {
   readonly count: number;
 }
 
+/** Reads up to `limit` entries that follow the key `after` (`null` = from the start). For arrays. */
+export function readBatch(fd: number, sizes: BatchSizes, after: Buffer | null, limit: number): MapBatch {
+  const keys = Buffer.alloc(sizes.keySize * limit);
+  const values = Buffer.alloc(sizes.valueSize * limit);
+  const position = Buffer.alloc(sizes.cursorSize);
+  const count = Buffer.alloc(4);
+  count.writeUInt32LE(limit);
+  const start = after === null ? 0n : getRawPointer(after);
+  const result = functions().libbpf.bpf_map_lookup_batch(fd, start, position, keys, values, count, 0n);
+  if (result !== -ENOENT) checked("bpf_map_lookup_batch", keepAlive(after ?? position, result));
+  return { keys, values, count: count.readUInt32LE() };
+}
+
 /**
  * Reads a whole map in chunks. The yielded Buffers are reused by the next step.
  */
