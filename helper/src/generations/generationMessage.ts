@@ -1,6 +1,6 @@
 /** Generations as the wire carries them. */
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type Generation,
   GenerationSchema,
@@ -8,7 +8,7 @@ import {
   PendingConfirmationSchema,
 } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode as WireMode } from "@wardline/api/wardline/v1/policy";
-import { bootMs, type Clock } from "../agent/clock.ts";
+import { bootMs, type Clock, toTimestamp } from "../agent/clock.ts";
 import type { EnforcementMode } from "../enforce/enforcer.ts";
 import type { Pending } from "./controller.ts";
 import type { GenerationRecord } from "./records.ts";
@@ -32,7 +32,7 @@ export function toWireGeneration(record: GenerationRecord): Generation {
     policyCount,
     ruleCount,
   });
-  if (appliedAtMs > 0) generation.appliedAt = timestampFromMs(appliedAtMs);
+  if (appliedAtMs > 0) generation.appliedAt = toTimestamp(appliedAtMs);
   return generation;
 }
 
@@ -42,7 +42,7 @@ export function toWirePending(pending: Pending, clock: Clock): PendingConfirmati
   return create(PendingConfirmationSchema, {
     generation: toWireGeneration(pending.generation),
     previous: toWireGeneration(pending.previous),
-    deadline: timestampFromMs(clock.wallMs() + remainingMs),
+    deadline: toTimestamp(clock.wallMs() + remainingMs),
     remaining: durationFromMs(remainingMs),
   });
 }

@@ -9,8 +9,10 @@ import type { SourceFile } from "@wardline/domain/policy";
 import type { ApplyRequest } from "../generations/controller.ts";
 import { fromWireMode } from "../generations/generationMessage.ts";
 
-/** Largest request of any kind. A desired state is the only large one. */
-export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+/** Largest desired state: the sum of its files. */
+export const MAX_STATE_BYTES = 16 * 1024 * 1024;
+/** Above this a request is cut off while it arrives, and its sender sees a reset stream instead of a reason. */
+export const MAX_REQUEST_BYTES = MAX_STATE_BYTES + 8 * 1024 * 1024;
 const MAX_FILES = 10_000;
 const MAX_PATH_LENGTH = 4_096;
 const MAX_REASON_LENGTH = 1_000;
@@ -19,11 +21,18 @@ function invalid(message: string): Failure {
   return new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
 }
 
+function tooLarge(message: string): Failure {
+  return new Failure({ code: ErrorCode.TOO_LARGE, message });
+}
+
 export function readFiles(state: DesiredState | undefined): SourceFile[] {
   if (!state) throw invalid("The desired state is missing.");
   if (state.files.length > MAX_FILES) {
-    const message = `The desired state has ${state.files.length} files; ${MAX_FILES} are the limit.`;
-    throw new Failure({ code: ErrorCode.TOO_LARGE, message });
+    throw tooLarge(`The desired state has ${state.files.length} files; ${MAX_FILES} are the limit.`);
+  }
+  const sizeBytes = state.files.reduce((sum, { path, text }) => sum + path.length + Buffer.byteLength(text), 0);
+  if (sizeBytes > MAX_STATE_BYTES) {
+    throw tooLarge(`The desired state has ${sizeBytes} bytes; ${MAX_STATE_BYTES} are the limit.`);
   }
   const paths = new Set<string>();
   return state.files.map(({ path, text }) => {

@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Role } from "@wardline/api/wardline/v1/host";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { TestAgent } from "../testing/testAgent.ts";
+import { RoleResolver } from "./roles.ts";
+
+const GROUP = `root:x:0:
+wardline:x:61001:vera,opal
+wardline-operators:x:61002:opal
+wardline-admins:x:61003:
+broken
+wardline-admins:x:not-a-number:vera
+`;
+const PASSWD = `root:x:0:0::/root:/bin/sh
+vera:x:61011:61011::/:/bin/false
+opal:x:61012:61012::/:/bin/false
+ada:x:61013:61003::/:/bin/false
+mallory:x:61014:61014::/:/bin/false
+`;
+
+let test: TestAgent;
+let groupPath: string;
+let passwdPath: string;
+
+beforeEach(() => {
+  test = new TestAgent();
+  groupPath = join(test.directory, "group");
+  passwdPath = join(test.directory, "passwd");
+  writeFileSync(groupPath, GROUP);
+  writeFileSync(passwdPath, PASSWD);
+});
+afterEach(() => test.close());
+
+describe("RoleResolver", () => {
+  it("knows members, primary groups, root, and its own user; everybody else has no role", () => {
+    const resolver = new RoleResolver({ groupPath, passwdPath, agentUserId: 61_050, nowMs: () => 0 });
+    const resolve = (userId: number, groupId = userId) => resolver.resolve({ processId: 1, userId, groupId });
+    expect(resolve(0)).toEqual({ actor: "root (0)", role: Role.ADMIN });
+    expect(resolve(61_050)).toEqual({ actor: "unknown (61050)", role: Role.ADMIN });
+    expect(resolve(61_011)).toEqual({ actor: "vera (61011)", role: Role.VIEWER });
+    expect(resolve(61_012)).toEqual({ actor: "opal (61012)", role: Role.OPERATOR });
+    expect(resolve(61_013, 61_003)).toEqual({ actor: "ada (61013)", role: Role.ADMIN });
+    expect(resolve(61_014)).toEqual({ actor: "mallory (61014)", role: Role.UNSPECIFIED });
+    expect(resolver.resolve(null).role).toBe(Role.UNSPECIFIED);
+  });
+
+  it("notices within seconds that somebody was removed", () => {
+    let nowMs = 0;
+    const resolver = new RoleResolver({ groupPath, passwdPath, agentUserId: 0, nowMs: () => nowMs });
+    const vera = { processId: 1, userId: 61_011, groupId: 61_011 };
+    expect(resolver.resolve(vera).role).toBe(Role.VIEWER);
+    writeFileSync(groupPath, GROUP.replace("vera,", ""));
+    expect(resolver.resolve(vera).role).toBe(Role.VIEWER);
+    nowMs = 5_000;
+    expect(resolver.resolve(vera).role).toBe(Role.UNSPECIFIED);
+  });
+});
+
+const problem =
+  process.geteuid?.() !== 0 ? "needs root" : existsSync("/usr/bin/setpriv") ? null : "needs setpriv (util-linux)";
+const probe = fileURLToPath(new URL("../testing/roleProbe.ts", import.meta.url));
+
+/** Not synchronous: the agent that answers lives in this process. */
+async function callAs(userId: number): Promise<unknown> {
+  const identity = [`--reuid=${userId}`, `--regid=${userId}`, "--clear-groups"];
+  const command = [...identity, process.execPath, "--no-warnings", probe, test.options.socketPath];
+  // The compile cache of root is out of reach for that user.
+  const { stdout } = await promisify(execFile)("setpriv", command, { env: { PATH: process.env.PATH ?? "" } });
+  return JSON.parse(stdout);
+}
+
+describe.skipIf(problem)(`real users over the real socket${problem ? ` (${problem})` : ""}`, () => {
+  beforeEach(async () => {
+    await test.start({ groupPath, passwdPath });
+    // The doors of the file system are opened, so that only the agent itself decides.
+    chmodSync(test.directory, 0o755);
+    chmodSync(test.options.socketPath, 0o666);
+  });
+
+  const denied = "PERMISSION_DENIED";
+  // Past the role check an empty apply and an endless reason are refused for what they are.
+  const reached = "INVALID_ARGUMENT";
+  it.each([
+    ["nobody", 65_534, { actor: null, status: denied, apply: denied, release: denied, health: denied }],
+    ["mallory", 61_014, { actor: null, status: denied, apply: denied, release: denied, health: denied }],
+    ["vera", 61_011, { actor: "vera (61011)", status: "ok", apply: denied, release: denied, health: "ok" }],
+    ["opal", 61_012, { actor: "opal (61012)", status: "ok", apply: reached, release: denied, health: "ok" }],
+    ["root", 0, { actor: "root (0)", status: "ok", apply: reached, release: reached, health: "ok" }],
+  ])("%s", async (_name, userId, expected) => {
+    expect(await callAs(userId)).toEqual(expected);
+  });
+});

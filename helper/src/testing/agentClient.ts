@@ -1,0 +1,47 @@
+/** A gRPC client of an agent's socket. Each client is one new connection. */
+import { connect, type Socket } from "node:net";
+import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Health } from "@wardline/api/grpc/health/v1/health";
+import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { ErrorCode } from "@wardline/api/wardline/v1/error";
+import { failureFromConnectError } from "@wardline/domain/wire";
+
+export interface AgentClient {
+  readonly agent: Client<typeof AgentService>;
+  readonly health: Client<typeof Health>;
+  close(): void;
+}
+
+export function connectAgent(socketPath: string): AgentClient {
+  const sockets: Socket[] = [];
+  const transport = createGrpcTransport({
+    baseUrl: "http://agent",
+    nodeOptions: {
+      createConnection: () => {
+        const socket = connect(socketPath);
+        sockets.push(socket);
+        return socket;
+      },
+    },
+  });
+  return {
+    agent: createClient(AgentService, transport),
+    health: createClient(Health, transport),
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Name of the code with which a call failed; `ok` when it did not. A foreign error is named by its gRPC status. */
+export async function outcomeOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+    return "ok";
+  } catch (error) {
+    const failure = failureFromConnectError(error);
+    if (failure) return ErrorCode[failure.code];
+    return error instanceof ConnectError ? `grpc ${error.code}` : String(error);
+  }
+}
