@@ -1,9 +1,10 @@
 /** What this host is, as its status tells. */
+
 import { arch, networkInterfaces, platform, release } from "node:os";
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { BackendKind, type HostInfo, HostInfoSchema } from "@wardline/api/wardline/v1/host";
 import type { BackendName, ProbedCapability } from "../enforce/enforcer.ts";
+import { toTimestamp } from "./clock.ts";
 import { AGENT_BUILD, AGENT_VERSION } from "./version.ts";
 
 export const BACKEND_KINDS: Record<BackendName, BackendKind> = {
@@ -43,7 +44,7 @@ export function describeHost(facts: HostFacts): HostInfo {
     backendLimits: [...facts.backendLimits],
     capabilities: [...facts.capabilities],
     processId: process.pid,
-    startedAt: timestampFromMs(facts.startedAtMs),
+    startedAt: toTimestamp(facts.startedAtMs),
     cgroupRoot: facts.cgroupRoot,
   });
 }

@@ -1,13 +1,12 @@
 /** The host's status, read from the datapath at the time of the message. */
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type HostInfo, type HostStatus, HostStatusSchema, type RuleCounter } from "@wardline/api/wardline/v1/host";
 import type { AuditLog } from "../audit/auditLog.ts";
 import type { BackendName, DatapathState, Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
-import { bootNsToWallMs, type Clock } from "./clock.ts";
+import { bootNsToWallMs, type Clock, toTimestamp } from "./clock.ts";
 
 export interface StatusPorts {
   readonly enforcer: Enforcer;
@@ -34,7 +33,7 @@ export class StatusReader {
       enforced: toWireGeneration(enforced),
       counters: this.#counters(state.generation),
       attached: state.attached,
-      observedAt: timestampFromMs(clock.wallMs()),
+      observedAt: toTimestamp(clock.wallMs()),
       problems: [
         ...controller.problems,
         ...this.#ports.audit.problems,
@@ -59,7 +58,7 @@ export class StatusReader {
       const id = decisions[decision]?.id;
       if (id === undefined || packets === 0n) return [];
       const counter: RuleCounter = { $typeName: "wardline.v1.RuleCounter", decisionId: id, packets, bytes };
-      if (lastSeenBootNs > 0n) counter.lastSeen = timestampFromMs(bootNsToWallMs(this.#ports.clock, lastSeenBootNs));
+      if (lastSeenBootNs > 0n) counter.lastSeen = toTimestamp(bootNsToWallMs(this.#ports.clock, lastSeenBootNs));
       return [counter];
     });
   }

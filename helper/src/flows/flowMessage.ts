@@ -1,8 +1,9 @@
 /** A decided flow as the wire carries it. */
+
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Flow, FlowSchema, FlowEventKind as WireKind } from "@wardline/api/wardline/v1/flow";
 import { toWireDecision, toWireDirection, toWireVerdict } from "@wardline/domain/wire";
+import { toTimestamp } from "../agent/clock.ts";
 import type { FlowEvent, FlowEventKind } from "../enforce/enforcer.ts";
 import type { GenerationContext } from "../generations/contexts.ts";
 
@@ -39,7 +40,7 @@ export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow
   const flow = create(FlowSchema, {
     id: kept.id,
     host: surroundings.hostName,
-    time: timestampFromMs(surroundings.wallMsOf(event.bootNs)),
+    time: toTimestamp(surroundings.wallMsOf(event.bootNs)),
     kind: KINDS[event.kind],
     direction: toWireDirection(event.direction),
     protocol: event.protocol,
