@@ -53,11 +53,7 @@ class Converter {
     this.#count(1, span);
     if (library.anchor) this.#openAnchors.add(library.anchor);
     if (library.tag && !CORE_TAG.test(library.tag)) {
-      this.#report.report(
-        "WL112",
-        span,
-        `The tag ${library.tag.slice(0, 60)} is not supported; write the plain value.`,
-      );
+      this.#report.report("WL112", span, `The tag ${shortTag(library.tag)} is not supported; write the plain value.`);
     }
     const converted = this.#convertValue(node, span);
     if (library.anchor) {
@@ -146,6 +142,10 @@ class Converter {
     this.#report.report("WL107", span, `The document stands for more than ${limit} values; it is not read.`);
     throw new Refused();
   }
+}
+
+function shortTag(tag: string): string {
+  return tag.replace("tag:yaml.org,2002:", "!!").slice(0, 60);
 }
 
 function spanOf(node: LibraryNode, fallback: Span): Span {

@@ -38,11 +38,19 @@ function describeBadCharacter(code: number): string {
 
 /** Reports what the YAML parser found wrong in one document. Returns whether there was anything. */
 export function reportSyntaxErrors(errors: readonly YAMLError[], report: Reporter): boolean {
-  for (const error of errors.slice(0, MAX_SYNTAX_ERRORS_PER_DOCUMENT)) reportSyntaxError(error, report);
-  const omitted = errors.length - MAX_SYNTAX_ERRORS_PER_DOCUMENT;
-  if (omitted > 0) {
-    const last = errors[MAX_SYNTAX_ERRORS_PER_DOCUMENT]!;
-    report.report("WL117", spanOf(last), `${omitted} more syntax problems in this document are not listed.`);
+  let lastLine = 0;
+  let count = 0;
+  for (const error of errors) {
+    // After the first error in a line, the parser stumbles over the rest of it.
+    const { line } = report.range(spanOf(error));
+    if (line === lastLine) continue;
+    lastLine = line;
+    count += 1;
+    if (count > MAX_SYNTAX_ERRORS_PER_DOCUMENT) {
+      report.report("WL117", spanOf(error), "More syntax problems in this document are not listed.");
+      break;
+    }
+    reportSyntaxError(error, report);
   }
   return errors.length > 0;
 }
@@ -64,7 +72,34 @@ function reportSyntaxError(error: YAMLError, report: Reporter): void {
   report.report(code, span, message);
 }
 
-function explain(error: YAMLError): [DiagnosticCode, string] {
+const CHECK_INDENTATION = "Check the indentation and the line above.";
+
+/** Plain words for the parser's commonest messages; `$1` is what the pattern captured. */
+const PLAIN_MESSAGES: readonly (readonly [RegExp, DiagnosticCode, string])[] = [
+  [
+    /^Flow (?:map|sequence) .*end with a (.)$/,
+    "WL101",
+    'An opening bracket has no "$1", or the line is not indented enough.',
+  ],
+  [/^Missing closing (.)quote$/, "WL101", "A text that starts with $1 has no closing quote."],
+  [
+    /^Nested mappings are not/,
+    "WL101",
+    'A second ": " in one line. Put the value in quotes if the colon belongs to it.',
+  ],
+  [/^Implicit keys need to be/, "WL101", `A key has no colon or is spread over lines. ${CHECK_INDENTATION}`],
+  [/^Implicit map keys need to be/, "WL101", `A key has no colon after it. ${CHECK_INDENTATION}`],
+  [/^A block sequence may not be/, "WL101", `A list stands where a key belongs. ${CHECK_INDENTATION}`],
+  [/^Unexpected .* (?:at node end|token in YAML stream)/, "WL101", `Nothing may follow here. ${CHECK_INDENTATION}`],
+  [/^All mapping items must/, "WL104", "The line is not aligned with the other keys of its mapping."],
+  [/^All (?:sequence|collection) items must/, "WL104", "The line is not aligned with the other entries of its list."],
+];
+
+function explain(error: YAMLError): readonly [DiagnosticCode, string] {
+  for (const [pattern, code, text] of PLAIN_MESSAGES) {
+    const found = pattern.exec(error.message);
+    if (found) return [code, text.replace("$1", () => found[1] ?? "")];
+  }
   switch (error.code) {
     case "BAD_INDENT":
       return ["WL104", `The indentation does not fit: ${lowerFirst(error.message)}.`];
