@@ -15,16 +15,17 @@ import { buildPortTable, type PortTableEntry } from "./port-table.ts";
 /** Above this many entries in all tables together a program is refused. */
 export const MAX_PROGRAM_ENTRIES = 1_000_000;
 
-/** Decisions by number, each content once. */
+/** Decisions by number. The content of a rule's decision is made when it is asked for: most rules decide nothing here. */
 export class DecisionTable {
-  readonly contents: DecisionContent[] = [];
+  readonly #contents: (DecisionContent | (() => DecisionContent))[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #ofRule = new Map<PolicyRule, number>();
 
   forRule(policy: Policy, rule: PolicyRule): number {
     let number = this.#ofRule.get(rule);
     if (number === undefined) {
-      number = this.#intern(ruleDecision(policy, rule));
+      number = this.#contents.length;
+      this.#contents.push(() => ruleDecision(policy, rule));
       this.#ofRule.set(rule, number);
     }
     return number;
@@ -37,19 +38,28 @@ export class DecisionTable {
     };
   }
 
+  content(number: number): DecisionContent {
+    const known = this.#contents[number];
+    if (!known) throw new Error(`there is no decision ${number}`);
+    if (typeof known !== "function") return known;
+    const content = known();
+    this.#contents[number] = content;
+    return content;
+  }
+
   /** See {@link mergeObserved}. */
   merge(enforced: number, all: number): number {
-    const [one, other] = [this.contents[enforced], this.contents[all]];
-    if (!one || !other) throw new Error("both decisions are in the table");
-    const merged = mergeObserved(one, other);
-    return merged === one ? enforced : this.#intern(merged);
+    if (enforced === all) return enforced;
+    const content = this.content(enforced);
+    const merged = mergeObserved(content, this.content(all));
+    return merged === content ? enforced : this.#intern(merged);
   }
 
   #intern(content: DecisionContent): number {
     const known = this.#numbers.get(content.id);
     if (known !== undefined) return known;
-    const number = this.contents.length;
-    this.contents.push(content);
+    const number = this.#contents.length;
+    this.#contents.push(content);
     this.#numbers.set(content.id, number);
     return number;
   }

@@ -142,10 +142,8 @@ function numberDecisions(classTable: ClassTable, decisions: DecisionTable) {
   const indexOf = (number: number): number => {
     const known = finalIndex.get(number);
     if (known !== undefined) return known;
-    const content = decisions.contents[number];
-    if (!content) throw new Error("a port entry names a decision of the table");
     const index = final.length;
-    final.push({ index, ...content });
+    final.push({ index, ...decisions.content(number) });
     finalIndex.set(number, index);
     return index;
   };

@@ -39,14 +39,32 @@ interface Selected {
 export type PolicySelector = (endpoint: Endpoint) => ReadonlySet<Policy>;
 
 export function createPolicySelector(inventory: Inventory, policies: readonly Policy[]): PolicySelector {
+  const byLabel = new Map<string, Policy[]>();
+  for (const policy of policies) {
+    const label = requiredLabel(policy);
+    const having = byLabel.get(label);
+    if (having) having.push(policy);
+    else byLabel.set(label, [policy]);
+  }
   const known = new Map<Endpoint, ReadonlySet<Policy>>();
   return (endpoint) => {
-    const found =
-      known.get(endpoint) ??
-      new Set(policies.filter((policy) => endpointMatches(policy.subject, endpoint, inventory.namespaces)));
-    known.set(endpoint, found);
-    return found;
+    const before = known.get(endpoint);
+    if (before) return before;
+    const labels = ["", ...[...endpoint.labels].map(([key, value]) => `${key}=${value}`)];
+    const candidates = labels.flatMap((label) => byLabel.get(label) ?? []);
+    const found = candidates.filter(({ subject }) => endpointMatches(subject, endpoint, inventory.namespaces));
+    const selecting = new Set(found);
+    known.set(endpoint, selecting);
+    return selecting;
   };
+}
+
+/** A label that every subject of the policy has, as `key=value`; empty when the selector asks for no single one. */
+function requiredLabel({ subject }: Policy): string {
+  for (const { key, operator, values } of subject.endpoints.requirements) {
+    if (operator === "In" && values.length === 1) return `${key}=${values[0]}`;
+  }
+  return "";
 }
 
 /** `policies` in canonical order. */
