@@ -38,9 +38,9 @@ export class LeaseTable {
   acquire(name: string, holder: string, nowMs: number, durationMs: number): boolean {
     return (
       this.#store.run(
-        `INSERT INTO leases (name, holder, expires_at_ms) VALUES (?1, ?2, ?3)
+        `INSERT INTO leases (name, holder, expires_at_ms) VALUES (?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at_ms = excluded.expires_at_ms
-         WHERE leases.holder = ?2 OR leases.expires_at_ms <= ?4`,
+         WHERE leases.holder = excluded.holder OR leases.expires_at_ms <= ?`,
         name,
         holder,
         nowMs + durationMs,

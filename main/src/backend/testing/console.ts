@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
@@ -25,9 +26,11 @@ export interface TestConsole {
 /** @param stateDir an existing one is used and kept */
 export function startTestConsole(agent = new FakeAgent(), options: Partial<BackendOptions> = {}): TestConsole {
   const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), "wardline-console-"));
+  const defects: string[] = [];
   const backend = createBackend({
     agentSocketPath: "/nonexistent/agent.sock",
-    logger: silentLogger,
+    // Whatever is logged as an error is a defect: expected failures are warnings.
+    logger: { ...silentLogger, error: (fields, message) => void defects.push(`${message} ${inspect(fields)}`) },
     shell: { kind: "browser" },
     userName: "tester",
     dialer: agent,
@@ -46,6 +49,7 @@ export function startTestConsole(agent = new FakeAgent(), options: Partial<Backe
     async close() {
       await backend.close();
       if (options.stateDir === undefined) rmSync(stateDir, { recursive: true, force: true });
+      if (defects.length > 0) throw new Error(`the backend logged defects:\n${defects.join("\n")}`);
     },
   };
 }

@@ -1,0 +1,254 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { ConnectError } from "@connectrpc/connect";
+import type { WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
+import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { ErrorCode } from "@wardline/domain/errors";
+import { failureFromConnectError } from "@wardline/domain/wire";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startTestConsole, type TestConsole } from "../testing/console.ts";
+
+let tester: TestConsole;
+let nextId = 1n;
+
+beforeEach(() => {
+  nextId = 1n;
+  tester = startTestConsole();
+});
+afterEach(() => tester.close());
+
+function flow(over: MessageInitShape<typeof FlowSchema> = {}): Flow {
+  return create(FlowSchema, {
+    id: nextId++,
+    host: "alpha",
+    time: timestampFromMs(Date.now()),
+    kind: FlowEventKind.START,
+    direction: Direction.INGRESS,
+    protocol: 6,
+    sourceAddress: "10.0.0.9",
+    sourcePort: 40_000,
+    destinationAddress: "10.0.0.1",
+    destinationPort: 443,
+    verdict: Verdict.ALLOW,
+    enforced: Verdict.ALLOW,
+    generation: 3n,
+    subjectKey: "Host/alpha",
+    packets: 1n,
+    bytes: 60n,
+    ...over,
+  });
+}
+
+const decision = (policyKey: string, summary = `allowed by ${policyKey}`) => ({
+  $typeName: "wardline.v1.Decision" as const,
+  id: "0123456789abcdef",
+  verdict: Verdict.ALLOW,
+  reason: 1,
+  tier: 3,
+  policyKeys: [policyKey],
+  rule: "ingress[0]",
+  summary,
+  observeOnly: false,
+});
+
+async function query(filter = {}, over = {}) {
+  return tester.flows.queryFlows({ filter, ...over });
+}
+
+async function stored(count: number) {
+  await expect.poll(async () => Number((await query()).total), { timeout: 5000 }).toBe(count);
+}
+
+async function failureOf(call: Promise<unknown>) {
+  return failureFromConnectError(
+    ConnectError.from(
+      await call.then(
+        () => null,
+        (reason: unknown) => reason,
+      ),
+    ),
+  );
+}
+
+describe("collecting", () => {
+  it("keeps a flow whole, once, although the agent sends its history again", async () => {
+    const sent = flow({
+      decision: decision("NetworkPolicy/default/web"),
+      sourceName: "client",
+      cgroupPath: "/system.slice/web.service",
+      time: { $typeName: "google.protobuf.Timestamp", seconds: 1_700_000_000n, nanos: 123_456_000 },
+    });
+    tester.agent.pushFlows([sent, flow({ sourceAddress: "fd00::9", destinationAddress: "fd00::1" })]);
+    await stored(2);
+    tester.agent.dropConnections();
+    tester.agent.pushFlows([flow({ destinationPort: 22 })]);
+    await stored(3);
+    const { flows } = await query();
+    expect(flows.map(({ destinationPort }) => destinationPort)).toEqual([22, 443, 443]);
+    expect(flows[2]).toEqual({ ...sent, id: flows[2]?.id });
+  });
+
+  it("reads the history again after a gap", async () => {
+    tester.agent.pushFlows([flow()]);
+    await stored(1);
+    tester.agent.pushFlows([flow()], 5n);
+    tester.agent.flowMessages.splice(1, 1);
+    tester.agent.pushFlows([flow()]);
+    await stored(2);
+  });
+});
+
+describe("filters", () => {
+  beforeEach(async () => {
+    tester.agent.pushFlows([
+      flow({ decision: decision("NetworkPolicy/default/web") }),
+      flow({ destinationPort: 22, verdict: Verdict.DENY, decision: decision("NetworkPolicy/default/web-admin") }),
+      flow({ protocol: 17, destinationPort: 53, direction: Direction.EGRESS, destinationAddress: "192.0.2.53" }),
+      flow({ sourceAddress: "fd00:1::9", destinationAddress: "fd00:1::1", sourceName: "Lab_PC 100%" }),
+    ]);
+    await stored(4);
+  });
+
+  it.each<[string, Record<string, unknown>, number[]]>([
+    ["nothing", {}, [4, 3, 2, 1]],
+    ["verdict", { verdicts: [Verdict.DENY] }, [2]],
+    ["direction", { directions: [Direction.EGRESS] }, [3]],
+    ["protocol and port", { protocols: [6], ports: [22, 443] }, [4, 2, 1]],
+    ["protocol that no flow has with that port", { protocols: [17], ports: [443] }, []],
+    ["an address of either end", { addresses: ["192.0.2.53"] }, [3]],
+    ["a network of either end", { addresses: ["192.0.2.0/24"] }, [3]],
+    ["several networks", { addresses: ["fd00:1::/32", "192.0.2.0/24"] }, [4, 3]],
+    ["every IPv4 address and no IPv6 one", { addresses: ["0.0.0.0/0"] }, [3, 2, 1]],
+    ["all but a network", { excludeAddresses: ["10.0.0.0/8"] }, [4]],
+    ["a policy, and not one whose name begins alike", { policyKeys: ["NetworkPolicy/default/web"] }, [1]],
+    ["all but a policy", { excludePolicyKeys: ["NetworkPolicy/default/web"] }, [4, 3, 2]],
+    ["all but ports", { excludePorts: [443, 53] }, [2]],
+    ["text in any case", { text: "lab_pc" }, [4]],
+    ["text with wildcards meant literally", { text: "100%" }, [4]],
+    ["text that only a wildcard would find", { text: "L_b" }, []],
+    ["text of a decision", { text: "web-admin" }, [2]],
+    ["this host", { hostIds: ["local"] }, [4, 3, 2, 1]],
+    ["another host", { hostIds: ["other"] }, []],
+    ["the future", { since: timestampFromMs(Date.now() + 60_000) }, []],
+    ["the past", { until: timestampFromMs(Date.now() - 60_000) }, []],
+  ])("by %s", async (_what, filter, expected) => {
+    const { flows, total } = await query(filter);
+    expect(flows.map(({ id }) => Number(id))).toEqual(expected);
+    expect(Number(total)).toBe(expected.length);
+  });
+
+  it("page by id", async () => {
+    const first = await query({}, { limit: 3 });
+    expect(first.flows.map(({ id }) => Number(id))).toEqual([4, 3, 2]);
+    const next = await query({}, { limit: 3, beforeId: first.flows.at(-1)?.id });
+    expect(next.flows.map(({ id }) => Number(id))).toEqual([1]);
+    expect(Number(next.total)).toBe(4);
+  });
+
+  it.each([
+    ["what is no address", { addresses: ["'; DROP TABLE flows; --"] }],
+    ["a prefix that is too long", { addresses: ["10.0.0.0/33"] }],
+    ["too many values", { ports: new Array(201).fill(1) }],
+    ["too long a text", { text: "a".repeat(201) }],
+  ])("refuse %s", async (_what, filter) => {
+    expect((await failureOf(query(filter)))?.code).toBe(ErrorCode.INVALID_ARGUMENT);
+  });
+
+  it("take hostile text as text", async () => {
+    const hostile = `%' OR 1=1 --\u0000"); DROP TABLE flows;`;
+    expect((await query({ text: hostile, policyKeys: [hostile] })).flows).toEqual([]);
+    expect((await failureOf(query({}, { limit: 1001 })))?.code).toBe(ErrorCode.INVALID_ARGUMENT);
+    expect(Number((await query()).total)).toBe(4);
+  });
+});
+
+describe("watching", () => {
+  /** Reads messages until the condition holds. */
+  async function watchUntil(request: object, done: (seen: WatchFlowsResponse[]) => boolean, during?: () => void) {
+    const reader = new AbortController();
+    const seen: WatchFlowsResponse[] = [];
+    const timer = setTimeout(() => reader.abort(), 8000);
+    try {
+      for await (const message of tester.flows.watchFlows(request, { signal: reader.signal })) {
+        seen.push(message);
+        if (seen.length === 1) during?.();
+        if (done(seen)) break;
+      }
+    } finally {
+      clearTimeout(timer);
+      reader.abort();
+    }
+    return seen;
+  }
+
+  it("gives the newest of the history first and then what comes", async () => {
+    tester.agent.pushFlows(Array.from({ length: 5 }, (_, index) => flow({ sourcePort: index })));
+    await stored(5);
+    const seen = await watchUntil(
+      { history: 3 },
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 4,
+      () => tester.agent.pushFlows([flow({ sourcePort: 99 })]),
+    );
+    expect(seen.map(({ sequence }) => sequence)).toEqual(seen.map((_, index) => BigInt(index + 1)));
+    expect(seen.flatMap(({ flows }) => flows.map(({ sourcePort }) => sourcePort))).toEqual([2, 3, 4, 99]);
+    expect(seen.at(-1)?.ratePerSecond).toBeGreaterThan(0);
+    expect(seen.at(-1)?.silentHostIds).toEqual([]);
+  });
+
+  it("filters the live stream as it filters the history", async () => {
+    const filter = { ports: [22] };
+    const seen = await watchUntil(
+      { filter, history: 10 },
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 1,
+      () => tester.agent.pushFlows([flow(), flow({ destinationPort: 22 }), flow()]),
+    );
+    expect(seen.flatMap(({ flows }) => flows.map(({ destinationPort }) => destinationPort))).toEqual([22]);
+  });
+
+  it("sends batches, not one message for each flow", async () => {
+    const many = Array.from({ length: 3000 }, () => flow());
+    const started = Date.now();
+    const seen = await watchUntil(
+      {},
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 3000,
+      () => {
+        for (let start = 0; start < many.length; start += 10) tester.agent.pushFlows(many.slice(start, start + 10));
+      },
+    );
+    const seconds = (Date.now() - started) / 1000;
+    expect(seen.length).toBeLessThanOrEqual(2 + seconds * 10 + 1);
+  });
+
+  it("says which hosts are silent, at least every second", async () => {
+    tester.agent.dropConnections();
+    const seen = await watchUntil({}, (messages) => messages.length >= 3);
+    expect(seen.length).toBe(3);
+  });
+});
+
+describe("two consoles on one store", () => {
+  it("collect once, and both see it", async () => {
+    const second = startTestConsole(tester.agent, { stateDir: tester.stateDir });
+    try {
+      await stored(0);
+      tester.agent.pushFlows([flow(), flow()]);
+      await stored(2);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(Number((await second.flows.queryFlows({})).total)).toBe(2);
+      const reader = new AbortController();
+      const next = (async () => {
+        for await (const message of second.flows.watchFlows({ history: 0 }, { signal: reader.signal })) {
+          if (message.flows.length > 0) return message.flows.length;
+        }
+        return 0;
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      tester.agent.pushFlows([flow()]);
+      expect(await next).toBe(1);
+      reader.abort();
+    } finally {
+      await second.close();
+    }
+  });
+});
