@@ -98,4 +98,11 @@ int wardline_selftest(struct __sk_buff *skb)
 	return 1;
 }
 
+/* Gives these structs an entry in BTF, for the layout test. No program uses the section and no loader maps it. */
+struct {
+	struct wardline_event event;
+	struct wardline_trie_key trie_key;
+	struct wardline_trie_value trie_value;
+} wardline_layouts SEC("layouts");
+
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -69,6 +69,21 @@ export class SocketPeer {
     return this.#ask({ do: "askUdp", address, port, size, timeoutMs });
   }
 
+  /** Sends one datagram a millisecond until `stopUdp`. */
+  async startUdp(address: string, port: number): Promise<void> {
+    await this.#ask({ do: "startUdp", address, port });
+  }
+
+  /** Resolves to how many were sent. */
+  async stopUdp(): Promise<number> {
+    return Number(await this.#ask({ do: "stopUdp" }));
+  }
+
+  /** How many datagrams arrived on a listening port so far. */
+  async countUdp(port: number): Promise<number> {
+    return Number(await this.#ask({ do: "countUdp", port }));
+  }
+
   /** Opens and closes `count` connections, one after the other; resolves to "ok" when all worked. */
   floodTcp(address: string, port: number, count: number): Promise<Outcome> {
     return this.#ask({ do: "floodTcp", address, port, count });

@@ -22,6 +22,9 @@ export type PeerCommand =
       readonly size: number;
       readonly timeoutMs: number;
     }
+  | { readonly do: "startUdp"; readonly address: string; readonly port: number }
+  | { readonly do: "stopUdp" }
+  | { readonly do: "countUdp"; readonly port: number }
   | { readonly do: "floodTcp"; readonly address: string; readonly port: number; readonly count: number };
 
 export interface PeerAnswer {
@@ -30,6 +33,8 @@ export interface PeerAnswer {
   readonly outcome: string;
 }
 
+/** Datagrams that arrived, by port. */
+const received = new Map<number, number>();
 const connections = new Map<string, Socket>();
 
 function codeOf(error: Error): string {
@@ -100,9 +105,31 @@ async function listenUdp(port: number): Promise<string> {
     ["udp6", "::"],
   ] as const) {
     const socket = createSocket({ type, ipv6Only: type === "udp6" });
-    socket.on("message", (message, from) => socket.send(message, from.port, from.address, () => {}));
+    socket.on("message", (message, from) => {
+      received.set(port, (received.get(port) ?? 0) + 1);
+      socket.send(message, from.port, from.address, () => {});
+    });
     await new Promise<void>((resolve) => socket.bind(port, address, resolve));
   }
+  return "ok";
+}
+
+let stopSending: (() => Promise<string>) | null = null;
+
+/** One datagram a millisecond until `stopUdp`, whose outcome is how many were sent. */
+function startUdp(address: string, port: number): string {
+  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+  let sent = 0;
+  const timer = setInterval(() => {
+    socket.send("probe", port, address);
+    sent += 1;
+  }, 1);
+  stopSending = async () => {
+    clearInterval(timer);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.close();
+    return String(sent);
+  };
   return "ok";
 }
 
@@ -143,6 +170,12 @@ async function run(command: PeerCommand): Promise<string> {
     }
     case "askUdp":
       return askUdp(command.address, command.port, command.size, command.timeoutMs);
+    case "startUdp":
+      return startUdp(command.address, command.port);
+    case "stopUdp":
+      return stopSending === null ? "0" : stopSending();
+    case "countUdp":
+      return String(received.get(command.port) ?? 0);
     case "floodTcp":
       return floodTcp(command.address, command.port, command.count);
   }

@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { BUILTIN_DECISIONS, ESSENTIAL_ICMP, FIRST_RULE_DECISION } from "@wardline/domain/policy";
+import { describe, expect, it } from "vitest";
+import { readStructLayouts } from "../../testing/btf.ts";
+import { kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
+import * as layout from "./layout.ts";
+
+const HEADER = fileURLToPath(new URL("../../../../bpf/include/wardline.h", import.meta.url));
+const PACKET_HEADER = fileURLToPath(new URL("../../../../bpf/src/packet.h", import.meta.url));
+const problem = kernelLabProblem();
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** `NAME = 1,` of an enum and `#define NAME 1`, plain numbers only. */
+function headerNumbers(): ReadonlyMap<string, number> {
+  const text = readFileSync(HEADER, "utf8");
+  const found = [...text.matchAll(/(?:#define |^\t)(WARDLINE_\w+)(?: = | )\(?(\d+)(?: << (\d+))?\)?,?$/gm)];
+  return new Map(found.map(([, name = "", base, shift]) => [name, Number(base) << Number(shift ?? 0)]));
+}
+
+describe.skipIf(problem !== null)(`struct layouts${problem === null ? "" : ` (${problem})`}`, () => {
+  it.each([
+    ["wardline_control", layout.CONTROL],
+    ["wardline_slot", layout.SLOT],
+    ["wardline_identity", layout.IDENTITY],
+    ["wardline_flow_key", layout.FLOW_KEY],
+    ["wardline_flow", layout.FLOW],
+    ["wardline_event", layout.EVENT],
+    ["wardline_trie_key", layout.TRIE_KEY],
+    ["wardline_trie_value", layout.TRIE_VALUE],
+    ["wardline_counter", layout.COUNTER],
+  ] as const)("struct %s is where TypeScript reads it", (name, { size, ...offsets }) => {
+    const struct = readStructLayouts(Buffer.from(readBpfObject())).get(name);
+    expect(struct?.sizeBytes).toBe(size);
+    const members = [...(struct?.members ?? [])].filter(([member]) => member !== "pad");
+    expect(Object.fromEntries(Object.entries(offsets).map(([field, offset]) => [snakeCase(field), offset]))).toEqual(
+      Object.fromEntries(members),
+    );
+  });
+});
+
+describe("numbers of the shared header", () => {
+  const numbers = headerNumbers();
+
+  it("are the builtin decisions of the policy engine", () => {
+    for (const [name, { index }] of Object.entries(BUILTIN_DECISIONS))
+      expect(numbers.get(`WARDLINE_DECISION_${snakeCase(name).toUpperCase()}`), name).toBe(index);
+    expect(numbers.get("WARDLINE_FIRST_RULE_DECISION")).toBe(FIRST_RULE_DECISION);
+  });
+
+  it("are the flags, limits and timeouts that TypeScript uses", () => {
+    expect(numbers.get("WARDLINE_LAYOUT_VERSION")).toBe(layout.LAYOUT_VERSION);
+    expect(numbers.get("WARDLINE_PORT_KEY_BITS")).toBe(layout.PORT_KEY_BITS);
+    expect(numbers.get("WARDLINE_MAX_DECISIONS")).toBe(layout.MAX_DECISIONS);
+    expect(numbers.get("WARDLINE_RESULT_DENY")).toBe(layout.RESULT_DENY);
+    expect(numbers.get("WARDLINE_RESULT_OBSERVE_ONLY")).toBe(layout.RESULT_OBSERVE_ONLY);
+    for (const [name, value] of Object.entries(layout.FLOW_FLAG))
+      expect(numbers.get(`WARDLINE_FLOW_${snakeCase(name).toUpperCase()}`), name).toBe(value);
+    for (const [name, value] of Object.entries(layout.TIMEOUT_SECONDS))
+      expect(numbers.get(`WARDLINE_TIMEOUT_${snakeCase(name).toUpperCase()}`), name).toBe(value);
+    for (const [name, value] of Object.entries(layout.LOSS))
+      expect(numbers.get(`WARDLINE_LOSS_${snakeCase(name).toUpperCase()}`), name).toBe(value);
+  });
+
+  it("let the same essential ICMP pass as the policy engine", () => {
+    const packetHeader = readFileSync(PACKET_HEADER, "utf8");
+    expect(
+      ESSENTIAL_ICMP.map(({ builtin, typeLow, typeHigh, code }) => ({ builtin, typeLow, typeHigh, code })),
+    ).toEqual([
+      { builtin: "neighborDiscovery", typeLow: 133, typeHigh: 137, code: null },
+      { builtin: "pathMtu", typeLow: 2, typeHigh: 2, code: null },
+      { builtin: "pathMtu", typeLow: 3, typeHigh: 3, code: 4 },
+    ]);
+    expect(packetHeader).toContain("type >= 133 && type <= 137");
+    expect(packetHeader).toContain("header[0] == 2)");
+    expect(packetHeader).toContain("header[0] == 3 && header[1] == 4");
+  });
+});
+
+describe("the control word", () => {
+  it("survives encoding, and swapping twice is the same but for the deadline", () => {
+    const word: layout.ControlWord = {
+      slot: 1,
+      enforce: true,
+      workloads: false,
+      deadlineArmed: true,
+      otherEnforce: false,
+      otherWorkloads: true,
+      epoch: layout.MAX_EPOCH,
+      otherEpoch: 5,
+    };
+    expect(layout.decodeWord(layout.encodeWord(word))).toEqual(word);
+    expect(layout.swapped(layout.swapped(word))).toEqual({ ...word, deadlineArmed: false });
+    expect(layout.encodeWord(word)).toBeLessThan(1n << 64n);
+  });
+});
