@@ -110,9 +110,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
     await clock.advance(10_000);
     expect(enforcer.deciding()).toBe(0);
     expect(controller.pending).toBeNull();
-    await expect
-      .poll(() => [...controller.problems, ...audit.problems].join())
-      .toMatch(/full.*restart will settle/);
+    await expect.poll(() => [...controller.problems, ...audit.problems].join()).toMatch(/full.*restart will settle/);
     rmSync(join(stateDir, "ballast"));
     await apply("two", 0);
     expect((await audit.list(100, 0)).entries.map(({ action, outcome }) => `${action} ${outcome}`)).toContain(

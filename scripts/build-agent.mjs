@@ -1,0 +1,105 @@
+// Builds the agent as one executable: dist/wardline-agent. Needs the packages of `npm ci` and bpf/build/wardline.bpf.o.
+//
+// Order matters: the node binary is stripped first and the bundle injected then. Stripping an executable that already
+// holds its bundle makes one that crashes.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const distDir = join(root, "dist");
+const workDir = join(distDir, "agent-build");
+const output = join(distDir, "wardline-agent");
+const bpfObject = join(root, "bpf/build/wardline.bpf.o");
+
+function fail(message) {
+  console.error(`build-agent: ${message}`);
+  process.exit(1);
+}
+
+function run(command, args) {
+  const { status, error, stderr, stdout } = spawnSync(command, args, { cwd: root, encoding: "utf8" });
+  if (error) fail(`${command} cannot be started: ${error.message}`);
+  if (status !== 0) fail(`${command} ${args.join(" ")} failed:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+function findNode() {
+  const names = [`node-${process.platform}-${process.arch}`];
+  const found = names.map((name) => join(root, "node_modules", name, "bin/node")).find((path) => existsSync(path));
+  return found ?? fail(`no Node 26 for ${process.platform}-${process.arch} in node_modules. Run: npm ci --ignore-scripts`);
+}
+
+function buildLabel() {
+  const { status, stdout } = spawnSync("git", ["rev-parse", "--short=12", "HEAD"], { cwd: root, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "unknown";
+}
+
+/** The node binary without symbols, or as it is where there is no strip. */
+function strippedNode(node) {
+  const stripped = join(workDir, "node");
+  copyFileSync(node, stripped);
+  chmodSync(stripped, 0o755);
+  const { error, status } = spawnSync("strip", ["--strip-all", stripped]);
+  if (error || status !== 0) console.warn("build-agent: strip is missing: the executable is 30 MB larger than it has to be");
+  return stripped;
+}
+
+async function bundle() {
+  const { build } = await import("esbuild");
+  const { version } = JSON.parse(readFileSync(join(root, "helper/package.json"), "utf8"));
+  const outfile = join(workDir, "agent.cjs");
+  await build({
+    entryPoints: [join(root, "helper/src/main.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node26",
+    format: "cjs",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    logLevel: "warning",
+    define: {
+      WARDLINE_VERSION: JSON.stringify(version),
+      WARDLINE_BUILD: JSON.stringify(buildLabel()),
+      // Used only where the agent runs from source.
+      "import.meta.dirname": '""',
+      "import.meta.url": '""',
+    },
+  });
+  return outfile;
+}
+
+if (!existsSync(bpfObject)) run("make", ["-s", "-C", "bpf"]);
+rmSync(workDir, { recursive: true, force: true });
+mkdirSync(workDir, { recursive: true });
+const node = findNode();
+const main = await bundle();
+const configPath = join(workDir, "sea.json");
+writeFileSync(
+  configPath,
+  JSON.stringify({
+    main,
+    mainFormat: "commonjs",
+    output,
+    executable: strippedNode(node),
+    disableExperimentalSEAWarning: true,
+    useSnapshot: false,
+    useCodeCache: true,
+    // The agent runs as root: neither NODE_OPTIONS nor a flag may change what it runs.
+    execArgvExtension: "none",
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    assets: { "wardline.bpf.o": bpfObject },
+  }),
+);
+run(node, ["--build-sea", configPath]);
+chmodSync(output, 0o755);
+rmSync(workDir, { recursive: true });
+
+const version = run(output, ["--version", "--json"]).trim();
+const sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
+writeFileSync(`${output}.sha256`, `${sha256}  wardline-agent\n`);
+console.log(`dist/wardline-agent: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${version}, sha256 ${sha256}`);
