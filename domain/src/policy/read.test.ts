@@ -384,7 +384,7 @@ describe("many problems", () => {
     const text = "kind: Nope\napiVersion: x\n---\n".repeat(50);
     const result = readPolicyFiles([{ path: "a.yaml", text }], { limits: { maxDiagnostics: 10 } });
     expect(result.diagnostics).toHaveLength(11);
-    expect(result.diagnostics.at(-1)?.message).toBe("40 more problems are not listed.");
+    expect(result.diagnostics.at(-1)?.message).toBe("At least 40 more problems are not listed.");
     expect(result.ok).toBe(false);
   });
 

@@ -17,7 +17,11 @@ export function checkPolicies(policies: readonly CheckedPolicy[], index: Endpoin
     sink.report("WL322", first.subjectSource, message);
     return;
   }
-  for (const checked of policies) new PolicyCheck(checked, index, sink).run();
+  for (const checked of policies) {
+    // Only warnings and notices from here on, and none of them would be listed.
+    if (sink.full) break;
+    new PolicyCheck(checked, index, sink).run();
+  }
 }
 
 class PolicyCheck {

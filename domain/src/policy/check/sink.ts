@@ -68,7 +68,8 @@ export class DiagnosticSink {
         (one.code < other.code ? -1 : one.code > other.code ? 1 : 0),
     );
     if (!this.#lastOmitted) return sorted;
-    const message = `${this.#omittedCount} more ${this.#omittedCount === 1 ? "problem is" : "problems are"} not listed.`;
+    const isOne = this.#omittedCount === 1;
+    const message = `At least ${this.#omittedCount} more ${isOne ? "problem is" : "problems are"} not listed.`;
     return [...sorted, makeDiagnostic("WL117", this.#lastOmitted.source, message)];
   }
 }

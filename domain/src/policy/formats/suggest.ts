@@ -1,6 +1,8 @@
 /** Did-you-mean: the nearest of some words by Damerau-Levenshtein distance. */
 
 const MAX_WORD_LENGTH = 64;
+/** A hint is not worth more: candidates beyond these are not looked at. */
+const MAX_CANDIDATES = 2_000;
 
 /** The word that was probably meant, or `null` when none is near. Case does not count as a difference. */
 export function nearestWord(word: string, candidates: Iterable<string>): string | null {
@@ -8,7 +10,10 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   const lower = foldLookalikes(word).toLowerCase();
   let best: string | null = null;
   let bestDistance = allowedDistance(lower.length) + 1;
+  let looked = 0;
   for (const candidate of candidates) {
+    looked += 1;
+    if (looked > MAX_CANDIDATES) break;
     if (candidate === word || Math.abs(candidate.length - lower.length) >= bestDistance) continue;
     const distance = editDistance(lower, candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
