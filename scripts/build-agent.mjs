@@ -29,7 +29,9 @@ function run(command, args) {
 function findNode() {
   const names = [`node-${process.platform}-${process.arch}`];
   const found = names.map((name) => join(root, "node_modules", name, "bin/node")).find((path) => existsSync(path));
-  return found ?? fail(`no Node 26 for ${process.platform}-${process.arch} in node_modules. Run: npm ci --ignore-scripts`);
+  return (
+    found ?? fail(`no Node 26 for ${process.platform}-${process.arch} in node_modules. Run: npm ci --ignore-scripts`)
+  );
 }
 
 function buildLabel() {
@@ -43,7 +45,8 @@ function strippedNode(node) {
   copyFileSync(node, stripped);
   chmodSync(stripped, 0o755);
   const { error, status } = spawnSync("strip", ["--strip-all", stripped]);
-  if (error || status !== 0) console.warn("build-agent: strip is missing: the executable is 30 MB larger than it has to be");
+  if (error || status !== 0)
+    console.warn("build-agent: strip is missing: the executable is 30 MB larger than it has to be");
   return stripped;
 }
 
