@@ -72,9 +72,9 @@ INLINE __u32 mix(__u32 hash, __u32 word)
  * Repeats of one denied flow share a bucket. Source ports of the opener are left out, so that a client that retries from
  * new ports counts as one.
  */
-INLINE int take_token(const struct packet *packet, __u8 direction, __u64 now)
+INLINE int take_token(const struct packet *packet, const struct report *report)
 {
-	__u32 hash = mix(0x5bd1e995, packet->key.remote.words[0]);
+	__u32 hash = mix(report->decision, packet->key.remote.words[0]);
 	struct wardline_bucket *bucket;
 	__u64 refill;
 
@@ -82,17 +82,17 @@ INLINE int take_token(const struct packet *packet, __u8 direction, __u64 now)
 	hash = mix(hash, packet->key.remote.words[2]);
 	hash = mix(hash, packet->key.remote.words[3]);
 	hash = mix(hash, packet->key.local.words[3]);
-	hash = mix(hash, ((__u32)packet->policy_port << 16) | ((__u32)packet->key.protocol << 8) | direction);
+	hash = mix(hash, ((__u32)packet->policy_port << 16) | ((__u32)packet->key.protocol << 8) | report->direction);
 	hash %= WARDLINE_BUCKET_COUNT;
 	bucket = bpf_map_lookup_elem(&wl_buckets, &hash);
 	if (!bucket)
 		return 1;
-	refill = (now - bucket->refilled_ns) / WARDLINE_BUCKET_REFILL_NS;
+	refill = (report->now - bucket->refilled_ns) / WARDLINE_BUCKET_REFILL_NS;
 	if (refill) {
 		bucket->tokens = refill >= WARDLINE_BUCKET_BURST ? WARDLINE_BUCKET_BURST : bucket->tokens + refill;
 		if (bucket->tokens > WARDLINE_BUCKET_BURST)
 			bucket->tokens = WARDLINE_BUCKET_BURST;
-		bucket->refilled_ns = now;
+		bucket->refilled_ns = report->now;
 	}
 	if (!bucket->tokens)
 		return 0;
@@ -104,7 +104,7 @@ INLINE void emit_deny_event(const struct packet *packet, const struct report *re
 {
 	struct wardline_event *event;
 
-	if (!take_token(packet, report->direction, report->now)) {
+	if (!take_token(packet, report)) {
 		count_loss(WARDLINE_LOSS_RATE_LIMITED);
 		return;
 	}

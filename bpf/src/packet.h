@@ -85,13 +85,13 @@ INLINE int read_ipv4(struct __sk_buff *skb, __u32 offset, int embedded, struct i
 	/* A GSO packet over 64 kB carries a total length of 0. */
 	if (!embedded && (total_bytes > skb->len || (total_bytes < header_bytes && !(total_bytes == 0 && skb->gso_segs))))
 		return WARDLINE_DECISION_MALFORMED;
-	fragment = network16(header[1] >> 16);
-	if (fragment & (embedded ? 0x1fff : 0x3fff))
-		return WARDLINE_DECISION_FRAGMENT;
 	ip->hop_limit = header[2] & 0xff;
 	ip->protocol = (header[2] >> 8) & 0xff;
 	map_ipv4(&ip->source, header[3]);
 	map_ipv4(&ip->destination, header[4]);
+	fragment = network16(header[1] >> 16);
+	if (fragment & (embedded ? 0x1fff : 0x3fff))
+		return WARDLINE_DECISION_FRAGMENT;
 	ip->payload_offset = offset + header_bytes;
 	ip->version = 4;
 	return 0;
@@ -307,14 +307,15 @@ INLINE int read_packet(struct __sk_buff *skb, int direction, int has_interface, 
 	if (skb->protocol != network16(ETH_P_IP) && skb->protocol != network16(ETH_P_IPV6))
 		return WARDLINE_DECISION_NOT_IP;
 	builtin = read_ip(skb, 0, 0, &ip);
-	if (builtin)
-		return builtin;
-	if ((ip.version == 4) != (skb->protocol == network16(ETH_P_IP)))
-		return WARDLINE_DECISION_MALFORMED;
+	/* Also for what cannot be judged, so that its event says who sent it. */
 	packet->key.local = direction == WARDLINE_EGRESS ? ip.source : ip.destination;
 	packet->key.remote = direction == WARDLINE_EGRESS ? ip.destination : ip.source;
 	packet->key.protocol = ip.protocol;
 	packet->payload_offset = ip.payload_offset;
+	if (builtin)
+		return builtin;
+	if ((ip.version == 4) != (skb->protocol == network16(ETH_P_IP)))
+		return WARDLINE_DECISION_MALFORMED;
 	if (is_loopback(skb, &ip, direction, has_interface))
 		return WARDLINE_DECISION_LOOPBACK;
 	builtin = read_transport(skb, &ip, direction, packet);

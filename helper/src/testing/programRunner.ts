@@ -1,0 +1,77 @@
+/** An enforcer on an empty cgroup of its own, whose attached programs are run on packets made by hand. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Direction } from "@wardline/domain/policy";
+import { EbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
+import { LAYOUT_VERSION, type MapName } from "../enforce/ebpf/layout.ts";
+import { openPin, type TestRunResult, testRun, unmount } from "../linux/bpf/libbpf.ts";
+import { isBpffs } from "../linux/bpffs.ts";
+import { findCgroup2Mount } from "../linux/mounts.ts";
+import { readBpfObject } from "./kernelLab.ts";
+import { ethernet } from "./rawPacket.ts";
+
+const IFINDEX_OFFSET = 40;
+const SK_BUFF_SIZE = 192;
+let serial = 0;
+
+/** An interface that is not loopback, which test packets pretend to pass. */
+function findInterface(): number {
+  const indexes = readdirSync("/sys/class/net").flatMap((name) => {
+    try {
+      return [Number(readFileSync(join("/sys/class/net", name, "ifindex"), "utf8"))];
+    } catch {
+      return [];
+    }
+  });
+  const found = indexes.find((index) => index > 1);
+  if (found === undefined) throw new Error("this machine has no interface but loopback");
+  return found;
+}
+
+export class ProgramRunner {
+  readonly enforcer: EbpfEnforcer;
+  readonly #directory = mkdtempSync(join(tmpdir(), "wardline-runner-"));
+  readonly #cgroupRoot: string;
+  readonly #interface = findInterface();
+  #programs: Readonly<Record<Direction, number>> | null = null;
+
+  constructor() {
+    serial += 1;
+    this.#cgroupRoot = join(findCgroup2Mount() ?? "", `wl-run-${process.pid}-${serial}`);
+    mkdirSync(this.#cgroupRoot);
+    const bpffsDir = join(this.#directory, "bpf");
+    this.enforcer = new EbpfEnforcer({ cgroupRoot: this.#cgroupRoot, bpffsDir, objectBytes: readBpfObject() });
+  }
+
+  async open(): Promise<void> {
+    await this.enforcer.open();
+    this.#programs = { ingress: this.pin("wardline_ingress"), egress: this.pin("wardline_egress") };
+  }
+
+  pin(name: MapName | "wardline_ingress" | "wardline_egress" | "wardline_selftest"): number {
+    const fd = openPin(join(this.#directory, "bpf", `layout-${LAYOUT_VERSION}`, name));
+    if (fd === null) throw new Error(`no pin ${name}`);
+    return fd;
+  }
+
+  /** Runs the attached program of a direction. `packet` starts with its IP header. */
+  run(
+    direction: Direction,
+    packet: Buffer,
+    options: { etherType?: number; ifindex?: number; repeat?: number } = {},
+  ): TestRunResult {
+    if (this.#programs === null) throw new Error("not open");
+    const context = Buffer.alloc(SK_BUFF_SIZE);
+    context.writeUInt32LE(options.ifindex ?? this.#interface, IFINDEX_OFFSET);
+    return testRun(this.#programs[direction], ethernet(packet, options.etherType), context, options.repeat ?? 1);
+  }
+
+  async close(): Promise<void> {
+    await this.enforcer.release();
+    const bpffs = join(this.#directory, "bpf");
+    if (isBpffs(bpffs)) unmount(bpffs);
+    rmdirSync(this.#cgroupRoot);
+    rmSync(this.#directory, { recursive: true });
+  }
+}
