@@ -128,7 +128,7 @@ export class Workspace {
       files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0),
     );
     if (stateDigest(files) === this.snapshot().stateDigest) return;
-    this.#ports.store.transaction(() => {
+    this.#allOrNothing(() => {
       if (this.snapshot().files.length > 0) this.recordVersion(author, reason);
       this.#ports.files.replaceAll(files, this.#ports.clock.nowMs());
     });
@@ -145,8 +145,8 @@ export class Workspace {
 
   /** Makes a version the workspace again. What was there before is kept as a version of its own. */
   restore(id: string, author: string, reason: string): StoredVersion {
-    const { store, versions, files, clock } = this.#ports;
-    const restored = store.transaction(() => {
+    const { versions, files, clock } = this.#ports;
+    const restored = this.#allOrNothing(() => {
       const version = versions.get(id);
       if (this.snapshot().files.length > 0) this.recordVersion(author, `Before restoring version ${version.number}`);
       files.replaceAll(versions.files(id), clock.nowMs());
@@ -155,6 +155,16 @@ export class Workspace {
     this.#unsaved.clear();
     this.changes.notify();
     return restored;
+  }
+
+  /** A snapshot taken inside a transaction that fails is of a state that never was. */
+  #allOrNothing<Result>(body: () => Result): Result {
+    try {
+      return this.#ports.store.transaction(body);
+    } catch (error) {
+      this.#snapshot = null;
+      throw error;
+    }
   }
 
   #requireBounds(files: readonly { path: string; text: string }[]): void {
