@@ -64,7 +64,7 @@ const DEEPEST_FOLDER = 12;
 
 async function walkEntry(entry: FileSystemEntry, folder: string, depth: number): Promise<Candidate[]> {
   const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-  if (entry instanceof FileSystemFileEntry || entry.isFile) {
+  if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
     return [{ path, isFromFolder: depth > 0, file }];
   }
