@@ -10,8 +10,9 @@ export function explainEmptySelection(selector: EndpointSelector, index: Endpoin
   const where = describeNamespaces(selector);
   if (elsewhere.length > 0) {
     const names = [...new Set(elsewhere.map(({ namespace }) => namespace))].slice(0, 3).join(", ");
-    const what = selector.endpoints.requirements.length === 0 ? "Hosts and workloads exist" : `${wanted} exists`;
-    return `No host or workload is in ${where}; ${what} in namespace ${names}.`;
+    const what = selector.endpoints.requirements.length === 0 ? "others are" : `${wanted} is`;
+    const having = selector.endpoints.requirements.length === 0 ? "" : ` with ${wanted}`;
+    return `No host or workload${having} is in ${where}; ${what} in namespace ${names}.`;
   }
   const place = selector.namespaces.kind === "any" ? "" : ` in ${where}`;
   const near = nearMiss(selector.endpoints.requirements, index);

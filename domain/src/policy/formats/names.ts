@@ -58,7 +58,7 @@ function checkName(report: Reporter, value: Located, text: string, rule: NameRul
   const span = value.node;
   const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   const folded = foldLookalikes(text);
-  if (!isAscii(text) && rule.pattern.test(folded)) {
+  if (!isAscii(text) && folded.length <= rule.maxLength && rule.pattern.test(folded)) {
     const strange = [...text].find((character) => character > "\u007F")!;
     const name = `U+${strange.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
     const message = `${value.path} "${shown}" holds ${name}, which only looks like plain text; "${folded}" would be meant.`;

@@ -1,8 +1,8 @@
 import type { LabelRequirement, LabelSelector } from "../model.ts";
-import { isNull, type ScalarNode } from "../yaml/node.ts";
+import { isNull } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
-import { checkLabelKey, readName } from "./names.ts";
-import { type Located, ObjectReader, readChoice, readList, readText, reportWrongType } from "./object-reader.ts";
+import { checkLabelKey, readLabels, readName } from "./names.ts";
+import { type Located, ObjectReader, readChoice, readList, readText } from "./object-reader.ts";
 
 const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
 
@@ -21,29 +21,7 @@ export function readSelector(report: Reporter, value: Located): LabelSelector | 
 }
 
 function readMatchLabels(report: Reporter, value: Located): readonly LabelRequirement[] {
-  if (value.node.kind !== "map") {
-    reportWrongType(report, value, "a mapping of names to text");
-    return [];
-  }
-  const requirements: LabelRequirement[] = [];
-  for (const entry of value.node.entries) {
-    const path = `${value.path}.${entry.key.slice(0, 60)}`;
-    const keyNode: ScalarNode = {
-      kind: "scalar",
-      value: entry.key,
-      source: entry.key,
-      quoted: false,
-      ...entry.keySpan,
-    };
-    const keyIsValid = checkLabelKey(
-      report,
-      { node: keyNode, path: "The label key", anchor: entry.keySpan },
-      entry.key,
-    );
-    const text = readName(report, { node: entry.value, path, anchor: entry.keySpan }, "labelValue");
-    if (keyIsValid && text !== null) requirements.push({ key: entry.key, operator: "In", values: [text] });
-  }
-  return requirements;
+  return [...readLabels(report, value)].map(([key, text]) => ({ key, operator: "In", values: [text] }));
 }
 
 function readMatchExpressions(report: Reporter, value: Located): readonly LabelRequirement[] {

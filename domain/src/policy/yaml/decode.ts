@@ -31,21 +31,34 @@ export function decodePolicyBytes(
   if (looksBinary(bytes)) {
     return atStart("WL114", "The file is not text, so it cannot be a policy.");
   }
-  const text = new TextDecoder("utf-8").decode(bytes);
-  if (isUtf8(bytes)) return { text };
-  const offset = text.indexOf("\uFFFD");
-  const range = new LineIndex(path, text).range({ start: offset, end: offset + 1 });
-  return {
-    diagnostic: makeDiagnostic("WL116", range, "The file is not valid UTF-8 from here on. Save it as UTF-8."),
-  };
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    const validText = longestValidText(bytes);
+    const end = { start: validText.length, end: validText.length };
+    const message = "The file is not valid UTF-8 from here on. Save it as UTF-8.";
+    return { diagnostic: makeDiagnostic("WL116", new LineIndex(path, validText).range(end), message) };
+  }
 }
 
-function isUtf8(bytes: Uint8Array): boolean {
+/** The text before the first invalid byte, found by halving: a longer start of the bytes is never less invalid. */
+function longestValidText(bytes: Uint8Array): string {
+  let valid = 0;
+  let invalid = bytes.length + 1;
+  while (invalid - valid > 1) {
+    const middle = (valid + invalid) >> 1;
+    if (decodeStart(bytes, middle) === null) invalid = middle;
+    else valid = middle;
+  }
+  return decodeStart(bytes, valid) ?? "";
+}
+
+/** A character cut off at the end of the start is left out and counts as valid. */
+function decodeStart(bytes: Uint8Array, length: number): string | null {
   try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return true;
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
   } catch {
-    return false;
+    return null;
   }
 }
 
