@@ -157,7 +157,9 @@ export function StatusBar() {
   const host =
     hosts.find((candidate) => candidate.id === scopeHostId) ?? hosts.find((candidate) => candidate.local) ?? hosts[0];
   const backend = host?.status?.info?.backend ?? BackendKind.UNSPECIFIED;
-  const mode = host?.status?.enforced?.mode;
+  const enforced = host?.status?.enforced;
+  // Generation 0 is the state before any apply; its mode means nothing.
+  const mode = enforced && enforced.number > 0n ? enforced.mode : null;
   const modeText =
     mode === EnforcementMode.ENFORCE
       ? "enforcing"
