@@ -26,7 +26,7 @@ function comparable({ index: _, ...content }: HostProgram["decisions"][number]):
 }
 
 describe("the reference and the compiled tables", () => {
-  it(`decide ${PACKETS} packets alike, down to the rule`, { timeout: 60_000 + PACKETS * 5 }, () => {
+  it(`decide ${PACKETS} packets alike, down to the rule`, { timeout: 120_000 + PACKETS * 5 }, () => {
     const seen = new Map<string, number>();
     fc.assert(
       fc.property(cases, ({ world, program, packets }) => {

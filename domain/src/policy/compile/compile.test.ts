@@ -143,8 +143,8 @@ describe("programs", () => {
     expect(withIngress({ ports: [ports(6, 81)] }).digest).not.toBe(at(1).digest);
   });
 
-  it("are refused above one million entries", { timeout: 60_000 }, () => {
-    // Each of 400 workloads has its own verdicts for each of 1,500 prefixes: 1.2 million class entries.
+  it("are refused above one million entries", { timeout: 120_000 }, () => {
+    // 700 workloads, each with a class of its own for each of 1,500 prefixes: 1.05 million class entries.
     const prefixes = Array.from({ length: 1_500 }, (_, index) => addressPeer(`10.${index >> 8}.${index & 0xff}.0/24`));
     const rules = prefixes.map((peer, index) =>
       rule("ingress", { index, peers: [peer], ports: [ports(6, index + 1)] }),
