@@ -107,6 +107,14 @@ export class AgentConnection {
     return null;
   }
 
+  /** Waits a moment for the status to tell of a generation that is known from elsewhere already. */
+  async waitForGeneration(number: bigint, waitMs: number): Promise<void> {
+    const limit = AbortSignal.any([AbortSignal.timeout(waitMs), this.#closing.signal]);
+    while ((this.#state.status?.enforced?.number ?? 0n) !== number && !limit.aborted) {
+      await this.changes.wait(this.changes.version, waitMs, limit);
+    }
+  }
+
   /** Runs a call over a connection of its own, opened now: confirming must prove that the host can still be reached. */
   async withFreshClient<Result>(call: (client: AgentClient) => Promise<Result>): Promise<Result> {
     const link = await this.#options.dialer.dial();

@@ -53,6 +53,7 @@ export class FlowCollector {
         await clock.sleep(LEASE_RENEW_MS, signal);
         continue;
       }
+      this.#ports.flows.forget();
       const held = new AbortController();
       const until = AbortSignal.any([signal, held.signal]);
       await Promise.race([this.#keepLease(held, until), this.#collect(until)]);

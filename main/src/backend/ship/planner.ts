@@ -23,6 +23,7 @@ import { describeAccessChanges } from "./access-changes.ts";
 
 const MAX_PLANS = 20;
 const CHECK_TIMEOUT_MS = 30_000;
+const STATUS_LAG_MS = 2_500;
 const RECORDED_WINDOW_MS = 3_600_000;
 
 export interface PlannedHost {
@@ -132,6 +133,8 @@ export class Planner {
     try {
       enforced = await host.enforced.fetch();
       if (enforced.generation) wire.current = enforced.generation;
+      // `take` compares with the status, which may be a moment behind the answer.
+      await host.connection.waitForGeneration(enforced.generation?.number ?? 0n, STATUS_LAG_MS);
       // Errors block every host alike; they are in the diagnostics of the plan.
       if (!snapshot.reading.ok) return { wire, planned: null, enforced, diagnostics: [] };
       const diagnostics = await this.#planProgram(host, snapshot, enforced, wire);

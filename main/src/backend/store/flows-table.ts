@@ -46,21 +46,19 @@ export class FlowsTable {
     if (flows.length === 0) return 0;
     const marks = FLOW_COLUMNS.map(() => "?").join(", ");
     const sql = `INSERT OR IGNORE INTO flows (${FLOW_COLUMNS.join(", ")}) VALUES (${marks})`;
-    return this.#store.transaction(() => {
-      let lastId = 0;
-      let inserted = 0;
-      for (const flow of flows) {
-        const decisionRow = flow.decision ? this.#decisionRow(flow.decision) : null;
-        const result = this.#store.run(sql, ...flowValues(origin, flow, decisionRow));
-        if (result.changes === 0) continue;
-        lastId = result.lastInsertRowid;
-        inserted++;
-      }
-      this.#rowCount = (this.#rowCount ?? this.count() - inserted) + inserted;
-      // In steps, so that not every batch pays for it.
-      if (this.#rowCount > this.#maxRows * 1.01) this.#prune();
-      return lastId;
-    });
+    try {
+      return this.#store.transaction(() => this.#insertAll(sql, origin, flows));
+    } catch (error) {
+      // What was remembered may have been rolled back.
+      this.forget();
+      throw error;
+    }
+  }
+
+  /** Drops what was remembered of the tables: another process may have changed them. */
+  forget(): void {
+    this.#decisionRows.clear();
+    this.#rowCount = null;
   }
 
   /** Newest first, below an id (0 = from the newest). */
@@ -120,6 +118,22 @@ export class FlowsTable {
       hostId,
       sinceUs,
     );
+  }
+
+  #insertAll(sql: string, origin: FlowOrigin, flows: readonly Flow[]): number {
+    let lastId = 0;
+    let inserted = 0;
+    for (const flow of flows) {
+      const decisionRow = flow.decision ? this.#decisionRow(flow.decision) : null;
+      const result = this.#store.run(sql, ...flowValues(origin, flow, decisionRow));
+      if (result.changes === 0) continue;
+      lastId = result.lastInsertRowid;
+      inserted++;
+    }
+    this.#rowCount = (this.#rowCount ?? this.count() - inserted) + inserted;
+    // In steps, so that not every batch pays for it.
+    if (this.#rowCount > this.#maxRows * 1.01) this.#prune();
+    return lastId;
   }
 
   #decisionRow(decision: Decision): number {

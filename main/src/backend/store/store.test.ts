@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { FlowSchema } from "@wardline/api/wardline/v1/flow";
@@ -235,6 +236,22 @@ describe("two processes", () => {
     expect(one.acquire("flows", "one", 15_001, 10_000)).toBe(false);
     two.release("flows", "two");
     expect(one.acquire("flows", "one", 15_002, 10_000)).toBe(true);
+  });
+
+  it("open a new store at the same time", async () => {
+    const script = join(stateDir, "opener.mts");
+    writeFileSync(
+      script,
+      `import { Store } from ${JSON.stringify(new URL("./store.ts", import.meta.url).href)};
+       const logger = { debug() {}, info() {}, warn() {}, error() {} };
+       new Store({ stateDir: ${JSON.stringify(join(stateDir, "new"))}, logger }).close();`,
+    );
+    const starts = Array.from({ length: 4 }, () =>
+      promisify(execFile)(process.execPath, ["--disable-warning=ExperimentalWarning", script]),
+    );
+    expect((await Promise.all(starts)).map(({ stderr }) => stderr)).toEqual(["", "", "", ""]);
+    const store = openStore({ stateDir: join(stateDir, "new") });
+    expect(store.database.pragma("user_version", { simple: true })).toBe(MIGRATIONS.length);
   });
 
   it("save at the same time without losing a revision", () => {
