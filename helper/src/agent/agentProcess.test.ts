@@ -1,9 +1,10 @@
-import { existsSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { FlowEventKind } from "@wardline/api/wardline/v1/flow";
-import { BackendKind } from "@wardline/api/wardline/v1/host";
+import { BackendKind, Role } from "@wardline/api/wardline/v1/host";
 import { DesiredStateSchema, EnforcementMode, Verdict } from "@wardline/api/wardline/v1/policy";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AgentClient, connectAgent, outcomeOf } from "../testing/agentClient.ts";
@@ -237,3 +238,29 @@ describe.skipIf(problem)(
     });
   },
 );
+
+const userProblem =
+  process.geteuid?.() !== 0 ? "needs root" : existsSync("/usr/bin/setpriv") ? null : "needs setpriv (util-linux)";
+
+describe.skipIf(userProblem)(`the agent without root${userProblem ? ` (${userProblem})` : ""}`, () => {
+  it("only observes, in directories of its user, and gives that user every role", async () => {
+    const home = mkdtempSync(join(tmpdir(), "wardline-user-"));
+    chownSync(home, 65_534, 65_534);
+    const environment = { PATH: process.env.PATH ?? "", HOME: home, XDG_RUNTIME_DIR: home };
+    const command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...AGENT_FROM_SOURCE];
+    const agent = await AgentProcess.start(command, ["--host-name", "alpha"], environment);
+    const client = connectAgent(agent.ready.socket);
+    try {
+      expect(agent.ready).toMatchObject({ backend: "observe", socket: join(home, "wardline", "agent.sock") });
+      const { host, actor, role } = await client.agent.handshake({});
+      expect({ actor, role }).toEqual({ actor: "root (0)", role: Role.ADMIN });
+      expect(host?.backendReason).toMatch(/root/);
+      expect(host?.capabilities).toMatchObject([{ name: "root", available: false }]);
+      expect(statSync(join(home, ".local/state/wardline/agent")).mode & 0o777).toBe(0o700);
+    } finally {
+      client.close();
+      await agent.end("SIGTERM");
+      rmSync(home, { recursive: true, force: true });
+    }
+  });
+});

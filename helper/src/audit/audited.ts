@@ -1,6 +1,6 @@
 /** The frame around every mutating call: an entry before its first effect, another one with its outcome. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { Accept } from "../generations/controller.ts";
+import type { Accept } from "../generations/controllerTypes.ts";
 import type { AuditContent } from "./auditEntry.ts";
 import type { AuditLog } from "./auditLog.ts";
 

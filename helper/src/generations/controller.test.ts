@@ -9,7 +9,8 @@ import { FakeClock } from "../testing/fakeClock.ts";
 import { FakeEnforcer, FakeKernel } from "../testing/fakeEnforcer.ts";
 import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
 import { GenerationContexts } from "./contexts.ts";
-import { type ApplyRequest, type Caller, GenerationController } from "./controller.ts";
+import { GenerationController } from "./controller.ts";
+import type { ApplyRequest, Caller } from "./controllerTypes.ts";
 import { StateStore } from "./stateStore.ts";
 
 const accept = async () => {};

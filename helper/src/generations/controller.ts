@@ -7,62 +7,16 @@
  */
 import { Failure } from "@wardline/domain/errors";
 import type { SourceFile } from "@wardline/domain/policy";
-import { bootMs, type Clock } from "../agent/clock.ts";
-import type { EnforcementMode, PreparedProgram } from "../enforce/enforcer.ts";
+import { bootMs } from "../agent/clock.ts";
+import type { PreparedProgram } from "../enforce/enforcer.ts";
+import type { Accept, ApplyOutcome, ApplyRequest, Caller, ControllerPorts, Pending } from "./controllerTypes.ts";
 import { DATAPATH_MARGIN_MS } from "./limits.ts";
 import { Mutex } from "./mutex.ts";
 import { CorruptStateError } from "./recordCodec.ts";
 import { EMPTY_INDEX, GENERATION_ZERO, type GenerationRecord, type StateIndex, toRecord } from "./records.ts";
 import { recover } from "./recovery.ts";
 import * as refuse from "./refusals.ts";
-import type { StateStore } from "./stateStore.ts";
-import { type Compiled, elapsedUs, makeActive, readAndCompile, type SwitchPorts } from "./switching.ts";
-
-export interface Caller {
-  readonly actor: string;
-  /** Order in which connections were accepted: a connection is younger than a flip when its number is higher. */
-  readonly connectionOrder: number;
-}
-
-/** Called once when nothing can refuse the change any more and before its first effect. Throws to stop it. */
-export type Accept = (options?: { readonly evenWhenUnrecorded: boolean }) => Promise<void>;
-
-export interface ControllerPorts extends SwitchPorts {
-  readonly store: StateStore;
-  readonly clock: Clock;
-  readonly bootId: string;
-  /** Number of the newest connection. */
-  readonly newestConnection: () => number;
-  /** Something that the agent did by itself. Must not throw. */
-  readonly recordAutomatic: (action: string, detail: string) => void;
-}
-
-export interface ApplyRequest {
-  readonly files: readonly SourceFile[];
-  readonly mode: EnforcementMode;
-  readonly expectedProgramDigest: string;
-  readonly baseGeneration: number;
-  readonly confirmWithinMs: number;
-  readonly reason: string;
-}
-
-export interface Pending {
-  readonly generation: GenerationRecord;
-  readonly previous: GenerationRecord;
-  readonly deadlineBootMs: number;
-}
-
-export interface ApplyOutcome {
-  readonly pending: Pending;
-  readonly timings: {
-    readonly readUs: number;
-    readonly compileUs: number;
-    readonly fillUs: number;
-    readonly selfTestUs: number;
-    readonly flipUs: number;
-    readonly totalUs: number;
-  };
-}
+import { type Compiled, elapsedUs, makeActive, readAndCompile } from "./switching.ts";
 
 interface PendingState extends Pending {
   readonly newestConnectionAtFlip: number;

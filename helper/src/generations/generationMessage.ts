@@ -10,7 +10,7 @@ import {
 import { EnforcementMode as WireMode } from "@wardline/api/wardline/v1/policy";
 import { bootMs, type Clock, toTimestamp } from "../agent/clock.ts";
 import type { EnforcementMode } from "../enforce/enforcer.ts";
-import type { Pending } from "./controller.ts";
+import type { Pending } from "./controllerTypes.ts";
 import type { GenerationRecord } from "./records.ts";
 
 const MODES: Record<EnforcementMode, WireMode> = { observe: WireMode.OBSERVE, enforce: WireMode.ENFORCE };

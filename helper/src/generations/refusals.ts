@@ -1,7 +1,7 @@
 /** Every reason for which a change of generation is refused, in the words that a person reads. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { BackendName } from "../enforce/enforcer.ts";
-import type { ApplyRequest } from "./controller.ts";
+import type { ApplyRequest } from "./controllerTypes.ts";
 import { CONFIRM_WITHIN_MAX_MS, CONFIRM_WITHIN_MIN_MS } from "./limits.ts";
 import type { GenerationRecord } from "./records.ts";
 

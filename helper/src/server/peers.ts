@@ -50,6 +50,8 @@ export class PeerListener {
     const peer = { credentials: readPeerCredentials(socket), order: this.#order };
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
+    // A peer that vanishes is its own affair: without a listener its reset would end the agent.
+    socket.on("error", () => socket.destroy());
     // The session is made while "connection" is emitted, so it can only be this socket's.
     const remember = (session: ServerHttp2Session) => {
       this.#peers.set(session, peer);

@@ -6,7 +6,7 @@ import type { ApplyRequest as WireApplyRequest } from "@wardline/api/wardline/ag
 import type { DesiredState } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { SourceFile } from "@wardline/domain/policy";
-import type { ApplyRequest } from "../generations/controller.ts";
+import type { ApplyRequest } from "../generations/controllerTypes.ts";
 import { fromWireMode } from "../generations/generationMessage.ts";
 
 /** Largest desired state: the sum of its files. */

@@ -1,0 +1,53 @@
+/** What the commit-confirm controller takes and gives. */
+import type { SourceFile } from "@wardline/domain/policy";
+import type { Clock } from "../agent/clock.ts";
+import type { EnforcementMode } from "../enforce/enforcer.ts";
+import type { GenerationRecord } from "./records.ts";
+import type { StateStore } from "./stateStore.ts";
+import type { SwitchPorts } from "./switching.ts";
+
+export interface Caller {
+  readonly actor: string;
+  /** Order in which connections were accepted: a connection is younger than a flip when its number is higher. */
+  readonly connectionOrder: number;
+}
+
+/** Called once when nothing can refuse the change any more and before its first effect. Throws to stop it. */
+export type Accept = (options?: { readonly evenWhenUnrecorded: boolean }) => Promise<void>;
+
+export interface ControllerPorts extends SwitchPorts {
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly bootId: string;
+  /** Number of the newest connection. */
+  readonly newestConnection: () => number;
+  /** Something that the agent did by itself. Must not throw. */
+  readonly recordAutomatic: (action: string, detail: string) => void;
+}
+
+export interface ApplyRequest {
+  readonly files: readonly SourceFile[];
+  readonly mode: EnforcementMode;
+  readonly expectedProgramDigest: string;
+  readonly baseGeneration: number;
+  readonly confirmWithinMs: number;
+  readonly reason: string;
+}
+
+export interface Pending {
+  readonly generation: GenerationRecord;
+  readonly previous: GenerationRecord;
+  readonly deadlineBootMs: number;
+}
+
+export interface ApplyOutcome {
+  readonly pending: Pending;
+  readonly timings: {
+    readonly readUs: number;
+    readonly compileUs: number;
+    readonly fillUs: number;
+    readonly selfTestUs: number;
+    readonly flipUs: number;
+    readonly totalUs: number;
+  };
+}
