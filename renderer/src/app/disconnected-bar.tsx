@@ -7,9 +7,9 @@ export function DisconnectedBar() {
   const { connection } = useConsole();
   const { status, failure, receivedAtMs, retryAtMs } = useHostsStream();
   const nowMs = useMonotonicNow(1_000);
-  if (status !== "stale" || !failure) return null;
-  const age =
-    receivedAtMs === null ? "Nothing was received yet." : `Last heard ${formatAge(nowMs - receivedAtMs)} ago.`;
+  // Before anything was received there is nothing old to warn of: each view says itself what it is missing.
+  if (status !== "stale" || !failure || receivedAtMs === null) return null;
+  const age = `Last heard ${formatAge(nowMs - receivedAtMs)} ago.`;
   const next = retryAtMs === null ? "" : ` Next try in ${formatAge(Math.max(1_000, retryAtMs - nowMs))}.`;
   return (
     <div className="disconnected-bar" role="alert">

@@ -52,7 +52,12 @@ export interface OpenOptions {
 export async function startFakeWindow(): Promise<FakeWindowServer> {
   const outDir = await mkdtemp(join(tmpdir(), "wardline-renderer-"));
   const root = join(import.meta.dirname, "../..");
-  await build({ root, configFile: join(root, "vite.config.ts"), logLevel: "error", build: { outDir, minify: false, rolldownOptions: { input: join(root, "dev.html") } } });
+  await build({
+    root,
+    configFile: join(root, "vite.config.ts"),
+    logLevel: "error",
+    build: { outDir, minify: false, rolldownOptions: { input: join(root, "dev.html") } },
+  });
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
     try {
@@ -73,7 +78,11 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
   const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: CHROMIUM_ARGUMENTS });
 
   const open = async ({ scenario = "normal", theme = "dark", width = 1440, height = 900 }: OpenOptions = {}) => {
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme === "light" ? "light" : "dark", reducedMotion: "reduce" });
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme: theme === "light" ? "light" : "dark",
+      reducedMotion: "reduce",
+    });
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
@@ -81,7 +90,9 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
       if (message.type() === "error" && !message.text().includes("favicon")) complaints.push(message.text());
     });
     if (theme === "contrast") {
-      await page.addInitScript(() => localStorage.setItem("wardline.preferences", JSON.stringify({ theme: "contrast" })));
+      await page.addInitScript(() =>
+        localStorage.setItem("wardline.preferences", JSON.stringify({ theme: "contrast" })),
+      );
     }
     await page.goto(`${origin}/dev.html#scenario=${scenario}`);
     await page.getByRole("navigation", { name: "Views" }).waitFor();

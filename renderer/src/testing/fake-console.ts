@@ -1,7 +1,7 @@
 /** A typed double of the console's backend: the whole contract in memory, with scenarios for the states of each view. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
 import { type Host, HostService } from "@wardline/api/wardline/console/v1/hosts";
 import {
@@ -79,6 +79,8 @@ export class FakeConsole {
   readonly versions: (Version & { files: { path: string; text: string }[] })[] = [];
   readonly receipts: Receipt[] = [];
   readonly transport: Transport;
+  /** Set by tests: every call fails as if nobody listened. */
+  isOffline = false;
   #previous: { files: Map<string, string>; generation: Generation | undefined } = {
     files: new Map(),
     generation: undefined,
@@ -178,7 +180,7 @@ export class FakeConsole {
   }
 
   async #gate(): Promise<void> {
-    if (this.scenario.isDown) throw new TypeError("Failed to fetch");
+    if (this.scenario.isDown || this.isOffline) throw new ConnectError("Failed to fetch", Code.Unavailable);
     if (this.scenario.isSilent) await new Promise(() => {});
     await sleep(15);
   }

@@ -267,7 +267,7 @@ export function fakeFlow(id: number, timeMs: number, options: { observe?: boolea
   return create(FlowSchema, {
     id: BigInt(id),
     host: "atlas",
-    time: timestampFromMs(timeMs),
+    time: timestampFromMs(Math.floor(timeMs)),
     kind: isDenied ? FlowEventKind.DENY : FlowEventKind.START,
     direction,
     protocol: isIcmp ? 1 : isDns ? 17 : 6,

@@ -1,22 +1,21 @@
-import { CircleX, TriangleAlert } from "lucide-react";
+import { CircleX, FilePen, TriangleAlert } from "lucide-react";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, Notice, visibleText } from "../../../ui/index.ts";
 import type { Need } from "../model/needs.ts";
 
 export function NeedCard({ need }: { need: Need }) {
-  const { openFile, openHost } = useWindow();
-  const Icon = need.tone === "deny" ? CircleX : TriangleAlert;
+  const { openFile, openHost, show } = useWindow();
+  const act = () => {
+    if (need.action.kind === "file") openFile(need.action.target);
+    else if (need.action.kind === "host") openHost(need.action.target);
+    else show("ship");
+  };
+  const Icon = need.tone === "deny" ? CircleX : need.tone === "info" ? FilePen : TriangleAlert;
   return (
     <Notice
       tone={need.tone}
       icon={<Icon size={16} aria-hidden="true" />}
-      action={
-        <Button
-          onPress={() => (need.action.kind === "file" ? openFile(need.action.target) : openHost(need.action.target))}
-        >
-          {need.action.label}
-        </Button>
-      }
+      action={<Button onPress={act}>{need.action.label}</Button>}
     >
       <strong>{need.title}</strong>
       <span>{visibleText(need.text)}</span>

@@ -1,5 +1,5 @@
 import type { Host } from "@wardline/api/wardline/console/v1/hosts";
-import type { FileSummary } from "@wardline/api/wardline/console/v1/policies";
+import { FileState, type FileSummary } from "@wardline/api/wardline/console/v1/policies";
 import { failureFromDetail } from "../../../data/failure.ts";
 import { isConnected, isObserveOnly, REACHABILITY_NAMES } from "../../../data/hosts-snapshot.ts";
 import { formatQuantity, type NoticeTone, visibleText } from "../../../ui/index.ts";
@@ -12,7 +12,7 @@ export interface Need {
   readonly text: string;
   readonly next: string;
   readonly code: string;
-  readonly action: { readonly label: string; readonly kind: "file" | "host"; readonly target: string };
+  readonly action: { readonly label: string; readonly kind: "file" | "host" | "ship"; readonly target: string };
 }
 
 /** Needs in order of harm: hosts that are not heard, problems of a host, files with errors, hosts that only observe. */
@@ -24,6 +24,7 @@ export function listNeeds(hosts: readonly Host[], files: readonly FileSummary[])
     ),
     ...files.filter((file) => file.errorCount > 0).map(brokenFile),
     ...hosts.filter((host) => isConnected(host) && isObserveOnly(host)).map(observing),
+    ...draftsNotApplied(files),
   ];
 }
 
@@ -62,6 +63,29 @@ function brokenFile(file: FileSummary): Need {
     code: "",
     action: { label: "Open the file", kind: "file", target: file.path },
   };
+}
+
+/** Drafts that differ from what this machine enforces wait for a decision, unless errors must be mended first. */
+function draftsNotApplied(files: readonly FileSummary[]): Need[] {
+  const waiting = files.filter(
+    (file) => file.state === FileState.NEW || file.state === FileState.CHANGED || file.state === FileState.DELETED,
+  );
+  if (waiting.length === 0 || files.some((file) => file.errorCount > 0)) return [];
+  return [
+    {
+      id: "drafts",
+      tone: "info",
+      title: `${formatQuantity(waiting.length, "file differs", "files differ")} from what this machine enforces`,
+      text:
+        waiting
+          .slice(0, 4)
+          .map((file) => file.path)
+          .join(", ") + (waiting.length > 4 ? ` and ${waiting.length - 4} more` : ""),
+      next: "Review what would change, for whom, and apply when you are ready.",
+      code: "",
+      action: { label: "Review and apply", kind: "ship", target: "" },
+    },
+  ];
 }
 
 function observing(host: Host): Need {

@@ -109,6 +109,7 @@ const look = EditorView.theme({
   ".cm-deletedText, .cm-deletedChunk .cm-deletedText": {
     background: "color-mix(in srgb, var(--deny) 30%, transparent) !important",
   },
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: "'⋯'", fontFamily: "var(--font-code)" },
   ".cm-changeGutter": { width: "3px", paddingLeft: "1px" },
   ".cm-changedLineGutter": { background: "var(--allow)" },
   ".cm-deletedLineGutter": { background: "var(--deny)" },

@@ -47,7 +47,7 @@ export function ExplainForm() {
       <div className="explain-fields">
         <TextField
           label="From"
-          placeholder="name or address"
+          placeholder="name or IP"
           list="explain-endpoints"
           value={from}
           onChange={setFrom}
@@ -55,7 +55,7 @@ export function ExplainForm() {
         />
         <TextField
           label="To"
-          placeholder="name or address"
+          placeholder="name or IP"
           list="explain-endpoints"
           value={to}
           onChange={setTo}

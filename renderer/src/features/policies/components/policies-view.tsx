@@ -1,5 +1,5 @@
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
-import { FolderUp, History, PanelRight, Rocket, Upload } from "lucide-react";
+import { FolderUp, History, PanelRight, Rocket, Unplug, Upload } from "lucide-react";
 import { type DragEvent, useRef, useState } from "react";
 import { useConsole, useWorkspaceStream } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
@@ -84,6 +84,10 @@ export default function PoliciesView() {
           <EmptyState picture={<PolicyPicture />} title="No policies yet" action={<NewFileButton />}>
             Drop policy files or a folder here. You see what they would change before anything is saved, and nothing is
             applied until you say so.
+          </EmptyState>
+        ) : workspace.failure ? (
+          <EmptyState picture={<Unplug size={36} strokeWidth={1.2} />} title="The workspace is not known">
+            {workspace.failure.message} Drafts that you had not saved are kept in this browser.
           </EmptyState>
         ) : (
           <Skeleton rows={10} label="Reading the workspace" />

@@ -31,7 +31,7 @@ export function ReceiptList({ receipts }: { receipts: readonly Receipt[] }) {
               <p className="wrap-anywhere">
                 {visibleText(receipt.reason) || <span className="faint">no reason given</span>}
               </p>
-              <p className="faint truncate">
+              <p className="faint wrap-anywhere">
                 generation {String(receipt.generation?.number ?? "–")} on {visibleText(hostName)} ·{" "}
                 {visibleText(receipt.author)} ·{" "}
                 {receipt.time ? formatMoment(timestampMs(receipt.time), nowMs) : "time unknown"}

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 import { useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { failureFromDetail, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { FailureNotice, Notice, Sheet, Spinner, visibleText } from "../../../ui/index.ts";
+import { Button, FailureNotice, Notice, Sheet, Spinner, visibleText } from "../../../ui/index.ts";
 import { useShip } from "../model/ship-store.ts";
 import { ApplyFooter } from "./apply-form.tsx";
 import { EnvironmentName } from "./environment-name.tsx";
@@ -69,7 +69,7 @@ export default function ShipDrawer() {
           <PendingCard key={`${entry.hostId}:${entry.pending.generation?.number}`} entry={entry} />
         ))}
         {hasPending ? (
-          <ApplyTimings />
+          <WhileWaiting />
         ) : (
           <PlanReview
             plan={plan.data ?? null}
@@ -92,6 +92,21 @@ function usePlanFollows(basis: string, refetch: () => void): void {
     former.current = basis;
     latest.current();
   }, [basis]);
+}
+
+/** What helps to decide while it waits: what the new state denies, and what the flip cost. */
+function WhileWaiting() {
+  const { flowQuery, set } = useWindow();
+  const watch = () => set({ view: "flows", overlay: "none", flowQuery: { ...flowQuery, verdicts: ["deny"] } });
+  return (
+    <>
+      <div className="while-waiting">
+        <Button onPress={watch}>Watch what it denies</Button>
+        <span className="soft">Opens Flows; the countdown stays in the status bar, and its keys work there too.</span>
+      </div>
+      <ApplyTimings />
+    </>
+  );
 }
 
 /** What the flip cost, as the agent measured it. */
