@@ -186,6 +186,7 @@ export class GenerationController {
     const index = { ...before, confirmed: previous.number, nextGeneration: record.number + 1, pending };
     await store.writeIndex(index);
     this.#index = index;
+    this.#writeProblem = null;
     contexts.remember(record.number, compiled.program, compiled.world);
     let flipUs: number;
     try {
