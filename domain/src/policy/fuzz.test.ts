@@ -79,7 +79,7 @@ function check(file: SourceFile): void {
   expect(result.ok).toBe(!result.diagnostics.some(({ severity }) => severity === "error"));
 }
 
-describe("hostile input", () => {
+describe("hostile input", { timeout: 120_000 }, () => {
   it("mutations of valid documents never throw, and every range lies in the text", () => {
     fc.assert(
       fc.property(mutated, (text) => check({ path: "mutated.yaml", text })),
@@ -131,13 +131,14 @@ describe("hostile input", () => {
     ["a huge key", `"${"a".repeat(500_000)}": 1`, "WL101"],
     ["a huge file", "a".repeat(1024 * 1024 + 1), "WL109"],
     ["many NUL bytes", "\0".repeat(40_000), "WL105"],
-  ])("%s is refused in bounded time", (_name, text, code) => {
-    const startMs = performance.now();
+  ])("%s is refused with bounded work", (_name, text, code) => {
+    const before = process.cpuUsage();
     const result = readPolicyFiles([{ path: "bomb.yaml", text }]);
     expect(result.diagnostics.map((diagnostic) => diagnostic.code)).toContain(code);
     expect(result.ok).toBe(false);
     expect(result.diagnostics.length).toBeLessThanOrEqual(1001);
-    // Far above what it takes, far below a hang; machines differ.
-    expect(performance.now() - startMs).toBeLessThan(15_000);
+    // Processor time, so that a busy machine does not count. Far above what it takes, far below a hang.
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000_000).toBeLessThan(15);
   });
 });
