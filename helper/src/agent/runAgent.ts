@@ -1,9 +1,11 @@
 /** Puts the agent together: locks, enforcer, records, audit log, server. The only place that knows all the parts. */
-import { chmodSync, mkdirSync, readFileSync } from "node:fs";
+
+import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { AuditTrail } from "../audit/audited.ts";
 import { AuditLog } from "../audit/auditLog.ts";
+import { makeDirectory } from "../files/directory.ts";
 import { FlowHub } from "../flows/flowHub.ts";
 import { GenerationContexts } from "../generations/contexts.ts";
 import { GenerationController } from "../generations/controller.ts";
@@ -53,7 +55,7 @@ function readBootId(): string {
 }
 
 function openStateDirectory(stateDir: string): FileLock {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  makeDirectory(stateDir, 0o700);
   chmodSync(stateDir, 0o700);
   const lock = acquireFileLock(join(stateDir, "agent.lock"));
   if ("heldBy" in lock) throw new StartError(`another agent (process ${lock.heldBy}) uses ${stateDir}`);

@@ -1,6 +1,8 @@
 /** The BPF file system in which pins live. */
+
 import { chmodSync, existsSync, mkdirSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeDirectory } from "../files/directory.ts";
 import { mountBpffs } from "./bpf/libbpf.ts";
 
 const BPFFS_MAGIC = 0xcafe4a11;
@@ -23,10 +25,10 @@ export function ensureBpffsDirectory(directory: string): string | null {
   }
   if (directory.startsWith(`${STANDARD_MOUNT}/`) && !isBpffs(STANDARD_MOUNT)) {
     mountBpffs(STANDARD_MOUNT);
-    mkdirSync(directory, { mode: 0o700, recursive: true });
+    makeDirectory(directory, 0o700);
     return null;
   }
-  mkdirSync(directory, { mode: 0o700, recursive: true });
+  makeDirectory(directory, 0o700);
   mountBpffs(directory);
   chmodSync(directory, 0o700);
   return directory;

@@ -1,7 +1,9 @@
 /** The agent's Unix socket: made in a private directory, restricted, then renamed into place. */
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+
+import { chmodSync, chownSync, lstatSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import type { Server } from "node:net";
 import { dirname, join } from "node:path";
+import { makeDirectory } from "../files/directory.ts";
 import { acquireFileLock, type FileLock } from "../linux/fileLock.ts";
 
 /** A start that cannot succeed for a reason that the operator can change. */
@@ -48,7 +50,7 @@ function lockPath(path: string): FileLock {
 /** Throws {@link StartError} when a living agent has the path or the place is not safe. A dead agent's is replaced. */
 export async function bindSocket(server: Server, path: string, groupId: number | null): Promise<BoundSocket> {
   const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  makeDirectory(directory, 0o755);
   checkDirectory(directory);
   const lock = lockPath(path);
   try {

@@ -1,8 +1,10 @@
 /** Opens the console in a Chromium window of its own, where there is a Chromium and a desktop to show it on. */
+
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { makeDirectory } from "../backend/files/directory.ts";
 
 const NAMES = [
   "chromium",
@@ -62,7 +64,7 @@ export async function openBrowser(options: OpenBrowserOptions): Promise<OpenBrow
   const chromium = findChromium(environment);
   if (!chromium) return { opened: false, reason: "no Chromium was found" };
   const profileDir = join(stateDir, "browser");
-  mkdirSync(profileDir, { recursive: true, mode: 0o700 });
+  makeDirectory(profileDir, 0o700);
   const child = spawn(
     chromium,
     [

@@ -3,10 +3,12 @@
  *
  * Opening migrates forward with a backup file before each step; a database of a newer console is refused and not touched.
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+
+import { chmodSync, closeSync, existsSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import SqliteDatabase, { type Database } from "better-sqlite3";
+import { makeDirectory } from "../files/directory.ts";
 import type { Logger } from "../ports.ts";
 import { MIGRATIONS, type Migration } from "./migrations.ts";
 
@@ -23,7 +25,7 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
   const { path, logger, migrations = MIGRATIONS } = options;
   let database: Database | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(path), 0o700);
     const existing = existsSync(path) && statSync(path).size > 0;
     if (existing) refuseNewer(path, migrations.length);
     else createPrivately(path);
