@@ -1,0 +1,32 @@
+import type { Locator, Page } from "playwright";
+
+export class FlowsPage {
+  readonly page: Page;
+  readonly grid: Locator;
+  readonly filter: Locator;
+  readonly details: Locator;
+
+  constructor(page: Page) {
+    this.page = page;
+    this.grid = page.getByRole("grid", { name: "Flows, newest first" });
+    this.filter = page.getByRole("search", { name: "Filter flows" });
+    this.details = page.getByRole("complementary", { name: "Flow details" });
+  }
+
+  /** Rows in the page (the grid holds only those near the visible part) that have all of these texts. */
+  rows(...texts: readonly (string | RegExp)[]): Locator {
+    let rows = this.grid.getByRole("row").filter({ has: this.page.getByRole("gridcell") });
+    for (const text of texts) rows = rows.filter({ hasText: text });
+    return rows;
+  }
+
+  async addCondition(text: string): Promise<void> {
+    const box = this.filter.getByRole("textbox", { name: /^Add a condition/ });
+    await box.fill(text);
+    await box.press("Enter");
+  }
+
+  async clearConditions(): Promise<void> {
+    await this.filter.getByRole("button", { name: "Clear" }).click();
+  }
+}

@@ -1,0 +1,49 @@
+import type { Locator, Page } from "playwright";
+
+export class PoliciesPage {
+  readonly page: Page;
+  readonly files: Locator;
+  readonly editor: Locator;
+  readonly effect: Locator;
+  readonly importSheet: Locator;
+
+  constructor(page: Page) {
+    this.page = page;
+    this.files = page.getByRole("complementary", { name: "Policy files" });
+    this.editor = page.getByRole("region", { name: "Editor" });
+    this.effect = page.getByRole("complementary", { name: "Effect" });
+    this.importSheet = page.getByRole("dialog", { name: "Import into the workspace" });
+  }
+
+  file(name: string): Locator {
+    return this.files.getByRole("button", { name });
+  }
+
+  async open(name: string): Promise<void> {
+    await this.file(name).click();
+    await this.editor.getByRole("heading", { level: 1 }).filter({ hasText: name }).waitFor();
+    await this.text.waitFor();
+  }
+
+  get text(): Locator {
+    return this.editor.getByRole("textbox", { name: /^Text of / });
+  }
+
+  /** The row of the preview for a file. */
+  preview(path: string): Locator {
+    return this.importSheet.getByRole("listitem").filter({ hasText: path });
+  }
+
+  async import(): Promise<void> {
+    await this.importSheet.getByRole("button", { name: /^Import \d+ files?$/ }).click();
+    await this.importSheet.waitFor({ state: "hidden" });
+  }
+
+  async reviewAndApply(): Promise<void> {
+    await this.page.getByRole("button", { name: "Review and apply" }).click();
+  }
+
+  problem(text: string | RegExp): Locator {
+    return this.effect.getByRole("listitem").filter({ hasText: text });
+  }
+}

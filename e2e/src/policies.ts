@@ -1,0 +1,25 @@
+/** Policy texts of the tests. The guarded host is `web-1`; the peer answers on 10.77.0.1. */
+import { PEER_ADDRESS } from "@wardline/helper/testing/kernelLab";
+
+/** Hosts with `app: <app>` may open TCP connections to the peer on one port, and to nothing else. */
+export function egressTo(name: string, app: string, port: number): string {
+  return `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: ${name}
+spec:
+  podSelector:
+    matchLabels:
+      app: ${app}
+  policyTypes: [Egress]
+  egress:
+    - to:
+        - ipBlock:
+            cidr: ${PEER_ADDRESS[4]}/32
+      ports:
+        - protocol: TCP
+          port: ${port}
+`;
+}
+
+export const WEB_TO_DATABASE = egressTo("web-to-database", "web", 5432);
