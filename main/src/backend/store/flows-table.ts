@@ -72,8 +72,7 @@ export class FlowsTable {
       limit,
     );
     const counted = this.#store.get<{ count: number }>(
-      `SELECT count(*) AS count FROM (SELECT 1 FROM flows LEFT JOIN flow_decisions
-         ON flow_decisions.row = flows.decision_row WHERE ${condition.sql} LIMIT ${MAX_COUNTED})`,
+      `SELECT count(*) AS count FROM (SELECT 1 FROM flows WHERE ${condition.sql} LIMIT ${MAX_COUNTED})`,
       ...condition.values,
     );
     return { flows: rows.map(flowFromRow), total: counted?.count ?? 0 };
