@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const PROGRAM = fileURLToPath(new URL("../../../../bin/wardline", import.meta.url));
 const READY_LIMIT_MS = 20_000;
+const STOP_LIMIT_MS = 20_000;
 
 export interface CliResult {
   readonly exitCode: number | null;
@@ -66,11 +67,16 @@ export class CliSandbox {
     return [...places, "--backend", "observe", "--host-name", "here"];
   }
 
+  /** Asks first: a console ends the agent that it started, which a kill would leave behind. */
   async dispose(): Promise<void> {
-    for (const child of this.#running) {
-      child.kill("SIGKILL");
-      await ended(child);
-    }
+    await Promise.all(
+      [...this.#running].map(async (child) => {
+        child.kill("SIGTERM");
+        const limit = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
+        await ended(child);
+        clearTimeout(limit);
+      }),
+    );
     rmSync(this.dir, { recursive: true, force: true });
   }
 
