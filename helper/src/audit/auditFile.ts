@@ -45,16 +45,23 @@ export async function scanAuditFile(
   const walk = new Walk(visit);
   let rest = Buffer.alloc(0);
   let completeBytes = 0;
+  let skippedBytes = 0;
   if (sizeBytes > 0) {
     for await (const chunk of createReadStream(path, { end: sizeBytes - 1 })) {
       if (!(chunk instanceof Buffer)) continue;
       let bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
       for (let end = bytes.indexOf(LINE_END); end >= 0; end = bytes.indexOf(LINE_END)) {
         walk.line(bytes.subarray(0, end));
-        completeBytes += end + 1;
+        completeBytes += skippedBytes + end + 1;
+        skippedBytes = 0;
         bytes = bytes.subarray(end + 1);
       }
-      if (bytes.length > MAX_LINE_BYTES) throw new Error(`${path} holds a line that is no entry of an audit log`);
+      if (bytes.length > MAX_LINE_BYTES) {
+        // No entry of ours. The chain is broken here, which is said; it must not keep the agent from starting.
+        walk.line(bytes);
+        skippedBytes += bytes.length;
+        bytes = Buffer.alloc(0);
+      }
       rest = Buffer.from(bytes);
     }
   }

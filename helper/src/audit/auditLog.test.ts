@@ -78,6 +78,23 @@ describe("AuditLog", () => {
     await log.close();
   });
 
+  it.each([
+    ["in the middle", "\n", false],
+    ["at the end", "", true],
+  ])("opens although something endless was written %s, and says so", async (_place, end, isValid) => {
+    await write("a");
+    appendFileSync(path, "x".repeat(300_000) + end);
+    const first = await AuditLog.open(path, now);
+    expect(first.problems).toEqual([expect.stringContaining("entry 2 ")]);
+    await first.append(entry("b"));
+    await first.close();
+    const log = await AuditLog.open(path, now);
+    const page = await log.list(10, 0);
+    expect(page.chainValid).toBe(isValid);
+    expect(page.entries[0]?.action).toBe("b");
+    await log.close();
+  });
+
   it("notices that the file was cut under its hands", async () => {
     const log = await AuditLog.open(path, now);
     await log.append(entry("a"));

@@ -6,8 +6,9 @@ import { ErrorCode } from "@wardline/domain/errors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuditTrail } from "../audit/audited.ts";
 import { AuditLog } from "../audit/auditLog.ts";
+import { acquireFileLock } from "../linux/fileLock.ts";
 import { FakeClock } from "../testing/fakeClock.ts";
-import { FakeEnforcer } from "../testing/fakeEnforcer.ts";
+import { FakeEnforcer, FakeKernel } from "../testing/fakeEnforcer.ts";
 import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
 import { GenerationContexts } from "./contexts.ts";
 import { GenerationController } from "./controller.ts";
@@ -30,7 +31,11 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
     stateDir = mkdtempSync(join(tmpdir(), "wardline-full-"));
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "wardline-test", stateDir]);
     clock = new FakeClock();
-    enforcer = new FakeEnforcer(clock);
+    await open(new FakeKernel());
+  });
+
+  async function open(kernel: FakeKernel): Promise<void> {
+    enforcer = new FakeEnforcer(clock, kernel);
     const store = new StateStore(stateDir);
     await store.prepareDirectory();
     audit = await AuditLog.open(join(stateDir, "audit.ndjson"), () => clock.wallMs());
@@ -47,7 +52,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
       recordAutomatic: (action, detail) => void trail.automatic(action, detail),
     });
     await controller.start();
-  });
+  }
 
   afterEach(async () => {
     await controller.close();
@@ -117,6 +122,20 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
       "rollback.expired automatic",
     );
     expect(controller.problems).toEqual([]);
+  });
+
+  it("does not keep the agent from starting and leaving what nobody confirmed", async () => {
+    await apply("one", 0);
+    fill(0);
+    const lock = acquireFileLock(join(stateDir, "agent.lock"));
+    expect(lock).toHaveProperty("release");
+    if ("release" in lock) lock.release();
+    await controller.close();
+    await audit.close();
+    await open(enforcer.kernel);
+    expect(enforcer.deciding()).toBe(0);
+    expect(controller.enforced.number).toBe(0);
+    expect(controller.problems).toEqual([expect.stringContaining("full")]);
   });
 
   it("refuses a confirmation that cannot be recorded, and the deadline stays", async () => {

@@ -24,7 +24,11 @@ export function acquireFileLock(path: string): FileLock | { readonly heldBy: str
     closeSync(fileDescriptor);
     return { heldBy };
   }
-  ftruncateSync(fileDescriptor, 0);
-  writeSync(fileDescriptor, `${process.pid}\n`, 0);
+  try {
+    ftruncateSync(fileDescriptor, 0);
+    writeSync(fileDescriptor, `${process.pid}\n`, 0);
+  } catch {
+    // A full disk must not keep the agent from starting: the lock holds without its text.
+  }
   return { release: () => closeSync(fileDescriptor) };
 }
