@@ -17,8 +17,6 @@ export interface Logger {
 /** The shell around the backend. Native things are asked for through it and are optional. */
 export interface ShellPort {
   readonly kind: "browser" | "electron" | "cli";
-  /** Shows a native notification where the shell has one. */
-  notify?(title: string, body: string): void;
   /** Keeps secrets out of files; absent where the shell has no keyring. */
   readonly secrets?: SecretsPort;
 }

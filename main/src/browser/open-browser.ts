@@ -26,6 +26,8 @@ export interface OpenBrowserOptions {
   /** For the browser profile of the console's own window. */
   readonly stateDir: string;
   readonly environment?: NodeJS.ProcessEnv;
+  /** Who starts it; the process's own user unless given. */
+  readonly userId?: number | undefined;
 }
 
 export type OpenBrowserResult = { readonly opened: true } | { readonly opened: false; readonly reason: string };
@@ -58,8 +60,8 @@ export function obstacleToWindow(environment: NodeJS.ProcessEnv, userId: number 
 
 /** Resolves once the browser was started, or says why it was not; then the person opens the printed URL. */
 export async function openBrowser(options: OpenBrowserOptions): Promise<OpenBrowserResult> {
-  const { url, stateDir, environment = process.env } = options;
-  const obstacle = obstacleToWindow(environment, process.getuid?.());
+  const { url, stateDir, environment = process.env, userId = process.getuid?.() } = options;
+  const obstacle = obstacleToWindow(environment, userId);
   if (obstacle) return { opened: false, reason: obstacle };
   const chromium = findChromium(environment);
   if (!chromium) return { opened: false, reason: "no Chromium was found" };
