@@ -8,6 +8,7 @@ import { useShip } from "../features/ship/model/ship-store.ts";
 import { formatAge, formatCount, formatCountdown, formatRate, VerdictMark, visibleText } from "../ui/index.ts";
 
 interface ItemProps {
+  /** What the item is, in front of its text for screen readers and as the title of its details. */
   readonly label: string;
   readonly tone?: "deny" | "observed" | "allow";
   readonly onPress?: () => void;
@@ -18,7 +19,8 @@ interface ItemProps {
 
 function Item({ label, tone, onPress, children, details }: ItemProps) {
   const button = (
-    <AriaButton className="status-item" data-tone={tone} aria-label={label} {...(onPress ? { onPress } : {})}>
+    <AriaButton className="status-item" data-tone={tone} {...(onPress ? { onPress } : {})}>
+      <span className="visually-hidden">{label}: </span>
       {children}
     </AriaButton>
   );
@@ -43,7 +45,7 @@ function HostsItem() {
   const text = value ? `hosts ${connected}/${total}` : "hosts –";
   return (
     <Item
-      label={`${text}: open Hosts`}
+      label="Open Hosts"
       {...(connected < total || status === "stale" ? { tone: "deny" as const } : {})}
       onPress={() => goTo("hosts")}
     >
@@ -61,16 +63,12 @@ function StreamItems() {
   const rate = status === "live" && value ? `stream ${formatRate(value.ratePerSecond)}` : `stream ${status}`;
   return (
     <>
-      <Item
-        label={`${rate}: open Flows`}
-        {...(status === "stale" ? { tone: "deny" as const } : {})}
-        onPress={() => goTo("flows")}
-      >
+      <Item label="Open Flows" {...(status === "stale" ? { tone: "deny" as const } : {})} onPress={() => goTo("flows")}>
         {rate}
         {isFrozen ? " · frozen" : ""}
       </Item>
       <Item
-        label={`${formatCount(notShown)} flow events not shown`}
+        label="Flow events not shown"
         {...(notShown > 0n ? { tone: "observed" as const } : {})}
         details={
           <>
@@ -104,7 +102,7 @@ function JobItem() {
     const remaining = formatCountdown(first.deadlineMonotonicMs - nowMs);
     const others = pending.length > 1 ? ` and ${pending.length - 1} more` : "";
     return (
-      <Item label="Generation waits for confirmation: open" tone="observed" onPress={() => show("ship")}>
+      <Item label="Open the countdown" tone="observed" onPress={() => show("ship")}>
         <VerdictMark
           verdict="observed"
           words={`generation ${first.pending.generation?.number ?? "?"} waits · ${remaining}${others}`}
@@ -115,13 +113,13 @@ function JobItem() {
   if (!job) return null;
   if (job.isRunning) {
     return (
-      <Item label="Apply is running: open" tone="observed" onPress={() => show("ship")}>
+      <Item label="Open the apply" tone="observed" onPress={() => show("ship")}>
         applying…
       </Item>
     );
   }
   return job.failure ? (
-    <Item label="Apply failed: open" tone="deny" onPress={() => show("ship")}>
+    <Item label="Open the apply" tone="deny" onPress={() => show("ship")}>
       <VerdictMark verdict="deny" words={`apply failed · ${job.failure.code}`} />
     </Item>
   ) : null;
@@ -130,11 +128,11 @@ function JobItem() {
 function DataAgeItem() {
   const { receivedAtMs, status } = useHostsStream();
   const nowMs = useMonotonicNow(1_000);
-  if (receivedAtMs === null) return <Item label="No data yet">no data yet</Item>;
+  if (receivedAtMs === null) return <Item label="Age of the data">no data yet</Item>;
   const text = `data ${formatAge(nowMs - receivedAtMs)} old`;
   return (
     <Item
-      label={text}
+      label="Age of the data"
       {...(status === "stale" ? { tone: "deny" as const } : {})}
       details={
         <p>
@@ -179,7 +177,7 @@ export function StatusBar() {
       <span className="status-space" />
       <DataAgeItem />
       <Item
-        label={`Backend: ${backendText}`}
+        label="Backend"
         {...(backend === BackendKind.OBSERVE ? { tone: "observed" as const } : {})}
         onPress={() => host && openHost(host.id)}
       >

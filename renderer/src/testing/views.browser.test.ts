@@ -131,7 +131,7 @@ describe.skipIf(browserTestObstacle)(
       await drawer.getByRole("button", { name: "Enforce on 1 host" }).click();
       await drawer.getByRole("button", { name: /Keep/ }).waitFor();
       await page.keyboard.press("Escape");
-      await page.getByRole("button", { name: /waits for confirmation: open/ }).waitFor();
+      await page.getByRole("button", { name: /Open the countdown: .*generation 42 waits/ }).waitFor();
       await page.keyboard.press("Alt+k");
       await page.keyboard.press("Alt+1");
       await page.getByText("Generation 42 is kept on atlas.").waitFor();

@@ -104,10 +104,10 @@ const look = EditorView.theme({
   ".cm-changedLine, .cm-insertedLine": { backgroundColor: "var(--allow-wash) !important" },
   ".cm-deletedChunk, .cm-deletedLine": { backgroundColor: "var(--deny-wash) !important" },
   ".cm-changedText, .cm-insertedLine .cm-changedText": {
-    background: "color-mix(in srgb, var(--allow) 30%, transparent) !important",
+    background: "color-mix(in srgb, var(--allow) 12%, transparent) !important",
   },
   ".cm-deletedText, .cm-deletedChunk .cm-deletedText": {
-    background: "color-mix(in srgb, var(--deny) 30%, transparent) !important",
+    background: "color-mix(in srgb, var(--deny) 12%, transparent) !important",
   },
   ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: "'⋯'", fontFamily: "var(--font-code)" },
   ".cm-changeGutter": { width: "3px", paddingLeft: "1px" },
