@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,6 +77,11 @@ function send(path: string, options: { method?: string; headers?: Record<string,
 async function logIn(): Promise<string> {
   const answer = await send(host.url.slice(host.origin.length));
   expect(answer.status).toBe(303);
+  return (answer.headers["set-cookie"]?.[0] ?? "").split(";")[0] ?? "";
+}
+
+async function logInAgain(): Promise<string> {
+  const answer = await send(host.createLoginUrl().slice(host.origin.length));
   return (answer.headers["set-cookie"]?.[0] ?? "").split(";")[0] ?? "";
 }
 
@@ -218,6 +223,40 @@ describe("calls", () => {
     }).catch(() => ({ status: 0 }));
     expect(chunked.status).not.toBe(200);
     expect(sessionCalls).toBe(0);
+  });
+});
+
+describe("streams", () => {
+  const watch = (cookie: string) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const { port, hostname } = new URL(host.origin);
+      const request = httpRequest(
+        {
+          host: hostname,
+          port,
+          path: "/rpc/wardline.console.v1.HostService/WatchHosts",
+          method: "POST",
+          headers: { cookie, origin: host.origin, "content-type": "application/connect+json" },
+          agent: false,
+        },
+        resolve,
+      );
+      request.on("error", reject);
+      request.end(Buffer.from("\0\0\0\0\u0002{}", "latin1"));
+    });
+
+  it("leave one of a browser's six connections free, and come back when a window closes", async () => {
+    const cookie = await logIn();
+    const open = await Promise.all(Array.from({ length: 5 }, () => watch(cookie)));
+    expect(open.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200, 200]);
+    const refused = await watch(cookie);
+    expect(refused.statusCode).toBe(429);
+    expect(String(await refused.toArray())).toContain("too many windows");
+    expect((await call({ cookie, origin: host.origin })).status).toBe(200);
+    expect((await watch(await logInAgain())).statusCode).toBe(200);
+    open.pop()?.destroy();
+    await expect.poll(async () => (await watch(cookie)).statusCode).toBe(200);
+    for (const response of open) response.destroy();
   });
 });
 

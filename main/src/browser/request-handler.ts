@@ -12,6 +12,12 @@ const RPC_PREFIX = "/rpc";
 /** A drop of 16 MiB as JSON with base64, and some room. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
+/**
+ * Browsers open at most six HTTP/1.1 connections to one host. Streams of several windows would take them all and every
+ * other call would wait for ever, so that one connection stays free and the window that is too much is told.
+ */
+const MAX_STREAMS = 5;
+
 export interface RequestHandlerPorts {
   readonly backend: Pick<Backend, "routes">;
   readonly gate: SessionGate;
@@ -41,16 +47,28 @@ export function createRequestHandler(ports: RequestHandlerPorts): RequestListene
     requestPathPrefix: RPC_PREFIX,
     readMaxBytes: MAX_BODY_BYTES,
   });
+  /** By session: another browser has connections of its own. */
+  const openStreams = new Map<string, number>();
   return (request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const target = targetOf(request, hosts);
     const isRpc = target?.pathname.startsWith(`${RPC_PREFIX}/`) ?? false;
-    const hasSession = sessionsOf(request, cookieName).some((session) => gate.isSession(session));
+    const session = sessionsOf(request, cookieName).find((candidate) => gate.isSession(candidate)) ?? "";
+    const hasSession = session !== "";
+    const streams = openStreams.get(session) ?? 0;
     const refusal = target ? (isRpc ? judgeCall(request, hasSession) : judgePage(request)) : WRONG_HOST;
     if (refusal || !target) {
       refuse(request, response, refusal ?? WRONG_HOST);
       logger.warn({ ...refusal, method: request.method }, "request refused");
+    } else if (isRpc && isStream(request) && streams >= MAX_STREAMS) {
+      logger.warn({ streams }, "stream refused");
+      response.writeHead(429, { "content-type": "application/json" });
+      response.end(JSON.stringify({ code: "resource_exhausted", message: TOO_MANY_WINDOWS }));
     } else if (isRpc) {
+      if (isStream(request)) {
+        openStreams.set(session, streams + 1);
+        response.once("close", () => openStreams.set(session, (openStreams.get(session) ?? 1) - 1));
+      }
       response.setHeader("cache-control", "no-store");
       rpc(request, response);
     } else {
@@ -59,6 +77,12 @@ export function createRequestHandler(ports: RequestHandlerPorts): RequestListene
       response.end(request.method === "HEAD" ? undefined : reply.body);
     }
   };
+}
+
+const TOO_MANY_WINDOWS = "The console is open in too many windows of this browser. Close one of them.";
+
+function isStream(request: IncomingMessage): boolean {
+  return request.headers["content-type"]?.startsWith("application/connect+") ?? false;
 }
 
 const WRONG_HOST: Refusal = { status: 421, reason: "host" };
