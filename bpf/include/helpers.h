@@ -8,6 +8,7 @@
 
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
+#define GLOBAL __attribute__((noinline))
 #define NOINLINE static __attribute__((noinline))
 
 /* BTF map definition fields, as libbpf reads them. */

@@ -298,12 +298,16 @@ INLINE int is_loopback(struct __sk_buff *skb, const struct ip_headers *ip, int d
 /*
  * Fills `packet`, which must be zeroed. Returns -1 when policy has to be asked, else the builtin decision.
  * `has_interface` is 0 in the self-test, whose packets come from no interface.
+ *
+ * Global on purpose: the verifier then walks its many paths once, and not once for each path that follows.
  */
-INLINE int read_packet(struct __sk_buff *skb, int direction, int has_interface, struct packet *packet)
+GLOBAL int read_packet(struct __sk_buff *skb, struct packet *packet, int direction, int has_interface)
 {
 	struct ip_headers ip = {};
 	int builtin;
 
+	if (!packet)
+		return WARDLINE_DECISION_MALFORMED;
 	if (skb->protocol != network16(ETH_P_IP) && skb->protocol != network16(ETH_P_IPV6))
 		return WARDLINE_DECISION_NOT_IP;
 	builtin = read_ip(skb, 0, 0, &ip);

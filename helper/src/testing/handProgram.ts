@@ -70,6 +70,12 @@ export function handProgram(options: HandProgramOptions): HostProgram {
     endpointKey: id === 0 ? "Host/lab" : `Workload/default/w${id}`,
     match,
   }));
+  const atoms = new Map(remotes.map((remote, position) => [remote, position + 1]));
+  const placed = options.rules.map((rule, position) => ({ rule, position }));
+  const keyOf = (set: number, direction: Direction, atom: number | null): string => `${set} ${direction} ${atom}`;
+  const rulesByPlace = Map.groupBy(placed, ({ rule }) =>
+    keyOf(rule.set ?? 0, rule.direction, rule.remote === null ? null : (atoms.get(rule.remote) ?? 0)),
+  );
   const classes: ClassEntry[] = [];
   const ports: PortEntry[] = [];
   for (const set of sets)
@@ -78,12 +84,12 @@ export function handProgram(options: HandProgramOptions): HostProgram {
         const classId = classes.length + 1;
         classes.push({ set: set.id, direction, atom, classId });
         ports.push({ classId, protocol: null, port: 0, portBits: 0, decision: HAND_DECISION[direction] });
-        options.rules.forEach((rule, position) => {
-          const hits = rule.remote === null || remotes.indexOf(rule.remote) + 1 === atom;
-          if (rule.direction !== direction || (rule.set ?? 0) !== set.id || !hits) return;
+        const own = rulesByPlace.get(keyOf(set.id, direction, atom)) ?? [];
+        const general = rulesByPlace.get(keyOf(set.id, direction, null)) ?? [];
+        for (const { rule, position } of [...own, ...general]) {
           const { protocol, port } = rule;
           ports.push({ classId, protocol, port, portBits: 16, decision: HAND_DECISION.firstRule + position });
-        });
+        }
       }
   return {
     formatVersion: 1,

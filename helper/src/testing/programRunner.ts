@@ -1,11 +1,11 @@
 /** An enforcer on an empty cgroup of its own, whose attached programs are run on packets made by hand. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Direction } from "@wardline/domain/policy";
 import { EbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
-import { LAYOUT_VERSION, type MapName } from "../enforce/ebpf/layout.ts";
-import { openPin, type TestRunResult, testRun, unmount } from "../linux/bpf/libbpf.ts";
+import { CONTROL, decodeWord, LAYOUT_VERSION, type MapName } from "../enforce/ebpf/layout.ts";
+import { lookupElement, openPin, type TestRunResult, testRun, unmount } from "../linux/bpf/libbpf.ts";
 import { isBpffs } from "../linux/bpffs.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
 import { readBpfObject } from "./kernelLab.ts";
@@ -13,6 +13,7 @@ import { ethernet } from "./rawPacket.ts";
 
 const IFINDEX_OFFSET = 40;
 const SK_BUFF_SIZE = 192;
+const CB_OFFSET = 48;
 let serial = 0;
 
 /** An interface that is not loopback, which test packets pretend to pass. */
@@ -65,6 +66,27 @@ export class ProgramRunner {
     const context = Buffer.alloc(SK_BUFF_SIZE);
     context.writeUInt32LE(options.ifindex ?? this.#interface, IFINDEX_OFFSET);
     return testRun(this.#programs[direction], ethernet(packet, options.etherType), context, options.repeat ?? 1);
+  }
+
+  /** Runs the self-test program on the active slot of the host's own set. */
+  runSelfTest(direction: Direction, packet: Buffer, repeat: number): TestRunResult {
+    const context = Buffer.alloc(SK_BUFF_SIZE);
+    const slot = decodeWord(this.#controlWord()).slot;
+    context.writeUInt32LE(slot | (direction === "egress" ? 2 : 0), CB_OFFSET);
+    const fd = this.pin("wardline_selftest");
+    try {
+      return testRun(fd, ethernet(packet), context, repeat);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #controlWord(): bigint {
+    const control = Buffer.alloc(CONTROL.size);
+    const fd = this.pin("wl_control");
+    lookupElement(fd, Buffer.alloc(4), control);
+    closeSync(fd);
+    return control.readBigUInt64LE(CONTROL.word);
   }
 
   async close(): Promise<void> {
