@@ -26,7 +26,7 @@ import {
   VerdictMark,
   visibleText,
 } from "../../../ui/index.ts";
-import { Walkthrough } from "../../policies/components/walkthrough.tsx";
+import { Walkthrough } from "../../policies/index.ts";
 import { addTerm, type FilterTerm, flowPeer } from "../model/filter-query.ts";
 
 const REASONS: Record<DecisionReason, string> = {

@@ -22,7 +22,7 @@ import {
   VerdictMark,
   visibleText,
 } from "../../../ui/index.ts";
-import { hostState } from "../../overview/components/host-card.tsx";
+import { hostState } from "../../overview/index.ts";
 import { CounterTable } from "./counter-table.tsx";
 import { LabelsEditor } from "./labels-editor.tsx";
 

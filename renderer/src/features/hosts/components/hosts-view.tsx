@@ -3,7 +3,7 @@ import { useConsole, useConsoleNow, useHostsStream } from "../../../data/context
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { EmptyState, FailureNotice, formatAge, Skeleton, VerdictMark, visibleText } from "../../../ui/index.ts";
-import { hostState } from "../../overview/components/host-card.tsx";
+import { hostState } from "../../overview/index.ts";
 import { HostDetail } from "./host-detail.tsx";
 import "./hosts-view.css";
 

@@ -6,10 +6,7 @@ import { useConsole, useConsoleNow, useHostsStream, useWorkspaceStream } from ".
 import { shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { EmptyState, FailureNotice, formatMoment, Skeleton } from "../../../ui/index.ts";
-import { PendingCard } from "../../ship/components/pending-card.tsx";
-import { PendingEndNotice } from "../../ship/components/pending-end-notice.tsx";
-import { ReceiptList } from "../../ship/components/receipt-list.tsx";
-import { useShip } from "../../ship/model/ship-store.ts";
+import { PendingCard, PendingEndNotice, ReceiptList, useShip } from "../../ship/index.ts";
 import { listNeeds } from "../model/needs.ts";
 import { HostCard } from "./host-card.tsx";
 import { NeedCard } from "./need-card.tsx";

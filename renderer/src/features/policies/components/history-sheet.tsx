@@ -18,7 +18,7 @@ import {
   TextField,
   visibleText,
 } from "../../../ui/index.ts";
-import { ReceiptList } from "../../ship/components/receipt-list.tsx";
+import { ReceiptList } from "../../ship/index.ts";
 import "./history-sheet.css";
 
 const TextDiff = lazy(() => import("./text-diff.tsx"));

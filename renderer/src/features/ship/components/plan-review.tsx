@@ -1,6 +1,6 @@
 import { ChangeKind, type FileChange, type PlanResponse } from "@wardline/api/wardline/console/v1/ship";
 import { CircleCheck } from "lucide-react";
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import type { ShownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
@@ -12,10 +12,8 @@ import {
   Tag,
   visibleText,
 } from "../../../ui/index.ts";
-import { Problem } from "../../policies/components/effect-panel.tsx";
+import { Problem, TextDiff } from "../../policies/index.ts";
 import { HostPlanCard } from "./host-plan-card.tsx";
-
-const TextDiff = lazy(() => import("../../policies/components/text-diff.tsx"));
 
 const KINDS: Record<ChangeKind, { readonly text: string; readonly tone: NoticeTone }> = {
   [ChangeKind.UNSPECIFIED]: { text: "unknown", tone: "unknown" },

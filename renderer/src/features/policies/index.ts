@@ -1,0 +1,8 @@
+/** What other features may use of this one. */
+import { lazy } from "react";
+
+export { Problem } from "./components/effect-panel.tsx";
+export { Walkthrough } from "./components/walkthrough.tsx";
+
+/** Loaded when it is first shown: the editor's code comes with it. */
+export const TextDiff = lazy(() => import("./components/text-diff.tsx"));
