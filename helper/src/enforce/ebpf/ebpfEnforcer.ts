@@ -5,9 +5,9 @@
  * bpffs directory: the agent's lock sees to that.
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { HostProgram, PolicySet, ProgramPacket } from "@wardline/domain/policy";
+import type { HostProgram, ProgramPacket } from "@wardline/domain/policy";
 import { bootTimeNs } from "../../linux/bootClock.ts";
-import { BpfError, deleteElement, libbpfProblem, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
+import { libbpfProblem, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
 import { ensureBpffsDirectory } from "../../linux/bpffs.ts";
 import type {
   ActivateOptions,
@@ -20,11 +20,12 @@ import type {
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
 import { clearSlotCounters, type DatapathLosses, readLosses, readSlotCounters } from "./counters.ts";
 import { EventDrain } from "./events.ts";
+import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
 import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
 import { sweepFlows } from "./sweep.ts";
-import { installSlot, verifySlot, withWorkloads } from "./tables.ts";
+import { installSlot, verifySlot } from "./tables.ts";
 import {
   closeTree,
   isAttached,
@@ -35,7 +36,7 @@ import {
   removeTree,
   type TreeSettings,
 } from "./tree.ts";
-import { compareWorkloads, findWorkloads, packWorkloads } from "./workloads.ts";
+import { packWorkloads, WorkloadFollower } from "./workloads.ts";
 
 const REFRESH_INTERVAL_MS = 1000;
 const SWEEP_INTERVAL_MS = 5000;
@@ -65,11 +66,6 @@ interface Held {
   readonly timers: readonly NodeJS.Timeout[];
 }
 
-interface SlotWorkloads {
-  readonly sets: readonly PolicySet[];
-  known: ReadonlyMap<bigint, number>;
-}
-
 const LIMITS: readonly string[] = [
   "Packets without a socket on this host are not seen: closed ports answer with a reset, and forwarded traffic of containers and virtual machines passes.",
   "Processes with CAP_NET_RAW can send through packet sockets without being seen.",
@@ -85,13 +81,14 @@ export class EbpfEnforcer implements Enforcer {
   readonly #config: EbpfEnforcerConfig;
   readonly #bootNs: () => bigint;
   readonly #generations = new Map<number, number>();
-  readonly #workloads: [SlotWorkloads | null, SlotWorkloads | null] = [null, null];
+  readonly #workloads: WorkloadFollower;
   #open: Held | null = null;
   #mountedOn: string | null = null;
 
   constructor(config: EbpfEnforcerConfig) {
     this.#config = config;
     this.#bootNs = config.bootNs ?? bootTimeNs;
+    this.#workloads = new WorkloadFollower(config.cgroupRoot);
   }
 
   /** How the tree came to be; `null` while closed. */
@@ -174,14 +171,14 @@ export class EbpfEnforcer implements Enforcer {
     return asFailure("take the new tables", () => {
       const start = performance.now();
       const sets = program.sets;
-      const workloads = findWorkloads(this.#config.cgroupRoot, sets);
+      const workloads = this.#workloads.find(sets);
       installSlot(tree, slot, image, packWorkloads(workloads));
       clearSlotCounters(tree.maps.wl_counters, slot, image.decisionCount);
       verifySlot(tree, slot, image);
       const filled = performance.now();
       runSelfTest(tree.programs.selftest, slot, program);
       const tested = performance.now();
-      this.#workloads[slot] = { sets, known: workloads };
+      this.#workloads.follow(slot, sets, workloads);
       control.writeSlot(slot, {
         generation,
         digest: program.digest,
@@ -210,7 +207,7 @@ export class EbpfEnforcer implements Enforcer {
     const slot = word.slot === 0 ? 1 : 0;
     control.write({ ...word, otherEpoch: 0, otherEnforce: false, otherWorkloads: false });
     control.writeSlot(slot, { ...EMPTY_SLOT, generation: UNUSABLE_GENERATION });
-    this.#workloads[slot] = null;
+    this.#workloads.forget(slot);
     return slot;
   }
 
@@ -301,8 +298,8 @@ export class EbpfEnforcer implements Enforcer {
     const { control } = this.#held();
     for (const slot of [0, 1] as const) {
       const label = control.readSlot(slot);
-      if (label.generation === generation && label.digest === program.digest && this.#workloads[slot] === null)
-        this.#workloads[slot] = { sets: program.sets, known: new Map() };
+      const same = label.generation === generation && label.digest === program.digest;
+      if (same && !this.#workloads.follows(slot)) this.#workloads.follow(slot, program.sets, new Map());
     }
   }
 
@@ -310,29 +307,7 @@ export class EbpfEnforcer implements Enforcer {
   refreshWorkloads(): void {
     if (this.#open === null) return;
     const { tree, control } = this.#open;
-    for (const slot of [0, 1] as const) {
-      const workloads = this.#workloads[slot];
-      if (workloads === null || workloads.sets.length < 2) continue;
-      const found = findWorkloads(this.#config.cgroupRoot, workloads.sets);
-      const changes = compareWorkloads(workloads.known, found);
-      if (changes.set.size + changes.removed.length === 0) continue;
-      withWorkloads(tree, slot, (fd) => {
-        const { keys, values, count } = packWorkloads(changes.set);
-        for (let position = 0; position < count; position++)
-          updateElement(
-            fd,
-            keys.subarray(position * 8, position * 8 + 8),
-            values.subarray(position * 4, position * 4 + 4),
-          );
-        for (const id of changes.removed) {
-          const key = Buffer.alloc(8);
-          key.writeBigUInt64LE(id);
-          deleteElement(fd, key);
-        }
-      });
-      workloads.known = found;
-      this.#renewEpoch(control, slot);
-    }
+    for (const slot of [0, 1] as const) if (this.#workloads.refresh(tree, slot)) this.#renewEpoch(control, slot);
   }
 
   /** A new stamp for the same tables: every flow looks up its set and verdict again. */
@@ -375,19 +350,5 @@ export class EbpfEnforcer implements Enforcer {
     drain.close();
     control.close();
     closeTree(tree);
-  }
-}
-
-/** Runs kernel calls; their errors become `Failure` KERNEL_REFUSED with the kernel's own reason. */
-function asFailure<T>(intention: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    const isSystemError = error instanceof BpfError || (error instanceof Error && "syscall" in error);
-    if (!isSystemError) throw error;
-    throw new Failure(
-      { code: ErrorCode.KERNEL_REFUSED, message: `The kernel did not ${intention}: ${error.message}.` },
-      { cause: error },
-    );
   }
 }

@@ -1,76 +1,26 @@
 /**
- * libbpf.so.1 through node:ffi. This is the only file of the datapath that touches a pointer: callers see file
- * descriptors, Buffers and ArrayBuffers.
+ * libbpf.so.1 through node:ffi. Only files of this folder touch a pointer: callers see file descriptors,
+ * Buffers and ArrayBuffers.
  *
  * Every call is synchronous and short, with one exception: replacing inner maps waits for an RCU grace period (about
  * 11 ms). Failed calls throw {@link BpfError}.
  */
-import { dlopen, getRawPointer, toArrayBuffer } from "node:ffi";
-import { getSystemErrorName } from "node:util";
-import { LIBBPF_SIGNATURES, LIBC_SIGNATURES } from "./signatures.ts";
+import { getRawPointer, toArrayBuffer } from "node:ffi";
+import { BpfError, checked, functions, keepAlive } from "./library.ts";
+
+export { BpfError, libbpfProblem } from "./library.ts";
+export { type LoadedObject, loadObject, type ObjectOptions } from "./object.ts";
 
 export const BPF_MAP_TYPE = { hash: 1, percpuArray: 6, lpmTrie: 11, arrayOfMaps: 12, ringbuf: 27 } as const;
 export const BPF_ATTACH_TYPE = { cgroupInetIngress: 0, cgroupInetEgress: 1 } as const;
 export const BPF_F_NO_PREALLOC = 1;
 
-const LIBRARY_NAME = "libbpf.so.1";
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const ENOENT = 2;
 const MS_NOSUID_NODEV_NOEXEC = 14n;
 const SIZE_OF_SK_BUFF = 192;
-
-/** A call into libbpf or the kernel that failed, with the error number it gave. */
-export class BpfError extends Error {
-  /** Positive errno; 0 when the library does not say. */
-  readonly errno: number;
-
-  constructor(call: string, errno: number, detail = "") {
-    const reason = errno > 0 ? getSystemErrorName(-errno) : "failed";
-    super(`${call}: ${reason}${detail === "" ? "" : `: ${detail}`}`);
-    this.name = "BpfError";
-    this.errno = errno;
-  }
-}
-
-type Functions = ReturnType<typeof openLibraries>;
-let opened: Functions | undefined;
-let openProblem: string | undefined;
-
-function openLibraries() {
-  const libbpf = dlopen(LIBRARY_NAME, LIBBPF_SIGNATURES).functions;
-  const libc = dlopen("libc.so.6", LIBC_SIGNATURES).functions;
-  return { libbpf, libc };
-}
-
-/** Opens the library once. Returns why it cannot be used, or `null`. */
-export function libbpfProblem(): string | null {
-  if (opened === undefined && openProblem === undefined) {
-    try {
-      const functions = openLibraries();
-      if (functions.libbpf.libbpf_major_version() !== 1) openProblem = `${LIBRARY_NAME} is not version 1`;
-      else {
-        functions.libbpf.libbpf_set_print(0n);
-        opened = functions;
-      }
-    } catch (error) {
-      openProblem = `${LIBRARY_NAME} cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
-    }
-  }
-  return openProblem ?? null;
-}
-
-function functions(): Functions {
-  const problem = libbpfProblem();
-  if (opened === undefined) throw new BpfError("libbpf", 0, problem ?? "");
-  return opened;
-}
-
-function checked(call: string, result: number): number {
-  if (result < 0) throw new BpfError(call, -result);
-  return result;
-}
 
 export function libbpfVersion(): string {
   const { libbpf } = functions();
@@ -105,12 +55,6 @@ export function createMap(spec: MapSpec): number {
   const pointer = getRawPointer(options);
   const fd = functions().libbpf.bpf_map_create(type, name, keySize, valueSize, maxEntries, pointer);
   return keepAlive(options, checked(`bpf_map_create(${name})`, fd));
-}
-
-/** Keeps a Buffer whose raw pointer was passed reachable until the call is over. */
-function keepAlive<T>(buffer: Buffer, result: T): T {
-  if (buffer.length === 0) throw new RangeError("empty buffer");
-  return result;
 }
 
 export function updateElement(fd: number, key: Buffer, value: Buffer): void {
@@ -339,66 +283,4 @@ export function unmount(directory: string): void {
 
 export function pageSize(): number {
   return functions().libc.getpagesize();
-}
-
-export interface ObjectOptions {
-  /** Sizes to set before loading, by map name. */
-  readonly maxEntries: ReadonlyMap<string, number>;
-  /** Descriptors of existing maps to use in place of new ones, by map name. */
-  readonly reuse: ReadonlyMap<string, number>;
-}
-
-export interface LoadedObject {
-  /** Descriptors belong to the object: pin what has to outlive `close`. */
-  mapFd(name: string): number;
-  programFd(name: string): number;
-  close(): void;
-}
-
-const VERIFIER_LOG_BYTES = 1 << 20;
-
-/** `struct bpf_object_open_opts` with a buffer for the verifier's log; both must outlive the object. */
-function objectOpenOptions(log: Buffer): Buffer {
-  const options = Buffer.alloc(80);
-  options.writeBigUInt64LE(80n, 0);
-  options.writeBigUInt64LE(getRawPointer(log), 56);
-  options.writeBigUInt64LE(BigInt(log.length), 64);
-  return options;
-}
-
-/** Opens an ELF object from memory and loads it through the verifier. The error carries the end of the verifier's log. */
-export function loadObject(bytes: Uint8Array, settings: ObjectOptions): LoadedObject {
-  const { libbpf } = functions();
-  const image = Buffer.from(bytes);
-  const log = Buffer.alloc(VERIFIER_LOG_BYTES);
-  const options = objectOpenOptions(log);
-  const object = libbpf.bpf_object__open_mem(image, BigInt(image.length), getRawPointer(options));
-  if (object === 0n) throw new BpfError("bpf_object__open_mem", 0, "not a BPF object that this libbpf can read");
-  const findMap = (name: string): bigint => {
-    const map = libbpf.bpf_object__find_map_by_name(object, name);
-    if (map === 0n) throw new BpfError("bpf_object__find_map_by_name", 0, name);
-    return map;
-  };
-  try {
-    for (const [name, size] of settings.maxEntries)
-      checked("bpf_map__set_max_entries", libbpf.bpf_map__set_max_entries(findMap(name), size));
-    for (const [name, fd] of settings.reuse)
-      checked(`bpf_map__reuse_fd(${name})`, libbpf.bpf_map__reuse_fd(findMap(name), fd));
-    const result = libbpf.bpf_object__load(object);
-    const end = log.indexOf(0);
-    if (result < 0) throw new BpfError("bpf_object__load", -result, log.toString("utf8", Math.max(0, end - 2000), end));
-    keepAlive(options, keepAlive(image, result));
-  } catch (error) {
-    libbpf.bpf_object__close(object);
-    throw error;
-  }
-  return {
-    mapFd: (name) => checked("bpf_map__fd", libbpf.bpf_map__fd(findMap(name))),
-    programFd(name) {
-      const program = libbpf.bpf_object__find_program_by_name(object, name);
-      if (program === 0n) throw new BpfError("bpf_object__find_program_by_name", 0, name);
-      return checked("bpf_program__fd", libbpf.bpf_program__fd(program));
-    },
-    close: () => libbpf.bpf_object__close(object),
-  };
 }
