@@ -2,7 +2,7 @@
  * The whole system for one test file: a lab with two network namespaces, the real agent in the guarded one, the real
  * console command, and Debian's Chromium in front of it.
  */
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KernelLab, kernelLabProblem, readBpfObject } from "@wardline/helper/testing/kernelLab";
@@ -51,6 +51,8 @@ export interface SystemOptions {
   readonly agentArguments?: readonly string[];
   /** Where the agent keeps its records; in the lab's directory unless given. */
   readonly agentStateDir?: string;
+  /** `false`: command line only, no console and no browser. */
+  readonly hasConsole?: boolean;
 }
 
 /** Answers of the peer on these ports are what "passes" means in the tests. */
@@ -88,6 +90,7 @@ export class System {
       for (const port of options.peerPorts ?? DEFAULT_PEER_PORTS) await system.peer.listenTcp(port);
       for (const port of options.hostPorts ?? []) await system.host.listenTcp(port);
       await system.startAgent();
+      if (options.hasConsole === false) return system;
       await system.startConsole();
       system.browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: CHROMIUM_ARGUMENTS });
       await system.openPage();
@@ -181,6 +184,22 @@ export class System {
   /** `bin/wardline` with the session of this test. */
   run(args: readonly string[]): Promise<CommandResult> {
     return runWardline([...args, ...this.sessionArguments], this.lab.directory);
+  }
+
+  /** Puts exactly these files in force and keeps them, by the command line. */
+  async enforce(files: Readonly<Record<string, string>>, mode: "enforce" | "observe" = "enforce"): Promise<void> {
+    const directory = mkdtempSync(join(this.lab.directory, "desired-"));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    const how = ["--mode", mode, "--reason", "prepared by the test", "--confirm-within", "10m", "--yes"];
+    const commands = [
+      ["policy", "apply", "--policies", directory, ...how],
+      ["policy", "confirm"],
+    ];
+    for (const command of commands) {
+      const { exitCode, stdout, stderr } = await this.run(command);
+      if (exitCode !== 0)
+        throw new Error(`wardline ${command.join(" ")} ended with ${exitCode}:\n${stdout}\n${stderr}`);
+    }
   }
 
   /**

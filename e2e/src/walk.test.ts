@@ -107,8 +107,7 @@ describe.skipIf(problem !== null)(`the walk${skipReason(problem)}`, { timeout: S
 
   it("rolls back a second apply, and the receipts tell both", async () => {
     await ui.policies.open("web-to-database.yaml");
-    await ui.policies.text.fill(WEB_TO_DATABASE.replace("port: 5432", "port: 8080"));
-    await ui.policies.editor.getByText("draft saved").waitFor();
+    await ui.policies.replaceText(WEB_TO_DATABASE.replace("port: 5432", "port: 8080"));
     await ui.policies.reviewAndApply();
     await ui.ship
       .planFor("web-1")

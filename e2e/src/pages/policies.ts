@@ -29,6 +29,14 @@ export class PoliciesPage {
     return this.editor.getByRole("textbox", { name: /^Text of / });
   }
 
+  /** Replaces the whole text as a paste does, and waits until the draft is saved. */
+  async replaceText(text: string): Promise<void> {
+    await this.text.click();
+    await this.page.keyboard.press("ControlOrMeta+a");
+    await this.page.keyboard.insertText(text);
+    await this.editor.getByText("draft saved").waitFor();
+  }
+
   /** The row of the preview for a file. */
   preview(path: string): Locator {
     return this.importSheet.getByRole("listitem").filter({ hasText: path });

@@ -46,13 +46,20 @@ export class SocketPeer {
     await this.#ask({ do: "listenTcp", port });
   }
 
-  async listenUdp(port: number): Promise<void> {
-    await this.#ask({ do: "listenUdp", port });
+  /** On every address, or on one: then answers come from that one. */
+  async listenUdp(port: number, address: string | null = null): Promise<void> {
+    await this.#ask({ do: "listenUdp", port, address });
   }
 
   /** "ok" = connected and one echo came back; the connection stays open under its name. */
-  connectTcp(name: string, address: string, port: number, timeoutMs = 400): Promise<Outcome> {
-    return this.#ask({ do: "connectTcp", name, address, port, timeoutMs });
+  connectTcp(
+    name: string,
+    address: string,
+    port: number,
+    timeoutMs = 400,
+    source: string | null = null,
+  ): Promise<Outcome> {
+    return this.#ask({ do: "connectTcp", name, address, port, timeoutMs, source });
   }
 
   /** One more echo on an open connection. */
@@ -65,8 +72,8 @@ export class SocketPeer {
   }
 
   /** Sends `size` bytes and waits for the echo. */
-  askUdp(address: string, port: number, size = 16, timeoutMs = 400): Promise<Outcome> {
-    return this.#ask({ do: "askUdp", address, port, size, timeoutMs });
+  askUdp(address: string, port: number, size = 16, timeoutMs = 400, source: string | null = null): Promise<Outcome> {
+    return this.#ask({ do: "askUdp", address, port, size, timeoutMs, source });
   }
 
   /** Sends one datagram a millisecond until `stopUdp`. */

@@ -5,13 +5,15 @@ import { createInterface } from "node:readline";
 
 export type PeerCommand =
   | { readonly do: "hello" }
-  | { readonly do: "listenTcp" | "listenUdp"; readonly port: number }
+  | { readonly do: "listenTcp"; readonly port: number }
+  | { readonly do: "listenUdp"; readonly port: number; readonly address: string | null }
   | {
       readonly do: "connectTcp";
       readonly name: string;
       readonly address: string;
       readonly port: number;
       readonly timeoutMs: number;
+      readonly source: string | null;
     }
   | { readonly do: "exchange"; readonly name: string; readonly timeoutMs: number }
   | { readonly do: "disconnect"; readonly name: string }
@@ -21,6 +23,7 @@ export type PeerCommand =
       readonly port: number;
       readonly size: number;
       readonly timeoutMs: number;
+      readonly source: string | null;
     }
   | { readonly do: "startUdp"; readonly address: string; readonly port: number }
   | { readonly do: "stopUdp" }
@@ -57,8 +60,16 @@ function exchange(socket: Socket, timeoutMs: number): Promise<string> {
   });
 }
 
-async function connectTcp(address: string, port: number, timeoutMs: number, name: string | null): Promise<string> {
-  const socket = connect({ host: address, port });
+interface Target {
+  readonly address: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+  /** Own address; the kernel's choice when null. */
+  readonly source: string | null;
+}
+
+async function connectTcp({ address, port, timeoutMs, source }: Target, name: string | null): Promise<string> {
+  const socket = connect({ host: address, port, ...(source === null ? {} : { localAddress: source }) });
   const outcome = await new Promise<string>((resolve) => {
     const timer = setTimeout(resolve, timeoutMs, "timeout");
     socket.once("error", (error) => resolve(codeOf(error)));
@@ -79,8 +90,9 @@ async function connectTcp(address: string, port: number, timeoutMs: number, name
   return exchange(socket, timeoutMs);
 }
 
-function askUdp(address: string, port: number, size: number, timeoutMs: number): Promise<string> {
+async function askUdp({ address, port, timeoutMs, source }: Target, size: number): Promise<string> {
   const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+  if (source !== null) await new Promise<void>((resolve) => socket.bind(0, source, resolve));
   return new Promise<string>((resolve) => {
     const timer = setTimeout(resolve, timeoutMs, "timeout");
     socket.once("error", (error) => resolve(codeOf(error)));
@@ -99,11 +111,13 @@ function listenTcp(port: number): Promise<string> {
   return new Promise((resolve) => server.listen({ port, host: "::", ipv6Only: false }, () => resolve("ok")));
 }
 
-async function listenUdp(port: number): Promise<string> {
-  for (const [type, address] of [
+async function listenUdp(port: number, only: string | null): Promise<string> {
+  const wildcards = [
     ["udp4", "0.0.0.0"],
     ["udp6", "::"],
-  ] as const) {
+  ] as const;
+  const places = only === null ? wildcards : ([[only.includes(":") ? "udp6" : "udp4", only]] as const);
+  for (const [type, address] of places) {
     const socket = createSocket({ type, ipv6Only: type === "udp6" });
     socket.on("message", (message, from) => {
       received.set(port, (received.get(port) ?? 0) + 1);
@@ -135,7 +149,7 @@ function startUdp(address: string, port: number): string {
 
 async function floodTcp(address: string, port: number, count: number): Promise<string> {
   for (let done = 0; done < count; done++) {
-    const outcome = await connectTcp(address, port, 2000, null);
+    const outcome = await connectTcp({ address, port, timeoutMs: 2000, source: null }, null);
     if (outcome !== "ok") return outcome;
   }
   return "ok";
@@ -148,9 +162,9 @@ async function run(command: PeerCommand): Promise<string> {
     case "listenTcp":
       return listenTcp(command.port);
     case "listenUdp":
-      return listenUdp(command.port);
+      return listenUdp(command.port, command.address);
     case "connectTcp":
-      return connectTcp(command.address, command.port, command.timeoutMs, command.name);
+      return connectTcp(command, command.name);
     case "exchange": {
       const socket = connections.get(command.name);
       return socket === undefined ? "no such connection" : exchange(socket, command.timeoutMs);
@@ -169,7 +183,7 @@ async function run(command: PeerCommand): Promise<string> {
       return "ok";
     }
     case "askUdp":
-      return askUdp(command.address, command.port, command.size, command.timeoutMs);
+      return askUdp(command, command.size);
     case "startUdp":
       return startUdp(command.address, command.port);
     case "stopUdp":
