@@ -26,6 +26,9 @@ const CHROMIUM_ARGUMENTS = [
 /** Why browser tests cannot run here; empty when they can. */
 export const browserTestObstacle = existsSync(CHROMIUM_PATH) ? "" : `no ${CHROMIUM_PATH}`;
 
+/** Long enough for a busy machine; short enough that a test fails by itself and says where. */
+const ACTION_TIMEOUT_MS = 15_000;
+
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
@@ -84,6 +87,7 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
       reducedMotion: "reduce",
     });
     const page = await context.newPage();
+    page.setDefaultTimeout(ACTION_TIMEOUT_MS);
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("console", (message) => {
@@ -100,6 +104,7 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
   };
   const close = async () => {
     await browser.close();
+    server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await rm(outDir, { recursive: true, force: true });
   };

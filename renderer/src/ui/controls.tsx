@@ -213,8 +213,8 @@ export function ChoiceCards<Value extends string>({ label, value, choices, onCha
             <span className="choice-card-dot" aria-hidden="true" />
             <span className="choice-card-text">
               <span className="choice-card-title">
-                {choice.icon}
-                {choice.label}
+                <span aria-hidden="true">{choice.icon}</span>
+                <span>{choice.label}</span>
               </span>
               {choice.detail ? <span className="soft">{choice.detail}</span> : null}
             </span>

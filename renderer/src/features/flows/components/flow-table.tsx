@@ -17,6 +17,8 @@ import {
 } from "../../../ui/index.ts";
 import { addTerm, type FilterTerm, type FlowEndText, flowPeer, verdictTerm } from "../model/filter-query.ts";
 
+/** The head scrolls with the rows width and stays at the top. */
+const HEAD_HEIGHT = 28;
 const ROW_HEIGHTS = { compact: 28, comfortable: 36 } as const;
 
 interface FlowTableProps {
@@ -37,6 +39,7 @@ export function FlowTable({ rows, received }: FlowTableProps) {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: 12,
+    scrollMargin: HEAD_HEIGHT,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another row height is another layout.
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
@@ -47,7 +50,11 @@ export function FlowTable({ rows, received }: FlowTableProps) {
     const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
     if (!row) return;
     set({ selectedFlowId: row.id });
-    virtualizer.scrollToIndex(rows.indexOf(row), { align: "auto" });
+    const element = scroller.current;
+    if (!element) return;
+    const top = rows.indexOf(row) * rowHeight;
+    const lowest = top + rowHeight + HEAD_HEIGHT - element.clientHeight;
+    element.scrollTop = Math.min(top, Math.max(lowest, element.scrollTop));
   };
   const pageRows = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 400) / rowHeight) - 1);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -73,15 +80,15 @@ export function FlowTable({ rows, received }: FlowTableProps) {
       tabIndex={0}
       onKeyDown={onKeyDown}
     >
-      <div className="flow-head" role="row" aria-rowindex={1}>
-        {COLUMNS.map((column) => (
-          <span key={column} role="columnheader">
-            {column}
-          </span>
-        ))}
-      </div>
-      <div ref={scroller} className="flow-scroll scroll" role="rowgroup">
-        <div className="flow-rows" role="presentation" style={{ height: virtualizer.getTotalSize() }}>
+      <div ref={scroller} className="flow-scroll scroll" role="presentation">
+        <div className="flow-head" role="row" aria-rowindex={1}>
+          {COLUMNS.map((column) => (
+            <span key={column} role="columnheader">
+              {column}
+            </span>
+          ))}
+        </div>
+        <div className="flow-rows" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map((item) => {
             const flow = rows[item.index];
             return flow ? (
@@ -89,7 +96,7 @@ export function FlowTable({ rows, received }: FlowTableProps) {
                 key={String(flow.id)}
                 flow={flow}
                 index={item.index}
-                top={item.start}
+                top={item.start - HEAD_HEIGHT}
                 height={rowHeight}
                 isSelected={flow.id === selectedFlowId}
               />
