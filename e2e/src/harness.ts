@@ -3,12 +3,12 @@
  * console command, and Debian's Chromium in front of it.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KernelLab, kernelLabProblem, readBpfObject } from "@wardline/helper/testing/kernelLab";
 import type { SocketPeer } from "@wardline/helper/testing/socketPeer";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
-import { onTestFailed, type TestContext } from "vitest";
+import type { TestContext } from "vitest";
 import { type CommandResult, PROGRAM, Program, runWardline } from "./processes.ts";
 
 const CHROMIUM_PATH = "/usr/bin/chromium";
@@ -187,10 +187,16 @@ export class System {
   }
 
   /** Puts exactly these files in force and keeps them, by the command line. */
-  async enforce(files: Readonly<Record<string, string>>, mode: "enforce" | "observe" = "enforce"): Promise<void> {
+  async enforce(
+    files: Readonly<Record<string, string>>,
+    { mode = "enforce", reason = "prepared by the test" }: { mode?: "enforce" | "observe"; reason?: string } = {},
+  ): Promise<void> {
     const directory = mkdtempSync(join(this.lab.directory, "desired-"));
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
-    const how = ["--mode", mode, "--reason", "prepared by the test", "--confirm-within", "10m", "--yes"];
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(directory, name)), { recursive: true });
+      writeFileSync(join(directory, name), text);
+    }
+    const how = ["--mode", mode, "--reason", reason, "--confirm-within", "10m", "--yes"];
     const commands = [
       ["policy", "apply", "--policies", directory, ...how],
       ["policy", "confirm"],
@@ -209,7 +215,7 @@ export class System {
   watch(context: TestContext): void {
     if (this.#hasFailed) context.skip("an earlier step failed");
     const name = `${context.task.file.name} ${context.task.name}`.replace(/[^a-zA-Z0-9]+/g, "-").slice(0, 120);
-    onTestFailed(() => {
+    context.onTestFailed(() => {
       this.#hasFailed = true;
       return this.#keepEvidence(join(RESULTS_DIR, name));
     });
