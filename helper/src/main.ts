@@ -71,6 +71,7 @@ main().catch((error: unknown) => {
   process.exit(EXIT_PROBLEM);
 });
 
+/** A failed start of any other kind is a defect: keep where it happened. */
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -55,8 +55,12 @@ function readBootId(): string {
 }
 
 function openStateDirectory(stateDir: string): FileLock {
-  makeDirectory(stateDir, 0o700);
-  chmodSync(stateDir, 0o700);
+  try {
+    makeDirectory(stateDir, 0o700);
+    chmodSync(stateDir, 0o700);
+  } catch (error) {
+    throw new StartError(`the state directory cannot be used: ${error instanceof Error ? error.message : error}`);
+  }
   const lock = acquireFileLock(join(stateDir, "agent.lock"));
   if ("heldBy" in lock) throw new StartError(`another agent (process ${lock.heldBy}) uses ${stateDir}`);
   return lock;
