@@ -69,10 +69,14 @@ export default function CodeEditor({ path, text, diagnostics, target, onChange, 
     view.focus();
   }, [target]);
 
+  // A request from before this editor was opened is about another text, or was made already.
+  const doneSerial = useRef(fixRequest?.serial ?? 0);
   useEffect(() => {
     const view = viewRef.current;
-    if (view && fixRequest) applyFix(view, fixRequest.diagnostic);
-  }, [fixRequest]);
+    if (!view || !fixRequest || fixRequest.serial === doneSerial.current) return;
+    doneSerial.current = fixRequest.serial;
+    if (fixRequest.diagnostic.source?.file === path) applyFix(view, fixRequest.diagnostic);
+  }, [fixRequest, path]);
 
   return <div ref={parent} className="code-editor" />;
 }
