@@ -89,7 +89,9 @@ function AccessTable({ title, note, changes }: { title: string; note: string; ch
               <td>{change.direction === Direction.INGRESS ? "in from" : "out to"}</td>
               <td className="wrap-anywhere">
                 {change.peerNames.length > 0 ? <span>{change.peerNames.map(visibleText).join(", ")} </span> : null}
-                <code className="soft">{visibleText(change.peer)}</code>
+                {change.peerNames.includes(change.peer) ? null : (
+                  <code className="soft">{visibleText(change.peer)}</code>
+                )}
               </td>
               <td>{formatPortRange(change.protocol, change.portLow, change.portHigh)}</td>
               <td className="access-flows">
