@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { CircleCheck } from "lucide-react";
+import { useEffect } from "react";
 import { useConsole, useConsoleNow, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
@@ -21,6 +22,13 @@ export function OverviewView() {
   const ends = useShip((state) => state.ends);
   const nowMs = useConsoleNow();
   const receipts = useQuery(ShipService.method.listReceipts, { limit: 20 }, { refetchInterval: 15_000 });
+  const { refetch } = receipts;
+  const waiting = (hostsStream.value?.pending ?? []).map(
+    (entry) => `${entry.hostId}:${entry.pending.generation?.number}`,
+  );
+  const waitingKey = waiting.join();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each apply and each end of one writes a receipt.
+  useEffect(() => void refetch(), [refetch, waitingKey]);
   if (!hostsStream.value) {
     return (
       <div className="overview scroll">
