@@ -27,7 +27,7 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
     await expectPasses(system, 8080);
     await expectPasses(system, 5432);
     await ui.flows.rows("8080", "would be denied", "web-to-database").first().waitFor();
-    await ui.status("Backend: eBPF · observing").waitFor();
+    await ui.status("eBPF · observing").waitFor();
   });
 
   it("shows refusals once it enforces", async () => {
@@ -66,7 +66,7 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
     expect(await system.host.floodTcp(PEER_ADDRESS[4], 5432, MANY)).toBe("ok");
     const rowCount = async () => Number(await ui.flows.grid.getAttribute("aria-rowcount")) - 1;
     // Every one of them is a row or is counted as not shown.
-    const notShown = async () => Number((await ui.status(/flow events not shown$/).innerText()).replace(/\D/g, ""));
+    const notShown = async () => Number((await ui.status(/ not shown$/).innerText()).replace(/\D/g, ""));
     await expect
       .poll(async () => (await rowCount()) + (await notShown()), { timeout: 60_000 })
       .toBeGreaterThanOrEqual(MANY);
@@ -93,7 +93,7 @@ describe.skipIf(problem !== null)(
     beforeEach((context) => system.watch(context));
 
     it("says so in every place, and enforcing is refused", async () => {
-      await ui.status("Backend: observe only").waitFor();
+      await ui.status("observe only").waitFor();
       await ui.goTo("Flows");
       await system.page.getByRole("heading", { name: "This backend cannot see flows" }).waitFor();
       await ui.goTo("Hosts");

@@ -74,6 +74,7 @@ export class System {
   readonly complaints: string[] = [];
   readonly #programs: Program[] = [];
   #hasFailed = false;
+  #openedConsole: Program | null = null;
 
   private constructor(lab: KernelLab, options: SystemOptions) {
     this.lab = lab;
@@ -161,8 +162,13 @@ export class System {
 
   /** A new page in a new browser profile, opened with the token of the console that runs. */
   async openPage(theme: Theme = "dark"): Promise<Page> {
+    // A token opens one session; a second page of the same console comes with the session of the first.
+    const isSameConsole = this.#openedConsole === this.console;
+    const session = isSameConsole ? { storageState: await this.context.storageState() } : {};
+    this.#openedConsole = this.console;
     await this.context?.close();
     this.context = await this.browser.newContext({
+      ...session,
       viewport: { width: 1440, height: 900 },
       colorScheme: theme === "light" ? "light" : "dark",
       contrast: theme === "contrast" ? "more" : "no-preference",
@@ -176,7 +182,7 @@ export class System {
       if (message.type() === "error")
         this.complaints.push(`${message.text()} (${message.location().url}:${message.location().lineNumber})`);
     });
-    await this.page.goto(this.url);
+    await this.page.goto(isSameConsole ? new URL(this.url).origin : this.url);
     await this.page.getByRole("navigation", { name: "Views" }).waitFor();
     return this.page;
   }

@@ -144,16 +144,16 @@ if (problem !== null) throw new Error(`the pictures cannot be taken: ${problem}`
 mkdirSync(IMAGES_DIR, { recursive: true });
 const system = await System.start({ peerPorts: [5432, 6379, 443], hostPorts: [443, 9100, 22] });
 try {
-  const { page } = system;
+  giveAddresses(system);
+  await system.peer.listenUdp(53, RESOLVER);
+  await talk(system, 2);
+  await system.enforce(FILES, { reason: "Web, cache and databases; everything else refused" });
+  const page = await system.openPage();
   const ui = new ConsolePage(page);
   const take = async (name: string): Promise<void> => {
     await page.mouse.move(720, 899);
     await page.screenshot({ path: join(IMAGES_DIR, `${name}.png`), animations: "disabled" });
   };
-  giveAddresses(system);
-  await system.peer.listenUdp(53, RESOLVER);
-  await talk(system, 2);
-  await system.enforce(FILES, { reason: "Web, cache and databases; everything else refused" });
   await talk(system, 8);
 
   await ui.goTo("Flows");
@@ -176,13 +176,15 @@ try {
     .planFor("web-1")
     .getByText(/^Loses access: /)
     .waitFor();
-  await take("plan");
-  await ui.ship.apply({ mode: "Enforce", reason: "Only the primary database", within: "5 minutes" });
+  await ui.ship.fill({ mode: "Enforce", reason: "Only the primary database", within: "5 minutes" });
+  await take("policies");
+  await ui.ship.apply({ mode: "Enforce", reason: "Only the primary database" });
   await ui.ship.timer.waitFor();
   await talk(system, 3);
-  await take("policies");
+  await take("confirm");
   await ui.ship.close();
   await ui.goTo("Overview");
+  await page.getByText("Only the primary database").waitFor();
   await take("overview");
 } finally {
   await system.close();

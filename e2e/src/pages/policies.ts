@@ -33,7 +33,11 @@ export class PoliciesPage {
   async replaceText(text: string): Promise<void> {
     await this.text.click();
     await this.page.keyboard.press("ControlOrMeta+a");
-    await this.page.keyboard.insertText(text);
+    await this.text.evaluate((element, pasted) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", pasted);
+      element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }, text);
     await this.editor.getByText("draft saved").waitFor();
   }
 

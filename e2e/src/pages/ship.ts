@@ -1,5 +1,12 @@
 import type { Locator, Page } from "playwright";
 
+export interface ApplyChoice {
+  readonly mode: "Observe" | "Enforce";
+  readonly reason: string;
+  /** As the list of times shows it. */
+  readonly within?: string;
+}
+
 export class ShipDrawer {
   readonly page: Page;
   readonly drawer: Locator;
@@ -13,14 +20,17 @@ export class ShipDrawer {
     return this.drawer.getByRole("region", { name: `Plan for ${host}` });
   }
 
-  /** Fills in how to apply and does it. */
-  async apply(choice: { mode: "Observe" | "Enforce"; reason: string; within?: string }): Promise<void> {
-    await this.drawer.getByRole("radio", { name: choice.mode }).check({ force: true });
-    await this.drawer.getByRole("textbox", { name: "Reason" }).fill(choice.reason);
-    if (choice.within) {
-      await this.drawer.getByRole("button", { name: /Rolls back unless kept within/ }).click();
-      await this.page.getByRole("option", { name: choice.within, exact: true }).click();
-    }
+  /** Fills in how to apply. */
+  async fill({ mode, reason, within }: ApplyChoice): Promise<void> {
+    await this.drawer.getByRole("radio", { name: mode }).check({ force: true });
+    await this.drawer.getByRole("textbox", { name: "Reason" }).fill(reason);
+    if (within === undefined) return;
+    await this.drawer.getByRole("button", { name: /Rolls back unless kept within/ }).click();
+    await this.page.getByRole("option", { name: within, exact: true }).click();
+  }
+
+  async apply(choice: ApplyChoice): Promise<void> {
+    await this.fill(choice);
     await this.drawer.getByRole("button", { name: new RegExp(`^${choice.mode} on \\d+ hosts?$`) }).click();
   }
 
