@@ -82,6 +82,8 @@ export class EventDrain {
         const event = decodeEvent(view, offset, length, this.#generationOf);
         if (event !== null) events.push(event);
       }, MAX_EVENTS_PER_DRAIN);
+    // Two rings were read one after the other; readers expect time order.
+    events.sort((left, right) => (left.bootNs < right.bootNs ? -1 : left.bootNs > right.bootNs ? 1 : 0));
     this.publish(events);
   }
 
