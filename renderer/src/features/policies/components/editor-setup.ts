@@ -103,6 +103,8 @@ const look = EditorView.theme({
   ".cm-matchingBracket": { backgroundColor: "color-mix(in srgb, var(--accent) 25%, transparent) !important" },
   ".cm-changedLine, .cm-insertedLine": { backgroundColor: "var(--allow-wash) !important" },
   ".cm-deletedChunk, .cm-deletedLine": { backgroundColor: "var(--deny-wash) !important" },
+  // Comments need more contrast on these colours.
+  ".cm-changedLine, .cm-insertedLine, .cm-deletedChunk": { "--code-comment": "var(--text-soft)" },
   ".cm-changedText, .cm-insertedLine .cm-changedText": {
     background: "color-mix(in srgb, var(--allow) 12%, transparent) !important",
   },
