@@ -71,6 +71,7 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
       .poll(async () => (await rowCount()) + (await notShown()), { timeout: 60_000 })
       .toBeGreaterThanOrEqual(MANY);
     expect(await rowCount()).toBeGreaterThan(1_000);
+    await system.page.getByRole("button", { name: "Freeze live rows" }).click();
     await ui.flows.grid.focus();
     await system.page.keyboard.press("End");
     await ui.flows.grid.getByRole("row", { selected: true }).waitFor();

@@ -46,14 +46,14 @@ describe.skipIf(problem !== null)(`safety${skipReason(problem)}`, { timeout: STE
   it("refuses a second apply while one waits", async () => {
     const apply = ["policy", "apply", "--yes", "--format", "json", "--confirm-within", "5m", "--reason", "first"];
     expect((await system.run(apply)).exitCode).toBe(0);
-    await ui.status(/^generation \d+ waits/).waitFor();
+    await ui.status(/generation \d+ waits/).waitFor();
     const second = await system.run(apply);
     expect(second.exitCode).not.toBe(0);
     expect(second.stdout + second.stderr).toMatch(/waits for confirmation/);
     await expectPasses(system, 8080);
     const rolledBack = await system.run(["policy", "rollback"]);
     expect(rolledBack.exitCode).toBe(0);
-    await ui.status(/^generation \d+ waits/).waitFor({ state: "hidden" });
+    await ui.status(/generation \d+ waits/).waitFor({ state: "hidden" });
     await expectPasses(system, 5432);
     await expectRefused(system, 8080);
   });
