@@ -59,7 +59,7 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
     root,
     configFile: join(root, "vite.config.ts"),
     logLevel: "error",
-    build: { outDir, minify: false, rolldownOptions: { input: join(root, "dev.html") } },
+    build: { outDir, rolldownOptions: { input: join(root, "dev.html") } },
   });
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
