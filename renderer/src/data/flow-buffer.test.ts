@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { WatchFlowsResponseSchema } from "@wardline/api/wardline/console/v1/flows";
-import { FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
 import { EMPTY_FLOW_QUERY, FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireFilter } from "./flow-buffer.ts";
@@ -32,6 +32,29 @@ describe("reduceFlows", () => {
     expect(second.rows.map((row) => Number(row.id))).toEqual([5, 4, 3, 2, 1]);
     expect(second.received).toBe(5);
     expect(second.losses.rateLimited).toBe(3n);
+  });
+  it("completes a connection's row with its end, in the same batch or later", () => {
+    const start = { ...flow(1), kind: FlowEventKind.START, sourcePort: 40_000, packets: 1n };
+    const other = { ...flow(2), kind: FlowEventKind.START, sourcePort: 40_001, packets: 1n };
+    const end = { ...flow(3), kind: FlowEventKind.END, sourcePort: 40_000, packets: 9n };
+    const shown = (buffer: ReturnType<typeof reduceFlows>) =>
+      buffer.rows.map(({ id, packets }) => [Number(id), packets]);
+    expect(shown(reduceFlows(null, message(1, [start, other, end])))).toEqual([
+      [2, 1n],
+      [1, 9n],
+    ]);
+    const first = reduceFlows(null, message(1, [start, other]));
+    const second = reduceFlows(first, message(2, [end]));
+    expect(shown(second)).toEqual([
+      [2, 1n],
+      [1, 9n],
+    ]);
+    // A batch that is sent again changes nothing.
+    expect(shown(reduceFlows(second, message(3, [end])))).toEqual(shown(second));
+  });
+  it("keeps the end of a connection whose start it does not know", () => {
+    const end = { ...flow(3), kind: FlowEventKind.END, sourcePort: 40_000 };
+    expect(reduceFlows(null, message(1, [end])).rows).toHaveLength(1);
   });
   it("is bounded", () => {
     const many = Array.from({ length: FLOW_BUFFER_ROWS + 50 }, (_, index) => flow(index + 1));

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type FlowFilter, FlowFilterSchema, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 
 /** Rows that the window holds; older ones are in the backend's store. */
@@ -31,9 +31,11 @@ export interface StripSecond {
 }
 
 export interface FlowBuffer {
-  /** Newest first. */
+  /** One row a connection, newest first. An end is not a row of its own: it completes the counts of its start. */
   readonly rows: readonly Flow[];
-  /** All rows that ever came in this subscription; grows even when `rows` is full. */
+  /** Highest id that came; ids at or below it came before. */
+  readonly newestId: bigint;
+  /** All rows that were ever added in this subscription; grows even when `rows` is full. */
   readonly received: number;
   readonly losses: { readonly ringFull: bigint; readonly rateLimited: bigint; readonly readerLag: bigint };
   readonly ratePerSecond: number;
@@ -44,15 +46,43 @@ export interface FlowBuffer {
 
 const newestFirst = (a: Flow, b: Flow) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
 
-/** Adds a batch. The cost is one copy of the rows, whatever the batch holds. */
+function connectionKey(flow: Flow): string {
+  const { host, protocol, sourceAddress, sourcePort, destinationAddress, destinationPort } = flow;
+  return `${host} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
+}
+
+/**
+ * Writes the ends of a batch into the rows of their starts. An end whose start is not among the rows (older than the
+ * window, or filtered away) stays a row.
+ */
+function mergeEnds(rows: readonly Flow[]): readonly Flow[] {
+  const ends = new Map<string, Flow>();
+  const merged = new Set<Flow>();
+  const completed = rows.map((row) => {
+    // Newest first: an end is met before its start.
+    if (row.kind === FlowEventKind.END) ends.set(connectionKey(row), row);
+    if (row.kind !== FlowEventKind.START || ends.size === 0) return row;
+    const key = connectionKey(row);
+    const end = ends.get(key);
+    if (!end) return row;
+    ends.delete(key);
+    merged.add(end);
+    return { ...row, kind: FlowEventKind.END, packets: end.packets, bytes: end.bytes };
+  });
+  return merged.size === 0 ? rows : completed.filter((row) => !merged.has(row));
+}
+
+/** Adds a batch. The cost is one pass over the rows, whatever the batch holds. */
 export function reduceFlows(previous: FlowBuffer | null, message: WatchFlowsResponse): FlowBuffer {
-  const newestKnown = previous?.rows[0]?.id;
+  const newestKnown = previous?.newestId;
   const fresh = message.flows.filter((flow) => newestKnown === undefined || flow.id > newestKnown).sort(newestFirst);
-  const rows =
-    fresh.length === 0 && previous ? previous.rows : [...fresh, ...(previous?.rows ?? [])].slice(0, FLOW_BUFFER_ROWS);
+  const all = fresh.length === 0 && previous ? previous.rows : [...fresh, ...(previous?.rows ?? [])];
+  const merged = fresh.some(({ kind }) => kind === FlowEventKind.END) ? mergeEnds(all) : all;
+  const rows = merged.slice(0, FLOW_BUFFER_ROWS);
   return {
     rows,
-    received: (previous?.received ?? 0) + fresh.length,
+    newestId: fresh[0]?.id ?? newestKnown ?? 0n,
+    received: (previous?.received ?? 0) + fresh.length - (all.length - merged.length),
     losses: {
       ringFull: message.losses?.ringFull ?? 0n,
       rateLimited: message.losses?.rateLimited ?? 0n,
@@ -68,7 +98,7 @@ function addToStrip(previous: ReadonlyMap<number, StripSecond> | undefined, fres
   if (fresh.length === 0 && previous) return previous;
   const strip = new Map(previous);
   for (const flow of fresh) {
-    if (!flow.time) continue;
+    if (!flow.time || flow.kind === FlowEventKind.END) continue;
     const second = Math.floor(timestampMs(flow.time) / 1000);
     const kind = flowVerdict(flow);
     if (kind === "unknown") continue;

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { skipToken } from "@tanstack/react-query";
 import { ExplainBasis, PolicyService } from "@wardline/api/wardline/console/v1/policies";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { DecisionReason, Direction } from "@wardline/api/wardline/v1/policy";
 import { Filter, FilterX, X } from "lucide-react";
 import { useState } from "react";
@@ -100,7 +100,7 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <dd>{REASONS[decision?.reason ?? DecisionReason.UNSPECIFIED]}</dd>
         <dt>Generation</dt>
         <dd>{String(flow.generation)}</dd>
-        <dt>So far</dt>
+        <dt>{flow.kind === FlowEventKind.END ? "In all, ended" : "So far"}</dt>
         <dd>
           {formatCount(flow.packets)} packets, {formatBytes(flow.bytes)}
         </dd>
