@@ -13,6 +13,7 @@ import { Rail } from "./rail.tsx";
 import { ShortcutsSheet } from "./shortcuts-sheet.tsx";
 import { StatusBar } from "./status-bar.tsx";
 import { TopBar } from "./top-bar.tsx";
+import { useDesktopShell } from "./use-desktop-shell.ts";
 import { useLook } from "./use-look.ts";
 import { useRoute } from "./use-route.ts";
 import { useShortcuts } from "./use-shortcuts.ts";
@@ -26,6 +27,7 @@ export function App() {
   useLook();
   useRoute();
   useShortcuts();
+  useDesktopShell();
   usePendingWatcher();
   useFlowScope();
   useKeepDrafts();

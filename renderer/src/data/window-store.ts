@@ -36,8 +36,8 @@ export interface WindowState extends Preferences {
   readonly flowQuery: FlowQuery;
   readonly selectedFlowId: bigint | null;
   readonly isEffectShown: boolean;
-  /** Files that were dropped and wait for their preview. */
-  readonly droppedFiles: readonly { readonly path: string; readonly content: Uint8Array }[];
+  /** Files that the desktop handed over; the Policies view takes them to the import preview. */
+  readonly handedOver: readonly { readonly path: string; readonly content: Uint8Array }[];
   readonly goTo: (view: View) => void;
   readonly openFile: (path: string | null, line?: number, column?: number) => void;
   readonly openHost: (hostId: string) => void;
@@ -90,7 +90,7 @@ export const useWindow = create<WindowState>()((set, get) => ({
   flowQuery: EMPTY_FLOW_QUERY,
   selectedFlowId: null,
   isEffectShown: true,
-  droppedFiles: [],
+  handedOver: [],
   goTo: (view) => set({ view, overlay: "none" }),
   openFile: (path, line, column) =>
     set({

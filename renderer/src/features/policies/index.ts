@@ -3,6 +3,7 @@ import { lazy } from "react";
 
 export { Problem } from "./components/effect-panel.tsx";
 export { Walkthrough } from "./components/walkthrough.tsx";
+export { createPolicyFile } from "./model/new-file.ts";
 
 /** Loaded when it is first shown: the editor's code comes with it. */
 export const TextDiff = lazy(() => import("./components/text-diff.tsx"));

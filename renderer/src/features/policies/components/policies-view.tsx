@@ -1,12 +1,13 @@
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
 import { FolderUp, History, PanelRight, Rocket, Unplug, Upload } from "lucide-react";
-import { type DragEvent, useRef, useState } from "react";
+import { type DragEvent, useEffect, useRef, useState } from "react";
 import { useConsole, useWorkspaceStream } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, EmptyState, FailureNotice, IconButton, Notice, Skeleton } from "../../../ui/index.ts";
 import { useCheck } from "../hooks/use-check.ts";
 import { useDraft } from "../hooks/use-draft.ts";
-import { collectDropped, collectPicked, type DroppedSet, readCandidates } from "../model/read-dropped.ts";
+import { createPolicyFile } from "../model/new-file.ts";
+import { collectDropped, collectPicked, type DroppedSet, readCandidates, toCandidate } from "../model/read-dropped.ts";
 import { EditorPane } from "./editor-pane.tsx";
 import { EffectPanel } from "./effect-panel.tsx";
 import { FileList } from "./file-list.tsx";
@@ -23,6 +24,7 @@ export default function PoliciesView() {
   const [dropped, setDropped] = useState<DroppedSet | null>(null);
   const [isDragOver, setDragOver] = useState(false);
   const [fixRequest, setFixRequest] = useState<{ diagnostic: Diagnostic; serial: number } | null>(null);
+  const handedOver = useWindow((state) => state.handedOver);
   const files = workspace.value?.files ?? [];
   const shownPath = filePath ?? files[0]?.path ?? null;
   const draft = useDraft(shownPath);
@@ -34,6 +36,12 @@ export default function PoliciesView() {
     setDropped(await readCandidates(await candidates));
     show("import");
   };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `take` uses nothing that changes.
+  useEffect(() => {
+    if (handedOver.length === 0) return;
+    set({ handedOver: [] });
+    void take(handedOver.map(toCandidate));
+  }, [handedOver]);
   const dragHandlers = {
     onDragEnter: () => setDragOver(true),
     onDragOver: (event: DragEvent) => {
@@ -169,37 +177,13 @@ function ImportButtons({ onPicked }: { onPicked: (list: FileList) => void }) {
   }
 }
 
-const NEW_POLICY = `apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: new-policy
-spec:
-  podSelector:
-    matchLabels:
-      app: web
-  policyTypes: [Ingress]
-  ingress:
-    - from:
-        - ipBlock:
-            cidr: 10.0.0.0/8
-      ports:
-        - protocol: TCP
-          port: 443
-`;
-
 function NewFileButton({ isSmall }: { isSmall?: boolean }) {
   const { connection } = useConsole();
-  const files = useWorkspaceStream().value?.files ?? [];
   const openFile = useWindow((state) => state.openFile);
   const [failure, setFailure] = useState<string | null>(null);
   const create = async () => {
-    let number = 1;
-    while (files.some((file) => file.path === `policies/new-policy-${number}.yaml`)) number += 1;
-    const path = `policies/new-policy-${number}.yaml`;
     try {
-      const text = NEW_POLICY.replace("new-policy", `new-policy-${number}`);
-      await connection.policies.saveFile({ path, text, baseRevision: 0n });
-      openFile(path);
+      openFile(await createPolicyFile(connection));
       setFailure(null);
     } catch {
       setFailure("The file could not be created: the backend does not answer or refused it.");

@@ -23,6 +23,12 @@ export interface Candidate {
   readonly file: Pick<File, "size" | "arrayBuffer">;
 }
 
+/** A file that is in memory already, because the desktop handed it over. */
+export function toCandidate({ path, content }: DroppedContent): Candidate {
+  const file = { size: content.length, arrayBuffer: async () => content.slice().buffer as ArrayBuffer };
+  return { path, isFromFolder: false, file };
+}
+
 export async function readCandidates(candidates: readonly Candidate[]): Promise<DroppedSet> {
   const files: DroppedContent[] = [];
   const leftOut: string[] = [];
