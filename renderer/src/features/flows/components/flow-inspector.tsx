@@ -16,9 +16,9 @@ import {
   formatAddressPort,
   formatAge,
   formatBytes,
-  formatCount,
   formatDateTime,
   formatProtocolPort,
+  formatQuantity,
   IconButton,
   Skeleton,
   shortKey,
@@ -102,7 +102,7 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <dd>{String(flow.generation)}</dd>
         <dt>{flow.kind === FlowEventKind.END ? "In all, ended" : "So far"}</dt>
         <dd>
-          {formatCount(flow.packets)} packets, {formatBytes(flow.bytes)}
+          {formatQuantity(flow.packets, "packet")}, {formatBytes(flow.bytes)}
         </dd>
         <RuleCounter hostName={flow.host} decisionId={decision?.id ?? ""} />
       </dl>
@@ -130,7 +130,7 @@ function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: s
     <>
       <dt>This rule</dt>
       <dd>
-        {formatCount(counter.packets)} packets, {formatBytes(counter.bytes)} since it was loaded
+        {formatQuantity(counter.packets, "packet")}, {formatBytes(counter.bytes)} since it was loaded
       </dd>
     </>
   );

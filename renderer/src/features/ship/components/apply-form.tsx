@@ -46,7 +46,7 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
     setTried(true);
     if (obstacle !== null || isReasonMissing || !plan) return;
     setTried(false);
-    void applyPlan(connection, plan.planId);
+    void applyPlan(connection, plan);
   };
   return (
     <div className="apply-form">

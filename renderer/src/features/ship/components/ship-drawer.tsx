@@ -8,6 +8,7 @@ import { Button, FailureNotice, Notice, Sheet, Spinner, visibleText } from "../.
 import { useShip } from "../model/ship-store.ts";
 import { ApplyFooter } from "./apply-form.tsx";
 import { EnvironmentName } from "./environment-name.tsx";
+import { HostPlanCard } from "./host-plan-card.tsx";
 import { PendingCard } from "./pending-card.tsx";
 import { PendingEndNotice } from "./pending-end-notice.tsx";
 import { PlanReview } from "./plan-review.tsx";
@@ -97,6 +98,7 @@ function usePlanFollows(basis: string, refetch: () => void): void {
 /** What helps to decide while it waits: what the new state denies, and what the flip cost. */
 function WhileWaiting() {
   const { flowQuery, set } = useWindow();
+  const hosts = useShip((state) => state.job?.plan.hosts);
   const watch = () => set({ view: "flows", overlay: "none", flowQuery: { ...flowQuery, verdicts: ["deny"] } });
   return (
     <>
@@ -105,6 +107,14 @@ function WhileWaiting() {
         <span className="soft">Opens Flows; the countdown stays in the status bar, and its keys work there too.</span>
       </div>
       <ApplyTimings />
+      {hosts ? (
+        <section className="ship-section" aria-labelledby="ship-applied">
+          <h3 id="ship-applied">What it changed</h3>
+          {hosts.map((host) => (
+            <HostPlanCard key={host.hostId} plan={host} />
+          ))}
+        </section>
+      ) : null}
     </>
   );
 }

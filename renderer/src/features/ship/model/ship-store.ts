@@ -1,4 +1,4 @@
-import { type ApplyResponse, ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
+import { type ApplyResponse, type PlanResponse, ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { create } from "zustand";
 import type { ConsoleConnection } from "../../../data/console-connection.ts";
@@ -7,6 +7,8 @@ import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 /** One apply as this window started it. */
 export interface ApplyJob {
   readonly isRunning: boolean;
+  /** What it promised; stays in sight while it waits to be kept. */
+  readonly plan: PlanResponse;
   /** The newest message of each host. */
   readonly hosts: ReadonlyMap<string, ApplyResponse>;
   readonly failure: ShownFailure | null;
@@ -44,13 +46,13 @@ export const useShip = create<ShipState>()((set) => ({
 }));
 
 /** Applies a plan. The job goes on when the drawer is closed; the agents hold the deadline whatever happens here. */
-export async function applyPlan(connection: ConsoleConnection, planId: string): Promise<void> {
+export async function applyPlan(connection: ConsoleConnection, plan: PlanResponse): Promise<void> {
   const { set, mode, confirmWithinSeconds, reason } = useShip.getState();
-  let job: ApplyJob = { isRunning: true, hosts: new Map(), failure: null };
+  let job: ApplyJob = { isRunning: true, plan, hosts: new Map(), failure: null };
   set({ job, ends: [], decisionFailure: null });
   try {
     const confirmWithin = { seconds: BigInt(confirmWithinSeconds), nanos: 0 };
-    for await (const message of connection.ship.apply({ planId, mode, confirmWithin, reason })) {
+    for await (const message of connection.ship.apply({ planId: plan.planId, mode, confirmWithin, reason })) {
       job = { ...job, hosts: new Map(job.hosts).set(message.hostId, message) };
       set({ job });
     }
