@@ -40,7 +40,6 @@ export function FlowTable({ rows, received }: FlowTableProps) {
     estimateSize: () => rowHeight,
     overscan: 12,
     scrollMargin: HEAD_HEIGHT,
-    useFlushSync: false,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another row height is another layout.
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
