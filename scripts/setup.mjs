@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildBpf, buildRenderer } from "./setup/builds.mjs";
+import { buildAgent, buildBpf, buildRenderer } from "./setup/builds.mjs";
 import { Stamps } from "./setup/fingerprint.mjs";
 import { findNode, WANTED_MAJOR } from "./setup/node.mjs";
 import { installNpmPackages } from "./setup/npm-packages.mjs";
@@ -41,7 +41,10 @@ try {
         command: `install Node ${WANTED_MAJOR} and set WARDLINE_NODE to its path`,
         fatal: true,
       });
-    } else await buildRenderer(root, node.path, report, stamps);
+    } else {
+      await buildRenderer(root, node.path, report, stamps);
+      if (mode === "test") await buildAgent(root, report, stamps);
+    }
   }
   report.finish();
   process.exitCode = report.fatal ? 1 : 0;

@@ -41,29 +41,51 @@ export async function buildBpf(root, report, stamps) {
 /** @param node Path of the project's Node 26. */
 export async function buildRenderer(root, node, report, stamps) {
   if (!existsSync(join(root, "renderer", "vite.config.ts"))) return;
-  const inputs = ["renderer", "domain/src", "domain/package.json", "api/gen", "api/package.json", "package-lock.json"];
-  const digest = fingerprint(root, inputs);
-  if (stamps.read("renderer") === digest && existsSync(join(root, "renderer", "dist", "index.html"))) return;
-  const startedAt = performance.now();
-  stamps.remove("renderer");
-  const logPath = join(root, ".cache", "setup", "renderer.log");
-  const result = await runLogged({
+  await buildOnce(root, report, stamps, {
+    name: "renderer",
+    inputs: ["renderer", "domain/src", "domain/package.json", "api/gen", "api/package.json", "package-lock.json"],
+    output: "renderer/dist/index.html",
     command: node,
     args: [join(root, "node_modules", "vite", "bin", "vite.js"), "build", "renderer"],
-    cwd: root,
-    logPath,
-    label: "building the console",
+    what: "console bundle",
+    consequence: "the console has no pages to show; the command line works.",
+    byHand: "node_modules/.bin/vite build renderer",
   });
+}
+
+/** The agent as a single executable: only tests and benchmarks use it here, hosts get it. */
+export async function buildAgent(root, report, stamps) {
+  if (!existsSync(join(root, BPF_OBJECT))) return;
+  await buildOnce(root, report, stamps, {
+    name: "agent",
+    inputs: ["helper", "bpf", "domain/src", "api/gen", "package-lock.json", "scripts/build-agent.mjs"],
+    output: "dist/wardline-agent",
+    command: process.execPath,
+    args: [join(root, "scripts", "build-agent.mjs")],
+    what: "agent executable",
+    consequence: "its tests are skipped; the agent runs from source.",
+    byHand: "npm run build:agent",
+  });
+}
+
+async function buildOnce(root, report, stamps, build) {
+  const digest = fingerprint(root, build.inputs);
+  if (stamps.read(build.name) === digest && existsSync(join(root, build.output))) return;
+  const startedAt = performance.now();
+  stamps.remove(build.name);
+  const logPath = join(root, ".cache", "setup", `${build.name}.log`);
+  const { command, args } = build;
+  const result = await runLogged({ command, args, cwd: root, logPath, label: `building the ${build.what}` });
   if (result.ok) {
-    stamps.write("renderer", digest);
-    report.step("done", "console bundle built", startedAt);
+    stamps.write(build.name, digest);
+    report.step("done", `${build.what} built`, startedAt);
     return;
   }
-  report.step("failed", `console bundle: ${result.reason}; log: ${logPath}`, startedAt);
+  report.step("failed", `${build.what}: ${result.reason}; log: ${logPath}`, startedAt);
   report.detail(result.tail);
   report.problem({
-    what: "the console's bundle in renderer/dist",
-    consequence: "the console has no pages to show; the command line works.",
-    command: `cd ${root} && node_modules/.bin/vite build renderer`,
+    what: `the ${build.what} (${build.output})`,
+    consequence: build.consequence,
+    command: `cd ${root} && ${build.byHand}`,
   });
 }
