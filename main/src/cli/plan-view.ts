@@ -7,7 +7,7 @@ import {
 } from "@wardline/api/wardline/console/v1/ship";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { fromWireDiagnostic } from "@wardline/domain/wire";
-import { formatPort } from "./input/port.ts";
+import { formatPort, formatProtocol } from "./input/port.ts";
 import type { Output } from "./output.ts";
 import { countDiagnostics, formatDiagnostics } from "./terminal/diagnostics.ts";
 import { formatTable } from "./terminal/table.ts";
@@ -68,8 +68,9 @@ function formatChange({ style }: Output, change: AccessChange) {
   ];
 }
 
-function formatPorts({ protocol, portLow, portHigh }: AccessChange): string {
-  if (protocol === 0) return "any";
+function formatPorts({ protocol, exceptProtocols, portLow, portHigh }: AccessChange): string {
+  if (protocol === 0)
+    return exceptProtocols.length === 0 ? "any" : `any but ${exceptProtocols.map(formatProtocol).join(", ")}`;
   const low = formatPort(protocol, portLow);
   if (portLow === portHigh) return low;
   if (portLow === 0 && portHigh === 65_535) return `any ${low.slice(low.indexOf("/") + 1)}`;

@@ -65,6 +65,7 @@ describe("protocols, ports and keys", () => {
   });
   it("writes ranges", () => {
     expect(formatPortRange(0, 0, 0)).toBe("any protocol and port");
+    expect(formatPortRange(0, 0, 65_535, [6, 47])).toBe("any protocol but TCP, IP 47");
     expect(formatPortRange(6, 0, 65_535)).toBe("TCP any port");
     expect(formatPortRange(17, 8000, 8100)).toBe("UDP 8000–8100");
     expect(formatAddressPort("2001:db8::1", 443)).toBe("[2001:db8::1]:443");

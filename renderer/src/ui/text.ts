@@ -129,9 +129,17 @@ export function formatProtocolPort(protocol: number, port: number): string {
   return protocol === 6 || protocol === 17 || protocol === 132 ? `${name} ${port}` : name;
 }
 
-/** `TCP 80–443`, `TCP any port`, `any protocol`. */
-export function formatPortRange(protocol: number, low: number, high: number): string {
-  if (protocol === 0) return "any protocol and port";
+/** `TCP 80–443`, `TCP any port`, `any protocol but TCP`. */
+export function formatPortRange(
+  protocol: number,
+  low: number,
+  high: number,
+  exceptProtocols: readonly number[] = [],
+): string {
+  if (protocol === 0)
+    return exceptProtocols.length === 0
+      ? "any protocol and port"
+      : `any protocol but ${exceptProtocols.map(protocolName).join(", ")}`;
   if (low === high) return formatProtocolPort(protocol, low);
   if (low === 0 && high >= 65_535) return `${protocolName(protocol)} any port`;
   return `${protocolName(protocol)} ${low}–${high}`;

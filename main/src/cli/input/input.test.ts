@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { UsageError } from "../exit-code.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { readInput, toWorkspaceNames } from "./policy-files.ts";
-import { formatPort, parsePort, portOfFamily } from "./port.ts";
+import { formatPort, formatProtocol, parsePort, portOfFamily } from "./port.ts";
 
 describe("ports", () => {
   it.each([
@@ -33,6 +33,7 @@ describe("ports", () => {
 
   it("shows protocols without a name by number", () => {
     expect(formatPort(47, 0)).toBe("protocol 47");
+    expect([6, 58, 47].map(formatProtocol)).toEqual(["tcp", "icmpv6", "protocol 47"]);
   });
 });
 

@@ -41,7 +41,12 @@ export function portOfFamily(typed: TypedPort, family: 4 | 6): { protocol: numbe
   return { protocol, port: typed.port ?? ECHO_REQUEST[family] << 8 };
 }
 
-/** `443/tcp`, `icmp 8`, `protocol 47`. */
+/** `tcp`, `icmp`, `protocol 47`. */
+export function formatProtocol(protocol: number): string {
+  return Object.entries(PROTOCOL).find(([, number]) => number === protocol)?.[0] ?? `protocol ${protocol}`;
+}
+
+/** `443/tcp`, `8/icmp`, `protocol 47`. */
 export function formatPort(protocol: number, port: number): string {
   switch (protocol) {
     case PROTOCOL.tcp:

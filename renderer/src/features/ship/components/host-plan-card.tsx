@@ -93,7 +93,7 @@ function AccessTable({ title, note, changes }: { title: string; note: string; ch
                   <code className="soft">{visibleText(change.peer)}</code>
                 )}
               </td>
-              <td>{formatPortRange(change.protocol, change.portLow, change.portHigh)}</td>
+              <td>{formatPortRange(change.protocol, change.portLow, change.portHigh, change.exceptProtocols)}</td>
               <td className="access-flows">
                 {change.recordedFlows > 0n ? (
                   formatQuantity(change.recordedFlows, "flow")
