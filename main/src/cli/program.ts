@@ -88,7 +88,11 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
     .description("plan, then put the policies in force until they are confirmed or time runs out")
     .argument("[file...]", "the whole desired set (it becomes the workspace); without any: the workspace")
     .option("--policies <dir>", "folder with the whole desired set")
-    .option("--confirm-within <time>", "roll back unless confirmed in this time (5s to 1h)", parseDuration, 120_000)
+    .addOption(
+      new Option("--confirm-within <time>", "roll back unless confirmed in this time (5s to 1h)")
+        .argParser(parseDuration)
+        .default(120_000, "2m"),
+    )
     .addOption(
       new Option("--mode <mode>", "what to do with what is denied").choices(["observe", "enforce"]).default("enforce"),
     )
