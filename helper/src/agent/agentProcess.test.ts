@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AgentClient, connectAgent, outcomeOf } from "../testing/agentClient.ts";
 import { AGENT_EXECUTABLE_PATH, AGENT_FROM_SOURCE, AgentProcess } from "../testing/agentProcess.ts";
 import { HOST_ADDRESS, KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "../testing/kernelLab.ts";
+import { otherUserProblem } from "../testing/otherUser.ts";
 import type { SocketPeer } from "../testing/socketPeer.ts";
 
 const INVENTORY = `apiVersion: wardline.io/v1
@@ -239,8 +240,7 @@ describe.skipIf(problem)(
   },
 );
 
-const userProblem =
-  process.geteuid?.() !== 0 ? "needs root" : existsSync("/usr/bin/setpriv") ? null : "needs setpriv (util-linux)";
+const userProblem = otherUserProblem();
 
 describe.skipIf(userProblem)(`the agent without root${userProblem ? ` (${userProblem})` : ""}`, () => {
   it("only observes, in directories of its user, and gives that user every role", async () => {

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { otherUserProblem } from "../testing/otherUser.ts";
 import { TestAgent } from "../testing/testAgent.ts";
 import { RoleResolver } from "./roles.ts";
 
@@ -60,8 +61,7 @@ describe("RoleResolver", () => {
   });
 });
 
-const problem =
-  process.geteuid?.() !== 0 ? "needs root" : existsSync("/usr/bin/setpriv") ? null : "needs setpriv (util-linux)";
+const problem = otherUserProblem();
 const probe = fileURLToPath(new URL("../testing/roleProbe.ts", import.meta.url));
 
 /** Not synchronous: the agent that answers lives in this process. */

@@ -5,7 +5,7 @@
  * Namespaces are entered with `nsenter --net`, never `ip netns exec`: that one remounts /sys, which hides cgroup2, and
  * the process under test would run unfiltered.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,7 +64,15 @@ export class KernelLab {
     this.directory = mkdtempSync(join(tmpdir(), "wardline-lab-"));
     this.bpffsDir = join(this.directory, "bpf");
     mkdirSync(this.cgroupRoot);
-    this.#makeNetwork();
+    try {
+      this.#makeNetwork();
+    } catch (error) {
+      // Nobody holds this lab yet, so nobody else can remove what was made of it.
+      for (const side of ["host", "peer"]) spawnSync("ip", ["netns", "del", `${this.name}-${side}`]);
+      rmdirSync(this.cgroupRoot);
+      rmSync(this.directory, { recursive: true });
+      throw error;
+    }
   }
 
   get hostNamespace(): string {
