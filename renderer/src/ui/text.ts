@@ -1,10 +1,7 @@
 /** Text for people: hostile strings made visible, numbers, times, names of protocols. Pure, no clock. */
+import { replaceInvisible } from "@wardline/domain/text";
 
 const LONGEST_SHOWN = 1_000;
-
-// Control and format characters (zero-width, bidirectional overrides and isolates, tags), line and paragraph separators,
-// and the letters that are drawn as nothing.
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]|\u034f/gu;
 
 /**
  * Text from a host, a file or a person, safe to put in a line of the interface: what cannot be seen or would reorder the
@@ -12,10 +9,7 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]|\u034f/gu;
  */
 export function visibleText(text: string): string {
   const bounded = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-  return bounded.replace(INVISIBLE, (character) => {
-    const codePoint = character.codePointAt(0) ?? 0;
-    return `⟨U+${codePoint.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-  });
+  return replaceInvisible(bounded, (codePoint) => `⟨U+${codePoint.toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
 const INTEGER = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });

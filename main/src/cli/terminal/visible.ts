@@ -2,15 +2,11 @@
  * Text from files and hosts on a terminal: nothing in it may move the cursor, change colours, ring the bell or show in
  * another order than it is stored.
  */
-
-// C0, DEL, C1, direction marks and overrides, line and paragraph separators, lone surrogates.
-const UNSAFE =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Surrogate}/gu;
+import { replaceInvisible } from "@wardline/domain/text";
 
 /** One line of harmless text; what is not shown as it is becomes `\u{1b}`. */
 export function visible(text: string): string {
-  return text.replace(UNSAFE, escapeCharacter);
+  return replaceInvisible(text, (codePoint) => `\\u{${codePoint.toString(16)}}`);
 }
 
 /** As {@link visible}, with line breaks kept. */
@@ -19,10 +15,6 @@ export function visibleLines(text: string): string {
     .split(/\r\n|\n/)
     .map(visible)
     .join("\n");
-}
-
-function escapeCharacter(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 const ZERO_WIDTH = /^(?:\p{Mn}|\p{Me}|\u200d|\ufe0e|\ufe0f)$/u;
