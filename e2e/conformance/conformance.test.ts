@@ -62,6 +62,7 @@ function toWorld({ inventory, policies, name }: ConformanceCase): PolicyWorld {
           { name: namespace.name, labels: new Map(Object.entries(namespace.labels)) },
         ]),
       ),
+      domainAddresses: new Map(),
     },
   };
 }

@@ -226,3 +226,11 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   }
   return best;
 }
+
+/** Whether two texts are one address; IPv4-mapped IPv6 counts as IPv4. False when either is none. */
+export function sameAddressText(left: string, right: string): boolean {
+  const one = parseAddress(left);
+  const other = parseAddress(right);
+  if (!one.ok || !other.ok || one.family !== other.family) return false;
+  return one.bytes.every((byte, position) => byte === other.bytes[position]);
+}

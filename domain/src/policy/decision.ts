@@ -143,6 +143,8 @@ function ruleMeaning(rule: PolicyRule): string {
 /** Equal texts = the same set of addresses in every inventory. */
 export function peerMeaning(peer: Peer): string {
   if (peer.kind === "endpoints") return `endpoints ${selectorMeaning(peer.selector)}`;
+  if (peer.kind === "entity") return `entity ${peer.entity}`;
+  if (peer.kind === "domains") return `domains ${peer.names.toSorted().join(" ")}`;
   const except = peer.except.map(prefixText).toSorted();
   return `addresses ${prefixText(peer.cidr)} except ${except.join(" ")}`;
 }
@@ -155,7 +157,8 @@ export function selectorMeaning(selector: EndpointSelector): string {
       : namespaces.kind === "name"
         ? ["name", namespaces.name]
         : ["selector", requirementsMeaning(namespaces.selector.requirements)];
-  return JSON.stringify([scope, requirementsMeaning(selector.endpoints.requirements)]);
+  const requirements = requirementsMeaning(selector.endpoints.requirements);
+  return JSON.stringify(selector.kind === undefined ? [scope, requirements] : [scope, requirements, selector.kind]);
 }
 
 function requirementsMeaning(requirements: EndpointSelector["endpoints"]["requirements"]): string[] {

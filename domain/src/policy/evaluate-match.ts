@@ -1,5 +1,5 @@
 /** Whether one rule matches one connection, with the reason in words. Part of the reference evaluator. */
-import { cidrContainsAddress, formatCidr, parseAddress } from "./address.ts";
+import { cidrContainsAddress, formatCidr, parseAddress, sameAddressText } from "./address.ts";
 import { effectiveAddresses } from "./endpoints.ts";
 import { endpointMatches, formatSelector } from "./labels.ts";
 import {
@@ -13,6 +13,7 @@ import {
   PROTOCOL,
   type ProtocolNumber,
 } from "./model.ts";
+import { domainNameMatches, entityContains } from "./named-peers.ts";
 
 /** A connection as one of its ends sees it. */
 export interface SubjectPacket {
@@ -35,7 +36,7 @@ export function matchRule(
   packet: SubjectPacket,
 ): RuleMatch {
   const peers = rule.peers ?? ["any" as const];
-  const matching = peers.filter((peer) => peer === "any" || peerMatches(inventory, peer, packet.remote));
+  const matching = peers.filter((peer) => peer === "any" || peerMatches(inventory, peer, selected, packet.remote));
   const portText = describePort(packet.protocol, packet.port);
   if (matching.length === 0) {
     const names = rule.peers?.map(describePeer).join(", ") ?? "";
@@ -59,33 +60,36 @@ export function matchRule(
 }
 
 /** Peers are decided by address: a selector stands for the addresses of the endpoints that it picks. */
-function peerMatches(inventory: Inventory, peer: Peer, remote: string): boolean {
+function peerMatches(inventory: Inventory, peer: Peer, selected: readonly Endpoint[], remote: string): boolean {
   const address = parseAddress(remote);
   if (!address.ok) return false;
-  if (peer.kind === "addresses") {
-    return (
-      cidrContainsAddress(peer.cidr, address.bytes) &&
-      !peer.except.some((except) => cidrContainsAddress(except, address.bytes))
-    );
+  switch (peer.kind) {
+    case "addresses":
+      return (
+        cidrContainsAddress(peer.cidr, address.bytes) &&
+        !peer.except.some((except) => cidrContainsAddress(except, address.bytes))
+      );
+    case "endpoints":
+      return endpointsBehind(inventory, peer, remote).length > 0;
+    case "entity":
+      return entityContains(inventory, peer.entity, selected[0]?.hostName ?? null, remote);
+    case "domains":
+      return [...inventory.domainAddresses].some(
+        ([name, addresses]) =>
+          peer.names.some((pattern) => domainNameMatches(pattern, name)) &&
+          addresses.some((address) => sameAddressText(address, remote)),
+      );
   }
-  return endpointsBehind(inventory, peer, remote).length > 0;
 }
 
-/** The endpoints with this address that the peer picks; all that have it for "any". */
+/** The endpoints with this address that the peer picks; all that have it for "any"; no others have port names. */
 function endpointsBehind(inventory: Inventory, peer: Peer | "any", remote: string): readonly Endpoint[] {
-  if (peer !== "any" && peer.kind === "addresses") return [];
+  if (peer !== "any" && peer.kind !== "endpoints") return [];
   return inventory.endpoints.filter(
     (endpoint) =>
       effectiveAddresses(inventory, endpoint).some((address) => sameAddressText(address, remote)) &&
       (peer === "any" || endpointMatches(peer.selector, endpoint, inventory.namespaces)),
   );
-}
-
-function sameAddressText(left: string, right: string): boolean {
-  const one = parseAddress(left);
-  const other = parseAddress(right);
-  if (!one.ok || !other.ok || one.family !== other.family) return false;
-  return one.bytes.every((byte, position) => byte === other.bytes[position]);
 }
 
 function portMatches(
@@ -137,8 +141,11 @@ function describePeer(peer: Peer): string {
     const except = peer.except.map(formatCidr).join(", ");
     return except === "" ? formatCidr(peer.cidr) : `${formatCidr(peer.cidr)} except ${except}`;
   }
-  const { namespaces, endpoints } = peer.selector;
-  const what = endpoints.requirements.length === 0 ? "every endpoint" : formatSelector(endpoints);
+  if (peer.kind === "entity") return `the entity ${peer.entity}`;
+  if (peer.kind === "domains") return peer.names.join(", ");
+  const { namespaces, endpoints, kind } = peer.selector;
+  const all = kind === undefined ? "every endpoint" : `every ${kind}`;
+  const what = endpoints.requirements.length === 0 ? all : formatSelector(endpoints);
   if (namespaces.kind === "name") return `${what} in namespace ${namespaces.name}`;
   if (namespaces.kind === "any" || namespaces.selector.requirements.length === 0) return `${what} in any namespace`;
   return `${what} in namespaces with ${formatSelector(namespaces.selector)}`;

@@ -13,6 +13,7 @@ export * from "./flow-ends.ts";
 export * from "./labels.ts";
 export * from "./lookup.ts";
 export * from "./model.ts";
+export * from "./named-peers.ts";
 export * from "./order.ts";
 export * from "./program.ts";
 export * from "./read.ts";

@@ -63,9 +63,9 @@ describe("namespaceMatches", () => {
       namespaces: { kind: "name", name: "prod" },
       endpoints: { requirements: [need("app", "Exists")] },
     } as const;
-    expect(endpointMatches(selector, { namespace: "prod", labels }, namespaces)).toBe(true);
-    expect(endpointMatches(selector, { namespace: "test", labels }, namespaces)).toBe(false);
-    expect(endpointMatches(selector, { namespace: "prod", labels: new Map() }, namespaces)).toBe(false);
+    expect(endpointMatches(selector, { kind: "host", namespace: "prod", labels }, namespaces)).toBe(true);
+    expect(endpointMatches(selector, { kind: "host", namespace: "test", labels }, namespaces)).toBe(false);
+    expect(endpointMatches(selector, { kind: "host", namespace: "prod", labels: new Map() }, namespaces)).toBe(false);
   });
 });
 

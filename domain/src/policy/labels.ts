@@ -57,10 +57,11 @@ export function namespaceLabels(namespace: string, namespaces: Inventory["namesp
 
 export function endpointMatches(
   selector: EndpointSelector,
-  endpoint: Pick<Endpoint, "namespace" | "labels">,
+  endpoint: Pick<Endpoint, "kind" | "namespace" | "labels">,
   namespaces: Inventory["namespaces"],
 ): boolean {
   return (
+    (selector.kind === undefined || selector.kind === endpoint.kind) &&
     namespaceMatches(selector.namespaces, endpoint.namespace, namespaces) &&
     selectorMatches(selector.endpoints, endpoint.labels)
   );

@@ -65,15 +65,35 @@ export type NamespaceMatch =
   | { readonly kind: "name"; readonly name: string }
   | { readonly kind: "selector"; readonly selector: LabelSelector };
 
-/** Picks hosts and workloads: both parts must match. */
+/** Picks hosts and workloads: all parts must match. */
 export interface EndpointSelector {
   readonly namespaces: NamespaceMatch;
   readonly endpoints: LabelSelector;
+  /** Absent = hosts and workloads. `host` is what `nodes` of the cluster-wide Kubernetes policies mean. */
+  readonly kind?: Endpoint["kind"];
 }
+
+/**
+ * A place that has a name instead of labels. Each stands for a set of addresses:
+ * `cluster` every address of a declared host or workload; `mesh` the overlay's range ({@link MESH_PREFIX}); `host` the
+ * addresses of the subject's own host; `world` every address that is in neither `cluster` nor `mesh`.
+ */
+export type Entity = "world" | "cluster" | "host" | "mesh";
+
+export const ENTITIES: readonly Entity[] = ["world", "cluster", "host", "mesh"];
+
+/** Addresses of the Yggdrasil network, nodes and routed prefixes (yggdrasil-go `src/address`). */
+export const MESH_PREFIX = "200::/7";
 
 export type Peer =
   | { readonly kind: "endpoints"; readonly selector: EndpointSelector; readonly source: SourceRange }
-  | { readonly kind: "addresses"; readonly cidr: Cidr; readonly except: readonly Cidr[]; readonly source: SourceRange };
+  | { readonly kind: "addresses"; readonly cidr: Cidr; readonly except: readonly Cidr[]; readonly source: SourceRange }
+  | { readonly kind: "entity"; readonly entity: Entity; readonly source: SourceRange }
+  /**
+   * The addresses that these names have in `Inventory.domainAddresses`; a name that is not there is nobody. Lower case,
+   * no dot at the end. `*.example.org` stands for one or more whole labels before `example.org`.
+   */
+  | { readonly kind: "domains"; readonly names: readonly string[]; readonly source: SourceRange };
 
 /** `low` and `high` are inclusive. For ICMP and ICMPv6 a port number is `type << 8 | code`, as in the datapath. */
 export type PortMatch =
@@ -112,6 +132,8 @@ export interface Policy {
   readonly priority: number;
   readonly mode: "enforce" | "observe";
   readonly description: string | null;
+  /** The moment from which the policy counts as absent (Unix time); `null` = never. See `withoutExpired`. */
+  readonly expiresAtUnixMs: number | null;
   readonly subject: EndpointSelector;
   /** Directions in which the subjects become isolated (application tier only). */
   readonly isolates: { readonly ingress: boolean; readonly egress: boolean };
@@ -161,6 +183,11 @@ export interface Inventory {
   readonly endpoints: readonly Endpoint[];
   /** Namespaces that no document declares exist with the one implied label. */
   readonly namespaces: ReadonlyMap<string, Namespace>;
+  /**
+   * What DNS says at the moment: canonical text addresses by lower-case name. No file declares it; whoever resolves names
+   * fills it in. Empty = no name is known.
+   */
+  readonly domainAddresses: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Everything the engines need: one desired state, read. */
@@ -168,4 +195,44 @@ export interface PolicyWorld {
   /** Sorted by key, so that ties are decided the same way everywhere. */
   readonly policies: readonly Policy[];
   readonly inventory: Inventory;
+}
+
+/** One side of a test: a group of endpoints, a set of addresses, or everybody. */
+export type TestEnd =
+  | { readonly kind: "any" }
+  | { readonly kind: "endpoints"; readonly selector: EndpointSelector }
+  | { readonly kind: "addresses"; readonly cidr: Cidr; readonly except: readonly Cidr[] }
+  | { readonly kind: "entity"; readonly entity: Entity };
+
+/**
+ * What a case asks of the way in which it comes true: `decision` = the verdict of every packet is decided by this policy
+ * (and rule); `through` = only these endpoints are left out of `from`, the one way around a denial.
+ */
+export type TestVia =
+  | { readonly kind: "decision"; readonly policyKey: string; readonly rule: string | null }
+  | { readonly kind: "through"; readonly selector: EndpointSelector };
+
+/** Holds when every packet from any member of `from` to any member of `to` on any of the ports gets the verdict. */
+export interface PolicyTestCase {
+  readonly index: number;
+  readonly from: TestEnd;
+  readonly to: TestEnd;
+  /** `null` = every protocol and port. Names are looked up at the members of `to`. */
+  readonly ports: readonly PortMatch[] | null;
+  readonly expect: Verdict;
+  readonly via: TestVia | null;
+  /** Why the person who wrote it wants this. */
+  readonly because: string | null;
+  readonly source: SourceRange;
+}
+
+/** A document of tests. Tests never change what is enforced. */
+export interface PolicyTest {
+  /** `PolicyTest/namespace/name`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly description: string | null;
+  readonly cases: readonly PolicyTestCase[];
+  readonly source: SourceRange;
 }

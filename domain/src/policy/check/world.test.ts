@@ -167,7 +167,7 @@ describe("EndpointIndex", () => {
         fc.array(endpoint, { maxLength: 8 }),
         fc.array(selector, { maxLength: 4 }),
         (endpoints, selectors) => {
-          const inventory: Inventory = { endpoints, namespaces: new Map() };
+          const inventory: Inventory = { endpoints, namespaces: new Map(), domainAddresses: new Map() };
           const index = new EndpointIndex(inventory);
           for (const wanted of selectors) {
             const plain = endpoints.filter((candidate) => endpointMatches(wanted, candidate, inventory.namespaces));

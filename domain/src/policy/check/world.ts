@@ -34,7 +34,11 @@ export function checkWorld(documents: readonly ReadDocument[], sink: DiagnosticS
   }
   const world: PolicyWorld = {
     policies: policies.map(({ policy }) => policy).toSorted(byKey),
-    inventory: { endpoints: endpoints.map(({ endpoint }) => endpoint).toSorted(byKey), namespaces },
+    inventory: {
+      endpoints: endpoints.map(({ endpoint }) => endpoint).toSorted(byKey),
+      namespaces,
+      domainAddresses: new Map(),
+    },
   };
   const index = new EndpointIndex(world.inventory);
   checkInventory(endpoints, index, sink);

@@ -81,11 +81,11 @@ function buildViews(
   decisions: DecisionTable,
   classTable: ClassTable,
 ) {
-  const units = createUnitTable(indexEndpoints(world.inventory));
+  const [host] = subjects;
+  const units = createUnitTable(world.inventory, indexEndpoints(world.inventory), host?.name ?? null);
   const expander = new RuleExpander(units);
   const policies = orderPolicies(world.policies);
   const selector = createPolicySelector(world.inventory, policies);
-  const [host] = subjects;
   const views = new Map<string, View>();
   const viewOf = new Map<string, View>();
   for (const [set, endpoint] of subjects.entries()) {

@@ -3,10 +3,17 @@
  * packet is only which units its remote address is in; that list is the address's signature.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { cidrContains, cidrOfAddress } from "../address.ts";
+import { cidrContains, cidrOfAddress, parseAddress } from "../address.ts";
 import { peerMeaning, selectorMeaning } from "../decision.ts";
-import type { Cidr, EndpointSelector, Peer, ProtocolNumber } from "../model.ts";
+import { hostEndpoint } from "../endpoints.ts";
+import type { Cidr, EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
+import { domainNameMatches, meshPrefix } from "../named-peers.ts";
 import type { EndpointIndex, SelectableEndpoint } from "./selection.ts";
+
+const WHOLE_FAMILIES: readonly Cidr[] = [
+  { family: 4, bytes: new Uint8Array(4), prefixLength: 0 },
+  { family: 6, bytes: new Uint8Array(16), prefixLength: 0 },
+];
 
 /** Unit of rules without peers; every address is in it and no signature lists it. */
 export const ANY_ADDRESS = -1;
@@ -45,7 +52,8 @@ export interface UnitTable {
   prefixes(): readonly NamedPrefix[];
 }
 
-export function createUnitTable(index: EndpointIndex): UnitTable {
+/** `hostName`: the host whose addresses the entity `host` stands for. */
+export function createUnitTable(inventory: Inventory, index: EndpointIndex, hostName: string | null): UnitTable {
   const nodes = new Map<string, PrefixNode>();
   const units = new Map<string, number>();
 
@@ -71,13 +79,39 @@ export function createUnitTable(index: EndpointIndex): UnitTable {
       for (const address of addresses) nodeOf(cidrOfAddress(address)).adds.add(unit);
   };
 
+  const addTexts = (unit: number, texts: readonly string[]): void => {
+    for (const text of texts) {
+      const address = parseAddress(text);
+      if (address.ok) nodeOf(cidrOfAddress(address)).adds.add(unit);
+    }
+  };
+  const addWorld = (unit: number): void => {
+    for (const whole of WHOLE_FAMILIES) nodeOf(whole).adds.add(unit);
+    nodeOf(meshPrefix()).removes.add(unit);
+    for (const { addresses } of index.all)
+      for (const address of addresses) nodeOf(cidrOfAddress(address)).removes.add(unit);
+  };
+  const addEntity = (unit: number, entity: Entity): void => {
+    if (entity === "cluster") addEndpoints(unit, index.all);
+    else if (entity === "mesh") nodeOf(meshPrefix()).adds.add(unit);
+    else if (entity === "world") addWorld(unit);
+    else if (hostName !== null) addTexts(unit, hostEndpoint(inventory, hostName).addresses);
+  };
+  const addPeer = (unit: number, peer: Peer): void => {
+    if (peer.kind === "endpoints") addEndpoints(unit, index.select(peer.selector));
+    else if (peer.kind === "entity") addEntity(unit, peer.entity);
+    else if (peer.kind === "addresses") {
+      nodeOf(peer.cidr).adds.add(unit);
+      for (const except of peer.except) nodeOf(except).removes.add(unit);
+    } else {
+      for (const [name, addresses] of inventory.domainAddresses) {
+        if (peer.names.some((pattern) => domainNameMatches(pattern, name))) addTexts(unit, addresses);
+      }
+    }
+  };
+
   return {
-    forPeer: (peer) =>
-      unitOf(peerMeaning(peer), (unit) => {
-        if (peer.kind === "endpoints") return addEndpoints(unit, index.select(peer.selector));
-        nodeOf(peer.cidr).adds.add(unit);
-        for (const except of peer.except) nodeOf(except).removes.add(unit);
-      }),
+    forPeer: (peer) => unitOf(peerMeaning(peer), (unit) => addPeer(unit, peer)),
     forNamedPort(selector, protocol, name) {
       const byPort = new Map<number, SelectableEndpoint[]>();
       for (const item of selector === null ? index.all : index.select(selector)) {

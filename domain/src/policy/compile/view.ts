@@ -56,7 +56,8 @@ function expandRule({ rule, owners }: PlanRule, units: UnitTable): readonly Term
     const unit = peer === null ? ANY_ADDRESS : units.forPeer(peer);
     const terms: Term[] = ranges === null || ranges.length > 0 ? [{ unit, ports: ranges }] : [];
     for (const port of rule.ports ?? []) {
-      if (port.kind !== "named" || rule.direction === "ingress" || peer?.kind === "addresses") continue;
+      if (port.kind !== "named" || rule.direction === "ingress") continue;
+      if (peer !== null && peer.kind !== "endpoints") continue;
       const { protocol, name } = port;
       for (const named of units.forNamedPort(peer?.selector ?? null, protocol, name)) {
         terms.push({ unit: named.unit, ports: [{ protocol, low: named.port, high: named.port }] });

@@ -52,6 +52,7 @@ function read({ report, document, metadata, source }: DocumentInput): ReadObject
       priority: 0,
       mode: "enforce",
       description: null,
+      expiresAtUnixMs: null,
       subject: { namespaces: { kind: "name", name: namespace }, endpoints: selector },
       isolates,
       rules: [...(isolates.ingress ? ingress : []), ...(isolates.egress ? egress : [])],

@@ -17,14 +17,16 @@ function peerText(peer: Peer): string {
   if (peer.kind === "addresses") {
     return [formatCidr(peer.cidr), ...peer.except.map((except) => `!${formatCidr(except)}`)].join(" ");
   }
-  const { namespaces, endpoints } = peer.selector;
+  if (peer.kind === "entity") return `entity ${peer.entity}`;
+  if (peer.kind === "domains") return `domains ${peer.names.join(" ")}`;
+  const { namespaces, endpoints, kind } = peer.selector;
   const where =
     namespaces.kind === "selector"
       ? formatSelector(namespaces.selector)
       : namespaces.kind === "name"
         ? namespaces.name
         : "*";
-  return `${where}: ${formatSelector(endpoints)}`;
+  return `${kind === undefined ? "" : `${kind} `}${where}: ${formatSelector(endpoints)}`;
 }
 
 /** The rules of a policy, one line each. */

@@ -56,6 +56,7 @@ function read({ report, document, metadata, source }: DocumentInput): ReadObject
       priority: 0,
       mode: "enforce",
       description: null,
+      expiresAtUnixMs: null,
       subject: { namespaces: { kind: "any" }, endpoints: selector },
       isolates,
       rules: [...ingress, ...egress],

@@ -99,6 +99,7 @@ export function policy(name: string, fields: Partial<Policy> = {}): Policy {
     priority: 0,
     mode: "enforce",
     description: null,
+    expiresAtUnixMs: null,
     subject: selectorFor(),
     isolates: { ingress: tier === "application", egress: tier === "application" },
     rules: [],
@@ -113,7 +114,7 @@ export function world(
   namespaces: Inventory["namespaces"] = new Map(),
 ): PolicyWorld {
   return {
-    inventory: { endpoints, namespaces },
+    inventory: { endpoints, namespaces, domainAddresses: new Map() },
     policies: policies.toSorted((left, right) => (left.key < right.key ? -1 : 1)),
   };
 }

@@ -9,7 +9,22 @@ import type { HostProgram, ProgramPacket } from "../program.ts";
 export type PacketProbe = Omit<ProgramPacket, "set">;
 
 /** Addresses that no generated rule names, loopback, and both ends of the spaces. */
-const OTHER_ADDRESSES = ["0.0.0.0", "8.8.8.8", "127.0.0.1", "255.255.255.254", "::1", "::2", "fe80::1", "2a00::1"];
+const OTHER_ADDRESSES = [
+  "0.0.0.0",
+  "8.8.8.8",
+  "127.0.0.1",
+  "255.255.255.254",
+  "::1",
+  "::2",
+  "fe80::1",
+  "2a00::1",
+  "203.0.113.80",
+  "2001:db8::80",
+  "1ff:ffff::1",
+  "200::1",
+  "3ff::1",
+  "400::",
+];
 
 const OTHER_PORTS: readonly (readonly [protocol: number, port: number])[] = [
   [6, 0],

@@ -1,22 +1,23 @@
 import fc from "fast-check";
 import { cidrContains, parseCidr } from "../address.ts";
-import type {
-  Action,
-  Cidr,
-  Endpoint,
-  EndpointSelector,
-  LabelRequirement,
-  LabelSelector,
-  NamedPort,
-  Namespace,
-  NamespaceMatch,
-  Peer,
-  Policy,
-  PolicyRule,
-  PolicyWorld,
-  PortMatch,
-  SourceRange,
-  Tier,
+import {
+  type Action,
+  type Cidr,
+  ENTITIES,
+  type Endpoint,
+  type EndpointSelector,
+  type LabelRequirement,
+  type LabelSelector,
+  type NamedPort,
+  type Namespace,
+  type NamespaceMatch,
+  type Peer,
+  type Policy,
+  type PolicyRule,
+  type PolicyWorld,
+  type PortMatch,
+  type SourceRange,
+  type Tier,
 } from "../model.ts";
 
 const NOWHERE: SourceRange = { file: "generated.yaml", line: 1, column: 1, endLine: 1, endColumn: 1 };
@@ -57,6 +58,7 @@ const ADDRESSES = [
   "2001:db8:1::2",
   "2001:db8:1::3",
   "2001:db8:2::1",
+  "200:db8::1",
 ] as const;
 
 function cidr(text: string): Cidr {
@@ -102,7 +104,17 @@ const namespaceMatch: fc.Arbitrary<NamespaceMatch> = fc.oneof(
   fc.record({ kind: fc.constant("selector" as const), selector: namespaceSelector }),
 );
 
-const endpointSelector: fc.Arbitrary<EndpointSelector> = fc.record({ namespaces: namespaceMatch, endpoints: selector });
+const endpointSelector: fc.Arbitrary<EndpointSelector> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ namespaces: namespaceMatch, endpoints: selector }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      namespaces: namespaceMatch,
+      endpoints: selector,
+      kind: fc.constantFrom("host" as const, "workload" as const),
+    }),
+  },
+);
 
 const addressPeer: fc.Arbitrary<Peer> = fc
   .tuple(fc.constantFrom(...PREFIXES).map(cidr), fc.subarray([...PREFIXES], { maxLength: 3 }))
@@ -116,6 +128,16 @@ const addressPeer: fc.Arbitrary<Peer> = fc
 const peer: fc.Arbitrary<Peer> = fc.oneof(
   fc.record({ kind: fc.constant("endpoints" as const), selector: endpointSelector, source: fc.constant(NOWHERE) }),
   addressPeer,
+  fc.record({
+    kind: fc.constant("entity" as const),
+    entity: fc.constantFrom(...ENTITIES),
+    source: fc.constant(NOWHERE),
+  }),
+  fc.record({
+    kind: fc.constant("domains" as const),
+    names: fc.constantFrom(["a.example.org"], ["*.example.org"], ["b.a.example.org", "example.org"], ["unknown.test"]),
+    source: fc.constant(NOWHERE),
+  }),
 );
 
 const range = (protocol: number, low: number, high: number): PortMatch => ({
@@ -191,6 +213,7 @@ function policy(tier: Tier, actions: readonly Action[]): fc.Arbitrary<Omit<Polic
       kind: "Policy",
       tier,
       description: null,
+      expiresAtUnixMs: null,
       isolates: tier === "application" ? fields.isolates : { ingress: false, egress: false },
       rules: numbered(fields.rules),
       source: NOWHERE,
@@ -266,6 +289,13 @@ const NAMESPACE_MAP: ReadonlyMap<string, Namespace> = new Map(
   ]),
 );
 
+/** Addresses that prefixes and endpoints have too, and one of their own. */
+const DOMAIN_ADDRESSES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["example.org", ["203.0.113.80"]],
+  ["a.example.org", [ADDRESSES[0], "2001:db8::80"]],
+  ["b.a.example.org", [ADDRESSES[1]]],
+]);
+
 export interface WorldOptions {
   /** Default 6. */
   readonly maxPolicies?: number;
@@ -277,7 +307,7 @@ export interface WorldOptions {
  */
 export function arbitraryWorld(options: WorldOptions = {}): fc.Arbitrary<PolicyWorld> {
   return fc.tuple(endpoints, fc.array(anyPolicy, { maxLength: options.maxPolicies ?? 6 })).map(([all, policies]) => ({
-    inventory: { endpoints: all, namespaces: NAMESPACE_MAP },
+    inventory: { endpoints: all, namespaces: NAMESPACE_MAP, domainAddresses: DOMAIN_ADDRESSES },
     policies: policies
       .map((fields, position) => ({ ...fields, name: `p${position}`, key: `Policy/${fields.namespace}/p${position}` }))
       .toSorted((left, right) => (left.key < right.key ? -1 : 1)),
