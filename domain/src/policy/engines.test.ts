@@ -8,7 +8,7 @@ import type { HostProgram } from "./program.ts";
 import { arbitraryPacket, arbitraryWorld, GENERATED_HOST_NAMES, packetToFlow } from "./testing/index.ts";
 
 const PACKETS_PER_WORLD = 40;
-const PACKETS = Number(process.env.WARDLINE_FUZZ_PACKETS ?? 20_000);
+const PACKETS = Number(process.env.WARDLINE_FUZZ_PACKETS ?? 100_000);
 const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
 
 /** A world, the program of one of its hosts, and packets for it. */
