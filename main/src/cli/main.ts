@@ -2,7 +2,8 @@
 import { CommanderError } from "commander";
 import { CONSOLE_BUILD, CONSOLE_VERSION } from "../backend/version.ts";
 import { EXIT } from "./exit-code.ts";
-import { createProgram, exitCodeOfUsage, type Outcome } from "./program.ts";
+import { createProgram, exitCodeOfUsage } from "./program.ts";
+import type { Outcome } from "./registration.ts";
 import { reportFailure } from "./report-failure.ts";
 
 // A reader that has seen enough (`| head`) is no error.

@@ -2,17 +2,8 @@
 import { Command, Option } from "commander";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
-import { createOutput, type Format, type Output } from "./output.ts";
+import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
 import type { SessionOptions } from "./session.ts";
-
-export interface Outcome {
-  exitCode: ExitCode;
-  format: Format;
-}
-
-interface CommonOptions extends SessionOptions {
-  readonly format: Format;
-}
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 found problems, 2 wrong usage, 3 could not reach something.`;
@@ -32,20 +23,6 @@ export function createProgram(version: string, outcome: Outcome): Command {
   addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
   addStartCommand(program, runner);
   return program;
-}
-
-/** Gives each action its output and keeps how it ended. */
-class Runner {
-  readonly #outcome: Outcome;
-
-  constructor(outcome: Outcome) {
-    this.#outcome = outcome;
-  }
-
-  async run(options: CommonOptions, body: (output: Output) => Promise<ExitCode>): Promise<void> {
-    this.#outcome.format = options.format;
-    this.#outcome.exitCode = await body(createOutput(options.format));
-  }
 }
 
 function addPolicyCommands(policy: Command, runner: Runner): void {
@@ -250,18 +227,6 @@ export interface StartOptions extends SessionOptions {
   readonly open: boolean;
   readonly listenPort: number;
   readonly agentArguments?: readonly string[];
-}
-
-function withFormat(command: Command): Command {
-  return command.addOption(
-    new Option("--format <format>", "for people or for programs").choices(["text", "json"]).default("text"),
-  );
-}
-
-function withSessionOptions(command: Command): Command {
-  return command
-    .option("--state-dir <dir>", "where the console keeps its database (WARDLINE_STATE_DIR)")
-    .option("--agent-socket <path>", "the agent's socket (WARDLINE_AGENT_SOCKET)");
 }
 
 function desiredNames(names: readonly string[], policies: string | undefined): readonly string[] {
