@@ -86,7 +86,10 @@ function prefixOf({ prefix, prefixLength }: AddressEntry): Cidr {
  * The marked parts as regions: a marked part inside a marked one needs no region of its own, and an empty part is taken
  * as what lies around it or in it.
  */
-export function joinParts(parts: readonly SpacePart[], marked: ReadonlySet<number>): readonly AddressRegion[] {
+export function joinParts(
+  parts: readonly Pick<SpacePart, "prefix" | "parent" | "empty">[],
+  marked: ReadonlySet<number>,
+): readonly AddressRegion[] {
   const full = new Set(marked);
   const partly = new Set<number>();
   for (let index = parts.length - 1; index >= 0; index--) {

@@ -98,7 +98,8 @@ function isIpv4(address: string): boolean {
   return !address.includes(":");
 }
 
-function probeAddresses(world: PolicyWorld): readonly string[] {
+/** See {@link arbitraryProbe}. */
+export function probeAddresses(world: PolicyWorld): readonly string[] {
   const found = new Set(OTHER_ADDRESSES);
   const prefixes = world.policies
     .flatMap((policy) => policy.rules)
@@ -125,7 +126,8 @@ function edgeAddresses({ bytes, prefixLength }: Cidr): readonly string[] {
     });
 }
 
-function probePorts(world: PolicyWorld): readonly (readonly [protocol: number, port: number])[] {
+/** See {@link arbitraryProbe}. */
+export function probePorts(world: PolicyWorld): readonly (readonly [protocol: number, port: number])[] {
   const found = new Map(OTHER_PORTS.map((service) => [service.join(), service]));
   const add = (protocol: number, port: number): void => {
     if (port >= 0 && port <= 0xffff) found.set(`${protocol},${port}`, [protocol, port]);

@@ -1,0 +1,278 @@
+/** Questions about sets of connections, answered for every one of them. */
+import { ErrorCode, Failure } from "../../errors/index.ts";
+import { parseAddress } from "../address.ts";
+import { type DecisionContent, enforcedVerdict } from "../decision.ts";
+import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
+import type { Endpoint, EndpointSelector, PortMatch, ProtocolNumber, TestEnd, Verdict } from "../model.ts";
+import { compareBytes } from "./address-regions.ts";
+import {
+  type ClassedGroup,
+  compareEnds,
+  firstEnds,
+  type GroupEnd,
+  groupMembers,
+  type MemberGroup,
+} from "./member-groups.ts";
+import type { AccessModel } from "./model.ts";
+import { combineSpaces, coveredSpace, firstPlace, mapSpace, type PortSpace, partsOf, valueAt } from "./port-space.ts";
+import { type DecisionPair, decisionsOfPair } from "./space-book.ts";
+import { portsNamed } from "./terms.ts";
+
+/**
+ * A set of connections: from every member of one end to every member of the other of the same family.
+ *
+ * Never part of it: an address with itself (loopback, always allowed) and two addresses of which neither belongs to an
+ * endpoint (nobody's policies are asked).
+ */
+export interface AccessQuestion {
+  readonly from: TestEnd;
+  readonly to: TestEnd;
+  /** Endpoints that are left out of `from`. */
+  readonly fromWithout?: EndpointSelector | null;
+  /** `null` = every protocol and port. Names are looked up at the members of `to`, each for itself. */
+  readonly ports: readonly PortMatch[] | null;
+  /**
+   * Whether connections that are decided before any policy count (loopback addresses, and the ICMP without which IP
+   * breaks). They are allowed whatever the policies say, so a proof about policies leaves them out. Default false.
+   */
+  readonly builtins?: boolean;
+}
+
+/** What is decided about a connection, by both sides. */
+export interface DecidedConnection {
+  /** What `evaluate` answers: an observed denial counts as one. */
+  readonly reported: Verdict;
+  /** What happens to packets: an observed denial allows. */
+  readonly enforced: Verdict;
+  /** Of the source's subject. */
+  readonly egress: DecisionContent;
+  /** Of the destination's subject. */
+  readonly ingress: DecisionContent;
+}
+
+export interface DecidedPorts extends DecidedConnection {
+  /** `null` = every protocol but `exceptProtocols`. */
+  readonly protocol: ProtocolNumber | null;
+  readonly exceptProtocols: readonly ProtocolNumber[];
+  /** Inclusive; 0 to 65535 for every protocol. `type << 8 | code` for ICMP. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Every pair of a source and a destination at different addresses is decided like this. */
+export interface AccessRegion {
+  readonly from: MemberGroup;
+  readonly to: MemberGroup;
+  readonly ports: readonly DecidedPorts[];
+}
+
+/** A connection that shows something; can be given to `evaluate` as it is. */
+export interface ConnectionExample extends DecidedConnection {
+  readonly from: FlowEnd;
+  readonly to: FlowEnd;
+  readonly protocol: ProtocolNumber;
+  readonly port: number;
+}
+
+/** Pairs of groups with everything that is decided between them; `null` values are not part of the question. */
+interface DecidedPair {
+  readonly from: ClassedGroup;
+  readonly to: ClassedGroup;
+  readonly space: PortSpace<DecisionPair | null>;
+}
+
+/**
+ * The whole question in regions: each of its connections is in exactly one region and there in exactly one range of
+ * ports. Regions without any are left out.
+ */
+export function* decide(model: AccessModel, question: AccessQuestion): Generator<AccessRegion> {
+  const explain = createExplainer(model);
+  for (const { from, to, space } of decidedPairs(model, question)) {
+    const ports = partsOf(space).flatMap(({ value, ...part }): DecidedPorts[] =>
+      value === null ? [] : [{ ...part, ...explain(value) }],
+    );
+    if (ports.length > 0) yield { from, to, ports };
+  }
+}
+
+/**
+ * The smallest connection of the question for which `isWanted` holds, or `null` when it holds for none, which proves the
+ * opposite for all. Smallest: by source, then destination (endpoints by key, then addresses that belong to nobody; IPv4
+ * first, lowest address first), then protocol (TCP, UDP, ICMP, ICMPv6, SCTP, the others by number), then port.
+ */
+export function findConnection(
+  model: AccessModel,
+  question: AccessQuestion,
+  isWanted: (decided: DecidedConnection) => boolean,
+): ConnectionExample | null {
+  const explain = createExplainer(model);
+  const answers = new Map<DecisionPair, boolean>();
+  const isPairWanted = (pair: DecisionPair | null): boolean => {
+    if (pair === null) return false;
+    const answer = answers.get(pair) ?? isWanted(explain(pair));
+    answers.set(pair, answer);
+    return answer;
+  };
+  const places = new Map<DecidedPair["space"], Place | null>();
+  const endsOf = rememberEnds();
+  let best: { ends: EndPair; place: Place; space: DecidedPair["space"] } | null = null;
+  for (const { from, to, space } of decidedPairs(model, question)) {
+    let place = places.get(space);
+    if (place === undefined) {
+      place = firstPlace(space, isPairWanted);
+      places.set(space, place);
+    }
+    if (place === null) continue;
+    const ends = firstPair(endsOf(from), endsOf(to));
+    if (ends !== null && (best === null || comparePairs(ends, best.ends) < 0)) best = { ends, place, space };
+  }
+  if (best === null) return null;
+  const { ends, place, space } = best;
+  const pair = valueAt(space, place.protocol, place.port);
+  if (pair === null) throw new Error("a wanted place is part of the question");
+  return { from: flowEnd(ends.from), to: flowEnd(ends.to), ...place, ...explain(pair) };
+}
+
+type Place = NonNullable<ReturnType<typeof firstPlace>>;
+
+function rememberEnds(): (group: ClassedGroup) => readonly GroupEnd[] {
+  const known = new Map<ClassedGroup, readonly GroupEnd[]>();
+  return (group) => {
+    const ends = known.get(group) ?? firstEnds(group);
+    known.set(group, ends);
+    return ends;
+  };
+}
+
+/** Decides one connection as `evaluate` does, without the walkthrough. Throws as `evaluate` for unknown endpoints. */
+export function decideConnection(model: AccessModel, { from, to, protocol, port }: PolicyFlow): DecidedConnection {
+  const [source, destination] = [locate(model, from), locate(model, to)];
+  if (source.bytes.length !== destination.bytes.length) throw notOneFamily(from.address, to.address);
+  if (compareBytes(source.bytes, destination.bytes) === 0) {
+    const loopback = model.decisions.builtin("loopback");
+    return explainPair(model, loopback, loopback);
+  }
+  const egress = source.views.egress.spaceOf(destination.addressClass);
+  const ingress = destination.views.ingress.spaceOf(source.addressClass);
+  const decisionIn = (space: number): number => valueAt(model.spaces.space(space), protocol, port);
+  return explainPair(model, decisionIn(egress), decisionIn(ingress));
+}
+
+function locate(model: AccessModel, end: FlowEnd) {
+  const address = parseAddress(end.address);
+  if (!address.ok) throw notOneFamily(end.address, end.address);
+  const endpoint = end.endpointKey === null ? null : model.endpoint(end.endpointKey);
+  const addressClass = model.addressClass(model.space.classOfAddress(address.bytes));
+  return { bytes: address.bytes, views: model.views(endpoint), addressClass };
+}
+
+function notOneFamily(from: string, to: string): Failure {
+  return new Failure({
+    code: ErrorCode.INVALID_ARGUMENT,
+    message: `${from} and ${to} are not two addresses of one family.`,
+  });
+}
+
+function explainPair(model: AccessModel, egressNumber: number, ingressNumber: number): DecidedConnection {
+  const egress = model.decisions.content(egressNumber);
+  const ingress = model.decisions.content(ingressNumber);
+  const both = (one: Verdict, other: Verdict): Verdict => (one === "allow" && other === "allow" ? "allow" : "deny");
+  return {
+    reported: both(egress.verdict, ingress.verdict),
+    enforced: both(enforcedVerdict(egress), enforcedVerdict(ingress)),
+    egress,
+    ingress,
+  };
+}
+
+/** Explanations of pairs, each one object. */
+function createExplainer(model: AccessModel): (pair: DecisionPair) => DecidedConnection {
+  const known = new Map<DecisionPair, DecidedConnection>();
+  return (pair) => {
+    let decided = known.get(pair);
+    if (!decided) {
+      const { egress, ingress } = decisionsOfPair(pair);
+      decided = explainPair(model, egress, ingress);
+      known.set(pair, decided);
+    }
+    return decided;
+  };
+}
+
+function* decidedPairs(model: AccessModel, question: AccessQuestion): Generator<DecidedPair> {
+  const { ports } = question;
+  const names = (ports ?? []).filter((port) => port.kind === "named");
+  const splitBy = (endpoint: Endpoint | null): string =>
+    names.length === 0 ? "" : JSON.stringify(portsNamed(endpoint === null ? [] : [endpoint], names));
+  const sources = groupMembers(model, question.from, "egress", { without: question.fromWithout ?? null });
+  const destinations = groupMembers(model, question.to, "ingress", { splitBy });
+  for (const to of destinations) {
+    const [first] = to.members;
+    const space = createPairTable(model, question, coveredPorts(ports, first?.endpoint ?? null));
+    for (const from of sources) {
+      if (from.family !== to.family || (from.members.length === 0 && to.members.length === 0)) continue;
+      if (isOneAddress(from, to)) continue;
+      const egress = from.view.spaceOf(to.addressClass);
+      const ingress = to.view.spaceOf(from.addressClass);
+      yield { from, to, space: space(egress, ingress) };
+    }
+  }
+}
+
+/** The ports of a question at one destination; `null` = all. */
+function coveredPorts(ports: AccessQuestion["ports"], destination: Endpoint | null): PortSpace<boolean> | null {
+  if (ports === null) return null;
+  const ranges = ports.filter((port) => port.kind === "range");
+  const names = ports.filter((port) => port.kind === "named");
+  return coveredSpace([...ranges, ...portsNamed(destination === null ? [] : [destination], names)]);
+}
+
+function createPairTable(model: AccessModel, question: AccessQuestion, covered: PortSpace<boolean> | null) {
+  const isPolicy = (pair: DecisionPair): boolean => {
+    const { egress, ingress } = decisionsOfPair(pair);
+    return !model.decisions.isBuiltin(egress) && !model.decisions.isBuiltin(ingress);
+  };
+  const known = new Map<PortSpace<DecisionPair>, PortSpace<DecisionPair | null>>();
+  return (egress: number, ingress: number): PortSpace<DecisionPair | null> => {
+    const whole = model.spaces.pair(egress, ingress);
+    let space = known.get(whole);
+    if (!space) {
+      const asked = question.builtins ? whole : mapSpace(whole, (pair) => (isPolicy(pair) ? pair : null));
+      space = covered === null ? asked : combineSpaces(asked, covered, (pair, isCovered) => (isCovered ? pair : null));
+      known.set(whole, space);
+    }
+    return space;
+  };
+}
+
+/** Whether all members of both groups are at one and the same address, so that no connection is between them. */
+function isOneAddress(from: MemberGroup, to: MemberGroup): boolean {
+  const [first] = from.members;
+  return (
+    first !== undefined &&
+    from.regions.length + to.regions.length === 0 &&
+    [...from.members, ...to.members].every(({ address }) => address === first.address)
+  );
+}
+
+interface EndPair {
+  readonly from: GroupEnd;
+  readonly to: GroupEnd;
+}
+
+/** The smallest pair of ends at different addresses. */
+function firstPair(from: readonly GroupEnd[], to: readonly GroupEnd[]): EndPair | null {
+  for (const source of from) {
+    const destination = to.find((end) => end.address !== source.address);
+    if (destination) return { from: source, to: destination };
+  }
+  return null;
+}
+
+function comparePairs(left: EndPair, right: EndPair): number {
+  return compareEnds(left.from, right.from) || compareEnds(left.to, right.to);
+}
+
+function flowEnd({ endpointKey, address }: GroupEnd): FlowEnd {
+  return { endpointKey, address };
+}

@@ -1,0 +1,70 @@
+/** Every connection between the places of a small world where something begins or ends, for comparison with answers. */
+import { cidrContainsAddress, parseAddress } from "../address.ts";
+import { effectiveAddresses } from "../endpoints.ts";
+import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
+import type { PolicyWorld } from "../model.ts";
+import { probeAddresses, probePorts } from "../testing/index.ts";
+import type { DecidedPorts } from "./decide.ts";
+import type { MemberGroup } from "./member-groups.ts";
+
+export interface ProbeLimits {
+  /** Addresses that belong to nobody; picked evenly. */
+  readonly maxOutside: number;
+  readonly maxPorts: number;
+}
+
+/** Every endpoint at each of its addresses, and addresses that belong to nobody. */
+export function probeEnds(world: PolicyWorld, maxOutside: number): readonly FlowEnd[] {
+  const own = world.inventory.endpoints.flatMap((endpoint) =>
+    effectiveAddresses(world.inventory, endpoint).map((address) => ({ endpointKey: endpoint.key, address })),
+  );
+  const taken = new Set(own.map(({ address }) => address));
+  const outside = probeAddresses(world)
+    .filter((address) => !taken.has(address))
+    .map((address) => ({ endpointKey: null, address }));
+  return [...own, ...spread(outside, maxOutside)];
+}
+
+/** At least one end of each belongs to an endpoint, and the addresses differ. */
+export function probeFlows(world: PolicyWorld, { maxOutside, maxPorts }: ProbeLimits): readonly PolicyFlow[] {
+  const ends = probeEnds(world, maxOutside);
+  const ports = spread(probePorts(world), maxPorts);
+  return ends.flatMap((from) =>
+    ends
+      .filter((to) => isPair(from, to))
+      .flatMap((to) => ports.map(([protocol, port]): PolicyFlow => ({ from, to, protocol, port }))),
+  );
+}
+
+function isPair(from: FlowEnd, to: FlowEnd): boolean {
+  const isOneFamily = from.address.includes(":") === to.address.includes(":");
+  return isOneFamily && from.address !== to.address && (from.endpointKey !== null || to.endpointKey !== null);
+}
+
+/** `count` of the values, first and last among them. */
+function spread<Value>(values: readonly Value[], count: number): readonly Value[] {
+  if (values.length <= count) return values;
+  const step = (values.length - 1) / (count - 1);
+  const picked = new Set(Array.from({ length: count }, (_, index) => Math.round(index * step)));
+  return values.filter((_, index) => picked.has(index));
+}
+
+export function groupHolds(group: MemberGroup, end: FlowEnd): boolean {
+  if (end.endpointKey !== null) {
+    return group.members.some(({ endpoint, address }) => endpoint.key === end.endpointKey && address === end.address);
+  }
+  const address = parseAddress(end.address);
+  if (!address.ok) throw new Error(`${end.address} is not an address`);
+  return group.regions.some(
+    ({ prefix, except }) =>
+      cidrContainsAddress(prefix, address.bytes) && !except.some((inner) => cidrContainsAddress(inner, address.bytes)),
+  );
+}
+
+export function portsHold(
+  part: Pick<DecidedPorts, "protocol" | "exceptProtocols" | "low" | "high">,
+  { protocol, port }: Pick<PolicyFlow, "protocol" | "port">,
+): boolean {
+  if (port < part.low || port > part.high) return false;
+  return part.protocol === null ? !part.exceptProtocols.includes(protocol) : part.protocol === protocol;
+}
