@@ -28,6 +28,8 @@ export const RESTRICTED_MODULES = [
     allowedIn: [
       // Starts and supervises the agent for `wardline start`, and opens the browser.
       "main/src/cli/start/agent-process.ts",
+      // Asks the kernel about vectors, through the agent's `test-run`.
+      "main/src/cli/start/agent-test-run.ts",
       "main/src/browser/open-browser.ts",
       "main/src/electron/",
       // Builds, set-up and tests.

@@ -1,13 +1,16 @@
 /** Entry of the agent: `bin/wardline agent run …` from source, `wardline-agent run …` as the single executable. */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { pino } from "pino";
 import type { AgentOptions } from "./agent/options.ts";
 import { HELP, readCommandLine, systemSurroundings, UsageError } from "./agent/options.ts";
 import { type RunningAgent, runAgent } from "./agent/runAgent.ts";
+import { KernelUnavailable, testRun } from "./agent/testRun.ts";
 import { AGENT_BUILD, AGENT_VERSION, API_MAX, API_MIN } from "./agent/version.ts";
 import { StartError } from "./server/socket.ts";
 
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
+const EXIT_UNREACHABLE = 3;
 
 function printVersion(json: boolean): void {
   const version = {
@@ -59,6 +62,7 @@ async function main(): Promise<void> {
   const command = readCommandLine(process.argv.slice(2), systemSurroundings());
   if (command.kind === "help") process.stdout.write(HELP);
   else if (command.kind === "version") printVersion(command.json);
+  else if (command.kind === "test-run") await testRun(process.stdin, process.stdout);
   else await run(command.options);
 }
 
@@ -66,6 +70,14 @@ main().catch((error: unknown) => {
   if (error instanceof UsageError) {
     console.error(`wardline-agent: ${error.message}\n\n${HELP}`);
     process.exit(EXIT_USAGE);
+  }
+  if (error instanceof KernelUnavailable) {
+    console.error(`wardline-agent: ${error.message}`);
+    process.exit(EXIT_UNREACHABLE);
+  }
+  if (error instanceof Failure) {
+    console.error(`wardline-agent: ${error.message}`);
+    process.exit(error.code === ErrorCode.INVALID_ARGUMENT ? EXIT_USAGE : EXIT_PROBLEM);
   }
   console.error(`wardline-agent: ${error instanceof StartError ? error.message : describe(error)}`);
   process.exit(EXIT_PROBLEM);

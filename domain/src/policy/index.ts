@@ -15,6 +15,7 @@ export * from "./lookup.ts";
 export * from "./model.ts";
 export * from "./named-peers.ts";
 export * from "./order.ts";
+export * from "./packet-port.ts";
 export * from "./program.ts";
 export * from "./read.ts";
 export { type DecodedPolicy, decodePolicyBytes } from "./yaml/decode.ts";

@@ -22,6 +22,7 @@ export interface AgentOptions {
 
 export type Command =
   | { readonly kind: "run"; readonly options: AgentOptions }
+  | { readonly kind: "test-run" }
   | { readonly kind: "version"; readonly json: boolean }
   | { readonly kind: "help" };
 
@@ -29,9 +30,13 @@ export type Command =
 export class UsageError extends Error {}
 
 export const HELP = `Usage: wardline-agent run [options]
+       wardline-agent test-run
        wardline-agent --version [--json]
 
-Enforces Wardline policies on this host. Without root it only observes.
+run enforces Wardline policies on this host. Without root it only observes.
+test-run reads compiled programs with packets from standard input, one JSON document a line,
+and writes what the kernel decides about each packet. It needs root, attaches nothing and
+changes nothing.
 
 Options:
   --socket PATH        where the console reaches it   (root: /run/wardline/agent.sock)
@@ -112,7 +117,12 @@ export function readCommandLine(commandLine: readonly string[], surroundings: Su
   const { values, positionals } = parse(commandLine[0] === "agent" ? commandLine.slice(1) : commandLine);
   if (values.help) return { kind: "help" };
   if (values.version) return { kind: "version", json: values.json ?? false };
-  if (positionals.length !== 1 || positionals[0] !== "run") throw new UsageError(`expected "run"`);
+  if (positionals.length === 1 && positionals[0] === "test-run") {
+    const [option] = Object.keys(values);
+    if (option !== undefined) throw new UsageError(`test-run has no option --${option}`);
+    return { kind: "test-run" };
+  }
+  if (positionals.length !== 1 || positionals[0] !== "run") throw new UsageError(`expected "run" or "test-run"`);
   const defaults = defaultPaths(surroundings);
   const cgroupRoot = values["cgroup-root"];
   return {

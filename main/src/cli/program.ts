@@ -1,5 +1,6 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
+import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -49,6 +50,8 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
         return policyExplain(output, options);
       }),
     );
+
+  addPolicyEval(policy, runner);
 
   withSessionOptions(withFormat(policy.command("plan")))
     .description("show what an apply would change; changes nothing")
@@ -155,6 +158,13 @@ function addAgentCommands(agent: Command, runner: Runner): void {
     .allowUnknownOption(true)
     .action(() => {
       throw new UsageError("The agent is started by bin/wardline.", "Run: bin/wardline agent run");
+    });
+  agent
+    .command("test-run")
+    .description("ask the kernel about packets, for `wardline policy eval` (as root; attaches nothing)")
+    .allowUnknownOption(true)
+    .action(() => {
+      throw new UsageError("The agent is started by bin/wardline.", "Run: bin/wardline agent test-run");
     });
   withSessionOptions(withFormat(agent.command("status")))
     .description("what the agent on this machine is doing")

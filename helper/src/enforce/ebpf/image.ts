@@ -2,8 +2,10 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
   type AddressEntry,
+  type Decision,
   FIRST_RULE_DECISION,
   type HostProgram,
+  type PolicySet,
   PROGRAM_FORMAT_VERSION,
 } from "@wardline/domain/policy";
 import { MAX_DECISIONS, PORT_KEY_BITS, RESULT_DENY, RESULT_OBSERVE_ONLY, TRIE_KEY, TRIE_VALUE } from "./layout.ts";
@@ -12,6 +14,13 @@ export interface PackedTable {
   readonly keys: Buffer;
   readonly values: Buffer;
   readonly count: number;
+}
+
+/** What of a program goes into the kernel. */
+export interface PackableProgram
+  extends Pick<HostProgram, "formatVersion" | "addresses4" | "addresses6" | "classes" | "ports"> {
+  readonly sets: readonly Pick<PolicySet, "id">[];
+  readonly decisions: readonly Pick<Decision, "verdict" | "observeOnly">[];
 }
 
 export interface TableImage {
@@ -31,7 +40,7 @@ function refuse(message: string): never {
 }
 
 /** Packs the tables. Throws `Failure` POLICY_UNSUPPORTED for a program that the kernel could not answer every packet from. */
-export function packProgram(program: HostProgram): TableImage {
+export function packProgram(program: PackableProgram): TableImage {
   if (program.formatVersion !== PROGRAM_FORMAT_VERSION)
     refuse(`The program has format ${program.formatVersion}; this agent knows ${PROGRAM_FORMAT_VERSION}.`);
   if (program.decisions.length > MAX_DECISIONS)
@@ -50,7 +59,7 @@ export function packProgram(program: HostProgram): TableImage {
   };
 }
 
-function checkDefaults(program: HostProgram): void {
+function checkDefaults(program: PackableProgram): void {
   const classKeys = new Set(program.classes.map((entry) => `${entry.set} ${entry.direction} ${entry.atom}`));
   for (const set of program.sets)
     for (const direction of ["ingress", "egress"])
@@ -64,7 +73,7 @@ function checkDefaults(program: HostProgram): void {
  * IPv4 prefixes become prefixes of ::ffff:0:0/96. That range always has an entry of its own, so that an IPv4 address
  * never falls through to an IPv6 prefix such as ::/0.
  */
-function packAddresses({ addresses4, addresses6 }: HostProgram): PackedTable {
+function packAddresses({ addresses4, addresses6 }: PackableProgram): PackedTable {
   const hasIpv4Default = addresses4.some((entry) => entry.prefixLength === 0);
   const ipv4Default: AddressEntry[] = hasIpv4Default ? [] : [{ prefix: new Uint8Array(4), prefixLength: 0, atom: 0 }];
   const entries = [...addresses4, ...ipv4Default, ...addresses6];
@@ -82,7 +91,7 @@ function packAddresses({ addresses4, addresses6 }: HostProgram): PackedTable {
   return { keys, values, count: entries.length };
 }
 
-function packPorts({ ports, decisions }: HostProgram): PackedTable {
+function packPorts({ ports, decisions }: PackableProgram): PackedTable {
   const keys = Buffer.alloc(ports.length * TRIE_KEY.size);
   const values = Buffer.alloc(ports.length * TRIE_VALUE.size);
   ports.forEach((entry, position) => {
@@ -103,7 +112,7 @@ function packPorts({ ports, decisions }: HostProgram): PackedTable {
   return { keys, values, count: ports.length };
 }
 
-function packClasses({ classes }: HostProgram): PackedTable {
+function packClasses({ classes }: PackableProgram): PackedTable {
   const keys = Buffer.alloc(classes.length * 8);
   const values = Buffer.alloc(classes.length * 4);
   classes.forEach(({ set, direction, atom, classId }, position) => {

@@ -79,6 +79,11 @@ export function buildProbePacket(probe: ProbePacket): Buffer {
 
 const EXTENSION_HEADERS = new Set([0, 43, 44, 51, 60, 135, 139, 140]);
 
+/** Whether there is such a packet: numbers that IPv6 reads as extension headers are no protocol of one. */
+export function canBeBuilt({ remote, protocol }: Pick<ProbePacket, "remote" | "protocol">): boolean {
+  return addressBytes(remote).family === 4 || !EXTENSION_HEADERS.has(protocol);
+}
+
 /**
  * Whether such a packet asks the kernel the very question that the fields say. Not so for answers (they are judged as
  * their query), ICMP of the other family (no type there), and numbers that IPv6 reads as extension headers.
@@ -89,5 +94,5 @@ export function isFaithfulProbe({ remote, protocol, port }: ProbePacket): boolea
   if (protocol === PROTOCOL.icmp) return family === 4 && type !== 0 && type !== 14;
   if (protocol === PROTOCOL.icmpv6) return family === 6 && type !== 129;
   const hasPorts = protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp || protocol === PROTOCOL.sctp;
-  return (hasPorts || port === 0) && !(family === 6 && EXTENSION_HEADERS.has(protocol));
+  return (hasPorts || port === 0) && canBeBuilt({ remote, protocol });
 }

@@ -65,8 +65,11 @@ function installMaps(outerFd: number, firstIndex: number, fds: readonly number[]
   }
 }
 
+/** The maps that hold the maps of both slots. */
+type SlotMaps = { readonly maps: Pick<PinnedTree["maps"], "wl_tries" | "wl_hashes"> };
+
 /** Fills and installs everything that a slot needs. Returns when the kernel uses the new maps. */
-export function installSlot(tree: PinnedTree, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
+export function installSlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
   const fds: number[] = [];
   const made = (fd: number): number => {
     fds.push(fd);
@@ -130,7 +133,7 @@ function mismatch(name: string): Failure {
 }
 
 /** Reads every table of a slot back from where the programs will read it, and compares it entry by entry. */
-export function verifySlot(tree: PinnedTree, slot: 0 | 1, image: TableImage): void {
+export function verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
   const { wl_tries, wl_hashes } = tree.maps;
   withInner(wl_tries, slot * KINDS + TRIE.addresses, (fd) => compareTable(fd, "address", image.addresses, TRIE_SIZES));
   withInner(wl_tries, slot * KINDS + TRIE.ports, (fd) => compareTable(fd, "port", image.ports, TRIE_SIZES));
