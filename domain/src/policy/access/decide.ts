@@ -3,9 +3,10 @@ import { ErrorCode, Failure } from "../../errors/index.ts";
 import { parseAddress } from "../address.ts";
 import { type DecisionContent, enforcedVerdict } from "../decision.ts";
 import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
-import type { Endpoint, EndpointSelector, PortMatch, ProtocolNumber, TestEnd, Verdict } from "../model.ts";
+import type { Endpoint, EndpointSelector, PortMatch, ProtocolNumber, Verdict } from "../model.ts";
 import { compareBytes } from "./address-regions.ts";
 import {
+  type AccessEnd,
   type ClassedGroup,
   compareEnds,
   firstEnds,
@@ -25,8 +26,8 @@ import { portsNamed } from "./terms.ts";
  * endpoint (nobody's policies are asked).
  */
 export interface AccessQuestion {
-  readonly from: TestEnd;
-  readonly to: TestEnd;
+  readonly from: AccessEnd;
+  readonly to: AccessEnd;
   /** Endpoints that are left out of `from`. */
   readonly fromWithout?: EndpointSelector | null;
   /** `null` = every protocol and port. Names are looked up at the members of `to`, each for itself. */

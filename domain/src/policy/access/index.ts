@@ -9,6 +9,7 @@
  *   "all decided by P" by finding none that something else decides.
  * - `decide(model, question)` cuts a set of connections into regions that are decided alike, each connection once.
  * - `decideConnection(model, flow)` decides one, like `evaluate` without the walkthrough.
+ * - `reach(model, question)` lists what is allowed, in rows for people.
  *
  * An endpoint counts at each of its addresses, and several behind one address count each for itself, as in `evaluate`.
  */
@@ -23,5 +24,8 @@ export {
   decideConnection,
   findConnection,
 } from "./decide.ts";
-export { type EndMembers, type MemberGroup, membersOf } from "./member-groups.ts";
+export { type AccessEnd, type EndMembers, type MemberGroup, membersOf } from "./member-groups.ts";
 export { type AccessModel, createAccessModel } from "./model.ts";
+export type { Party, PartyEndpoint } from "./party.ts";
+export { formatPortSet, type PortRangePart } from "./port-set.ts";
+export { type ReachAnswer, type ReachQuestion, type ReachRow, reach } from "./reach.ts";

@@ -11,6 +11,9 @@ import type { AddressClass, Member } from "./address-space.ts";
 import type { AccessModel } from "./model.ts";
 import type { SubjectView } from "./view.ts";
 
+/** An end of a question: as in tests, or these endpoints by key. */
+export type AccessEnd = TestEnd | { readonly kind: "keys"; readonly keys: readonly string[] };
+
 /** A set of endpoints at their addresses, or of addresses that belong to nobody; all of one family. */
 export interface MemberGroup {
   readonly family: 4 | 6;
@@ -38,7 +41,7 @@ export interface EndOptions {
 /** `direction`: what the members do in the connection; `egress` for those who open it. */
 export function groupMembers(
   model: AccessModel,
-  end: TestEnd,
+  end: AccessEnd,
   direction: Direction,
   options: EndOptions = {},
 ): readonly ClassedGroup[] {
@@ -61,12 +64,9 @@ export function groupMembers(
     byKey.set(key, group);
     return group;
   };
-  const { namespaces } = model.world.inventory;
-  const isLeftOut = (endpoint: Endpoint): boolean =>
-    options.without ? endpointMatches(options.without, endpoint, namespaces) : false;
+  const isMeant = endpointFilter(model, end, options.without ?? null);
   for (const member of model.space.members) {
-    if (end.kind === "endpoints" && !endpointMatches(end.selector, member.endpoint, namespaces)) continue;
-    if (!set.holdsMember(member.bytes) || isLeftOut(member.endpoint)) continue;
+    if (!set.holdsMember(member.bytes) || !isMeant(member.endpoint)) continue;
     groupOf(member.endpoint, member.addressClass).members.push(member);
   }
   for (const { region, exact, addressClass } of set.outside.length > 0 ? model.space.outside : []) {
@@ -80,6 +80,19 @@ export function groupMembers(
     }
   }
   return [...groups.values()].flatMap((byKey) => [...byKey.values()]);
+}
+
+function endpointFilter(
+  model: AccessModel,
+  end: AccessEnd,
+  without: EndpointSelector | null,
+): (endpoint: Endpoint) => boolean {
+  const { namespaces } = model.world.inventory;
+  const keys = end.kind === "keys" ? new Set(end.keys) : null;
+  return (endpoint) =>
+    (end.kind !== "endpoints" || endpointMatches(end.selector, endpoint, namespaces)) &&
+    (keys === null || keys.has(endpoint.key)) &&
+    !(without && endpointMatches(without, endpoint, namespaces));
 }
 
 interface Building extends ClassedGroup {
@@ -99,11 +112,12 @@ const EVERYWHERE: readonly AddressRegion[] = [
   { prefix: { family: 6, bytes: new Uint8Array(16), prefixLength: 0 }, except: [] },
 ];
 
-function addressSetOf(end: TestEnd): AddressSet {
+function addressSetOf(end: AccessEnd): AddressSet {
   switch (end.kind) {
     case "any":
       return { holdsMember: () => true, outside: EVERYWHERE };
     case "endpoints":
+    case "keys":
       return { holdsMember: () => true, outside: [] };
     case "addresses":
       return prefixSet(end.cidr, end.except);
@@ -177,18 +191,15 @@ export interface EndMembers {
 }
 
 /** Whom an end means. A question about nobody is true of nobody, so a proof should ask this first. */
-export function membersOf(model: AccessModel, end: TestEnd, without: EndpointSelector | null = null): EndMembers {
+export function membersOf(model: AccessModel, end: AccessEnd, without: EndpointSelector | null = null): EndMembers {
   const groups = groupMembers(model, end, "egress", { without });
   const endpoints = new Set(groups.flatMap(({ members }) => members.map(({ endpoint }) => endpoint.key)));
-  const { endpoints: all, namespaces } = model.world.inventory;
   const addressed = new Set(model.space.members.map(({ endpoint }) => endpoint.key));
-  const withoutAddress = all.filter(
-    (endpoint) =>
-      !addressed.has(endpoint.key) &&
-      end.kind === "endpoints" &&
-      endpointMatches(end.selector, endpoint, namespaces) &&
-      !(without && endpointMatches(without, endpoint, namespaces)),
-  );
+  const isNamed = end.kind === "endpoints" || end.kind === "keys";
+  const isMeant = endpointFilter(model, end, without);
+  const withoutAddress = isNamed
+    ? model.world.inventory.endpoints.filter((endpoint) => !addressed.has(endpoint.key) && isMeant(endpoint))
+    : [];
   return {
     endpoints: [...endpoints].sort(),
     withoutAddress: withoutAddress.map(({ key }) => key).sort(),

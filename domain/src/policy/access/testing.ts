@@ -6,6 +6,7 @@ import type { PolicyWorld } from "../model.ts";
 import { probeAddresses, probePorts } from "../testing/index.ts";
 import type { DecidedPorts } from "./decide.ts";
 import type { MemberGroup } from "./member-groups.ts";
+import type { Party } from "./party.ts";
 
 export interface ProbeLimits {
   /** Addresses that belong to nobody; picked evenly. */
@@ -53,9 +54,13 @@ export function groupHolds(group: MemberGroup, end: FlowEnd): boolean {
   if (end.endpointKey !== null) {
     return group.members.some(({ endpoint, address }) => endpoint.key === end.endpointKey && address === end.address);
   }
-  const address = parseAddress(end.address);
-  if (!address.ok) throw new Error(`${end.address} is not an address`);
-  return group.regions.some(
+  return regionsHold(group.regions, end.address);
+}
+
+function regionsHold(regions: MemberGroup["regions"], text: string): boolean {
+  const address = parseAddress(text);
+  if (!address.ok) throw new Error(`${text} is not an address`);
+  return regions.some(
     ({ prefix, except }) =>
       cidrContainsAddress(prefix, address.bytes) && !except.some((inner) => cidrContainsAddress(inner, address.bytes)),
   );
@@ -67,4 +72,10 @@ export function portsHold(
 ): boolean {
   if (port < part.low || port > part.high) return false;
   return part.protocol === null ? !part.exceptProtocols.includes(protocol) : part.protocol === protocol;
+}
+
+/** Whether an end is meant by one side of a row. */
+export function partyHolds(party: Party, end: FlowEnd): boolean {
+  if (end.endpointKey === null) return regionsHold(party.regions, end.address);
+  return party.endpoints.some(({ key, addresses }) => key === end.endpointKey && addresses.includes(end.address));
 }

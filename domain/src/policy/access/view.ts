@@ -91,10 +91,16 @@ export class SubjectView {
 
   /** Number of the space of decisions about remote addresses of the class. */
   spaceOf(remote: AddressClass): number {
-    const known = this.#byClass.get(remote);
-    if (known !== undefined) return known;
-    const number = this.#spaces.withBuiltins(remote, this.#spaceOfUnits(remote.units));
-    this.#byClass.set(remote, number);
+    return this.#spaces.withBuiltins(remote, this.policySpaceOf(remote));
+  }
+
+  /** The same as far as policies decide it. */
+  policySpaceOf(remote: AddressClass): number {
+    let number = this.#byClass.get(remote);
+    if (number === undefined) {
+      number = this.#spaceOfUnits(remote.units);
+      this.#byClass.set(remote, number);
+    }
     return number;
   }
 
