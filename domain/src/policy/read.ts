@@ -3,17 +3,17 @@
 import { DiagnosticSink } from "./check/sink.ts";
 import { checkWorld } from "./check/world.ts";
 import type { Diagnostic } from "./diagnostic.ts";
-import { type DocumentInfo, type ReadDocument, readDocument } from "./formats/read-document.ts";
+import type { DocumentInfo, ReadDocument } from "./formats/read-document.ts";
 import type { PolicyWorld, SourceFile } from "./model.ts";
+import { type FileReading, readFile } from "./read-file.ts";
 import { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";
-import { LineIndex } from "./yaml/line-index.ts";
-import { parseYaml } from "./yaml/parse.ts";
-import { Reporter } from "./yaml/reporter.ts";
 
 export type { DocumentInfo } from "./formats/read-document.ts";
 
 export interface ReadOptions {
   readonly limits?: Partial<ReadLimits>;
+  /** Unix time. With it, policies that have expired, or soon will, are reported. */
+  readonly nowUnixMs?: number;
 }
 
 export interface ReadResult {
@@ -32,13 +32,52 @@ export interface ReadResult {
  * never throws on any text, and the work is bounded by the limits.
  */
 export function readPolicyFiles(files: readonly SourceFile[], options: ReadOptions = {}): ReadResult {
+  return createPolicyReader(options).read(files);
+}
+
+/** Reads again and again what changes little from one time to the next, as in an editor. */
+export interface PolicyReader {
+  /**
+   * The same as `readPolicyFiles` with the same limits. Documents whose text, file and line are as they were in the
+   * reading before are not read again; the checks between documents always run.
+   */
+  read(files: readonly SourceFile[]): ReadResult;
+}
+
+/** It keeps the texts and what was read from them until the next reading, and nothing of the readings before. */
+export function createPolicyReader(options: ReadOptions = {}): PolicyReader {
   const limits: ReadLimits = { ...DEFAULT_READ_LIMITS, ...options.limits };
-  const sink = new DiagnosticSink(limits.maxDiagnostics);
-  const documents: ReadDocument[] = [];
-  for (const file of acceptedFiles(files, limits, sink)) {
-    for (const document of readFile(file, limits, sink)) documents.push(document);
-  }
-  const world = checkWorld(documents, sink);
+  let known: ReadonlyMap<string, FileReading> = new Map();
+  return {
+    read(files) {
+      const sink = new DiagnosticSink(limits.maxDiagnostics);
+      const readings = new Map<string, FileReading>();
+      const documents: ReadDocument[] = [];
+      for (const file of acceptedFiles(files, limits, sink)) {
+        const reading = readFile(file, limits, known.get(file.path) ?? null);
+        readings.set(file.path, reading);
+        sink.absorb(reading.problems);
+        for (const part of reading.parts) {
+          sink.absorb(part.problems);
+          for (const document of part.documents) documents.push(document);
+        }
+      }
+      known = readings;
+      return finish(files, documents, sink, options);
+    },
+  };
+}
+
+function finish(
+  files: readonly SourceFile[],
+  documents: readonly ReadDocument[],
+  sink: DiagnosticSink,
+  options: ReadOptions,
+): ReadResult {
+  const world = checkWorld(documents, sink, {
+    files,
+    ...(options.nowUnixMs === undefined ? {} : { nowUnixMs: options.nowUnixMs }),
+  });
   const fileOrder = new Map(files.map((file, index) => [file.path, index]));
   return {
     world,
@@ -46,15 +85,6 @@ export function readPolicyFiles(files: readonly SourceFile[], options: ReadOptio
     diagnostics: sink.finish(fileOrder),
     ok: sink.errorCount === 0,
   };
-}
-
-function readFile(file: SourceFile, limits: ReadLimits, sink: DiagnosticSink): readonly ReadDocument[] {
-  const report = new Reporter(sink, new LineIndex(file.path, file.text));
-  const roots = parseYaml(file.text, report, limits);
-  if (roots.length === 0 && report.errorCount === 0) {
-    report.report("WL319", { start: 0, end: 0 }, "The file holds no document.");
-  }
-  return roots.flatMap((root) => readDocument(root, report));
 }
 
 /** The files that are small enough to be read; the others are reported. */

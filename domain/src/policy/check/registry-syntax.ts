@@ -138,4 +138,16 @@ export const SYNTAX_DIAGNOSTICS = {
     remedy: "Write the fields out.",
     example: { text: hostExample("⟦<<⟧: {addresses: [192.0.2.1]}") },
   },
+  WL119: {
+    title: "Too large for what it uses",
+    severity: "error",
+    meaning:
+      "Plain YAML is read quickly at any size. Anchors, tags, values over several lines and mistakes take the full parser, which is slow, so it reads only so much of a file.",
+    remedy: "Correct or simplify the place that is named, or split the file.",
+    example: {
+      text: "labels: {app: ⟦⟧&name web}\n",
+      limits: { maxFullParserTokensPerFile: 5 },
+      alone: true,
+    },
+  },
 } as const satisfies Record<`WL1${string}`, DiagnosticDefinition>;

@@ -57,6 +57,16 @@ export class DiagnosticSink {
     this.#list.push(diagnostic);
   }
 
+  /** Adds what another sink collected, as if it had been reported here. */
+  absorb(other: DiagnosticSink): void {
+    const errorsBefore = this.#errorCount;
+    for (const diagnostic of other.#list) this.add(diagnostic);
+    if (!other.#lastOmitted) return;
+    this.#omittedCount += other.#omittedCount;
+    this.#lastOmitted = other.#lastOmitted;
+    this.#errorCount = errorsBefore + other.#errorCount;
+  }
+
   /** All of them in the order of the files and of their lines, a closing notice last if some are not listed. */
   finish(fileOrder: ReadonlyMap<string, number>): readonly Diagnostic[] {
     const order = (diagnostic: Diagnostic) => fileOrder.get(diagnostic.source.file) ?? -1;

@@ -11,6 +11,11 @@ export interface ReadLimits {
   /** Values in one document after every alias is replaced by what it stands for. */
   readonly maxNodesPerDocument: number;
   readonly maxAliasesPerDocument: number;
+  /**
+   * Lexical tokens of one file that the full YAML parser may read. It sees only documents with something unusual in them,
+   * such as an anchor or a mistake; the limit stands for about a quarter of a second.
+   */
+  readonly maxFullParserTokensPerFile: number;
   /** Further diagnostics are counted and not listed. */
   readonly maxDiagnostics: number;
 }
@@ -23,5 +28,6 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
   maxDocumentsPerFile: 10_000,
   maxNodesPerDocument: 200_000,
   maxAliasesPerDocument: 1_000,
+  maxFullParserTokensPerFile: 100_000,
   maxDiagnostics: 1_000,
 };

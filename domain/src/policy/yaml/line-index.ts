@@ -1,15 +1,18 @@
 import type { SourceRange } from "../model.ts";
 import type { Span } from "./node.ts";
 
-/** Turns offsets of one file's text into lines and columns. Built once per file; each lookup is a binary search. */
+/** Turns offsets of a text, whole lines of one file, into lines and columns of it. Each lookup is a binary search. */
 export class LineIndex {
   readonly file: string;
   readonly text: string;
+  readonly #firstLine: number;
   readonly #lineStarts: number[] = [0];
 
-  constructor(file: string, text: string) {
+  /** `firstLine` is the line of the file, counted from 1, that the text starts in. */
+  constructor(file: string, text: string, firstLine = 1) {
     this.file = file;
     this.text = text;
+    this.#firstLine = firstLine;
     for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.#lineStarts.push(at + 1);
   }
 
@@ -29,6 +32,6 @@ export class LineIndex {
       if (this.#lineStarts[middle]! <= at) low = middle;
       else high = middle;
     }
-    return { line: low + 1, column: at - this.#lineStarts[low]! + 1 };
+    return { line: low + this.#firstLine, column: at - this.#lineStarts[low]! + 1 };
   }
 }

@@ -1,9 +1,9 @@
-import { Composer, type CST, Parser } from "yaml";
+import { Composer, type CST, Lexer, Parser } from "yaml";
 import { convertDocument } from "./convert.ts";
 import type { ReadLimits } from "./limits.ts";
 import type { YamlNode } from "./node.ts";
 import type { Reporter } from "./reporter.ts";
-import { reportBadCharacters, reportSyntaxErrors } from "./syntax-errors.ts";
+import { reportSyntaxErrors } from "./syntax-errors.ts";
 
 const COMPOSE_OPTIONS = {
   schema: "core",
@@ -15,12 +15,24 @@ const COMPOSE_OPTIONS = {
   logLevel: "silent",
 } as const;
 
+export interface FullParsing {
+  /** The values of the documents; those with a syntax error and empty ones are left out. */
+  readonly roots: readonly YamlNode[];
+  readonly documentCount: number;
+  /** Lexical tokens that were read. */
+  readonly tokenCount: number;
+  /** False when there were more tokens than allowed: then nothing of the text counts. */
+  readonly isComplete: boolean;
+}
+
 /**
- * The documents of a YAML or JSON text, in order. Documents with a syntax error are reported and left out, empty ones
- * are left out. Never throws; the work is bounded by the limits.
+ * Reads YAML or JSON with the library, which knows all of it, and reports what is wrong. Never throws; the work is bounded
+ * by the limits and by `maxTokens`. The text has no characters that {@link reportBadCharacters} replaces.
  */
-export function parseYaml(text: string, report: Reporter, limits: ReadLimits): readonly YamlNode[] {
-  const clean = reportBadCharacters(text, report);
+export function parseFully(text: string, report: Reporter, limits: ReadLimits, maxTokens: number): FullParsing {
+  const tokens = readTokens(text, maxTokens);
+  const { tokenCount } = tokens;
+  if (!tokens.list) return { roots: [], documentCount: 0, tokenCount, isComplete: false };
   const composer = new Composer(COMPOSE_OPTIONS);
   const roots: YamlNode[] = [];
   const take = (documents: ReturnType<Composer["next"]>): void => {
@@ -31,19 +43,17 @@ export function parseYaml(text: string, report: Reporter, limits: ReadLimits): r
     }
   };
   let documentCount = 0;
-  for (const token of new Parser().parse(clean)) {
+  for (const token of tokens.list) {
     if (token.type === "directive") reportDirective(token, report);
     if (token.type === "document") {
       documentCount += 1;
       if (documentCount > limits.maxDocumentsPerFile) {
-        const message = `The file has more than ${limits.maxDocumentsPerFile} documents; nothing from here on is read.`;
-        report.report("WL111", { start: token.offset, end: token.offset + 3 }, message);
+        reportTooManyDocuments(report, limits, token.offset);
         break;
       }
       const tooDeep = findTooDeep(token, limits.maxDepth);
       if (tooDeep) {
-        const message = `Values are nested more than ${limits.maxDepth} levels deep; the document is not read.`;
-        report.report("WL108", { start: tooDeep.offset, end: tooDeep.offset + 1 }, message);
+        reportTooDeep(report, limits, tooDeep.offset);
         continue;
       }
     }
@@ -52,7 +62,34 @@ export function parseYaml(text: string, report: Reporter, limits: ReadLimits): r
   take(composer.end());
   // Errors outside any document, such as text after `...`.
   reportSyntaxErrors(composer.streamInfo().errors, report);
-  return roots;
+  return { roots, documentCount, tokenCount, isComplete: true };
+}
+
+/** The stream's documents and directives as concrete syntax; no list when there are too many tokens. */
+function readTokens(
+  text: string,
+  maxTokens: number,
+): { readonly list: CST.Token[] | null; readonly tokenCount: number } {
+  const parser = new Parser();
+  const list: CST.Token[] = [];
+  let tokenCount = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    tokenCount += 1;
+    if (tokenCount > maxTokens) return { list: null, tokenCount };
+    for (const token of parser.next(lexeme)) list.push(token);
+  }
+  for (const token of parser.end()) list.push(token);
+  return { list, tokenCount };
+}
+
+export function reportTooManyDocuments(report: Reporter, limits: ReadLimits, offset: number): void {
+  const message = `The file has more than ${limits.maxDocumentsPerFile} documents; nothing from here on is read.`;
+  report.report("WL111", { start: offset, end: offset + 3 }, message);
+}
+
+function reportTooDeep(report: Reporter, limits: ReadLimits, offset: number): void {
+  const message = `Values are nested more than ${limits.maxDepth} levels deep; the document is not read.`;
+  report.report("WL108", { start: offset, end: offset + 1 }, message);
 }
 
 /** Directives change how the rest is read (YAML 1.1 reads `no` as false), so only the harmless one is allowed. */

@@ -12,11 +12,15 @@ const BAD_CHARACTERS =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
   /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u0084\u0086-\u009F\uFFFE\uFFFF]|\r(?!\n)|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]|(?<!^)\uFEFF/g;
 
+/** A quick look: most files are plain ASCII. */
+const MAY_BE_BAD = /[^\n\x20-\x7E]/;
+
 /**
  * Reports the characters that may not be in the text and returns the text with each replaced, so that no offset moves
  * and the parser, which marks its tokens with some of them, is not misled.
  */
 export function reportBadCharacters(text: string, report: Reporter): string {
+  if (!MAY_BE_BAD.test(text)) return text;
   let count = 0;
   return text.replace(BAD_CHARACTERS, (character: string, offset: number) => {
     count += 1;
