@@ -4,5 +4,6 @@
  */
 export * from "./build.ts";
 export * from "./engines.ts";
+export * from "./kept-case.ts";
 export * from "./packets.ts";
 export * from "./worlds.ts";
