@@ -26,6 +26,7 @@ export {
 } from "./decide.ts";
 export { type AccessEnd, type EndMembers, type MemberGroup, membersOf } from "./member-groups.ts";
 export { type AccessModel, createAccessModel } from "./model.ts";
+export { ACCESS_END_HELP, parseAccessEnd } from "./parse-end.ts";
 export type { Party, PartyEndpoint } from "./party.ts";
 export { formatPortSet, type PortRangePart } from "./port-set.ts";
 export { type ReachAnswer, type ReachQuestion, type ReachRow, reach } from "./reach.ts";

@@ -71,7 +71,8 @@ function keysOfBothFamilies(groups: readonly MemberGroup[]): ReadonlySet<string>
         .filter((group) => group.family === family)
         .flatMap(({ members }) => members.map(({ endpoint }) => endpoint.key)),
     );
-  return keys(4).intersection(keys(6));
+  const ofIPv6 = keys(6);
+  return new Set([...keys(4)].filter((key) => ofIPv6.has(key)));
 }
 
 function keysOf(places: readonly number[], groups: readonly MemberGroup[], only: ReadonlySet<string>): string {

@@ -11,8 +11,8 @@ import {
   type WalkthroughStep,
 } from "@wardline/domain/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type ReadInput, readInput } from "../input/policy-files.ts";
 import { formatPort, parsePort, portOfFamily } from "../input/port.ts";
+import { readSources } from "../input/sources.ts";
 import type { Output } from "../output.ts";
 import type { ExplainOptions } from "../program.ts";
 import { hasErrors } from "../terminal/diagnostics.ts";
@@ -45,17 +45,6 @@ export async function policyExplain(output: Output, options: ExplainOptions): Pr
     output.json({ verdict: evaluation.verdict, from, to, protocol, port, directions });
   } else output.text(formatEvaluation(output, evaluation, { from, to, port: formatPort(protocol, port) }));
   return EXIT.done;
-}
-
-/** What `--policies` and `--inventory` name, on top of nothing; without `--policies` the workspace. */
-async function readSources(options: ExplainOptions): Promise<ReadInput> {
-  const named = [options.policies, options.inventory].filter((name) => name !== undefined);
-  const input = named.length > 0 ? await readInput(named) : { files: [], refused: [] };
-  if (options.policies !== undefined) return input;
-  const { withSession } = await import("../session.ts");
-  const workspace = await withSession(options, {}, async ({ backend }) => backend.workspace.snapshot().files);
-  const given = new Set(input.files.map((file) => file.path));
-  return { files: [...workspace.filter((file) => !given.has(file.path)), ...input.files], refused: input.refused };
 }
 
 interface Question {
