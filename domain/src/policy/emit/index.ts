@@ -1,0 +1,3 @@
+export * from "./emission.ts";
+export * from "./nftables.ts";
+export * from "./pf.ts";
