@@ -16,6 +16,8 @@ export interface ReadLimits {
    * such as an anchor or a mistake; the limit stands for about a quarter of a second.
    */
   readonly maxFullParserTokensPerFile: number;
+  /** Steps of comparing rules with each other, all files together; the limit stands for less than half a second. */
+  readonly maxRuleComparisons: number;
   /** Further diagnostics are counted and not listed. */
   readonly maxDiagnostics: number;
 }
@@ -28,6 +30,7 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
   maxDocumentsPerFile: 10_000,
   maxNodesPerDocument: 200_000,
   maxAliasesPerDocument: 1_000,
-  maxFullParserTokensPerFile: 100_000,
+  maxFullParserTokensPerFile: 50_000,
+  maxRuleComparisons: 4_000_000,
   maxDiagnostics: 1_000,
 };

@@ -6,14 +6,14 @@ export class LineIndex {
   readonly file: string;
   readonly text: string;
   readonly #firstLine: number;
-  readonly #lineStarts: number[] = [0];
+  /** Built when the first place is asked for. */
+  #lineStarts: number[] | null = null;
 
   /** `firstLine` is the line of the file, counted from 1, that the text starts in. */
   constructor(file: string, text: string, firstLine = 1) {
     this.file = file;
     this.text = text;
     this.#firstLine = firstLine;
-    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.#lineStarts.push(at + 1);
   }
 
   /** The range of a span; offsets outside the text are moved to its ends. */
@@ -25,13 +25,21 @@ export class LineIndex {
 
   #position(offset: number): { line: number; column: number } {
     const at = Math.min(Math.max(offset, 0), this.text.length);
+    this.#lineStarts ??= lineStarts(this.text);
+    const starts = this.#lineStarts;
     let low = 0;
-    let high = this.#lineStarts.length;
+    let high = starts.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      if (this.#lineStarts[middle]! <= at) low = middle;
+      if (starts[middle]! <= at) low = middle;
       else high = middle;
     }
-    return { line: low + this.#firstLine, column: at - this.#lineStarts[low]! + 1 };
+    return { line: low + this.#firstLine, column: at - starts[low]! + 1 };
   }
+}
+
+function lineStarts(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return starts;
 }

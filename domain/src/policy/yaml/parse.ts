@@ -19,7 +19,7 @@ export interface FullParsing {
   /** The values of the documents; those with a syntax error and empty ones are left out. */
   readonly roots: readonly YamlNode[];
   readonly documentCount: number;
-  /** Lexical tokens that were read. */
+  /** Lexical tokens that were read, escapes counted too. */
   readonly tokenCount: number;
   /** False when there were more tokens than allowed: then nothing of the text counts. */
   readonly isComplete: boolean;
@@ -74,12 +74,20 @@ function readTokens(
   const list: CST.Token[] = [];
   let tokenCount = 0;
   for (const lexeme of new Lexer().lex(text)) {
-    tokenCount += 1;
+    tokenCount += 1 + countEscapes(lexeme);
     if (tokenCount > maxTokens) return { list: null, tokenCount };
     for (const token of parser.next(lexeme)) list.push(token);
   }
   for (const token of parser.end()) list.push(token);
   return { list, tokenCount };
+}
+
+/** Each escape in a text may be an error of its own. */
+function countEscapes(lexeme: string): number {
+  if (!lexeme.startsWith('"')) return 0;
+  let count = 0;
+  for (let at = lexeme.indexOf("\\"); at >= 0; at = lexeme.indexOf("\\", at + 2)) count += 1;
+  return count;
 }
 
 export function reportTooManyDocuments(report: Reporter, limits: ReadLimits, offset: number): void {
