@@ -17,7 +17,13 @@ export interface DiagnosticDefinition {
  * them the start of the file is meant. Texts are read together with {@link EXAMPLE_INVENTORY} unless `alone`.
  */
 export type DiagnosticExample =
-  | { readonly text: string; readonly alone?: boolean; readonly limits?: Partial<ReadLimits> }
+  | {
+      readonly text: string;
+      readonly alone?: boolean;
+      readonly limits?: Partial<ReadLimits>;
+      /** Unix time at which it is read. */
+      readonly nowUnixMs?: number;
+    }
   | { readonly bytes: readonly number[]; readonly description: string };
 
 export const EXAMPLE_INVENTORY = `apiVersion: wardline.io/v1
@@ -53,4 +59,12 @@ export function hostExample(spec: string): string {
 
 export function workloadExample(spec: string): string {
   return `apiVersion: wardline.io/v1\nkind: Workload\nmetadata:\n  name: example\nspec:\n${indented(spec)}\n`;
+}
+
+export function adminExample(spec: string): string {
+  return `apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata:\n  name: example\nspec:\n${indented(spec)}\n`;
+}
+
+export function clusterExample(spec: string): string {
+  return `apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata:\n  name: example\nspec:\n${indented(spec)}\n`;
 }

@@ -1,4 +1,6 @@
 import {
+  adminExample,
+  clusterExample,
   type DiagnosticDefinition,
   hostExample,
   kubernetesExample,
@@ -125,9 +127,10 @@ export const SCHEMA_DIAGNOSTICS = {
     example: { text: "⟦just a line of text⟧\n" },
   },
   WL216: {
-    title: "endPort does not fit",
+    title: "End of a port range does not fit",
     severity: "error",
-    meaning: "A range of ports goes from a port number up to an endPort that is not below it.",
+    meaning:
+      "A range of ports goes from a port number up to an end that is not below it; where a format has a field for single ports, the end is above it.",
     remedy: "Swap or correct the numbers.",
     example: { text: kubernetesExample("podSelector: {}\ningress:\n  - ports: [{port: 8080, endPort: ⟦8000⟧}]") },
   },
@@ -143,8 +146,9 @@ export const SCHEMA_DIAGNOSTICS = {
   WL218: {
     title: "Empty where something is needed",
     severity: "error",
-    meaning: "ztap/v1 has no way to say everything: a selector names a label, a rule lists a port.",
-    remedy: "Add an entry.",
+    meaning:
+      "An empty list or selector is not a way to say everything here: a ztap/v1 selector names a label, and peers or ports that are listed are at least one.",
+    remedy: "Add an entry; where the format allows it, leave the field out to mean everything.",
     example: { text: ztapExample("⟦podSelector⟧: {}\negress: []") },
   },
   WL219: {
@@ -177,5 +181,78 @@ export const SCHEMA_DIAGNOSTICS = {
       "The processes of a workload are found by a unit, a cgroup path, a container or a user; the text is no such thing.",
     remedy: "Use the form that the message names.",
     example: { text: workloadExample("host: web-1\nmatch: {systemdUnit: ⟦nginx⟧}") },
+  },
+  WL223: {
+    title: "Shape of another version",
+    severity: "error",
+    meaning:
+      "Another version of the format, often an early draft, has this here. It is refused by name, not guessed at.",
+    remedy: "Write what the message names.",
+    example: {
+      text: adminExample(
+        "priority: 10\nsubject: {namespaces: {}}\ningress:\n  - action: Deny\n    from: [{namespaces: {⟦sameLabels⟧: [tenant]}}]",
+      ),
+    },
+  },
+  WL224: {
+    title: "Too many entries",
+    severity: "error",
+    meaning: "The format limits how long this list may be.",
+    remedy: "Split the entries over several rules or policies.",
+    example: {
+      text: clusterExample(
+        `tier: Admin\npriority: 10\nsubject: {namespaces: {}}\negress:\n  - action: Deny\n    to:\n      - networks: [${Array.from({ length: 25 }, (_, index) => `10.${index}.0.0/16`).join(", ")}, ⟦10.99.0.0/16⟧]`,
+      ),
+    },
+  },
+  WL225: {
+    title: "Number out of range",
+    severity: "error",
+    meaning: "The number is outside of what the field takes.",
+    remedy: "Use a number within the bounds that the message names.",
+    example: { text: adminExample("priority: ⟦1001⟧\nsubject: {namespaces: {}}") },
+  },
+  WL226: {
+    title: "Text too long",
+    severity: "error",
+    meaning: "The format limits the length of this text.",
+    remedy: "Shorten it.",
+    example: {
+      text: adminExample(
+        `priority: 10\nsubject: {namespaces: {}}\ningress:\n  - name: ⟦${"n".repeat(101)}⟧\n    action: Deny\n    from: [{namespaces: {}}]`,
+      ),
+    },
+  },
+  WL227: {
+    title: "Not a domain name",
+    severity: "error",
+    meaning: "A domain name has at least two labels, and * stands only for the labels before the rest.",
+    remedy: "Write a name such as example.org or *.example.org.",
+    example: {
+      text: adminExample(
+        "priority: 10\nsubject: {namespaces: {}}\negress:\n  - action: Allow\n    to: [{domainNames: [⟦api.*.example.org⟧]}]",
+      ),
+    },
+  },
+  WL228: {
+    title: "Domain names can only be allowed",
+    severity: "error",
+    meaning:
+      "Other names may have the same addresses, and the same name others tomorrow, so denying or passing by name would not do what it says.",
+    remedy: "Allow the names, and deny the rest by address in a rule below.",
+    example: {
+      text: adminExample(
+        "priority: 10\nsubject: {namespaces: {}}\negress:\n  - ⟦action⟧: Deny\n    to: [{domainNames: [example.org]}]",
+      ),
+    },
+  },
+  WL229: {
+    title: "Not the name of the baseline",
+    severity: "error",
+    meaning: "Kubernetes knows one BaselineAdminNetworkPolicy, with the name default.",
+    remedy: "Name it default, or write a ClusterNetworkPolicy of the tier Baseline.",
+    example: {
+      text: "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: BaselineAdminNetworkPolicy\nmetadata:\n  name: ⟦baseline⟧\nspec:\n  subject: {namespaces: {}}\n",
+    },
   },
 } as const satisfies Record<`WL2${string}`, DiagnosticDefinition>;

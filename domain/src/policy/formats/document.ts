@@ -2,6 +2,7 @@ import type { Endpoint, Namespace, Policy, SourceRange, Tier } from "../model.ts
 import type { Reporter } from "../yaml/reporter.ts";
 import type { Metadata, MetadataRules } from "./names.ts";
 import type { ObjectReader } from "./object-reader.ts";
+import type { DocumentSchema } from "./schema/document-schema.ts";
 
 /** What a reader makes of one document, with the places that the meaning checks point at. */
 export type ReadObject =
@@ -35,6 +36,8 @@ export interface DocumentReader {
   readonly metadata: MetadataRules;
   /** Top-level fields besides apiVersion, kind and metadata. */
   readonly fields: readonly string[];
+  /** What the document may hold; its JSON Schema and its table on the reference page come from here. */
+  readonly schema?: DocumentSchema;
   /** Unique over all documents: `Kind/namespace/name`, or `Kind/name` where names are unique without a namespace. */
   key(metadata: Metadata): string;
   read(input: DocumentInput): ReadObject | null;

@@ -120,7 +120,8 @@ export function readLabels(report: Reporter, value: Located): ReadonlyMap<string
   return labels;
 }
 
-const IGNORED_METADATA = [
+/** What an API server adds, and what only it reads. */
+export const IGNORED_METADATA = [
   "annotations",
   "creationTimestamp",
   "deletionGracePeriodSeconds",

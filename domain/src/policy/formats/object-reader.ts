@@ -23,6 +23,8 @@ export interface ObjectShape {
   readonly fields: readonly string[];
   /** Fields of the same kind elsewhere that are accepted and mean nothing here. */
   readonly ignored?: readonly string[];
+  /** Fields that another version of the format has here, with what to write instead. */
+  readonly foreign?: ReadonlyMap<string, string>;
 }
 
 /** Reads the fields of one mapping and reports those that it does not know. */
@@ -31,6 +33,7 @@ export class ObjectReader {
   readonly node: MapNode;
   readonly path: string;
   readonly anchor: Span;
+  #hasUnknown = false;
 
   private constructor(report: Reporter, node: MapNode, path: string, anchor: Span) {
     this.report = report;
@@ -89,11 +92,39 @@ export class ObjectReader {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
 
-  #reportUnknown({ fields, ignored = [] }: ObjectShape): void {
+  /** Of some fields of which exactly one must be there, that one; `null` (reported) when it is none or several. */
+  exactlyOne<Name extends string>(names: readonly Name[]): { readonly name: Name; readonly field: Located } | null {
+    const given = names.filter((name) => this.has(name));
+    const [name, second] = given;
+    if (second !== undefined) {
+      const message = `${this.path} takes exactly one of ${names.join(", ")}; two alternatives are two list entries.`;
+      this.report.report("WL212", this.getNullable(second)!.anchor, message);
+      return null;
+    }
+    if (name === undefined) {
+      // An unknown field is already reported, and probably the one that was meant.
+      if (this.node.entries.length === 0) {
+        this.report.report("WL219", this.anchor, `${this.path} is empty. Write one of ${names.join(", ")}.`);
+      } else if (!this.#hasUnknown) {
+        this.report.report("WL202", this.anchor, `${this.path} needs one of ${names.join(", ")}.`);
+      }
+      return null;
+    }
+    const field = this.get(name);
+    return field && { name, field };
+  }
+
+  #reportUnknown({ fields, ignored = [], foreign }: ObjectShape): void {
     for (const { key, keySpan } of this.node.entries) {
       if (fields.includes(key) || ignored.includes(key)) continue;
+      this.#hasUnknown = true;
       const shown = key.length > 60 ? `${key.slice(0, 60)}…` : key;
       const place = this.path === "" ? "the document" : this.path;
+      const instead = foreign?.get(key);
+      if (instead !== undefined) {
+        this.report.report("WL223", keySpan, `"${shown}" is not a field of ${place} in this version. ${instead}`);
+        continue;
+      }
       const nearest = nearestWord(
         key,
         fields.filter((field) => !this.has(field)),
@@ -146,6 +177,57 @@ export function readList(report: Reporter, value: Located): readonly Located[] |
   return listEntries(value.node, value.path);
 }
 
+/** As `readList`, and reports a list that is shorter or longer than declared. */
+export function readBoundedList(report: Reporter, value: Located, bounds: ListBounds): readonly Located[] | null {
+  const entries = readList(report, value);
+  if (!entries) return null;
+  const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = bounds;
+  if (entries.length < minItems) {
+    report.report(
+      "WL218",
+      value.anchor,
+      `${value.path} is an empty list and needs at least one entry. ${bounds.hint ?? ""}`.trim(),
+    );
+  } else if (entries.length > maxItems) {
+    const first = entries[maxItems]!;
+    report.report(
+      "WL224",
+      first.anchor,
+      `${value.path} has ${entries.length} entries; at most ${maxItems} are allowed.`,
+    );
+  }
+  return entries;
+}
+
+export interface ListBounds {
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  /** What to write instead of an empty list. */
+  readonly hint?: string;
+}
+
+/** A whole number within bounds, or `null` (reported). */
+export function readBoundedInteger(
+  report: Reporter,
+  value: Located,
+  bounds: { readonly minimum: number; readonly maximum: number },
+): number | null {
+  const number = readInteger(report, value);
+  if (number === null || (number >= bounds.minimum && number <= bounds.maximum)) return number;
+  const message = `${value.path} is ${number}; it goes from ${bounds.minimum} to ${bounds.maximum}.`;
+  report.report("WL225", value.node, message);
+  return null;
+}
+
+/** Text of a limited length, or `null` (reported). */
+export function readLimitedText(report: Reporter, value: Located, maxLength: number): string | null {
+  const text = readText(report, value);
+  if (text === null || text.length <= maxLength) return text;
+  const message = `${value.path} has ${text.length} characters; at most ${maxLength} are allowed.`;
+  report.report("WL226", value.node, message);
+  return null;
+}
+
 function listEntries(list: ListNode, path: string): readonly Located[] {
   return list.items.map((node, index) => ({ node, path: `${path}[${index}]`, anchor: spanToShow(node) }));
 }
@@ -188,6 +270,8 @@ export function readChoice<Choice extends string>(
   report: Reporter,
   value: Located,
   choices: readonly Choice[],
+  /** What other formats call the same thing. */
+  synonyms: Readonly<Record<string, Choice>> = {},
 ): Choice | null {
   const { node, path } = value;
   if (node.kind !== "scalar" || node.value === null) {
@@ -197,7 +281,9 @@ export function readChoice<Choice extends string>(
   const text = String(node.value);
   const found = choices.find((choice) => choice === text);
   if (found !== undefined) return found;
-  const nearest = choices.find((choice) => choice.toLowerCase() === text.toLowerCase()) ?? nearestWord(text, choices);
+  const synonym = Object.hasOwn(synonyms, text) ? synonyms[text]! : null;
+  const nearest =
+    synonym ?? choices.find((choice) => choice.toLowerCase() === text.toLowerCase()) ?? nearestWord(text, choices);
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   const message = `${path} cannot be "${shown}". It is one of ${choices.join(", ")}.`;
   if (nearest === null) report.report("WL206", node, message);

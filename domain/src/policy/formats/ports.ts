@@ -1,15 +1,14 @@
-import { type NamedPort, type PortMatch, PROTOCOL } from "../model.ts";
+import { type NamedPort, type PortMatch, PROTOCOL, type SourceRange } from "../model.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { readName } from "./names.ts";
 import { type Located, ObjectReader, readChoice, readInteger, readList } from "./object-reader.ts";
+import { MAX_PORT, TRANSPORT_PROTOCOLS } from "./schema/common.ts";
 
-export const TRANSPORT_PROTOCOLS = ["TCP", "UDP", "SCTP"] as const;
+export { MAX_PORT, TRANSPORT_PROTOCOLS };
 
 const PROTOCOL_NUMBERS = { TCP: PROTOCOL.tcp, UDP: PROTOCOL.udp, SCTP: PROTOCOL.sctp } as const;
 
 export type TransportProtocol = (typeof TRANSPORT_PROTOCOLS)[number];
-
-export const MAX_PORT = 65_535;
 
 export function protocolNumber(protocol: TransportProtocol): number {
   return PROTOCOL_NUMBERS[protocol];
@@ -73,6 +72,27 @@ export function readPortRange(
     return null;
   }
   return { kind: "range", protocol, low: port.number, high: end, source };
+}
+
+/** `start` and `end` of a range that holds more than one port, or `null` (reported). */
+export function readStartAndEnd(
+  report: Reporter,
+  range: ObjectReader,
+): { readonly low: number; readonly high: number } | null {
+  const startField = range.require("start");
+  const endField = range.require("end");
+  const low = startField && readPortNumber(report, startField);
+  const high = endField && readPortNumber(report, endField);
+  if (low === null || high === null || !endField) return null;
+  if (low < high) return { low, high };
+  const why = low === high ? `is the start as well; one port is not written as a range` : `is below the start ${low}`;
+  report.report("WL216", endField.node, `${endField.path} ${high} ${why}.`);
+  return null;
+}
+
+/** A port name that says nothing about the protocol. */
+export function namedPortOfAnyProtocol(name: string, source: SourceRange): readonly PortMatch[] {
+  return TRANSPORT_PROTOCOLS.map((protocol) => ({ kind: "named", protocol: protocolNumber(protocol), name, source }));
 }
 
 /** The named ports of a host or workload. The same name may stand once for each protocol. */

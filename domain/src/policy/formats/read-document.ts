@@ -120,7 +120,7 @@ function readWith(reader: DocumentReader, value: Located, report: Reporter): Rea
     kind: reader.kind,
     name: metadata.name,
     namespace: metadata.namespace,
-    tier: reader.tier,
+    tier: object?.kind === "policy" ? object.policy.tier : reader.tier,
     ruleCount: object?.kind === "policy" ? object.policy.rules.length : 0,
     source,
     file: report.file,

@@ -1,4 +1,9 @@
 import type { DocumentReader } from "./document.ts";
+import {
+  kubernetesAdminNetworkPolicy,
+  kubernetesBaselineAdminNetworkPolicy,
+} from "./kubernetes-admin-network-policy.ts";
+import { kubernetesClusterNetworkPolicy } from "./kubernetes-cluster-network-policy.ts";
 import { kubernetesNamespace } from "./kubernetes-namespace.ts";
 import { kubernetesNetworkPolicy } from "./kubernetes-network-policy.ts";
 import { wardlineHost, wardlineWorkload } from "./wardline-inventory.ts";
@@ -8,6 +13,9 @@ import { ztapNetworkPolicy } from "./ztap-network-policy.ts";
 export const DOCUMENT_READERS: readonly DocumentReader[] = [
   ztapNetworkPolicy,
   kubernetesNetworkPolicy,
+  kubernetesAdminNetworkPolicy,
+  kubernetesBaselineAdminNetworkPolicy,
+  kubernetesClusterNetworkPolicy,
   wardlineHost,
   wardlineWorkload,
   kubernetesNamespace,
@@ -16,7 +24,10 @@ export const DOCUMENT_READERS: readonly DocumentReader[] = [
 const BY_TYPE = new Map(DOCUMENT_READERS.map((reader) => [typeName(reader.apiVersion, reader.kind), reader]));
 
 /** Wrappers whose `items` are documents of their own. */
-const LIST_TYPES = new Set([typeName("v1", "List"), typeName("networking.k8s.io/v1", "NetworkPolicyList")]);
+const LIST_TYPES = new Set([
+  typeName("v1", "List"),
+  ...DOCUMENT_READERS.map((reader) => typeName(reader.apiVersion, `${reader.kind}List`)),
+]);
 
 export function findReader(apiVersion: string, kind: string): DocumentReader | null {
   return BY_TYPE.get(typeName(apiVersion, kind)) ?? null;

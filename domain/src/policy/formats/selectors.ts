@@ -3,12 +3,16 @@ import { isNull } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { checkLabelKey, readLabels, readName } from "./names.ts";
 import { type Located, ObjectReader, readChoice, readList, readText } from "./object-reader.ts";
-
-const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
+import { EXPRESSION, SELECTOR, SELECTOR_OPERATORS } from "./schema/common.ts";
+import type { ObjectShape } from "./schema/shape.ts";
 
 /** A Kubernetes LabelSelector; `{}` picks everything. `null` when it is no mapping (reported). */
-export function readSelector(report: Reporter, value: Located): LabelSelector | null {
-  const selector = ObjectReader.open(report, value, { fields: ["matchLabels", "matchExpressions"] });
+export function readSelector(
+  report: Reporter,
+  value: Located,
+  shape: Pick<ObjectShape, "known"> = SELECTOR,
+): LabelSelector | null {
+  const selector = ObjectReader.open(report, value, shape.known);
   if (!selector) return null;
   const labels = selector.get("matchLabels");
   const expressions = selector.get("matchExpressions");
@@ -30,13 +34,13 @@ function readMatchExpressions(report: Reporter, value: Located): readonly LabelR
 }
 
 function readExpression(report: Reporter, value: Located): LabelRequirement | null {
-  const expression = ObjectReader.open(report, value, { fields: ["key", "operator", "values"] });
+  const expression = ObjectReader.open(report, value, EXPRESSION.known);
   if (!expression) return null;
   const keyField = expression.require("key");
   const operatorField = expression.require("operator");
   const key = keyField && readText(report, keyField);
   const keyIsValid = keyField && key !== null && checkLabelKey(report, keyField, key);
-  const operator = operatorField && readChoice(report, operatorField, OPERATORS);
+  const operator = operatorField && readChoice(report, operatorField, SELECTOR_OPERATORS);
   if (!operator) return null;
   const values = readValues(report, expression, operator);
   return keyIsValid && values ? { key, operator, values } : null;
