@@ -23,7 +23,7 @@ export function pfIcmpRules(runs: readonly PortRun[]): PfIcmpRules | null {
   const withoutCode = new Map<Decision, string[]>();
   for (let type = 0; type <= HIGHEST; type++) {
     const inside = runs.filter(({ low, high }) => low <= ((type << 8) | HIGHEST) && high >= type << 8);
-    const last = inside.at(-1)?.decision ?? otherwise;
+    const last: Decision = inside.at(-1)?.decision ?? otherwise;
     if (type === HIGHEST)
       return inside.length > 1 ? null : { rules: [...listed(withCode), ...listed(withoutCode)], otherwise };
     for (const { low, high, decision } of inside.slice(0, -1)) {
