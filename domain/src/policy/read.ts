@@ -76,6 +76,7 @@ function finish(
 ): ReadResult {
   const world = checkWorld(documents, sink, {
     files,
+    maxRuleComparisons: options.limits?.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
     ...(options.nowUnixMs === undefined ? {} : { nowUnixMs: options.nowUnixMs }),
   });
   const fileOrder = new Map(files.map((file, index) => [file.path, index]));

@@ -3,8 +3,22 @@ import { formatSelector } from "../labels.ts";
 import type { EndpointSelector, LabelRequirement } from "../model.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
 
-/** Why a selector picks nobody: what it wants, and what exists that comes near. */
-export function explainEmptySelection(selector: EndpointSelector, index: EndpointIndex): string {
+export interface EmptySelection {
+  /** What it wants, and what exists that comes near. */
+  readonly reason: string;
+  /** The word of the selector that is probably a slip. */
+  readonly nearMiss: { readonly wanted: string; readonly meant: string } | null;
+}
+
+interface NearMiss {
+  readonly wanted: string;
+  readonly meant: string;
+  /** The label as it was probably meant. */
+  readonly label: string;
+}
+
+/** Why a selector picks nobody. */
+export function explainEmptySelection(selector: EndpointSelector, index: EndpointIndex): EmptySelection {
   const wanted = formatSelector(selector.endpoints);
   const elsewhere = index.select({ namespaces: { kind: "any" }, endpoints: selector.endpoints });
   const where = describeNamespaces(selector);
@@ -12,11 +26,12 @@ export function explainEmptySelection(selector: EndpointSelector, index: Endpoin
     const names = [...new Set(elsewhere.map(({ namespace }) => namespace))].slice(0, 3).join(", ");
     const what = selector.endpoints.requirements.length === 0 ? "others are" : `${wanted} is`;
     const having = selector.endpoints.requirements.length === 0 ? "" : ` with ${wanted}`;
-    return `No host or workload${having} is in ${where}; ${what} in namespace ${names}.`;
+    return { reason: `No host or workload${having} is in ${where}; ${what} in namespace ${names}.`, nearMiss: null };
   }
   const place = selector.namespaces.kind === "any" ? "" : ` in ${where}`;
   const near = nearMiss(selector.endpoints.requirements, index);
-  return `No host or workload${place} has ${wanted}.${near === null ? "" : ` Did you mean ${near}?`}`;
+  const hint = near === null ? "" : ` Did you mean ${near.label}?`;
+  return { reason: `No host or workload${place} has ${wanted}.${hint}`, nearMiss: near };
 }
 
 function describeNamespaces({ namespaces }: EndpointSelector): string {
@@ -33,16 +48,17 @@ function describeNamespaces({ namespaces }: EndpointSelector): string {
 }
 
 /** The first wanted label that nobody has, as it was probably meant. */
-function nearMiss(requirements: readonly LabelRequirement[], index: EndpointIndex): string | null {
+function nearMiss(requirements: readonly LabelRequirement[], index: EndpointIndex): NearMiss | null {
   for (const requirement of requirements) {
     if (index.anyFulfils(requirement)) continue;
     const { key, values } = requirement;
     for (const value of values) {
       const nearValue = nearestWord(value, index.valuesOf(key));
-      if (nearValue !== null) return `${key}=${nearValue}`;
+      if (nearValue !== null) return { wanted: value, meant: nearValue, label: `${key}=${nearValue}` };
     }
     const nearKey = nearestWord(key, index.labelKeys);
-    if (nearKey !== null) return values.length === 1 ? `${nearKey}=${values[0]}` : nearKey;
+    if (nearKey === null) continue;
+    return { wanted: key, meant: nearKey, label: values.length === 1 ? `${nearKey}=${values[0]}` : nearKey };
   }
   return null;
 }

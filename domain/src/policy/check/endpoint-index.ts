@@ -87,14 +87,14 @@ export class EndpointIndex {
   }
 }
 
-export function selectorIdentity({ namespaces, endpoints }: EndpointSelector): string {
+export function selectorIdentity({ namespaces, endpoints, kind }: EndpointSelector): string {
   const where =
     namespaces.kind === "any"
       ? "*"
       : namespaces.kind === "name"
         ? `=${namespaces.name}`
         : `~${formatSelector(namespaces.selector)}`;
-  return `${where}\n${formatSelector(endpoints)}`;
+  return `${where}\n${formatSelector(endpoints)}\n${kind ?? ""}`;
 }
 
 function labelText(key: string, value: string): string {

@@ -23,5 +23,7 @@ export function runExample(example: DiagnosticExample): readonly Diagnostic[] {
   }
   const files: SourceFile[] = [{ path: EXAMPLE_FILE, text: unmark(example.text).text }];
   if (!example.alone) files.unshift({ path: "inventory.yaml", text: EXAMPLE_INVENTORY });
-  return readPolicyFiles(files, example.limits ? { limits: example.limits } : {}).diagnostics;
+  const { limits, nowUnixMs } = example;
+  const options = { ...(limits ? { limits } : {}), ...(nowUnixMs === undefined ? {} : { nowUnixMs }) };
+  return readPolicyFiles(files, options).diagnostics;
 }

@@ -1,14 +1,20 @@
 import { nearestWord } from "../formats/suggest.ts";
-import type { Endpoint, Peer, Policy, PolicyRule, PortMatch } from "../model.ts";
+import type { Endpoint, EndpointSelector, Peer, Policy, PolicyRule, PortMatch, SourceRange } from "../model.ts";
 import { explainEmptySelection } from "./empty-selection.ts";
 import { type EndpointIndex, selectorIdentity } from "./endpoint-index.ts";
 import type { DiagnosticSink } from "./sink.ts";
+import type { SourceTexts } from "./source-texts.ts";
+import { replaceWordFix } from "./text-fix.ts";
+import { namesOf } from "./words.ts";
 import type { CheckedPolicy } from "./world.ts";
 
-const MAX_NAMES_IN_MESSAGE = 3;
-
 /** Reports selectors that pick nobody, port names that nobody has, and peers that addresses cannot tell apart. */
-export function checkPolicies(policies: readonly CheckedPolicy[], index: EndpointIndex, sink: DiagnosticSink): void {
+export function checkPolicies(
+  policies: readonly CheckedPolicy[],
+  index: EndpointIndex,
+  sink: DiagnosticSink,
+  texts: SourceTexts,
+): void {
   const [first] = policies;
   if (!first) return;
   if (index.inventory.endpoints.length === 0) {
@@ -20,7 +26,7 @@ export function checkPolicies(policies: readonly CheckedPolicy[], index: Endpoin
   for (const checked of policies) {
     // Only warnings and notices from here on, and none of them would be listed.
     if (sink.full) break;
-    new PolicyCheck(checked, index, sink).run();
+    new PolicyCheck(checked, index, sink, texts).run();
   }
 }
 
@@ -29,21 +35,22 @@ class PolicyCheck {
   readonly #checked: CheckedPolicy;
   readonly #index: EndpointIndex;
   readonly #sink: DiagnosticSink;
+  readonly #texts: SourceTexts;
   /** A policy that repeats a peer in many rules is told once. */
   readonly #toldPeers = new Set<string>();
 
-  constructor(checked: CheckedPolicy, index: EndpointIndex, sink: DiagnosticSink) {
+  constructor(checked: CheckedPolicy, index: EndpointIndex, sink: DiagnosticSink, texts: SourceTexts) {
     this.#policy = checked.policy;
     this.#checked = checked;
     this.#index = index;
     this.#sink = sink;
+    this.#texts = texts;
   }
 
   run(): void {
     const subjects = this.#index.select(this.#policy.subject);
     if (subjects.length === 0) {
-      const why = explainEmptySelection(this.#policy.subject, this.#index);
-      this.#sink.report("WL301", this.#checked.subjectSource, `The policy applies to nobody. ${why}`);
+      this.#reportEmpty("WL301", "The policy applies to nobody.", this.#policy.subject, this.#checked.subjectSource);
     }
     for (const rule of this.#policy.rules) {
       for (const peer of rule.peers ?? []) this.#checkPeer(peer);
@@ -51,12 +58,17 @@ class PolicyCheck {
     }
   }
 
+  #reportEmpty(code: "WL301" | "WL302", what: string, selector: EndpointSelector, source: SourceRange): void {
+    const { reason, nearMiss } = explainEmptySelection(selector, this.#index);
+    const fix = nearMiss && replaceWordFix(this.#texts, source, nearMiss.wanted, nearMiss.meant);
+    this.#sink.report(code, source, `${what} ${reason}`, fix);
+  }
+
   #checkPeer(peer: Peer): void {
     if (peer.kind !== "endpoints") return;
     const picked = this.#index.select(peer.selector);
     if (picked.length === 0) {
-      const why = explainEmptySelection(peer.selector, this.#index);
-      this.#sink.report("WL302", peer.source, `This peer is nobody, so it allows nothing. ${why}`);
+      this.#reportEmpty("WL302", "This peer is nobody, so it allows nothing.", peer.selector, peer.source);
       return;
     }
     const identity = selectorIdentity(peer.selector);
@@ -85,7 +97,7 @@ class PolicyCheck {
     if (port.kind !== "named") return;
     const holders = this.#portHolders(rule, subjects);
     if (holders === "addresses") {
-      const message = `The port name "${port.name}" cannot be looked up: every peer of this rule is an address block, and addresses have no port names. The entry matches nothing.`;
+      const message = `The port name "${port.name}" cannot be looked up: every peer of this rule is an address block, an entity or a domain name, and these have no port names. The entry matches nothing.`;
       this.#sink.report("WL312", port.source, message);
       return;
     }
@@ -96,7 +108,8 @@ class PolicyCheck {
     const nearest = nearestWord(port.name, names);
     const hint = nearest === null ? "" : ` Did you mean "${nearest}"?`;
     const message = `No port of this protocol is named "${port.name}" on ${namesOf(holders)}; the entry matches nothing.${hint}`;
-    this.#sink.report("WL306", port.source, message);
+    const fix = nearest === null ? null : replaceWordFix(this.#texts, port.source, port.name, nearest);
+    this.#sink.report("WL306", port.source, message, fix);
   }
 
   /** Whose ports a name means: the subject's for ingress, the peer's for egress. */
@@ -107,11 +120,4 @@ class PolicyCheck {
     if (selecting.length === 0 && rule.peers.length > 0) return "addresses";
     return [...new Set(selecting.flatMap((peer) => this.#index.select(peer.selector)))];
   }
-}
-
-/** `Host/a, Host/b, Host/c and 4 more`. */
-function namesOf(endpoints: readonly Endpoint[]): string {
-  const shown = endpoints.slice(0, MAX_NAMES_IN_MESSAGE).map(({ key }) => key);
-  const rest = endpoints.length - shown.length;
-  return rest > 0 ? `${shown.join(", ")} and ${rest} more` : shown.join(", ");
 }

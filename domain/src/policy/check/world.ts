@@ -1,10 +1,13 @@
 import type { ReadDocument } from "../formats/read-document.ts";
 import { NAMESPACE_NAME_LABEL } from "../labels.ts";
-import type { Endpoint, Namespace, Policy, PolicyWorld, SourceRange } from "../model.ts";
+import type { Endpoint, Namespace, Policy, PolicyWorld, SourceFile, SourceRange } from "../model.ts";
+import { DEFAULT_READ_LIMITS } from "../yaml/limits.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
 import { checkInventory } from "./inventory.ts";
+import { checkMeaning } from "./meaning.ts";
 import { checkPolicies } from "./policies.ts";
 import type { DiagnosticSink } from "./sink.ts";
+import { SourceTexts } from "./source-texts.ts";
 
 /** A policy with the places that its checks point at. */
 export interface CheckedPolicy {
@@ -18,8 +21,21 @@ export interface CheckedEndpoint {
   readonly hostSource: SourceRange | null;
 }
 
+export interface WorldCheckOptions {
+  /** The texts that the documents were read from: fixes are edits of them. */
+  readonly files?: readonly SourceFile[];
+  /** Unix time; without it nothing is said about policies that expire. */
+  readonly nowUnixMs?: number;
+  /** See `ReadLimits`. */
+  readonly maxRuleComparisons?: number;
+}
+
 /** Puts the documents together and reports what is wrong between them. Of documents with one key the first counts. */
-export function checkWorld(documents: readonly ReadDocument[], sink: DiagnosticSink): PolicyWorld {
+export function checkWorld(
+  documents: readonly ReadDocument[],
+  sink: DiagnosticSink,
+  options: WorldCheckOptions = {},
+): PolicyWorld {
   const policies: CheckedPolicy[] = [];
   const endpoints: CheckedEndpoint[] = [];
   const namespaces = new Map<string, Namespace>();
@@ -42,7 +58,17 @@ export function checkWorld(documents: readonly ReadDocument[], sink: DiagnosticS
   };
   const index = new EndpointIndex(world.inventory);
   checkInventory(endpoints, index, sink);
-  checkPolicies(policies, index, sink);
+  const texts = new SourceTexts(options.files ?? []);
+  checkPolicies(policies, index, sink, texts);
+  checkMeaning({
+    world,
+    policies,
+    index,
+    sink,
+    texts,
+    nowUnixMs: options.nowUnixMs ?? null,
+    maxRuleComparisons: options.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
+  });
   return world;
 }
 

@@ -1,0 +1,113 @@
+import { cidrOfAddress, formatAddress, parseAddress } from "../address.ts";
+import type { Cidr } from "../model.ts";
+import { EMPTY, type RangeSet, rangeSet } from "./range-set.ts";
+
+const IPV4_END = 2 ** 32;
+const IPV6_END = 1n << 128n;
+
+/**
+ * The IPv4 and IPv6 addresses, cut wherever one of the given prefixes begins or ends. The pieces are numbered in order,
+ * IPv4 first, so that a prefix is one range of numbers and every question about addresses is one about numbers.
+ */
+export class AddressAtoms {
+  readonly #starts4: readonly number[];
+  readonly #starts6: readonly bigint[];
+  readonly #numbers4: ReadonlyMap<number, number>;
+  readonly #numbers6: ReadonlyMap<bigint, number>;
+  /** Every address of both families. */
+  readonly all: RangeSet;
+  readonly all4: RangeSet;
+  readonly all6: RangeSet;
+
+  constructor(prefixes: Iterable<Cidr>) {
+    const cuts4 = new Set([0, IPV4_END]);
+    const cuts6 = new Set([0n, IPV6_END]);
+    for (const prefix of prefixes) {
+      if (prefix.family === 4) for (const edge of edges4(prefix)) cuts4.add(edge);
+      else for (const edge of edges6(prefix)) cuts6.add(edge);
+    }
+    this.#starts4 = [...cuts4].sort((left, right) => left - right);
+    this.#starts6 = [...cuts6].sort((left, right) => (left < right ? -1 : 1));
+    const count4 = this.#starts4.length - 1;
+    this.#numbers4 = new Map(this.#starts4.map((start, index) => [start, index]));
+    this.#numbers6 = new Map(this.#starts6.map((start, index) => [start, count4 + index]));
+    const end = count4 + this.#starts6.length - 1;
+    this.all4 = [0, count4];
+    this.all6 = [count4, end];
+    this.all = [0, end];
+  }
+
+  /** The atoms of a prefix that the space was cut for. */
+  ofPrefix(prefix: Cidr): RangeSet {
+    const edges =
+      prefix.family === 4
+        ? edges4(prefix).map((edge) => this.#numbers4.get(edge))
+        : edges6(prefix).map((edge) => this.#numbers6.get(edge));
+    const [start, end] = edges;
+    if (start === undefined || end === undefined) throw new Error("the space is not cut for this prefix");
+    return [start, end];
+  }
+
+  /** The atoms of addresses that the space was cut for; what is no address is left out. */
+  ofAddresses(texts: Iterable<string>): RangeSet {
+    const ranges: [number, number][] = [];
+    for (const text of texts) {
+      const address = parseAddress(text);
+      if (!address.ok) continue;
+      const [start, end] = this.ofPrefix(cidrOfAddress(address));
+      ranges.push([start!, end!]);
+    }
+    return ranges.length === 0 ? EMPTY : rangeSet(ranges);
+  }
+
+  /** The atom that an address is in; `null` for what is no address. */
+  atomOf(text: string): number | null {
+    const address = parseAddress(text);
+    if (!address.ok) return null;
+    const prefix = cidrOfAddress(address);
+    if (prefix.family === 4) return lastNotAbove(this.#starts4, edges4(prefix)[0]);
+    return this.all4[1]! + lastNotAbove(this.#starts6, edges6(prefix)[0]);
+  }
+
+  /** The first address of an atom as text, but never the all-zero one where the atom has another. */
+  sample(atom: number): string {
+    const count4 = this.all4[1]!;
+    if (atom < count4) {
+      const start = this.#starts4[atom]!;
+      const value = start === 0 && this.#starts4[atom + 1]! > 1 ? 1 : start;
+      return formatAddress(Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff));
+    }
+    const start = this.#starts6[atom - count4]!;
+    return formatAddress(bytes6(start === 0n && this.#starts6[atom - count4 + 1]! > 1n ? 1n : start));
+  }
+}
+
+function lastNotAbove<Value extends number | bigint>(starts: readonly Value[], value: Value): number {
+  let low = 0;
+  let high = starts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= value) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function edges4({ bytes, prefixLength }: Cidr): readonly [number, number] {
+  const start = bytes.reduce((value, byte) => value * 256 + byte, 0);
+  return [start, start + 2 ** (32 - prefixLength)];
+}
+
+function edges6({ bytes, prefixLength }: Cidr): readonly [bigint, bigint] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+  const start = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+  return [start, start + (1n << BigInt(128 - prefixLength))];
+}
+
+function bytes6(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, value >> 64n);
+  view.setBigUint64(8, value & 0xffff_ffff_ffff_ffffn);
+  return bytes;
+}

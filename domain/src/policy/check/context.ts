@@ -1,0 +1,76 @@
+import type { Endpoint, Policy, SourceRange } from "../model.ts";
+import type { EndpointIndex } from "./endpoint-index.ts";
+import type { RangeSet } from "./range-set.ts";
+import type { RuleSpace } from "./rule-space.ts";
+import type { DiagnosticSink } from "./sink.ts";
+import type { SourceTexts } from "./source-texts.ts";
+import type { SubjectGroup } from "./subject-groups.ts";
+import type { WorkBudget } from "./work-budget.ts";
+
+interface ContextParts {
+  /** In canonical order of their keys; expired ones left out where the time is known. */
+  readonly policies: readonly Policy[];
+  readonly index: EndpointIndex;
+  readonly space: RuleSpace;
+  readonly groups: readonly SubjectGroup[];
+  readonly sink: DiagnosticSink;
+  readonly texts: SourceTexts;
+  readonly budget: WorkBudget;
+  /** Where a policy says whom it selects. */
+  readonly subjectSources: ReadonlyMap<Policy, SourceRange>;
+}
+
+/** What the exact checks work on. */
+export class CheckContext {
+  readonly policies: readonly Policy[];
+  readonly index: EndpointIndex;
+  readonly space: RuleSpace;
+  readonly groups: readonly SubjectGroup[];
+  readonly sink: DiagnosticSink;
+  readonly texts: SourceTexts;
+  readonly budget: WorkBudget;
+  readonly #subjectSources: ReadonlyMap<Policy, SourceRange>;
+  readonly #groupsOf = new Map<Policy, SubjectGroup[]>();
+  readonly #addresses = new Map<Endpoint, RangeSet>();
+
+  constructor(parts: ContextParts) {
+    this.policies = parts.policies;
+    this.index = parts.index;
+    this.space = parts.space;
+    this.groups = parts.groups;
+    this.sink = parts.sink;
+    this.texts = parts.texts;
+    this.budget = parts.budget;
+    this.#subjectSources = parts.subjectSources;
+    for (const group of parts.groups) {
+      for (const policy of group.policies) {
+        const groups = this.#groupsOf.get(policy);
+        if (groups) groups.push(group);
+        else this.#groupsOf.set(policy, [group]);
+      }
+    }
+  }
+
+  /** True when more work would not be told: the list is full or the budget used up. */
+  get stop(): boolean {
+    return this.sink.full || this.budget.exhausted;
+  }
+
+  /** The groups that the policy selects. */
+  groupsOf(policy: Policy): readonly SubjectGroup[] {
+    return this.#groupsOf.get(policy) ?? [];
+  }
+
+  subjectSource(policy: Policy): SourceRange {
+    return this.#subjectSources.get(policy) ?? policy.source;
+  }
+
+  addressAtoms(endpoint: Endpoint): RangeSet {
+    let atoms = this.#addresses.get(endpoint);
+    if (!atoms) {
+      atoms = this.space.atoms.ofAddresses(this.index.addressesOf(endpoint));
+      this.#addresses.set(endpoint, atoms);
+    }
+    return atoms;
+  }
+}

@@ -1,0 +1,56 @@
+/** The exact checks over all policies together, in bounded work. */
+import type { PolicyWorld } from "../model.ts";
+import { withoutExpired } from "../named-peers.ts";
+import { CheckContext } from "./context.ts";
+import { checkEffect, checkExpiry } from "./effect.ts";
+import type { EndpointIndex } from "./endpoint-index.ts";
+import { checkEqualPriority } from "./equal-priority.ts";
+import { checkOneFamily } from "./one-family.ts";
+import { RuleSpace } from "./rule-space.ts";
+import { checkShadowing } from "./shadowing.ts";
+import type { DiagnosticSink } from "./sink.ts";
+import type { SourceTexts } from "./source-texts.ts";
+import { groupSubjects } from "./subject-groups.ts";
+import { WorkBudget } from "./work-budget.ts";
+import type { CheckedPolicy } from "./world.ts";
+
+export interface MeaningInput {
+  readonly world: PolicyWorld;
+  readonly policies: readonly CheckedPolicy[];
+  readonly index: EndpointIndex;
+  readonly sink: DiagnosticSink;
+  readonly texts: SourceTexts;
+  readonly nowUnixMs: number | null;
+  readonly maxRuleComparisons: number;
+}
+
+export function checkMeaning(input: MeaningInput): void {
+  const { world, policies, index, sink, texts, nowUnixMs } = input;
+  const current = nowUnixMs === null ? world : withoutExpired(world, nowUnixMs);
+  const space = new RuleSpace(current, index);
+  const budget = new WorkBudget(input.maxRuleComparisons);
+  const subjectSources = new Map(policies.map(({ policy, subjectSource }) => [policy, subjectSource]));
+  const groups = groupSubjects(current.policies, index, space);
+  const context = new CheckContext({
+    policies: current.policies,
+    index,
+    space,
+    groups,
+    sink,
+    texts,
+    budget,
+    subjectSources,
+  });
+  // Errors first: they are worth the budget most.
+  checkEqualPriority(context);
+  if (nowUnixMs !== null) checkExpiry(context, world.policies, nowUnixMs);
+  checkEffect(context);
+  checkShadowing(context);
+  checkOneFamily(context);
+  const [first] = policies;
+  if (first && budget.exhausted && !sink.full) {
+    const message =
+      "The policies are too many, or overlap too much, to compare every rule with every other; rules without effect and conflicts between policies may not all be listed.";
+    sink.report("WL350", first.subjectSource, message);
+  }
+}

@@ -1,0 +1,162 @@
+import { cidrOfAddress, parseAddress } from "../address.ts";
+import { peerMeaning } from "../decision.ts";
+import type { Cidr, Endpoint, Entity, Inventory, Peer, PolicyRule, PolicyWorld, PortMatch } from "../model.ts";
+import { domainNameMatches, meshPrefix } from "../named-peers.ts";
+import { AddressAtoms } from "./address-atoms.ts";
+import { ALL_PORTS, type Box, boxes, portNumber } from "./boxes.ts";
+import type { EndpointIndex } from "./endpoint-index.ts";
+import { EMPTY, type RangeSet, rangeSet, subtract, union } from "./range-set.ts";
+
+/** Which packets each rule matches, exactly, over the whole space of addresses, protocols and ports. */
+export class RuleSpace {
+  readonly atoms: AddressAtoms;
+  readonly #inventory: Inventory;
+  readonly #index: EndpointIndex;
+  readonly #peers = new Map<string, RangeSet>();
+  readonly #rules = new Map<PolicyRule, readonly Box[]>();
+  #cluster: RangeSet | null = null;
+
+  /** `extra`: prefixes that questions will be about and that no rule has to name. */
+  constructor(world: PolicyWorld, index: EndpointIndex, extra: readonly Cidr[] = []) {
+    this.#inventory = world.inventory;
+    this.#index = index;
+    this.atoms = new AddressAtoms([...namedPrefixes(world), ...extra]);
+  }
+
+  /**
+   * The packets that the rule matches at a subject. A domain name whose addresses are not known adds none: see
+   * {@link hasUnknownPeers}.
+   */
+  boxesOf(rule: PolicyRule, owner: Endpoint): readonly Box[] {
+    if (dependsOnOwner(rule)) return this.#boxesOf(rule, owner);
+    let known = this.#rules.get(rule);
+    if (!known) {
+      known = this.#boxesOf(rule, owner);
+      this.#rules.set(rule, known);
+    }
+    return known;
+  }
+
+  /** True when the rule may match more than {@link boxesOf} says, because nobody has looked up a name that it has. */
+  hasUnknownPeers(rule: PolicyRule): boolean {
+    return rule.peers?.some((peer) => peer.kind === "domains" && this.peerAddresses(peer, null).length === 0) ?? false;
+  }
+
+  /** The addresses that a peer stands for; `host` is seen from the host of the owner. */
+  peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
+    const isOwn = peer.kind === "entity" && peer.entity === "host";
+    const meaning = isOwn ? `${peerMeaning(peer)} ${owner?.hostName ?? ""}` : peerMeaning(peer);
+    let known = this.#peers.get(meaning);
+    if (!known) {
+      known = this.#peerAddresses(peer, owner);
+      this.#peers.set(meaning, known);
+    }
+    return known;
+  }
+
+  #peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
+    switch (peer.kind) {
+      case "addresses":
+        return subtract(this.atoms.ofPrefix(peer.cidr), rangeSet(peer.except.map((except) => this.#pairOf(except))));
+      case "endpoints":
+        return this.#addressesOf(this.#index.select(peer.selector));
+      case "entity":
+        return this.#entityAddresses(peer.entity, owner?.hostName ?? null);
+      case "domains":
+        return this.atoms.ofAddresses(
+          [...this.#inventory.domainAddresses]
+            .filter(([name]) => peer.names.some((pattern) => domainNameMatches(pattern, name)))
+            .flatMap(([, addresses]) => addresses),
+        );
+    }
+  }
+
+  #entityAddresses(entity: Entity, hostName: string | null): RangeSet {
+    switch (entity) {
+      case "cluster":
+        this.#cluster ??= this.#addressesOf(this.#inventory.endpoints);
+        return this.#cluster;
+      case "mesh":
+        return this.atoms.ofPrefix(meshPrefix());
+      case "world":
+        return subtract(subtract(this.atoms.all, this.#entityAddresses("cluster", null)), this.#pairOf(meshPrefix()));
+      case "host": {
+        const host = hostName === null ? null : this.#index.host(hostName);
+        return host === null ? EMPTY : this.atoms.ofAddresses(host.addresses);
+      }
+    }
+  }
+
+  #pairOf(prefix: Cidr): readonly [number, number] {
+    const [start, end] = this.atoms.ofPrefix(prefix);
+    return [start!, end!];
+  }
+
+  #addressesOf(endpoints: readonly Endpoint[]): RangeSet {
+    return this.atoms.ofAddresses(endpoints.flatMap((endpoint) => this.#index.addressesOf(endpoint)));
+  }
+
+  #boxesOf(rule: PolicyRule, owner: Endpoint): readonly Box[] {
+    const addresses =
+      rule.peers === null
+        ? this.atoms.all
+        : rule.peers.reduce((all, peer) => union(all, this.peerAddresses(peer, owner)), EMPTY);
+    if (rule.ports === null) return boxes({ addresses, ports: ALL_PORTS });
+    const ports = rangeSet(rule.ports.flatMap((port) => portRanges(port, rule, owner)));
+    const named = rule.direction === "egress" ? rule.ports.filter((port) => port.kind === "named") : [];
+    return boxes({ addresses, ports }, ...named.flatMap((port) => this.#namedBoxes(rule, port)));
+  }
+
+  /** On egress a port name is looked up on each peer: one box for every port that it stands for. */
+  #namedBoxes(rule: PolicyRule, port: PortMatch & { readonly kind: "named" }): readonly Box[] {
+    const holders =
+      rule.peers === null
+        ? this.#inventory.endpoints
+        : rule.peers.flatMap((peer) => (peer.kind === "endpoints" ? this.#index.select(peer.selector) : []));
+    const byPort = new Map<number, Endpoint[]>();
+    for (const holder of holders) {
+      for (const named of holder.ports) {
+        if (named.name !== port.name || named.protocol !== port.protocol) continue;
+        byPort.set(named.port, [...(byPort.get(named.port) ?? []), holder]);
+      }
+    }
+    return [...byPort].map(([number, endpoints]) => {
+      const start = portNumber(port.protocol, number);
+      return { addresses: this.#addressesOf(endpoints), ports: [start, start + 1] };
+    });
+  }
+}
+
+function portRanges(port: PortMatch, rule: PolicyRule, owner: Endpoint): readonly (readonly [number, number])[] {
+  if (port.kind === "range") {
+    return [[portNumber(port.protocol, port.low), portNumber(port.protocol, port.high) + 1]];
+  }
+  if (rule.direction === "egress") return [];
+  return owner.ports
+    .filter((named) => named.name === port.name && named.protocol === port.protocol)
+    .map((named) => [portNumber(named.protocol, named.port), portNumber(named.protocol, named.port) + 1]);
+}
+
+/** Whether a rule matches other packets at one subject than at another. */
+export function dependsOnOwner(rule: PolicyRule): boolean {
+  if (rule.peers?.some((peer) => peer.kind === "entity" && peer.entity === "host")) return true;
+  return rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
+}
+
+function* namedPrefixes({ policies, inventory }: PolicyWorld): Iterable<Cidr> {
+  yield meshPrefix();
+  const texts = [...inventory.domainAddresses.values(), ...inventory.endpoints.map(({ addresses }) => addresses)];
+  for (const text of texts.flat()) {
+    const address = parseAddress(text);
+    if (address.ok) yield cidrOfAddress(address);
+  }
+  for (const policy of policies) {
+    for (const rule of policy.rules) {
+      for (const peer of rule.peers ?? []) {
+        if (peer.kind !== "addresses") continue;
+        yield peer.cidr;
+        yield* peer.except;
+      }
+    }
+  }
+}
