@@ -51,6 +51,11 @@ export function cutCells(allRanges: Iterable<PortRanges>): CellSpace {
   return { count, protocols };
 }
 
+/** First and last cell of each range, one pair after the other. The ranges are among those the space was cut for. */
+export function coveredCells(space: CellSpace, ranges: PortRanges): readonly number[] {
+  return ranges === null ? [0, space.count - 1] : ranges.flatMap((range) => cellsOf(space, range));
+}
+
 /** First and last cell that a range covers. The range is one of those the space was cut for. */
 export function cellsOf(space: CellSpace, range: PortRange): readonly [first: number, last: number] {
   const cells = space.protocols.get(range.protocol);
@@ -79,7 +84,14 @@ export class OpenCells {
   readonly #next: Int32Array;
 
   constructor(count: number) {
-    this.#next = Int32Array.from({ length: count + 1 }, (_, cell) => cell);
+    this.#next = new Int32Array(count + 1);
+    for (let cell = 0; cell <= count; cell++) this.#next[cell] = cell;
+  }
+
+  /** Opens the cells that are `undecided` and closes all others. */
+  reopen(decisions: Int32Array, undecided: number): void {
+    for (let cell = 0; cell < decisions.length; cell++)
+      this.#next[cell] = decisions[cell] === undecided ? cell : cell + 1;
   }
 
   close(cell: number): void {

@@ -1,6 +1,6 @@
 /** From the rules that match an address to the decision of every cell: tiers, Pass, isolation and the default. */
 import type { Action, Tier } from "../model.ts";
-import { type CellSpace, cellsOf, OpenCells, type PortRanges } from "./cells.ts";
+import { type CellSpace, coveredCells, OpenCells, type PortRanges } from "./cells.ts";
 
 /** A rule whose peers match the address at hand. */
 export interface MatchedRule {
@@ -10,6 +10,12 @@ export interface MatchedRule {
   readonly decision: number;
   /** Alternatives. */
   readonly ports: readonly PortRanges[];
+}
+
+/** The same for one of the alternatives, with its ports as cells. */
+export interface MatchedCells extends Omit<MatchedRule, "ports"> {
+  /** See {@link coveredCells}. */
+  readonly cells: readonly number[];
 }
 
 export interface Ends {
@@ -23,33 +29,37 @@ const UNDECIDED = -1;
 
 /** `rules` in canonical order. Returns a decision number for each cell. */
 export function paintCells(space: CellSpace, rules: readonly MatchedRule[], ends: Ends): Int32Array {
-  const decisions = new Int32Array(space.count).fill(UNDECIDED);
-  const firstAfterApplication = rules.findIndex((rule) => rule.tier === "baseline");
-  const split = firstAfterApplication < 0 ? rules.length : firstAfterApplication;
-  paintTiers(space, rules.slice(0, split), decisions);
-  if (ends.isolated === null) paintTiers(space, rules.slice(split), decisions);
+  const alternatives = rules.flatMap(({ tier, action, decision, ports }) =>
+    ports.map((ranges): MatchedCells => ({ tier, action, decision, cells: coveredCells(space, ranges) })),
+  );
+  return paintMatched(space.count, alternatives, ends);
+}
+
+/** The same for rules whose cells are known: `matched` in canonical order. */
+export function paintMatched(cellCount: number, matched: readonly MatchedCells[], ends: Ends): Int32Array {
+  const decisions = new Int32Array(cellCount).fill(UNDECIDED);
+  const open = new OpenCells(cellCount);
+  let tier: Tier | null = null;
+  for (const rule of matched) {
+    if (rule.tier !== tier) {
+      if (rule.tier === "baseline" && ends.isolated !== null) break;
+      if (tier !== null) open.reopen(decisions, UNDECIDED);
+      tier = rule.tier;
+    }
+    paintRule(rule, open, decisions);
+  }
   const rest = ends.isolated ?? ends.notIsolated;
-  return decisions.map((decision) => (decision === UNDECIDED ? rest : decision));
+  for (let cell = 0; cell < cellCount; cell++) if (decisions[cell] === UNDECIDED) decisions[cell] = rest;
+  return decisions;
 }
 
 /** A cell closes for its tier at the first rule that covers it; a `pass` leaves it undecided for the next tier. */
-function paintTiers(space: CellSpace, rules: readonly MatchedRule[], decisions: Int32Array): void {
-  let tier: Tier | null = null;
-  let open = new OpenCells(space.count);
-  for (const rule of rules) {
-    if (rule.tier !== tier) {
-      tier = rule.tier;
-      open = new OpenCells(space.count);
-      for (let cell = 0; cell < space.count; cell++) if (decisions[cell] !== UNDECIDED) open.close(cell);
-    }
-    for (const ranges of rule.ports) {
-      const covered = ranges?.map((range) => cellsOf(space, range)) ?? [[0, space.count - 1] as const];
-      for (const [first, last] of covered) {
-        for (let cell = open.from(first); cell <= last; cell = open.from(cell)) {
-          if (rule.action !== "pass") decisions[cell] = rule.decision;
-          open.close(cell);
-        }
-      }
+function paintRule({ action, decision, cells }: MatchedCells, open: OpenCells, decisions: Int32Array): void {
+  for (let at = 0; at < cells.length; at += 2) {
+    const last = cells[at + 1] ?? -1;
+    for (let cell = open.from(cells[at] ?? 0); cell <= last; cell = open.from(cell)) {
+      if (action !== "pass") decisions[cell] = decision;
+      open.close(cell);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Which rules are asked about one subject in one direction, in which order. */
-import { endpointMatches } from "../labels.ts";
 import type { Direction, Endpoint, Inventory, Policy, PolicyRule } from "../model.ts";
+import { type PolicyGroup, PolicyGroups } from "./policy-groups.ts";
 
 export interface PlanRule {
   readonly policy: Policy;
@@ -23,48 +23,43 @@ export interface SubjectPlan {
   readonly all: Plan | null;
 }
 
-interface Subject {
+export interface Subject {
   readonly endpoint: Endpoint;
   /** The host whose policies apply too, because the workload shares its network. */
   readonly host: Endpoint | null;
 }
 
-interface Selected {
+/** A policy that selects the subject itself (`own`), its host (`inherited`), or both. */
+export interface SelectedPolicy {
   readonly policy: Policy;
   readonly own: boolean;
   readonly inherited: boolean;
+}
+
+/** The same for all subjects that the same policies select in the same way. */
+export interface SharedPlan {
+  readonly direction: Direction;
+  /** The policies whose rules are asked, in canonical order. */
+  readonly asked: readonly SelectedPolicy[];
+  readonly isolating: readonly Policy[];
+}
+
+export interface SharedSubjectPlan {
+  readonly enforced: SharedPlan;
+  readonly all: SharedPlan | null;
 }
 
 /** Says which policies select an endpoint; each endpoint is asked about once. */
 export type PolicySelector = (endpoint: Endpoint) => ReadonlySet<Policy>;
 
 export function createPolicySelector(inventory: Inventory, policies: readonly Policy[]): PolicySelector {
-  const byLabel = new Map<string, Policy[]>();
-  for (const policy of policies) {
-    const label = requiredLabel(policy);
-    const having = byLabel.get(label);
-    if (having) having.push(policy);
-    else byLabel.set(label, [policy]);
-  }
+  const groups = new PolicyGroups(inventory.namespaces, policies);
   const known = new Map<Endpoint, ReadonlySet<Policy>>();
   return (endpoint) => {
-    const before = known.get(endpoint);
-    if (before) return before;
-    const labels = ["", ...[...endpoint.labels].map(([key, value]) => `${key}=${value}`)];
-    const candidates = labels.flatMap((label) => byLabel.get(label) ?? []);
-    const found = candidates.filter(({ subject }) => endpointMatches(subject, endpoint, inventory.namespaces));
-    const selecting = new Set(found);
+    const selecting = known.get(endpoint) ?? new Set(groups.selecting(endpoint).flatMap((group) => group.policies));
     known.set(endpoint, selecting);
     return selecting;
   };
-}
-
-/** A label that every subject of the policy has, as `key=value`; empty when the selector asks for no single one. */
-function requiredLabel({ subject }: Policy): string {
-  for (const { key, operator, values } of subject.endpoints.requirements) {
-    if (operator === "In" && values.length === 1) return `${key}=${values[0]}`;
-  }
-  return "";
 }
 
 /** `policies` in canonical order. */
@@ -77,31 +72,65 @@ export function planSubject(
   const byHost = subject.host === null ? new Set<Policy>() : selector(subject.host);
   const selected = policies
     .filter((policy) => byOwn.has(policy) || byHost.has(policy))
-    .map((policy): Selected => ({ policy, own: byOwn.has(policy), inherited: byHost.has(policy) }));
+    .map((policy): SelectedPolicy => ({ policy, own: byOwn.has(policy), inherited: byHost.has(policy) }));
+  const plans = planSelected(selected);
+  return { ingress: plansFor(plans.ingress, subject), egress: plansFor(plans.egress, subject) };
+}
+
+function plansFor({ enforced, all }: SharedSubjectPlan, subject: Subject): SubjectPlan {
+  return { enforced: planFor(enforced, subject), all: all === null ? null : planFor(all, subject) };
+}
+
+function planFor({ direction, asked, isolating }: SharedPlan, subject: Subject): Plan {
+  const rules = asked.flatMap((selected) => {
+    const owners = ownersOf(selected, subject);
+    return selected.policy.rules
+      .filter((rule) => rule.direction === direction)
+      .map((rule): PlanRule => ({ policy: selected.policy, rule, owners }));
+  });
+  return { direction, rules, isolating };
+}
+
+export function ownersOf({ own, inherited }: SelectedPolicy, { endpoint, host }: Subject): readonly Endpoint[] {
+  return [...(own ? [endpoint] : []), ...(inherited && host ? [host] : [])];
+}
+
+/** What all subjects are asked that these groups select themselves, and those through their host. */
+export function planGroups(
+  groups: PolicyGroups,
+  own: readonly PolicyGroup[],
+  inherited: readonly PolicyGroup[],
+): Record<Direction, SharedSubjectPlan> {
+  const owning = new Set(own.flatMap((group) => group.policies));
+  const inheriting = new Set(inherited.flatMap((group) => group.policies));
+  const selected = groups
+    .inOrder([...own, ...inherited])
+    .map((policy): SelectedPolicy => ({ policy, own: owning.has(policy), inherited: inheriting.has(policy) }));
+  return planSelected(selected);
+}
+
+/** `selected` in canonical order. */
+function planSelected(selected: readonly SelectedPolicy[]): Record<Direction, SharedSubjectPlan> {
   const enforced = selected.filter(({ policy }) => policy.mode === "enforce");
-  const plan = (direction: Direction): SubjectPlan => ({
-    enforced: planDirection(enforced, subject, direction),
-    all: enforced.length === selected.length ? null : planDirection(selected, subject, direction),
+  const plan = (direction: Direction): SharedSubjectPlan => ({
+    enforced: planDirection(enforced, direction),
+    all: enforced.length === selected.length ? null : planDirection(selected, direction),
   });
   return { ingress: plan("ingress"), egress: plan("egress") };
 }
 
-function planDirection(selected: readonly Selected[], subject: Subject, direction: Direction): Plan {
-  const isolates = ({ policy }: Selected): boolean => policy.tier === "application" && policy.isolates[direction];
+function planDirection(selected: readonly SelectedPolicy[], direction: Direction): SharedPlan {
+  const isolates = ({ policy }: SelectedPolicy): boolean => policy.tier === "application" && policy.isolates[direction];
   const hasItsOwn = selected.some((item) => item.own && isolates(item));
   const isolating: Policy[] = [];
-  const rules: PlanRule[] = [];
+  const asked: SelectedPolicy[] = [];
   for (const item of selected) {
     const additive = item.policy.tier === "application";
     if (additive && !isolates(item)) continue;
-    const own = item.own;
     const inherited = item.inherited && !(additive && hasItsOwn);
-    if (!own && !inherited) continue;
-    const owners = [...(own ? [subject.endpoint] : []), ...(inherited && subject.host ? [subject.host] : [])];
+    if (!item.own && !inherited) continue;
     if (additive) isolating.push(item.policy);
-    for (const rule of item.policy.rules) {
-      if (rule.direction === direction) rules.push({ policy: item.policy, rule, owners });
-    }
+    asked.push(inherited === item.inherited ? item : { ...item, inherited });
   }
-  return { direction, rules, isolating };
+  return { direction, asked, isolating };
 }

@@ -50,7 +50,7 @@ function joinCells(starts: readonly number[], decisions: Int32Array): readonly S
 function cheapestDefault(segments: readonly Segment[], anyProtocol: number): number {
   const saved = new Map<number, number>([[anyProtocol, 1]]);
   for (const { low, high, decision } of segments) {
-    saved.set(decision, (saved.get(decision) ?? 0) + rangeToPrefixes(low, high).length);
+    saved.set(decision, (saved.get(decision) ?? 0) + prefixCount(low, high));
   }
   let best = anyProtocol;
   for (const [decision, count] of saved) if (count > (saved.get(best) ?? 0)) best = decision;
@@ -60,12 +60,23 @@ function cheapestDefault(segments: readonly Segment[], anyProtocol: number): num
 /** Prefixes that together hold exactly the ports from `low` to `high`; at most 30. */
 export function rangeToPrefixes(low: number, high: number): readonly { port: number; portBits: number }[] {
   const prefixes: { port: number; portBits: number }[] = [];
-  let port = low;
-  while (port <= high) {
-    let size = port === 0 ? HIGHEST_PORT + 1 : port & -port;
-    while (port + size - 1 > high) size >>= 1;
-    prefixes.push({ port, portBits: PORT_BITS - Math.log2(size) });
-    port += size;
+  for (let port = low; port <= high; ) {
+    const sizeBits = largestBlockBits(port, high);
+    prefixes.push({ port, portBits: PORT_BITS - sizeBits });
+    port += 1 << sizeBits;
   }
   return prefixes;
+}
+
+function prefixCount(low: number, high: number): number {
+  let count = 0;
+  for (let port = low; port <= high; port += 1 << largestBlockBits(port, high)) count++;
+  return count;
+}
+
+/** Logarithm of the size of the largest aligned block that starts at `port` and does not go beyond `high`. */
+function largestBlockBits(port: number, high: number): number {
+  const alignedBits = port === 0 ? PORT_BITS : 31 - Math.clz32(port & -port);
+  const fittingBits = 31 - Math.clz32(high - port + 1);
+  return Math.min(alignedBits, fittingBits);
 }

@@ -48,17 +48,18 @@ export function indexEndpoints(inventory: Inventory): EndpointIndex {
   };
 
   const answers = new Map<string, readonly SelectableEndpoint[]>();
+  const find = (selector: EndpointSelector, meaning: string): readonly SelectableEndpoint[] => {
+    const answer = candidates(selector).filter(({ endpoint }) =>
+      endpointMatches(selector, endpoint, inventory.namespaces),
+    );
+    answers.set(meaning, answer);
+    return answer;
+  };
   return {
     all,
     select(selector) {
       const meaning = selectorMeaning(selector);
-      const known = answers.get(meaning);
-      if (known) return known;
-      const answer = candidates(selector).filter(({ endpoint }) =>
-        endpointMatches(selector, endpoint, inventory.namespaces),
-      );
-      answers.set(meaning, answer);
-      return answer;
+      return answers.get(meaning) ?? find(selector, meaning);
     },
   };
 }

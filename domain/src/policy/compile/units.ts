@@ -8,6 +8,7 @@ import { peerMeaning, selectorMeaning } from "../decision.ts";
 import { hostEndpoint } from "../endpoints.ts";
 import type { Cidr, EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
+import { ListInterner } from "./interner.ts";
 import type { EndpointIndex, SelectableEndpoint } from "./selection.ts";
 
 const WHOLE_FAMILIES: readonly Cidr[] = [
@@ -18,6 +19,8 @@ const WHOLE_FAMILIES: readonly Cidr[] = [
 /** Unit of rules without peers; every address is in it and no signature lists it. */
 export const ANY_ADDRESS = -1;
 
+const NOTHING: readonly number[] = [];
+
 /** A prefix that some rule names. Addresses in it and in no longer one are in the units of `signature`. */
 export interface NamedPrefix {
   readonly family: 4 | 6;
@@ -25,148 +28,225 @@ export interface NamedPrefix {
   readonly prefixLength: number;
   /** Nearest enclosing named prefix, or `null`. */
   readonly parent: NamedPrefix | null;
-  /** Sorted unit numbers. */
+  /** Sorted unit numbers. Equal signatures of one answer are one array, so that they can be told apart by identity. */
   readonly signature: readonly number[];
 }
 
-interface PrefixNode {
-  readonly prefix: Cidr;
-  readonly adds: Set<number>;
-  readonly removes: Set<number>;
+/** One port number that a name stands for, and the addresses of those that mean it. */
+export interface NamedPortUnit {
+  readonly unit: number;
+  readonly port: number;
 }
 
 export interface UnitTable {
-  forPeer(peer: Peer): number;
+  /** `hostName`: the host that the entity `host` stands for, when it is not the one of the table. */
+  forPeer(peer: Peer, hostName?: string | null): number;
   /**
    * One unit for each port number that a name stands for at the endpoints of a selector (`null` = at any endpoint):
    * the addresses of those that mean this number.
    */
-  forNamedPort(
-    selector: EndpointSelector | null,
-    protocol: ProtocolNumber,
-    name: string,
-  ): readonly { readonly unit: number; readonly port: number }[];
+  forNamedPort(selector: EndpointSelector | null, protocol: ProtocolNumber, name: string): readonly NamedPortUnit[];
   /** How many prefixes are named so far. */
   prefixCount(): number;
   /** Sorted by family, address and length, so that a prefix comes after those that enclose it. */
   prefixes(): readonly NamedPrefix[];
+  /** The same for what these units name alone. */
+  prefixesOf(units: Iterable<number>): readonly NamedPrefix[];
 }
 
-/** `hostName`: the host whose addresses the entity `host` stands for. */
-export function createUnitTable(inventory: Inventory, index: EndpointIndex, hostName: string | null): UnitTable {
-  const nodes = new Map<string, PrefixNode>();
-  const units = new Map<string, number>();
+/** Numbers of prefixes. An address in a prefix of `adds` is in the unit, unless a longer prefix of `removes` has it. */
+interface UnitContent {
+  readonly adds: Set<number>;
+  readonly removes: Set<number>;
+}
 
-  const nodeOf = (prefix: Cidr): PrefixNode => {
-    const key = `${prefix.family}${bytesToHex(prefix.bytes)}${String(prefix.prefixLength).padStart(3, "0")}`;
-    let node = nodes.get(key);
-    if (!node) {
-      node = { prefix, adds: new Set(), removes: new Set() };
-      nodes.set(key, node);
-    }
-    return node;
-  };
-  const unitOf = (meaning: string, fill: (unit: number) => void): number => {
+/** `hostName`: the host whose addresses the entity `host` stands for, unless another is asked about. */
+export function createUnitTable(inventory: Inventory, index: EndpointIndex, hostName: string | null): UnitTable {
+  const prefixes = new PrefixTable();
+  const contents: UnitContent[] = [];
+  const units = new Map<string, number>();
+  const unitOfPeer = new WeakMap<Peer, number>();
+  const namedPorts = new Map<string, readonly NamedPortUnit[]>();
+
+  const unitOf = (meaning: string, fill: (content: UnitContent) => void): number => {
     const known = units.get(meaning);
     if (known !== undefined) return known;
-    const unit = units.size;
+    const unit = contents.length;
     units.set(meaning, unit);
-    fill(unit);
+    const content = { adds: new Set<number>(), removes: new Set<number>() };
+    contents.push(content);
+    fill(content);
     return unit;
   };
-  const addEndpoints = (unit: number, endpoints: readonly SelectableEndpoint[]): void => {
-    for (const { addresses } of endpoints)
-      for (const address of addresses) nodeOf(cidrOfAddress(address)).adds.add(unit);
+  const fillEntity = (content: UnitContent, entity: Entity, host: string | null): void => {
+    const { adds, removes } = content;
+    if (entity === "cluster") addEndpoints(adds, index.all);
+    else if (entity === "mesh") adds.add(prefixes.numberOf(meshPrefix()));
+    else if (entity === "host") {
+      if (host !== null) addTexts(adds, hostEndpoint(inventory, host).addresses);
+    } else {
+      for (const whole of WHOLE_FAMILIES) adds.add(prefixes.numberOf(whole));
+      removes.add(prefixes.numberOf(meshPrefix()));
+      addEndpoints(removes, index.all);
+    }
   };
-
-  const addTexts = (unit: number, texts: readonly string[]): void => {
+  const addEndpoints = (into: Set<number>, endpoints: readonly SelectableEndpoint[]): void => {
+    for (const endpoint of endpoints) for (const prefix of prefixes.ofEndpoint(endpoint)) into.add(prefix);
+  };
+  const addTexts = (into: Set<number>, texts: readonly string[]): void => {
     for (const text of texts) {
       const address = parseAddress(text);
-      if (address.ok) nodeOf(cidrOfAddress(address)).adds.add(unit);
+      if (address.ok) into.add(prefixes.numberOf(cidrOfAddress(address)));
     }
   };
-  const addWorld = (unit: number): void => {
-    for (const whole of WHOLE_FAMILIES) nodeOf(whole).adds.add(unit);
-    nodeOf(meshPrefix()).removes.add(unit);
-    for (const { addresses } of index.all)
-      for (const address of addresses) nodeOf(cidrOfAddress(address)).removes.add(unit);
-  };
-  const addEntity = (unit: number, entity: Entity): void => {
-    if (entity === "cluster") addEndpoints(unit, index.all);
-    else if (entity === "mesh") nodeOf(meshPrefix()).adds.add(unit);
-    else if (entity === "world") addWorld(unit);
-    else if (hostName !== null) addTexts(unit, hostEndpoint(inventory, hostName).addresses);
-  };
-  const addPeer = (unit: number, peer: Peer): void => {
-    if (peer.kind === "endpoints") addEndpoints(unit, index.select(peer.selector));
-    else if (peer.kind === "entity") addEntity(unit, peer.entity);
+  const fillPeer = (content: UnitContent, peer: Peer, host: string | null): void => {
+    const { adds, removes } = content;
+    if (peer.kind === "endpoints") addEndpoints(adds, index.select(peer.selector));
+    else if (peer.kind === "entity") fillEntity(content, peer.entity, host);
     else if (peer.kind === "addresses") {
-      nodeOf(peer.cidr).adds.add(unit);
-      for (const except of peer.except) nodeOf(except).removes.add(unit);
+      adds.add(prefixes.numberOf(peer.cidr));
+      for (const except of peer.except) removes.add(prefixes.numberOf(except));
     } else {
       for (const [name, addresses] of inventory.domainAddresses) {
-        if (peer.names.some((pattern) => domainNameMatches(pattern, name))) addTexts(unit, addresses);
+        if (peer.names.some((pattern) => domainNameMatches(pattern, name))) addTexts(adds, addresses);
       }
     }
+  };
+  const findNamedPorts = (selector: EndpointSelector | null, protocol: ProtocolNumber, name: string, who: string) => {
+    const byPort = new Map<number, SelectableEndpoint[]>();
+    for (const item of selector === null ? index.all : index.select(selector)) {
+      for (const named of item.endpoint.ports) {
+        if (named.name !== name || named.protocol !== protocol) continue;
+        const having = byPort.get(named.port);
+        if (having) having.push(item);
+        else byPort.set(named.port, [item]);
+      }
+    }
+    return [...byPort].map(([port, endpoints]) => ({
+      port,
+      unit: unitOf(`named ${protocol} ${name} ${port} ${who}`, ({ adds }) => addEndpoints(adds, endpoints)),
+    }));
   };
 
   return {
-    forPeer: (peer) => unitOf(peerMeaning(peer), (unit) => addPeer(unit, peer)),
-    forNamedPort(selector, protocol, name) {
-      const byPort = new Map<number, SelectableEndpoint[]>();
-      for (const item of selector === null ? index.all : index.select(selector)) {
-        for (const named of item.endpoint.ports) {
-          if (named.name !== name || named.protocol !== protocol) continue;
-          byPort.set(named.port, [...(byPort.get(named.port) ?? []), item]);
-        }
+    forPeer(peer, host = hostName) {
+      if (peer.kind === "entity" && peer.entity === "host") {
+        return unitOf(`host ${host ?? ""}`, (content) => fillPeer(content, peer, host));
       }
-      const who = selector === null ? "any" : selectorMeaning(selector);
-      return [...byPort].map(([port, endpoints]) => ({
-        port,
-        unit: unitOf(`named ${protocol} ${name} ${port} ${who}`, (unit) => addEndpoints(unit, endpoints)),
-      }));
+      let unit = unitOfPeer.get(peer);
+      if (unit === undefined) {
+        unit = unitOf(peerMeaning(peer), (content) => fillPeer(content, peer, host));
+        unitOfPeer.set(peer, unit);
+      }
+      return unit;
     },
-    prefixCount: () => nodes.size,
-    prefixes: () => withSignatures(nodes),
+    forNamedPort(selector, protocol, name) {
+      const who = selector === null ? "any" : selectorMeaning(selector);
+      const key = `${protocol} ${name} ${who}`;
+      const known = namedPorts.get(key) ?? findNamedPorts(selector, protocol, name, who);
+      namedPorts.set(key, known);
+      return known;
+    },
+    prefixCount: () => prefixes.count,
+    prefixes: () => withSignatures(prefixes, contents, contents.keys()),
+    prefixesOf: (wanted) => withSignatures(prefixes, contents, wanted),
   };
 }
 
-/** Equal signatures are one array, so that they can be told apart by identity. */
-function withSignatures(nodes: ReadonlyMap<string, PrefixNode>): readonly NamedPrefix[] {
-  const enclosing: NamedPrefix[] = [];
-  const known = new Map<string, readonly number[]>();
-  const shared = (signature: readonly number[]): readonly number[] => {
-    const text = signature.join();
-    const first = known.get(text) ?? signature;
-    known.set(text, first);
-    return first;
+/** Prefixes by number, each with a key in whose order a prefix follows those that enclose it. */
+class PrefixTable {
+  readonly #cidrs: Cidr[] = [];
+  readonly #keys: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #ofEndpoint = new Map<SelectableEndpoint, readonly number[]>();
+
+  get count(): number {
+    return this.#cidrs.length;
+  }
+
+  numberOf(prefix: Cidr): number {
+    const key = `${prefix.family}${bytesToHex(prefix.bytes)}${String(prefix.prefixLength).padStart(3, "0")}`;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.#cidrs.length;
+      this.#numbers.set(key, number);
+      this.#cidrs.push(prefix);
+      this.#keys.push(key);
+    }
+    return number;
+  }
+
+  ofEndpoint(endpoint: SelectableEndpoint): readonly number[] {
+    let numbers = this.#ofEndpoint.get(endpoint);
+    if (numbers === undefined) {
+      numbers = endpoint.addresses.map((address) => this.numberOf(cidrOfAddress(address)));
+      this.#ofEndpoint.set(endpoint, numbers);
+    }
+    return numbers;
+  }
+
+  cidr(number: number): Cidr {
+    const cidr = this.#cidrs[number];
+    if (!cidr) throw new Error(`there is no prefix ${number}`);
+    return cidr;
+  }
+
+  sorted(numbers: Iterable<number>): readonly number[] {
+    const keys = Array.from(numbers, (number) => this.#keys[number] ?? "").sort();
+    return keys.map((key) => this.#numbers.get(key) ?? 0);
+  }
+}
+
+/** What some units say of one prefix, as sorted unit numbers. */
+interface PrefixNode {
+  readonly adds: number[];
+  readonly removes: number[];
+}
+
+function withSignatures(
+  prefixes: PrefixTable,
+  contents: readonly UnitContent[],
+  units: Iterable<number>,
+): readonly NamedPrefix[] {
+  const nodes = new Map<number, PrefixNode>();
+  const nodeOf = (prefix: number): PrefixNode => {
+    let node = nodes.get(prefix);
+    if (node === undefined) {
+      node = { adds: [], removes: [] };
+      nodes.set(prefix, node);
+    }
+    return node;
   };
-  const sortedKeys = [...nodes.keys()].sort();
-  return sortedKeys.map((key) => {
-    const node = nodes.get(key);
-    if (!node) throw new Error("a key of the map is in the map");
-    const { family, bytes, prefixLength } = node.prefix;
+  for (const unit of Int32Array.from(units).sort()) {
+    const content = contents[unit];
+    if (!content) throw new Error(`there is no unit ${unit}`);
+    for (const prefix of content.adds) nodeOf(prefix).adds.push(unit);
+    for (const prefix of content.removes) nodeOf(prefix).removes.push(unit);
+  }
+
+  const signatures = new ListInterner();
+  const shared = (signature: readonly number[]) => signatures.lists[signatures.intern(signature)] ?? signature;
+  const enclosing: NamedPrefix[] = [];
+  return prefixes.sorted(nodes.keys()).map((number): NamedPrefix => {
+    const cidr = prefixes.cidr(number);
     let parent = enclosing.at(-1) ?? null;
-    while (parent !== null && !cidrContains(parent, node.prefix)) {
+    while (parent !== null && !cidrContains(parent, cidr)) {
       enclosing.pop();
       parent = enclosing.at(-1) ?? null;
     }
-    const prefix = {
-      family,
-      bytes,
-      prefixLength,
-      parent,
-      signature: shared(signatureOf(node, parent?.signature ?? [])),
-    };
+    const signature = shared(signatureOf(nodeOf(number), parent?.signature ?? NOTHING));
+    const { family, bytes, prefixLength } = cidr;
+    const prefix = { family, bytes, prefixLength, parent, signature };
     enclosing.push(prefix);
     return prefix;
   });
 }
 
-function signatureOf(node: PrefixNode, inherited: readonly number[]): readonly number[] {
-  if (node.adds.size === 0 && node.removes.size === 0) return inherited;
+/** A unit that both adds and removes the very prefix does not have it. */
+function signatureOf({ adds, removes }: PrefixNode, inherited: readonly number[]): readonly number[] {
+  if (inherited.length === 0 && removes.length === 0) return adds;
   const inside = new Set(inherited);
-  for (const unit of node.adds) inside.add(unit);
-  for (const unit of node.removes) inside.delete(unit);
+  for (const unit of adds) inside.add(unit);
+  for (const unit of removes) inside.delete(unit);
   return [...inside].sort((left, right) => left - right);
 }

@@ -1,194 +1,145 @@
 /** A view: everything one subject is asked about in one direction, ready to be matched against address signatures. */
-import type { Direction, Endpoint, Peer, Policy, PortMatch } from "../model.ts";
-import type { PortRange, PortRanges } from "./cells.ts";
-import type { ClassTable, DecisionTable, MatchedPlan } from "./class-table.ts";
-import type { MatchedRule } from "./paint.ts";
-import type { Plan, PlanRule, SubjectPlan } from "./plan.ts";
-import { ANY_ADDRESS, type UnitTable } from "./units.ts";
+import { type CellSpace, coveredCells, cutCells } from "./cells.ts";
+import type { DecisionTable } from "./decision-table.ts";
+import type { Ends, MatchedCells } from "./paint.ts";
+import type { CellsOfTerms, MatchedTerms, PaintedTables } from "./painted-tables.ts";
+import { ownersOf, type SharedPlan, type SharedSubjectPlan, type Subject } from "./plan.ts";
+import type { ExpandedRule, RuleExpander, Term } from "./rule-expander.ts";
+import { ANY_ADDRESS } from "./units.ts";
 
-/** A rule matches an address that is in `unit`, for these ports. */
-interface Term {
-  readonly unit: number;
-  readonly ports: PortRanges;
+/** What views are made from; one for all subjects of a world. */
+export interface ViewContext {
+  readonly expander: RuleExpander;
+  readonly decisions: DecisionTable;
+  readonly tables: PaintedTables;
 }
 
-/** Terms by rule, each rule expanded once for the ports that names stand for at its owners. */
-export class RuleExpander {
-  readonly #units: UnitTable;
-  readonly #known = new Map<string, readonly Term[]>();
-  readonly #numbers = new Map<object, number>();
+/** Whose view it is, and the host that the entity `host` means for it. */
+export interface ViewSubject extends Subject {
+  readonly hostName: string | null;
+}
 
-  constructor(units: UnitTable) {
-    this.#units = units;
-  }
-
-  /** Equal keys = equal terms and equal decision. */
-  key({ rule, owners }: PlanRule): string {
-    const named = rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
-    return `${this.numberOf(rule)}${named ? `/${owners.map((owner) => owner.key).join("/")}` : ""}`;
-  }
-
-  numberOf(value: object): number {
-    let number = this.#numbers.get(value);
-    if (number === undefined) {
-      number = this.#numbers.size;
-      this.#numbers.set(value, number);
+/** Equal texts = subjects of one plan for which all its rules mean the same, so that they can share a view. */
+export function viewVariant(plan: SharedSubjectPlan, subject: ViewSubject, { expander }: ViewContext): string {
+  const text = ({ direction, asked }: SharedPlan): string => {
+    let variants = "";
+    for (const [position, selected] of asked.entries()) {
+      const owners = { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
+      const variant = expander.variant(selected.policy, direction, owners);
+      if (variant !== "") variants += `${position}${variant}`;
     }
-    return number;
+    return variants;
+  };
+  return `${text(plan.enforced)}|${plan.all === null ? "" : text(plan.all)}`;
+}
+
+export class View {
+  /** All units that its rules name. */
+  readonly units: ReadonlySet<number>;
+  readonly #enforced: ViewPlan;
+  readonly #all: ViewPlan | null;
+  readonly #tables: PaintedTables;
+  #painting: CellsOfTerms | null = null;
+
+  constructor(plan: SharedSubjectPlan, subject: ViewSubject, { expander, decisions, tables }: ViewContext) {
+    const make = (one: SharedPlan): ViewPlan => {
+      const rules = one.asked.flatMap((selected) => {
+        const owners = { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
+        return expander.rules(selected.policy, one.direction, owners);
+      });
+      return new ViewPlan(rules, decisions.ends(one.isolating, one.direction));
+    };
+    this.#enforced = make(plan.enforced);
+    this.#all = plan.all === null ? null : make(plan.all);
+    this.#tables = tables;
+    this.units = new Set([...this.#enforced.units, ...(this.#all?.units ?? [])]);
   }
 
-  terms(planned: PlanRule): readonly Term[] {
-    const key = this.key(planned);
-    let terms = this.#known.get(key);
-    if (!terms) {
-      terms = expandRule(planned, this.#units);
-      this.#known.set(key, terms);
-    }
-    return terms;
+  /** Number of the port table of the addresses with this signature. */
+  tableOf(signature: readonly number[]): number {
+    const enforced = this.#enforced.matched(signature);
+    const all = this.#all?.matched(signature) ?? null;
+    this.#painting ??= paintingOf([this.#enforced, ...(this.#all === null ? [] : [this.#all])]);
+    const painting = this.#painting;
+    return this.#tables.tableOf(enforced, all, () => painting);
   }
-}
-
-function expandRule({ rule, owners }: PlanRule, units: UnitTable): readonly Term[] {
-  const peers: readonly (Peer | null)[] = rule.peers ?? [null];
-  // One list for all peers, so that an address that several of them match is still one case.
-  const ranges = rule.ports === null ? null : rule.ports.flatMap((port) => rangesOf(port, rule.direction, owners));
-  return peers.flatMap((peer) => {
-    const unit = peer === null ? ANY_ADDRESS : units.forPeer(peer);
-    const terms: Term[] = ranges === null || ranges.length > 0 ? [{ unit, ports: ranges }] : [];
-    for (const port of rule.ports ?? []) {
-      if (port.kind !== "named" || rule.direction === "ingress") continue;
-      if (peer !== null && peer.kind !== "endpoints") continue;
-      const { protocol, name } = port;
-      for (const named of units.forNamedPort(peer?.selector ?? null, protocol, name)) {
-        terms.push({ unit: named.unit, ports: [{ protocol, low: named.port, high: named.port }] });
-      }
-    }
-    return terms;
-  });
-}
-
-/** What a port means without looking at the peer: on egress, names mean nothing yet. */
-function rangesOf(port: PortMatch, direction: Direction, owners: readonly Endpoint[]): readonly PortRange[] {
-  if (port.kind === "range") return [port];
-  return direction === "ingress" ? portsNamed(owners, port.protocol, port.name) : [];
-}
-
-function portsNamed(owners: readonly Endpoint[], protocol: number, name: string): readonly PortRange[] {
-  return owners
-    .flatMap((owner) => owner.ports)
-    .filter((named) => named.protocol === protocol && named.name === name)
-    .map(({ port }) => ({ protocol, low: port, high: port }));
-}
-
-interface ViewTerm {
-  readonly position: number;
-  readonly ports: PortRanges;
-  /** Number of `ports` by identity, to compare lists of matched terms. */
-  readonly portsNumber: number;
 }
 
 /** One plan with its terms by unit. */
 class ViewPlan {
-  readonly #rules: readonly Omit<MatchedRule, "ports">[];
-  readonly #ends: MatchedPlan["ends"];
-  readonly #byUnit = new Map<number, ViewTerm[]>();
+  readonly ruleOf = new Map<number, ExpandedRule>();
+  readonly terms: readonly Term[];
+  readonly #ends: Ends;
+  readonly #positionsByUnit = new Map<number, number[]>();
+  /** A bit for each position of `terms`. */
+  readonly #isMatched: Int32Array;
 
-  constructor(plan: Plan, expander: RuleExpander, decisions: DecisionTable) {
-    this.#rules = plan.rules.map(({ policy, rule }) => ({
-      tier: policy.tier,
-      action: rule.action,
-      decision: rule.action === "pass" ? -1 : decisions.forRule(policy, rule),
-    }));
-    this.#ends = decisions.ends(plan.isolating, plan.direction);
-    for (const [position, planned] of plan.rules.entries()) {
-      for (const { unit, ports } of expander.terms(planned)) {
-        const terms = this.#byUnit.get(unit) ?? [];
-        this.#byUnit.set(unit, terms);
-        terms.push({ position, ports, portsNumber: ports === null ? -1 : expander.numberOf(ports) });
+  constructor(rules: readonly ExpandedRule[], ends: Ends) {
+    const terms: Term[] = [];
+    for (const rule of rules) {
+      for (const term of rule.terms) {
+        this.ruleOf.set(term.id, rule);
+        const position = terms.push(term) - 1;
+        for (const unit of term.units) {
+          const positions = this.#positionsByUnit.get(unit);
+          if (positions) positions.push(position);
+          else this.#positionsByUnit.set(unit, [position]);
+        }
       }
     }
+    this.terms = terms;
+    this.#ends = ends;
+    this.#isMatched = new Int32Array((terms.length + 31) >> 5);
   }
 
-  has(unit: number): boolean {
-    return this.#byUnit.has(unit);
+  get units(): readonly number[] {
+    return [...this.#positionsByUnit.keys()].filter((unit) => unit !== ANY_ADDRESS);
   }
 
   /** Terms that match addresses in these units, in order of their rules. */
-  matchedTerms(units: readonly number[]): readonly ViewTerm[] {
-    const found = [ANY_ADDRESS, ...units].flatMap((unit) => this.#byUnit.get(unit) ?? []);
-    found.sort((left, right) => left.position - right.position || left.portsNumber - right.portsNumber);
-    return found.filter((term, index) => {
-      const previous = found[index - 1];
-      return term.position !== previous?.position || term.portsNumber !== previous.portsNumber;
-    });
-  }
-
-  matchedPlan(terms: readonly ViewTerm[]): MatchedPlan {
-    const rules: (Omit<MatchedRule, "ports"> & { ports: PortRanges[] })[] = [];
-    let position = -1;
-    for (const term of terms) {
-      const rule = this.#rules[term.position];
-      if (!rule) throw new Error("a term belongs to a rule of its plan");
-      if (term.position === position) rules.at(-1)?.ports.push(term.ports);
-      else rules.push({ ...rule, ports: [term.ports] });
-      position = term.position;
+  matched(signature: readonly number[]): MatchedTerms {
+    const isMatched = this.#isMatched.fill(0);
+    const mark = (unit: number): void => {
+      for (const position of this.#positionsByUnit.get(unit) ?? []) {
+        isMatched[position >> 5] = (isMatched[position >> 5] ?? 0) | (1 << (position & 31));
+      }
+    };
+    mark(ANY_ADDRESS);
+    for (const unit of signature) mark(unit);
+    const ids: number[] = [];
+    for (let word = 0; word < isMatched.length; word++) {
+      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
+        ids.push(this.terms[(word << 5) + 31 - Math.clz32(bits & -bits)]?.id ?? 0);
+      }
     }
-    return { rules, ends: this.#ends };
+    return { ids, ends: this.#ends };
   }
 }
 
-export class View {
-  readonly #enforced: ViewPlan;
-  readonly #all: ViewPlan | null;
-  readonly #classes: ClassTable;
-  /** Two levels, as many addresses differ only in units that this view does not ask for. */
-  readonly #byUnits = new Map<string, number>();
-  readonly #byTerms = new Map<string, number>();
-
-  constructor(plan: SubjectPlan, expander: RuleExpander, decisions: DecisionTable, classes: ClassTable) {
-    this.#enforced = new ViewPlan(plan.enforced, expander, decisions);
-    this.#all = plan.all === null ? null : new ViewPlan(plan.all, expander, decisions);
-    this.#classes = classes;
-  }
-
-  /** Class of the addresses with this signature. */
-  classOf(signature: readonly number[]): number {
-    const units = signature.filter((unit) => this.#enforced.has(unit) || this.#all?.has(unit));
-    const key = units.join();
-    let classId = this.#byUnits.get(key);
-    if (classId === undefined) {
-      classId = this.#classOfUnits(units);
-      this.#byUnits.set(key, classId);
+/** Cells are cut and ranges placed only when something is painted. */
+function paintingOf(plans: readonly ViewPlan[]): CellsOfTerms {
+  let space: CellSpace | null = null;
+  const known = new Map<number, MatchedCells>();
+  const cut = (): CellSpace => {
+    space ??= cutCells(plans.flatMap(({ terms }) => terms.map(({ ports }) => ports)));
+    return space;
+  };
+  const cellsOf = (id: number): MatchedCells => {
+    let cells = known.get(id);
+    if (!cells) {
+      const rule = plans.find(({ ruleOf }) => ruleOf.has(id))?.ruleOf.get(id);
+      const term = rule?.terms.find((one) => one.id === id);
+      if (!rule || !term) throw new Error(`the view has no term ${id}`);
+      const { tier, action, decision } = rule;
+      cells = { tier, action, decision, cells: coveredCells(cut(), term.ports) };
+      known.set(id, cells);
     }
-    return classId;
-  }
-
-  #classOfUnits(units: readonly number[]): number {
-    const enforced = this.#enforced.matchedTerms(units);
-    const all = this.#all?.matchedTerms(units) ?? null;
-    const key = `${termsKey(enforced)}|${all === null ? "" : termsKey(all)}`;
-    const known = this.#byTerms.get(key);
-    if (known !== undefined) return known;
-    const allPlan = this.#all !== null && all !== null ? this.#all.matchedPlan(all) : null;
-    const classId = this.#classes.classOf(this.#enforced.matchedPlan(enforced), allPlan);
-    this.#byTerms.set(key, classId);
-    return classId;
-  }
-}
-
-function termsKey(terms: readonly ViewTerm[]): string {
-  let key = "";
-  for (const { position, portsNumber } of terms) key += `${position}:${portsNumber},`;
-  return key;
-}
-
-/** Equal keys = subjects that are asked the same in this direction, which then share one view. */
-export function planKey(plan: SubjectPlan, expander: RuleExpander): string {
-  const text = (one: Plan): string =>
-    `${one.direction} ${one.rules.map((rule) => expander.key(rule)).join()} ${policyNumbers(one.isolating, expander)}`;
-  return `${text(plan.enforced)}|${plan.all === null ? "" : text(plan.all)}`;
-}
-
-function policyNumbers(policies: readonly Policy[], expander: RuleExpander): string {
-  return policies.map((policy) => expander.numberOf(policy)).join();
+    return cells;
+  };
+  return {
+    get space() {
+      return cut();
+    },
+    cells: ({ ids }) => ids.map(cellsOf),
+  };
 }

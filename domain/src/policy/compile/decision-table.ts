@@ -1,0 +1,59 @@
+/** Decisions by number. The content of a rule's decision is made when it is asked for: most rules decide nothing. */
+import {
+  type DecisionContent,
+  isolatedDecision,
+  mergeObserved,
+  notIsolatedDecision,
+  ruleDecision,
+} from "../decision.ts";
+import type { Direction, Policy, PolicyRule } from "../model.ts";
+import type { Ends } from "./paint.ts";
+
+export class DecisionTable {
+  readonly #contents: (DecisionContent | (() => DecisionContent))[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  get count(): number {
+    return this.#contents.length;
+  }
+
+  /** A number of its own at each call: ask once for each rule. */
+  addRule(policy: Policy, rule: PolicyRule): number {
+    return this.#contents.push(() => ruleDecision(policy, rule)) - 1;
+  }
+
+  ends(isolating: readonly Policy[], direction: Direction): Ends {
+    return {
+      isolated: isolating.length > 0 ? this.#intern(isolatedDecision(isolating, direction)) : null,
+      notIsolated: this.#intern(notIsolatedDecision(direction)),
+    };
+  }
+
+  content(number: number): DecisionContent {
+    const known = this.#contents[number];
+    if (!known) throw new Error(`there is no decision ${number}`);
+    if (typeof known !== "function") return known;
+    const content = known();
+    this.#contents[number] = content;
+    return content;
+  }
+
+  /** See {@link mergeObserved}. */
+  merge(enforced: number, all: number): number {
+    if (enforced === all) return enforced;
+    const content = this.content(enforced);
+    const merged = mergeObserved(content, this.content(all));
+    return merged === content ? enforced : this.#intern(merged);
+  }
+
+  /** By place too: policies that only moved in their file have the same id and other places. */
+  #intern(content: DecisionContent): number {
+    const { file = "", line = 0, column = 0 } = content.source ?? {};
+    const key = `${content.id} ${line} ${column} ${file}`;
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    const number = this.#contents.push(content) - 1;
+    this.#numbers.set(key, number);
+    return number;
+  }
+}

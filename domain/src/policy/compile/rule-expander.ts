@@ -1,0 +1,128 @@
+/** Rules as terms: which units of addresses they match, for which ports. */
+import type { Action, Direction, Endpoint, Peer, Policy, PolicyRule, PortMatch, Tier } from "../model.ts";
+import type { PortRange, PortRanges } from "./cells.ts";
+import type { DecisionTable } from "./decision-table.ts";
+import { ANY_ADDRESS, type UnitTable } from "./units.ts";
+
+/** The rule matches the addresses in any of `units`, for these ports. */
+export interface Term {
+  /** Of no other term of the expander, so that lists of them can be compared. */
+  readonly id: number;
+  readonly ports: PortRanges;
+  readonly units: readonly number[];
+}
+
+export interface ExpandedRule {
+  readonly tier: Tier;
+  readonly action: Action;
+  /** Number of the decision table; -1 for `pass`. */
+  readonly decision: number;
+  readonly terms: readonly Term[];
+}
+
+/** Whose rules they are: what port names and the entity `host` mean depends on it. */
+export interface RuleOwners {
+  /** The endpoints that the policy selects on this side. */
+  readonly endpoints: readonly Endpoint[];
+  readonly hostName: string | null;
+}
+
+interface PolicyRules {
+  /** Rules of one direction with the number of their decision. */
+  readonly rules: readonly { readonly rule: PolicyRule; readonly decision: number }[];
+  /** Port names on ingress, which the owners resolve. */
+  readonly names: readonly Extract<PortMatch, { kind: "named" }>[];
+  readonly asksForHost: boolean;
+  readonly expanded: Map<string, readonly ExpandedRule[]>;
+}
+
+/** Expands each policy once, or once for each meaning that its owners give to it. */
+export class RuleExpander {
+  readonly #units: UnitTable;
+  readonly #decisions: DecisionTable;
+  readonly #known: Record<Direction, Map<Policy, PolicyRules>> = { ingress: new Map(), egress: new Map() };
+  #termCount = 0;
+
+  constructor(units: UnitTable, decisions: DecisionTable) {
+    this.#units = units;
+    this.#decisions = decisions;
+  }
+
+  /** Equal texts = the same terms for both owners; empty for policies that mean the same for everybody. */
+  variant(policy: Policy, direction: Direction, { endpoints, hostName }: RuleOwners): string {
+    const { names, asksForHost } = this.#rulesOf(policy, direction);
+    if (names.length === 0 && !asksForHost) return "";
+    const resolved = names.map(({ protocol, name }) => portsNamed(endpoints, protocol, name).map(({ low }) => low));
+    return JSON.stringify([asksForHost ? hostName : null, resolved]);
+  }
+
+  rules(policy: Policy, direction: Direction, owners: RuleOwners): readonly ExpandedRule[] {
+    const variant = this.variant(policy, direction, owners);
+    const { rules, expanded } = this.#rulesOf(policy, direction);
+    let known = expanded.get(variant);
+    if (!known) {
+      known = rules.map(({ rule, decision }) => {
+        const { tier } = policy;
+        return { tier, action: rule.action, decision, terms: this.#termsOf(rule, owners) };
+      });
+      expanded.set(variant, known);
+    }
+    return known;
+  }
+
+  #rulesOf(policy: Policy, direction: Direction): PolicyRules {
+    const known = this.#known[direction].get(policy);
+    if (known) return known;
+    const own = policy.rules.filter((rule) => rule.direction === direction);
+    const rules: PolicyRules = {
+      rules: own.map((rule) => {
+        return { rule, decision: rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule) };
+      }),
+      names:
+        direction === "egress" ? [] : own.flatMap(({ ports }) => (ports ?? []).filter((port) => port.kind === "named")),
+      asksForHost: own.some(({ peers }) => peers?.some((peer) => peer.kind === "entity" && peer.entity === "host")),
+      expanded: new Map(),
+    };
+    this.#known[direction].set(policy, rules);
+    return rules;
+  }
+
+  #termsOf(rule: PolicyRule, { endpoints, hostName }: RuleOwners): readonly Term[] {
+    const peers: readonly (Peer | null)[] = rule.peers ?? [null];
+    const terms: Term[] = [];
+    const add = (ports: PortRanges, units: readonly number[]): void => {
+      terms.push({ id: this.#termCount++, ports, units });
+    };
+    // One term for all peers, so that an address that several of them match is still one case.
+    const ranges = rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null;
+    if (ranges === null || ranges.length > 0) {
+      const units = peers.map((peer) => (peer === null ? ANY_ADDRESS : this.#units.forPeer(peer, hostName)));
+      add(ranges, [...new Set(units)]);
+    }
+    if (rule.direction === "ingress") return terms;
+    for (const peer of peers) {
+      if (peer !== null && peer.kind !== "endpoints") continue;
+      for (const port of rule.ports ?? []) {
+        if (port.kind !== "named") continue;
+        const { protocol, name } = port;
+        for (const { port: number, unit } of this.#units.forNamedPort(peer?.selector ?? null, protocol, name)) {
+          add([{ protocol, low: number, high: number }], [unit]);
+        }
+      }
+    }
+    return terms;
+  }
+}
+
+/** What a port means without looking at the peer: on egress, names mean nothing yet. */
+function rangesOf(port: PortMatch, direction: Direction, owners: readonly Endpoint[]): readonly PortRange[] {
+  if (port.kind === "range") return [port];
+  return direction === "ingress" ? portsNamed(owners, port.protocol, port.name) : [];
+}
+
+function portsNamed(owners: readonly Endpoint[], protocol: number, name: string): readonly PortRange[] {
+  return owners
+    .flatMap((owner) => owner.ports)
+    .filter((named) => named.protocol === protocol && named.name === name)
+    .map(({ port }) => ({ protocol, low: port, high: port }));
+}

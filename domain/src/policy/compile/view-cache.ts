@@ -1,0 +1,87 @@
+/** Views by what makes them: the groups of policies that select a subject, and what their rules mean for it. */
+import type { Direction } from "../model.ts";
+import type { SetViews } from "./assemble.ts";
+import { planGroups, type SharedSubjectPlan } from "./plan.ts";
+import type { PolicyGroup, PolicyGroups } from "./policy-groups.ts";
+import { View, type ViewContext, type ViewSubject, viewVariant } from "./view.ts";
+
+/** Subjects that the same groups select in the same way. */
+interface Selection {
+  readonly groups: readonly PolicyGroup[];
+  readonly plans: Readonly<Record<Direction, SharedSubjectPlan>>;
+  readonly views: Map<string, View>;
+}
+
+export class ViewCache {
+  #groups: PolicyGroups;
+  readonly #context: ViewContext;
+  readonly #selections = new Map<string, Selection>();
+  readonly #viewIds = new Map<View, number>();
+  readonly #liveIds = new Set<number>();
+  #nextViewId = 0;
+
+  constructor(groups: PolicyGroups, context: ViewContext) {
+    this.#groups = groups;
+    this.#context = context;
+  }
+
+  get groups(): PolicyGroups {
+    return this.#groups;
+  }
+
+  /** Forgets what the groups that are no longer there were part of. */
+  update(groups: PolicyGroups): void {
+    this.#groups = groups;
+    for (const [key, { groups: needed, views }] of this.#selections) {
+      if (needed.every((group) => groups.has(group))) continue;
+      this.#selections.delete(key);
+      for (const view of views.values()) {
+        this.#liveIds.delete(this.#viewIds.get(view) ?? -1);
+        this.#viewIds.delete(view);
+      }
+    }
+  }
+
+  viewsOf(subject: ViewSubject): SetViews {
+    const selection = this.#selectionOf(subject);
+    return {
+      ingress: this.#viewOf(selection, "ingress", subject),
+      egress: this.#viewOf(selection, "egress", subject),
+    };
+  }
+
+  /** Equal keys = the same views. */
+  keyOf(sets: readonly SetViews[]): string {
+    return sets.map(({ ingress, egress }) => `${this.#viewIds.get(ingress)} ${this.#viewIds.get(egress)}`).join(" ");
+  }
+
+  /** Whether all views of a key are still there. */
+  hasAll(key: string): boolean {
+    return key.split(" ").every((id) => this.#liveIds.has(Number(id)));
+  }
+
+  #selectionOf({ endpoint, host }: ViewSubject): Selection {
+    const own = this.#groups.selecting(endpoint);
+    const inherited = host === null ? [] : this.#groups.selecting(host);
+    const key = `${own.map(({ id }) => id).join()}/${inherited.map(({ id }) => id).join()}`;
+    let selection = this.#selections.get(key);
+    if (!selection) {
+      const plans = planGroups(this.#groups, own, inherited);
+      selection = { groups: [...own, ...inherited], plans, views: new Map() };
+      this.#selections.set(key, selection);
+    }
+    return selection;
+  }
+
+  #viewOf({ plans, views }: Selection, direction: Direction, subject: ViewSubject): View {
+    const key = `${direction} ${viewVariant(plans[direction], subject, this.#context)}`;
+    let view = views.get(key);
+    if (!view) {
+      view = new View(plans[direction], subject, this.#context);
+      views.set(key, view);
+      this.#viewIds.set(view, this.#nextViewId);
+      this.#liveIds.add(this.#nextViewId++);
+    }
+    return view;
+  }
+}

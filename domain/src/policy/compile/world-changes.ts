@@ -1,0 +1,57 @@
+/** What of a world is as before, although it was read again. */
+import type { Endpoint, Inventory, Policy, PolicyWorld } from "../model.ts";
+
+/**
+ * `next` with everything that is equal to something of `before` as the very object that it was there, so that the rest can
+ * go by identity.
+ */
+export function adoptEqual(before: PolicyWorld, next: PolicyWorld): { world: PolicyWorld; changedPolicies: number } {
+  const inventory = isEqualInventory(before.inventory, next.inventory) ? before.inventory : next.inventory;
+  if (before.policies === next.policies) return { world: { policies: before.policies, inventory }, changedPolicies: 0 };
+  const known = new Map<string, Policy>();
+  for (const policy of before.policies) known.set(policy.key, policy);
+  let adopted = 0;
+  const policies = next.policies.map((policy) => {
+    const old = known.get(policy.key);
+    if (old === undefined || !isEqual(old, policy)) return policy;
+    adopted++;
+    return old;
+  });
+  const changedPolicies = Math.max(before.policies.length, next.policies.length) - adopted;
+  return { world: { policies, inventory }, changedPolicies };
+}
+
+function isEqualInventory(before: Inventory, next: Inventory): boolean {
+  return (
+    before === next ||
+    (isEqual(before.namespaces, next.namespaces) &&
+      isEqual(before.domainAddresses, next.domainAddresses) &&
+      before.endpoints.length === next.endpoints.length &&
+      before.endpoints.every((endpoint, index) => isEqualEndpoint(endpoint, next.endpoints[index])))
+  );
+}
+
+/** Where an endpoint stands in its file is in no program. */
+function isEqualEndpoint(before: Endpoint, next: Endpoint | undefined): boolean {
+  return before === next || (next !== undefined && isEqual({ ...before, source: null }, { ...next, source: null }));
+}
+
+/** Plain data: objects, arrays, maps, bytes and what has no parts. Maps are equal in the same order only. */
+function isEqual(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  if (one instanceof Map) return other instanceof Map && isEqualList([...one], [...other]);
+  if (Array.isArray(one)) return Array.isArray(other) && isEqualList(one, other);
+  if (one instanceof Uint8Array) {
+    return other instanceof Uint8Array && one.length === other.length && one.every((byte, at) => byte === other[at]);
+  }
+  const left = Object.entries(one);
+  const right = new Map(Object.entries(other));
+  return (
+    left.length === right.size && left.every(([name, value]) => right.has(name) && isEqual(value, right.get(name)))
+  );
+}
+
+function isEqualList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((value, index) => isEqual(value, other[index]));
+}
