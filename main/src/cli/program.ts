@@ -1,6 +1,7 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
+import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
@@ -53,6 +54,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
     );
 
   addPolicyEval(policy, runner);
+  addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
 
   withSessionOptions(withFormat(policy.command("plan")))
