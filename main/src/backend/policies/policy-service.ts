@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/console/v1/policies";
-import { readPolicyFiles } from "@wardline/domain/policy";
+import { createPolicyReader } from "@wardline/domain/policy";
 import { toWireDiagnostic } from "@wardline/domain/wire";
 import { mergeSignals } from "../async/signal.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
@@ -28,6 +28,8 @@ export interface PolicyServicePorts {
 
 export class PolicyServiceImpl {
   readonly #ports: PolicyServicePorts;
+  /** Keeps what it read: one check of an editor is much like the one before. */
+  readonly #checkReader = createPolicyReader();
 
   constructor(ports: PolicyServicePorts) {
     this.#ports = ports;
@@ -118,7 +120,7 @@ export class PolicyServiceImpl {
       files.length,
       files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0),
     );
-    const reading = readPolicyFiles(files);
+    const reading = this.#checkReader.read(files);
     return create(wire.CheckResponseSchema, {
       diagnostics: reading.diagnostics.map(toWireDiagnostic),
       documents: [...summarizeDocuments(reading).values()].flat(),

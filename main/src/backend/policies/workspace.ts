@@ -1,6 +1,6 @@
 /** The workspace: drafts of every policy and inventory file, read as one whole whenever something changed. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { type ReadResult, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
+import { createPolicyReader, type ReadResult, stateDigest } from "@wardline/domain/policy";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import { type FilesTable, noSuchFile, type StoredFile } from "../store/files-table.ts";
@@ -29,6 +29,8 @@ export interface WorkspacePorts {
 export class Workspace {
   readonly changes = new ChangeSignal();
   readonly #ports: WorkspacePorts;
+  /** Keeps what it read, because a save changes one document of many. */
+  readonly #reader = createPolicyReader();
   /** Texts that a full disk kept out of the store, until a later save succeeds. */
   readonly #unsaved = new Map<string, string>();
   #snapshot: WorkspaceSnapshot | null = null;
@@ -47,7 +49,7 @@ export class Workspace {
       return {
         revision: this.#ports.files.workspaceRevision(),
         files,
-        reading: readPolicyFiles(files),
+        reading: this.#reader.read(files),
         stateDigest: stateDigest(files),
       };
     })();
