@@ -34,6 +34,11 @@ function expectSame(decided: DecidedConnection, evaluation: Evaluation, text: st
   expect(decided.enforced, text).toBe(allowed ? "allow" : "deny");
 }
 
+interface TestQuestion extends AccessQuestion {
+  readonly from: TestEnd;
+  readonly to: TestEnd;
+}
+
 const ends: fc.Arbitrary<TestEnd> = fc.oneof(
   fc.constant<TestEnd>({ kind: "any" }),
   fc
@@ -48,17 +53,19 @@ const ends: fc.Arbitrary<TestEnd> = fc.oneof(
   fc.constantFrom(...(["world", "cluster", "mesh"] as const)).map((entity): TestEnd => ({ kind: "entity", entity })),
 );
 
-const questions = fc.record({
-  from: ends,
-  to: ends,
-  fromWithout: fc.option(fc.constant(selectorFor("app=cache")), { freq: 2 }),
-  ports: fc.constantFrom(
-    null,
-    [ports(6, 80, 443), ports(6, 400, 500), ports(1, 0, 0xffff)],
-    [namedPort(6, "http"), ports(17, 53)],
-    [],
-  ),
-});
+const questions = fc
+  .record({
+    from: ends,
+    to: ends,
+    fromWithout: fc.option(fc.constant(selectorFor("app=cache")), { freq: 2 }),
+    ports: fc.constantFrom<readonly PortMatch[] | null>(
+      null,
+      [ports(6, 80, 443), ports(6, 400, 500), ports(1, 0, 0xffff)],
+      [namedPort(6, "http"), ports(17, 53)],
+      [],
+    ),
+  })
+  .map((question): TestQuestion => ({ ...question, fromWithout: question.fromWithout ?? null }));
 
 const WANTED: readonly ((
   decided: Pick<DecidedConnection, "reported" | "enforced" | "egress" | "ingress">,
@@ -93,7 +100,7 @@ describe("the whole space of connections", () => {
 });
 
 /** The question, asked of one connection in the words of the model. */
-function isAsked(world: PolicyWorld, question: AccessQuestion, { from, to, protocol, port }: PolicyFlow): boolean {
+function isAsked(world: PolicyWorld, question: TestQuestion, { from, to, protocol, port }: PolicyFlow): boolean {
   const destination = world.inventory.endpoints.find(({ key }) => key === to.endpointKey);
   const source = world.inventory.endpoints.find(({ key }) => key === from.endpointKey);
   const { namespaces } = world.inventory;

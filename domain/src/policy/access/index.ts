@@ -10,6 +10,7 @@
  * - `decide(model, question)` cuts a set of connections into regions that are decided alike, each connection once.
  * - `decideConnection(model, flow)` decides one, like `evaluate` without the walkthrough.
  * - `reach(model, question)` lists what is allowed, in rows for people.
+ * - `diffAccess(old, next)` lists who gains and who loses what from one world to another.
  *
  * An endpoint counts at each of its addresses, and several behind one address count each for itself, as in `evaluate`.
  */
@@ -24,6 +25,13 @@ export {
   decideConnection,
   findConnection,
 } from "./decide.ts";
+export {
+  type AccessDiff,
+  type AccessDifference,
+  type AccessDiffOptions,
+  diffAccess,
+  type SideChange,
+} from "./diff.ts";
 export { type AccessEnd, type EndMembers, type MemberGroup, membersOf } from "./member-groups.ts";
 export { type AccessModel, createAccessModel } from "./model.ts";
 export { ACCESS_END_HELP, parseAccessEnd } from "./parse-end.ts";

@@ -46,6 +46,19 @@ export function createPartyDescriber(members: readonly Member[]): PartyDescriber
   };
 }
 
+/** Describes groups by their places; many rows have a side in common. */
+export function rememberParties(describe: PartyDescriber) {
+  const known = new Map<readonly MemberGroup[], Map<string, Party>>();
+  return (groups: readonly MemberGroup[], places: readonly number[]): Party => {
+    const parties = known.get(groups) ?? new Map<string, Party>();
+    known.set(groups, parties);
+    const key = places.join();
+    const party = parties.get(key) ?? describe(places.flatMap((place) => groups[place] ?? []));
+    parties.set(key, party);
+    return party;
+  };
+}
+
 function describe(
   universe: Universe,
   byKey: ReadonlyMap<string, readonly Member[]>,

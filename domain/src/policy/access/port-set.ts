@@ -17,6 +17,13 @@ export function portSetKey(parts: readonly PortRangePart[]): string {
     .join();
 }
 
+/** By their lowest part; those of every protocol last. */
+export function comparePorts(left: readonly PortRangePart[], right: readonly PortRangePart[]): number {
+  const rank = ([part]: readonly PortRangePart[]): number =>
+    (part?.protocol ?? 256) * (HIGHEST_PORT + 1) + (part?.low ?? 0);
+  return rank(left) - rank(right);
+}
+
 /** `443/tcp, 8000-8010/tcp`, `any udp`, `every protocol but tcp`. Parts of one protocol are ascending. */
 export function formatPortSet(parts: readonly PortRangePart[]): string {
   const others = parts.find(({ protocol }) => protocol === null);

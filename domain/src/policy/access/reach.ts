@@ -2,8 +2,8 @@
 import type { DecisionContent } from "../decision.ts";
 import { type AccessEnd, type ClassedGroup, groupMembers } from "./member-groups.ts";
 import type { AccessModel } from "./model.ts";
-import { createPartyDescriber, type Party } from "./party.ts";
-import { type PortRangePart, portSetKey } from "./port-set.ts";
+import { createPartyDescriber, type Party, rememberParties } from "./party.ts";
+import { comparePorts, type PortRangePart, portSetKey } from "./port-set.ts";
 import { type PortSpace, partsOf } from "./port-space.ts";
 import { blocksOf } from "./row-blocks.ts";
 import { type DecisionPair, decisionsOfPair } from "./space-book.ts";
@@ -121,26 +121,9 @@ function rank(model: AccessModel, fact: Fact): number {
   return 2 - rules.length;
 }
 
-/** Many rows have a side in common. */
-function rememberParties(describe: ReturnType<typeof createPartyDescriber>) {
-  const known = new Map<readonly ClassedGroup[], Map<string, Party>>();
-  return (groups: readonly ClassedGroup[], places: readonly number[]): Party => {
-    const parties = known.get(groups) ?? new Map<string, Party>();
-    known.set(groups, parties);
-    const key = places.join();
-    const party = parties.get(key) ?? describe(places.flatMap((place) => groups[place] ?? []));
-    parties.set(key, party);
-    return party;
-  };
-}
-
 function compareRows(left: ReachRow, right: ReachRow): number {
   const text = ({ to, from }: ReachRow): string => `${to.text}\n${from.text}`;
   const [one, other] = [text(left), text(right)];
   if (one !== other) return one < other ? -1 : 1;
-  return (left.ports[0]?.protocol ?? 256) - (right.ports[0]?.protocol ?? 256) || lowest(left) - lowest(right);
-}
-
-function lowest({ ports }: ReachRow): number {
-  return ports[0]?.low ?? 0;
+  return comparePorts(left.ports, right.ports);
 }

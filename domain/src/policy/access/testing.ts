@@ -26,6 +26,11 @@ export function probeEnds(world: PolicyWorld, maxOutside: number): readonly Flow
   return [...own, ...spread(outside, maxOutside)];
 }
 
+/** Addresses where something begins or ends; picked evenly. */
+export function probePlaces(world: PolicyWorld, count: number): readonly string[] {
+  return spread(probeAddresses(world), count);
+}
+
 /** At least one end of each belongs to an endpoint, and the addresses differ. */
 export function probeFlows(world: PolicyWorld, { maxOutside, maxPorts }: ProbeLimits): readonly PolicyFlow[] {
   const ends = probeEnds(world, maxOutside);
@@ -45,6 +50,7 @@ function isPair(from: FlowEnd, to: FlowEnd): boolean {
 /** `count` of the values, first and last among them. */
 function spread<Value>(values: readonly Value[], count: number): readonly Value[] {
   if (values.length <= count) return values;
+  if (count <= 1) return values.slice(0, count);
   const step = (values.length - 1) / (count - 1);
   const picked = new Set(Array.from({ length: count }, (_, index) => Math.round(index * step)));
   return values.filter((_, index) => picked.has(index));
