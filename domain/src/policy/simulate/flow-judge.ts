@@ -1,0 +1,86 @@
+/** What one world says of recorded flows: both ends of each connection, as far as the inventory knows them. */
+import type { DecisionContent } from "../decision.ts";
+import { enforcedVerdict } from "../decision.ts";
+import { sharesHostNetwork } from "../endpoints.ts";
+import type { Direction, Endpoint, PolicyWorld } from "../model.ts";
+import type { RemoteEnd } from "./address-book.ts";
+import type { FlowAnswer } from "./classes.ts";
+import { WorldJudge } from "./judge.ts";
+import type { RecordedFlow } from "./recorded-flow.ts";
+
+const NOBODY: readonly null[] = [null];
+
+export class FlowJudge {
+  readonly #judge: WorldJudge;
+  readonly #sharers = new Map<string, string[]>();
+
+  /** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
+  constructor(world: PolicyWorld) {
+    this.#judge = new WorldJudge(world);
+    for (const endpoint of world.inventory.endpoints) {
+      if (!sharesHostNetwork(endpoint)) continue;
+      const hostKey = `Host/${endpoint.hostName}`;
+      this.#sharers.set(hostKey, [...(this.#sharers.get(hostKey) ?? []), endpoint.key]);
+    }
+  }
+
+  /** The verdict is what would happen to the packet on hosts that enforce: an observed denial allows. */
+  answer(flow: RecordedFlow): FlowAnswer {
+    const source = this.#judge.remote(flow.sourceAddress);
+    const destination = this.#judge.remote(flow.destinationAddress);
+    if (source === null || destination === null || source.family !== destination.family) {
+      return { verdict: null, reason: "mixed-families", fromKey: null, toKey: null };
+    }
+    const from = this.#candidates(flow, "egress", source);
+    const to = this.#candidates(flow, "ingress", destination);
+    const fromKey = from[0] ?? null;
+    const toKey = to[0] ?? null;
+    if (fromKey === null && toKey === null) return { verdict: null, reason: "ends-unknown", fromKey, toKey };
+    const egress = this.#decideEnd(from, "egress", source, destination, flow);
+    const ingress = this.#decideEnd(to, "ingress", destination, source, flow);
+    for (const [direction, decision] of [
+      ["egress", egress],
+      ["ingress", ingress],
+    ] as const) {
+      if (decision === null || enforcedVerdict(decision) === "allow") continue;
+      return { verdict: "deny", fromKey, toKey, direction, decision, isObserved: false };
+    }
+    if (egress === null || ingress === null) return { verdict: null, reason: "several-endpoints", fromKey, toKey };
+    const isObserved = [egress, ingress].some(({ verdict, observeOnly }) => observeOnly && verdict === "deny");
+    // The end that has a rule for it says more than the one that nobody restricts.
+    const direction = egress.reason === "not-isolated" && toKey !== null ? "ingress" : "egress";
+    const decision = direction === "egress" ? egress : ingress;
+    return { verdict: "allow", fromKey, toKey, direction, decision, isObserved };
+  }
+
+  /**
+   * Which endpoints may be meant: the one that the host recorded, or all that share the address. An endpoint that this
+   * inventory lacks counts as its host's, where its processes belong without it.
+   */
+  #candidates(flow: RecordedFlow, direction: Direction, end: RemoteEnd): readonly (string | null)[] {
+    const isRecorded = flow.direction === direction && flow.subjectKey !== "";
+    if (isRecorded && (flow.subjectKey.startsWith("Host/") || this.#judge.addresses.endpoint(flow.subjectKey))) {
+      return [flow.subjectKey];
+    }
+    const owners = end.behind.filter((endpoint: Endpoint) => !sharesHostNetwork(endpoint));
+    if (owners.length > 0) return owners.flatMap(({ key }) => [key, ...(this.#sharers.get(key) ?? [])]);
+    return isRecorded && flow.host !== "" ? [`Host/${flow.host}`] : NOBODY;
+  }
+
+  /** `null` when the candidates would be treated differently. */
+  #decideEnd(
+    candidates: readonly (string | null)[],
+    direction: Direction,
+    own: RemoteEnd,
+    remote: RemoteEnd,
+    { protocol, port }: RecordedFlow,
+  ): DecisionContent | null {
+    let first: DecisionContent | null = null;
+    for (const subjectKey of candidates) {
+      const decision = this.#judge.decide({ subjectKey, direction, local: own.address, remote, protocol, port });
+      first ??= decision;
+      if (enforcedVerdict(decision) !== enforcedVerdict(first)) return null;
+    }
+    return first;
+  }
+}
