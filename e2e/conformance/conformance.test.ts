@@ -1,93 +1,157 @@
-import { readFileSync } from "node:fs";
-import { type Endpoint, type PolicyWorld, PROTOCOL, readPolicyFiles, resolveFlowEnds } from "@wardline/domain/policy";
-import { evaluateByBothEngines, lookupEnd } from "@wardline/domain/policy/testing";
-import { describe, expect, it } from "vitest";
+/** Every vector, asked of every engine. The kernel is asked as a person would: by the command line. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  compiledEngine,
+  judgeVectors,
+  readVectorFile,
+  referenceEngine,
+  type VectorResult,
+} from "@wardline/domain/policy/vectors";
+import { kernelLabProblem, readBpfObject } from "@wardline/helper/testing/kernelLab";
+import { otherUserProblem } from "@wardline/helper/testing/otherUser";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-interface ConformanceCase {
-  readonly name: string;
-  readonly inventory: {
-    readonly namespaces: readonly { readonly name: string; readonly labels: Record<string, string> }[];
-    readonly workloads: readonly {
-      readonly name: string;
-      readonly namespace: string;
-      readonly labels: Record<string, string>;
-      readonly addresses: readonly string[];
-      readonly ports: readonly { readonly name: string; readonly protocol: ProtocolName; readonly port: number }[];
-    }[];
-  };
-  readonly policies: string;
-  readonly probes: readonly {
-    readonly from: string;
-    readonly to: string;
-    readonly protocol: ProtocolName;
-    readonly port: number;
-    readonly expect: "allow" | "deny";
-  }[];
+/** As the origins count them. */
+const FILES = [
+  { name: "cnp-conformance.json", cases: 47, allow: 82, deny: 65 },
+  { name: "cnp-conformance-nodes.json", cases: 2, allow: 1, deny: 2 },
+  { name: "netpol-e2e.json", cases: 34, allow: 2_350, deny: 314 },
+  { name: "calico-policy-program.json", cases: 47, allow: 119, deny: 166 },
+] as const;
+
+const PROGRAM = fileURLToPath(new URL("../../bin/wardline", import.meta.url));
+const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const textOf = (name: string): string => readFileSync(pathOf(name), "utf8");
+const kernelProblem = kernelLabProblem();
+const userProblem = otherUserProblem();
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "wardline-vectors-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function evaluate(engine: string, paths: readonly string[], ...more: string[]) {
+  const line = ["policy", "eval", "--engine", engine, ...more, "--vectors", ...paths];
+  const { status, stdout, stderr } = spawnSync(PROGRAM, line, { encoding: "utf8", maxBuffer: 1 << 28 });
+  return { status, stdout, stderr };
 }
 
-type ProtocolName = "TCP" | "UDP" | "SCTP";
-
-const PROTOCOLS: Record<ProtocolName, number> = { TCP: PROTOCOL.tcp, UDP: PROTOCOL.udp, SCTP: PROTOCOL.sctp };
-
-const cases: readonly ConformanceCase[] = JSON.parse(readFileSync(new URL("netpol-e2e.json", import.meta.url), "utf8"));
-
-/** The data knows no hosts: each workload is put on one of its own, so that its tables are compiled alone. */
-function toEndpoint(workload: ConformanceCase["inventory"]["workloads"][number]): Endpoint {
-  const { name, namespace } = workload;
-  return {
-    key: `Workload/${namespace}/${name}`,
-    kind: "workload",
-    name,
-    namespace,
-    labels: new Map(Object.entries(workload.labels)),
-    addresses: workload.addresses,
-    ports: workload.ports.map(({ protocol, ...port }) => ({ ...port, protocol: PROTOCOLS[protocol] })),
-    hostName: `host-of-${namespace}-${name}`,
-    match: { kind: "cgroupPath", path: `/${namespace}/${name}` },
-    source: null,
-  };
+/** The same vectors with every expectation turned around: each of them must be found. */
+function turnedAround(name: string): string {
+  const turned = (verdict: unknown): string => (verdict === "allow" ? "deny" : "allow");
+  return JSON.stringify(
+    JSON.parse(textOf(name), (key, value: unknown) => (key === "expect" ? turned(value) : value)) as unknown,
+  );
 }
 
-function toWorld({ inventory, policies, name }: ConformanceCase): PolicyWorld {
-  const reading = readPolicyFiles(policies.trim() === "" ? [] : [{ path: `${name}.yaml`, text: policies }]);
-  const errors = reading.diagnostics.filter(({ severity }) => severity === "error");
-  expect(errors, "the manifests are valid").toEqual([]);
-  return {
-    policies: reading.world.policies,
-    inventory: {
-      endpoints: inventory.workloads.map(toEndpoint),
-      namespaces: new Map(
-        inventory.namespaces.map((namespace) => [
-          namespace.name,
-          { name: namespace.name, labels: new Map(Object.entries(namespace.labels)) },
-        ]),
-      ),
-      domainAddresses: new Map(),
-    },
-  };
+function save(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
 }
 
-describe("the NetworkPolicy conformance data", () => {
-  let probes = 0;
-
-  it.each(cases.map((one) => [one.name, one] as const))("%s", (_, one) => {
-    const world = toWorld(one);
-    for (const { from, to, protocol, port, expect: expected } of one.probes) {
-      const addresses =
-        one.inventory.workloads.find((item) => `${item.namespace}/${item.name}` === from)?.addresses ?? [];
-      const families = [...new Set(addresses.map((address) => (address.includes(":") ? 6 : 4)))] as const;
-      for (const family of families) {
-        const flow = { ...resolveFlowEnds(world, from, to, { family }), protocol: PROTOCOLS[protocol], port };
-        const what = `${from} to ${to} ${port}/${protocol} over IPv${family}`;
-        expect(evaluateByBothEngines(world, flow).verdict, what).toBe(expected);
-        for (const direction of ["egress", "ingress"] as const)
-          expect(lookupEnd(world, flow, direction)).not.toBeNull();
-      }
-      probes += 1;
-    }
+describe.each([
+  ["reference", referenceEngine],
+  ["compiled", compiledEngine],
+] as const)("the %s engine", (_, engine) => {
+  it.each(FILES)("gives every verdict of $name", async ({ name, cases, allow, deny }) => {
+    const result = await judgeVectors(readVectorFile(name, textOf(name)), engine);
+    expect(result).toEqual({ cases, probes: allow + deny, mismatches: [] });
   });
 
-  it("was asked whole: 34 cases with 2,664 probes", () => {
-    expect([cases.length, probes]).toEqual([34, 2_664]);
+  it.each(FILES)("is caught when it gives a wrong one ($name)", async ({ name, allow, deny }) => {
+    const { mismatches } = await judgeVectors(readVectorFile(name, turnedAround(name)), engine);
+    const expected = (verdict: string) => mismatches.filter((one) => one.expected === verdict).length;
+    expect([expected("deny"), expected("allow")]).toEqual([allow, deny]);
+  });
+});
+
+describe.skipIf(kernelProblem !== null)(
+  `the kernel engine${kernelProblem === null ? "" : ` (${kernelProblem})`}`,
+  { timeout: 120_000 },
+  () => {
+    beforeAll(() => void readBpfObject());
+
+    it.each(FILES)("gives every verdict of $name", ({ name, cases, allow, deny }) => {
+      const { status, stdout, stderr } = evaluate("kernel", [pathOf(name)], "--format", "json");
+      expect([status, stdout, stderr]).toEqual([
+        0,
+        `{"cases":${cases},"probes":${allow + deny},"mismatches":[]}\n`,
+        "",
+      ]);
+    });
+
+    it.each(FILES)("is caught when it gives a wrong one ($name)", ({ name, allow, deny }) => {
+      const { status, stdout } = evaluate("kernel", [save(name, turnedAround(name))], "--format", "json");
+      expect([status, (JSON.parse(stdout) as VectorResult).mismatches.length]).toEqual([1, allow + deny]);
+    });
+
+    it.skipIf(userProblem !== null)(
+      `is said not to be available to ordinary users${userProblem === null ? "" : ` (${userProblem})`}`,
+      () => {
+        const user = ["--reuid=65534", "--regid=65534", "--clear-groups", PROGRAM];
+        const line = ["policy", "eval", "--engine", "kernel", "--vectors", pathOf("cnp-conformance-nodes.json")];
+        const { status, stdout, stderr } = spawnSync("setpriv", [...user, ...line], { encoding: "utf8" });
+        expect([status, stdout]).toEqual([3, ""]);
+        expect(stderr).toContain("The kernel engine is not available here. Asking the kernel needs root.");
+      },
+    );
+  },
+);
+
+describe("the packets of Calico", () => {
+  it("are all read from both ends, but for six from or to ::1", () => {
+    const name = "calico-policy-program.json";
+    const probes = readVectorFile(name, textOf(name)).flatMap((one) => one.probes);
+    const sides = probes.map(({ readings }) => new Set(readings.map(({ label }) => label.split(",")[0])).size);
+    const fromOneEnd = probes.filter((_, index) => sides[index] === 1);
+    expect(fromOneEnd.map(({ from, to }) => from === "::1" || to === "::1")).toEqual(Array(6).fill(true));
+    expect(sides.filter((count) => count === 2)).toHaveLength(279);
+  });
+});
+
+describe("policy eval", () => {
+  it("takes several files at once, and the reference when no engine is named", () => {
+    const line = ["policy", "eval", "--vectors", ...FILES.map(({ name }) => pathOf(name)), "--format", "json"];
+    const { status, stdout } = spawnSync(PROGRAM, line, { encoding: "utf8" });
+    expect([status, stdout]).toEqual([0, '{"cases":130,"probes":3099,"mismatches":[]}\n']);
+  });
+
+  it("tells people what differs and which rule decided, and programs the same", () => {
+    const path = save("wrong.json", turnedAround("cnp-conformance-nodes.json"));
+    const text = evaluate("compiled", [path]);
+    expect(text.status).toBe(1);
+    expect(text.stdout).toMatch(
+      /probe 0\n {2}network-.*\/harry-potter-1 → .*\/centaur-1 34349\/UDP: expected allow, got deny/,
+    );
+    expect(text.stdout).toMatch(/ {4}egress of Workload\/.*\/harry-potter-1 \(10\.1\.0\.11\): denied by default, /);
+    expect(text.stdout).toContain("2 cases, 3 probes, compiled engine: 3 mismatches\n");
+
+    const { mismatches } = JSON.parse(evaluate("compiled", [path], "--format", "json").stdout) as VectorResult;
+    expect(mismatches[0]).toMatchObject({
+      ...{ file: path, case: "cnp-admin-tier-egress-node-peers-02", probe: 0, protocol: "UDP", port: 34_347 },
+      ...{ expected: "deny", got: "allow", readings: [{ reading: "IPv4" }, { reading: "IPv6" }] },
+    });
+  });
+
+  it.each([
+    ["nothing.json", "", /the file is not JSON/],
+    ["cut.json", textOf("netpol-e2e.json").slice(0, 9_999), /the file is not JSON.*line 1?\d* ?column/],
+    ["number.json", "5", /the file must be a list, not 5/],
+    [
+      "field.json",
+      '[{"name":"a","source":"","inventory":{},"policies":"","probes":[],"expct":1}]',
+      /\[0\]\.expct is not known/,
+    ],
+  ])("refuses %s with the place and the reason", (name, text, reason) => {
+    const { status, stdout, stderr } = evaluate("reference", [save(name, text)]);
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(reason);
+    expect(stderr).toContain(name);
   });
 });

@@ -15,7 +15,7 @@ export function wrong(at: Located, reason: string): Failure {
   const place = at.path === "" ? "the file" : at.path;
   return new Failure({
     code: ErrorCode.INVALID_ARGUMENT,
-    message: `${at.file}: ${place} ${reason}.`,
+    message: `${at.file}: ${place} ${reason.replace(/\.+$/, "")}.`,
     hint: "docs/conformance.md describes the format of vectors.",
   });
 }

@@ -18,6 +18,8 @@ describe("ports", () => {
     ["icmp", 6, 58, 128 << 8, "128/icmpv6"],
     ["8/icmp", 4, 1, 8 << 8, "8/icmp"],
     ["3.4/icmp", 4, 1, (3 << 8) | 4, "3.4/icmp"],
+    ["0/icmp", 4, 1, 8 << 8, "8/icmp"],
+    ["129/icmp", 6, 58, 128 << 8, "128/icmpv6"],
     ["135/icmpv6", 6, 58, 135 << 8, "135/icmpv6"],
   ] as const)("%s over IPv%i", (text, family, protocol, port, shown) => {
     expect(portOfFamily(parsePort(text), family)).toEqual({ protocol, port });

@@ -1,4 +1,4 @@
-import { PROTOCOL } from "@wardline/domain/policy";
+import { PROTOCOL, policyPort } from "@wardline/domain/policy";
 import { UsageError } from "../exit-code.ts";
 
 /** A port as typed. For ICMP the version follows the family of the addresses, and `port` is `type << 8 | code`. */
@@ -34,11 +34,11 @@ export function parsePort(text: string): TypedPort {
   return { protocol: name as "tcp" | "udp" | "sctp", port: number };
 }
 
-/** Protocol number and port for addresses of one family. */
+/** Protocol number and port for addresses of one family. An answer to an ICMP query is judged as the query. */
 export function portOfFamily(typed: TypedPort, family: 4 | 6): { protocol: number; port: number } {
   if (typed.protocol !== "icmp") return { protocol: PROTOCOL[typed.protocol], port: typed.port ?? 0 };
   const protocol = family === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6;
-  return { protocol, port: typed.port ?? ECHO_REQUEST[family] << 8 };
+  return { protocol, port: policyPort(family, protocol, typed.port ?? ECHO_REQUEST[family] << 8) };
 }
 
 /** `tcp`, `icmp`, `protocol 47`. */
