@@ -1,4 +1,14 @@
-import type { Endpoint, Namespace, Policy, SourceRange, Tier } from "../model.ts";
+import type {
+  Direction,
+  Endpoint,
+  Namespace,
+  Peer,
+  Policy,
+  PolicyTest,
+  PortMatch,
+  SourceRange,
+  Tier,
+} from "../model.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import type { Metadata, MetadataRules } from "./names.ts";
 import type { ObjectReader } from "./object-reader.ts";
@@ -6,7 +16,19 @@ import type { DocumentSchema } from "./schema/document-schema.ts";
 
 /** What a reader makes of one document, with the places that the meaning checks point at. */
 export type ReadObject =
-  | { readonly kind: "policy"; readonly policy: Policy; readonly subjectSource: SourceRange }
+  | {
+      readonly kind: "policy";
+      readonly policy: Policy;
+      readonly subjectSource: SourceRange;
+      /** Peers that are services of other documents; `references.ts` puts them into the rules. */
+      readonly serviceUses?: readonly ServiceUse[];
+    }
+  | { readonly kind: "service"; readonly service: Service }
+  | {
+      readonly kind: "test";
+      readonly test: PolicyTest;
+      readonly references: readonly CaseReferences[];
+    }
   | {
       readonly kind: "endpoint";
       readonly endpoint: Endpoint;
@@ -15,6 +37,50 @@ export type ReadObject =
       readonly hostSource: SourceRange | null;
     }
   | { readonly kind: "namespace"; readonly namespace: Namespace };
+
+/** A service by name, as a peer or an end names it. */
+export interface ServiceReference {
+  readonly name: string;
+  readonly namespace: string;
+  /** The whole reference, and the name in it. */
+  readonly source: SourceRange;
+  readonly nameSource: SourceRange;
+  /** Whether the name stands in quotes, for fixes. */
+  readonly quoted: boolean;
+}
+
+/** A service among the peers of a rule. */
+export interface ServiceUse extends ServiceReference {
+  readonly direction: Direction;
+  readonly ruleIndex: number;
+}
+
+/** What a service stands for. */
+export interface Service {
+  /** `Service/namespace/name`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly peers: readonly Peer[];
+  /** `null` = every port and protocol. */
+  readonly ports: readonly PortMatch[] | null;
+}
+
+/** What a test case names in other documents. */
+export interface CaseReferences {
+  readonly caseIndex: number;
+  readonly from: ServiceReference | null;
+  readonly to: ServiceReference | null;
+  readonly policy: PolicyReference | null;
+}
+
+/** A policy by its key, or by namespace and name alone. */
+export interface PolicyReference {
+  readonly text: string;
+  readonly namespace: string;
+  readonly source: SourceRange;
+  readonly rule: { readonly text: string; readonly source: SourceRange } | null;
+}
 
 export interface DocumentInput {
   readonly report: Reporter;

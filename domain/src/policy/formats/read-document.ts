@@ -57,8 +57,7 @@ function readObject(value: Located, report: Reporter, mayBeList: boolean): reado
     reportUnsupported(report, type);
     return [];
   }
-  const document = readWith(reader, value, report);
-  return document ? [document] : [];
+  return readWith(reader, value, report);
 }
 
 interface DocumentType {
@@ -102,34 +101,35 @@ function readItems(value: Located, report: Reporter): readonly ReadDocument[] {
   return items.flatMap((item) => readObject({ ...item, path: "" }, report, false));
 }
 
-function readWith(reader: DocumentReader, value: Located, report: Reporter): ReadDocument | null {
+function readWith(reader: DocumentReader, value: Located, report: Reporter): readonly ReadDocument[] {
   const errorsBefore = report.errorCount;
   const document = ObjectReader.open(report, value, { fields: ["apiVersion", "kind", "metadata", ...reader.fields] });
   const metadata = document && readMetadata(document, reader.metadata);
   if (!document || !metadata) {
     // The rest is still read, so that every problem is listed at once.
     if (document) reader.read({ report, document, metadata: UNNAMED, source: report.range(value.node) });
-    return null;
+    return [];
   }
   const source = report.range(value.node);
   const object = reader.read({ report, document, metadata, source });
   const isWhole = report.errorCount === errorsBefore;
-  const info: DocumentInfo = {
-    key: reader.key(metadata),
-    apiVersion: reader.apiVersion,
-    kind: reader.kind,
-    name: metadata.name,
-    namespace: metadata.namespace,
-    tier: object?.kind === "policy" ? object.policy.tier : reader.tier,
-    ruleCount: object?.kind === "policy" ? object.policy.rules.length : 0,
-    source,
-    file: report.file,
-  };
-  return {
-    info,
+  const describe = (key: string, part: ReadObject | null): ReadDocument => ({
+    info: {
+      key,
+      apiVersion: reader.apiVersion,
+      kind: reader.kind,
+      name: metadata.name,
+      namespace: metadata.namespace,
+      tier: part?.kind === "policy" ? part.policy.tier : reader.tier,
+      ruleCount: part?.kind === "policy" ? part.policy.rules.length : 0,
+      source,
+      file: report.file,
+    },
     nameSource: nameSource(document, report),
-    object: object?.kind === "policy" && !isWhole ? null : object,
-  };
+    object: part?.kind === "policy" && !isWhole ? null : part,
+  });
+  if (object?.kind !== "policies") return [describe(reader.key(metadata), object)];
+  return object.parts.map((part) => describe(part.policy.key, { kind: "policy", ...part }));
 }
 
 const UNNAMED = { name: "unnamed", namespace: "default", labels: new Map<string, string>() };
