@@ -23,6 +23,11 @@ export type ReadObject =
       /** Peers that are services of other documents; `references.ts` puts them into the rules. */
       readonly serviceUses?: readonly ServiceUse[];
     }
+  /** One document that says what here takes several policies, each with a key of its own that begins with the document's. */
+  | {
+      readonly kind: "policies";
+      readonly parts: readonly { readonly policy: Policy; readonly subjectSource: SourceRange }[];
+    }
   | { readonly kind: "service"; readonly service: Service }
   | {
       readonly kind: "test";
