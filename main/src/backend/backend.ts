@@ -91,7 +91,7 @@ export function createBackend(options: BackendOptions): Backend {
   const registry = new HostRegistry([local]);
 
   const services: Services = {
-    policies: new PolicyServiceImpl({ workspace, versions, registry, userName }),
+    policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
     ship: new ShipServiceImpl({ registry, workspace, receipts, flows: flowsTable, clock, logger, userName }),
     flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
     hosts: new HostServiceImpl({

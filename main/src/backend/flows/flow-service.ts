@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
+  type FlowFilter,
   type FlowService,
   type QueryFlowsRequest,
   QueryFlowsResponseSchema,
@@ -15,6 +16,7 @@ import type { Clock } from "../ports.ts";
 import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 import { type LossesTable, lossesSince } from "./losses.ts";
+import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 
 /** At most ten messages a second. */
 const BATCH_INTERVAL_MS = 100;
@@ -52,6 +54,11 @@ export class FlowServiceImpl {
         return create(QueryFlowsResponseSchema, { flows, total: BigInt(total) });
       }),
     };
+  }
+
+  /** Stored flows for work that goes through all of them. @throws Failure INVALID_ARGUMENT */
+  recorded(filter: FlowFilter | undefined, signal: AbortSignal): RecordedFlows {
+    return recordedFlows(this.#ports.flows, filter, signal);
   }
 
   /** The newest matching flows (oldest of them first), then new ones in batches. */

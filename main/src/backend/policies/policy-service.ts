@@ -6,11 +6,14 @@ import { createPolicyReader } from "@wardline/domain/policy";
 import { toWireDiagnostic } from "@wardline/domain/wire";
 import { mergeSignals } from "../async/signal.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
+import type { Clock } from "../ports.ts";
 import { boundedReason, type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
+import type { FlowsTable } from "../store/flows-table.ts";
 import type { StoredVersion, VersionsTable } from "../store/versions-table.ts";
 import { explain } from "./explain.ts";
 import { importFiles, previewImport } from "./import-service.ts";
 import { requireWorkspaceBounds } from "./limits.ts";
+import { simulatePolicies } from "./simulate.ts";
 import { summarizeDocuments, summarizeFiles } from "./summaries.ts";
 import type { Workspace } from "./workspace.ts";
 import { workspacePath } from "./workspace-path.ts";
@@ -23,6 +26,8 @@ export interface PolicyServicePorts {
   readonly workspace: Workspace;
   readonly versions: VersionsTable;
   readonly registry: HostRegistry;
+  readonly flows: FlowsTable;
+  readonly clock: Clock;
   readonly userName: string;
 }
 
@@ -59,6 +64,9 @@ export class PolicyServiceImpl {
         create(wire.ImportFilesResponseSchema, { files: importFiles(workspace, request.files) }),
       ),
       check: guard.unary((request: wire.CheckRequest) => this.check(request)),
+      simulatePolicies: guard.stream((request: wire.SimulatePoliciesRequest, signal) =>
+        simulatePolicies(this.#ports, request, signal),
+      ),
       explain: guard.unary((request: wire.ExplainRequest) => explain(this.#ports, request)),
       listVersions: guard.unary((request: wire.ListVersionsRequest) => this.listVersions(request)),
       getVersion: guard.unary((request: wire.GetVersionRequest) => this.getVersion(request)),

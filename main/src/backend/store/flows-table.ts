@@ -2,8 +2,10 @@
 import type { FlowFilter } from "@wardline/api/wardline/console/v1/flows";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import type { Decision } from "@wardline/api/wardline/v1/policy";
+import type { RecordedFlow } from "@wardline/domain/policy/simulate";
 import { flowCondition } from "./flow-filter.ts";
 import { encodeDecision, FLOW_COLUMNS, type FlowOrigin, type FlowRow, flowFromRow, flowValues } from "./flow-row.ts";
+import { type RecordedRow, recordedFromRow } from "./recorded-row.ts";
 import type { Store } from "./store.ts";
 
 const SELECT = `SELECT flows.*, flow_decisions.wire AS decision_wire FROM flows
@@ -104,6 +106,39 @@ export class FlowsTable {
   countSince(timeUs: number): number {
     return (
       this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows WHERE time_us >= ?", timeUs)?.count ?? 0
+    );
+  }
+
+  /** What simulation needs of the matching flows, oldest first, above one id and up to another. */
+  recordedBetween(
+    filter: FlowFilter | undefined,
+    afterId: number,
+    untilId: number,
+    limit: number,
+  ): (RecordedFlow & { readonly id: number })[] {
+    const condition = flowCondition(filter);
+    return this.#store
+      .all<RecordedRow>(
+        `SELECT id, host, time_us, kind, direction, protocol, source_address, destination_address, destination_port,
+           verdict, enforced, subject_key
+         FROM flows WHERE id > ? AND id <= ? AND ${condition.sql} ORDER BY id LIMIT ?`,
+        afterId,
+        untilId,
+        ...condition.values,
+        limit,
+      )
+      .map(recordedFromRow);
+  }
+
+  /** How many match, up to an id. */
+  countMatching(filter: FlowFilter | undefined, untilId: number): number {
+    const condition = flowCondition(filter);
+    return (
+      this.#store.get<{ count: number }>(
+        `SELECT count(*) AS count FROM flows WHERE id <= ? AND ${condition.sql}`,
+        untilId,
+        ...condition.values,
+      )?.count ?? 0
     );
   }
 

@@ -6,9 +6,11 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Evaluation, PolicyFile, Tier } from "../../v1/policy_pb.js";
+import type { Decision, Direction, Evaluation, PolicyFile, Tier } from "../../v1/policy_pb.js";
 import type { Diagnostic, ErrorDetail, SourceRange } from "../../v1/error_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { FlowFilter } from "./flows_pb.js";
+import type { Flow } from "../../v1/flow_pb.js";
 
 /**
  * Describes the file wardline/console/v1/policies.proto.
@@ -728,6 +730,353 @@ export declare type RestoreVersionResponse = Message<"wardline.console.v1.Restor
 export declare const RestoreVersionResponseSchema: GenMessage<RestoreVersionResponse>;
 
 /**
+ * @generated from message wardline.console.v1.SimulatePoliciesRequest
+ */
+export declare type SimulatePoliciesRequest = Message<"wardline.console.v1.SimulatePoliciesRequest"> & {
+  /**
+   * Texts that replace, or are added to, those of the workspace. None = the workspace as it is.
+   *
+   * @generated from field: repeated wardline.v1.PolicyFile files = 1;
+   */
+  files: PolicyFile[];
+
+  /**
+   * Only the given files, without the workspace.
+   *
+   * @generated from field: bool standalone = 2;
+   */
+  standalone: boolean;
+
+  /**
+   * Which stored flows; `since` and `until` are the window.
+   *
+   * @generated from field: wardline.console.v1.FlowFilter filter = 3;
+   */
+  filter?: FlowFilter | undefined;
+
+  /**
+   * Every n-th flow is judged, the others are counted; 0 and 1 = all.
+   *
+   * @generated from field: uint32 sample_every = 4;
+   */
+  sampleEvery: number;
+
+  /**
+   * Most groups of a class; 0 = 200, at most 1,000.
+   *
+   * @generated from field: uint32 max_groups = 5;
+   */
+  maxGroups: number;
+
+  /**
+   * Compares with what the local host enforces now as well.
+   *
+   * @generated from field: bool compare_enforced = 6;
+   */
+  compareEnforced: boolean;
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulatePoliciesRequest.
+ * Use `create(SimulatePoliciesRequestSchema)` to create a new message.
+ */
+export declare const SimulatePoliciesRequestSchema: GenMessage<SimulatePoliciesRequest>;
+
+/**
+ * @generated from message wardline.console.v1.FlowClassCount
+ */
+export declare type FlowClassCount = Message<"wardline.console.v1.FlowClassCount"> & {
+  /**
+   * @generated from field: wardline.console.v1.FlowClass class = 1;
+   */
+  class: FlowClass;
+
+  /**
+   * @generated from field: uint64 flows = 2;
+   */
+  flows: bigint;
+};
+
+/**
+ * Describes the message wardline.console.v1.FlowClassCount.
+ * Use `create(FlowClassCountSchema)` to create a new message.
+ */
+export declare const FlowClassCountSchema: GenMessage<FlowClassCount>;
+
+/**
+ * Flows are records: a connection is recorded at its start, at its end, and by each of our hosts that has an end of it.
+ *
+ * @generated from message wardline.console.v1.SimulationCounts
+ */
+export declare type SimulationCounts = Message<"wardline.console.v1.SimulationCounts"> & {
+  /**
+   * Stored flows in the window when the run began.
+   *
+   * @generated from field: uint64 total = 1;
+   */
+  total: bigint;
+
+  /**
+   * @generated from field: uint64 read = 2;
+   */
+  read: bigint;
+
+  /**
+   * The classes add up to it.
+   *
+   * @generated from field: uint64 judged = 3;
+   */
+  judged: bigint;
+
+  /**
+   * @generated from field: uint64 sampled_out = 4;
+   */
+  sampledOut: bigint;
+
+  /**
+   * Against what was done with the packet when it was recorded.
+   *
+   * @generated from field: repeated wardline.console.v1.FlowClassCount recorded = 5;
+   */
+  recorded: FlowClassCount[];
+
+  /**
+   * Against what the enforced policies say today of the same flow; empty unless asked for.
+   *
+   * @generated from field: repeated wardline.console.v1.FlowClassCount base = 6;
+   */
+  base: FlowClassCount[];
+
+  /**
+   * Among the allowed: what policies in observe mode would deny.
+   *
+   * @generated from field: uint64 observed = 7;
+   */
+  observed: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp first_seen = 8;
+   */
+  firstSeen?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_seen = 9;
+   */
+  lastSeen?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulationCounts.
+ * Use `create(SimulationCountsSchema)` to create a new message.
+ */
+export declare const SimulationCountsSchema: GenMessage<SimulationCounts>;
+
+/**
+ * @generated from message wardline.console.v1.SimulationGroup
+ */
+export declare type SimulationGroup = Message<"wardline.console.v1.SimulationGroup"> & {
+  /**
+   * @generated from field: wardline.console.v1.FlowClass recorded_class = 1;
+   */
+  recordedClass: FlowClass;
+
+  /**
+   * @generated from field: wardline.console.v1.FlowClass base_class = 2;
+   */
+  baseClass: FlowClass;
+
+  /**
+   * @generated from field: wardline.console.v1.UnmatchedReason reason = 3;
+   */
+  reason: UnmatchedReason;
+
+  /**
+   * Labels of a group of endpoints, or a network of addresses that nobody in the inventory has.
+   *
+   * @generated from field: string from = 4;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 5;
+   */
+  to: string;
+
+  /**
+   * IP protocol number.
+   *
+   * @generated from field: uint32 protocol = 6;
+   */
+  protocol: number;
+
+  /**
+   * `type << 8 | code` for ICMP.
+   *
+   * @generated from field: uint32 port = 7;
+   */
+  port: number;
+
+  /**
+   * @generated from field: uint64 flows = 8;
+   */
+  flows: bigint;
+
+  /**
+   * Of these, how many complete a connection whose start may be another one.
+   *
+   * @generated from field: uint64 ends = 9;
+   */
+  ends: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp first_seen = 10;
+   */
+  firstSeen?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_seen = 11;
+   */
+  lastSeen?: Timestamp | undefined;
+
+  /**
+   * The first flow, and why the candidate decides it so.
+   *
+   * @generated from field: wardline.console.v1.SimulationExample example = 12;
+   */
+  example?: SimulationExample | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulationGroup.
+ * Use `create(SimulationGroupSchema)` to create a new message.
+ */
+export declare const SimulationGroupSchema: GenMessage<SimulationGroup>;
+
+/**
+ * Explain with these ends, protocol and port gives the walkthrough.
+ *
+ * @generated from message wardline.console.v1.SimulationExample
+ */
+export declare type SimulationExample = Message<"wardline.console.v1.SimulationExample"> & {
+  /**
+   * @generated from field: wardline.v1.Flow flow = 1;
+   */
+  flow?: Flow | undefined;
+
+  /**
+   * Endpoint keys in the candidate's inventory; empty for addresses that belong to nobody.
+   *
+   * @generated from field: string from_key = 2;
+   */
+  fromKey: string;
+
+  /**
+   * @generated from field: string to_key = 3;
+   */
+  toKey: string;
+
+  /**
+   * The end that decides; unspecified without an answer.
+   *
+   * @generated from field: wardline.v1.Direction direction = 4;
+   */
+  direction: Direction;
+
+  /**
+   * @generated from field: wardline.v1.Decision decision = 5;
+   */
+  decision?: Decision | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulationExample.
+ * Use `create(SimulationExampleSchema)` to create a new message.
+ */
+export declare const SimulationExampleSchema: GenMessage<SimulationExample>;
+
+/**
+ * @generated from message wardline.console.v1.SimulationDone
+ */
+export declare type SimulationDone = Message<"wardline.console.v1.SimulationDone"> & {
+  /**
+   * @generated from field: wardline.console.v1.SimulationCounts counts = 1;
+   */
+  counts?: SimulationCounts | undefined;
+
+  /**
+   * Flows of groups that are not listed.
+   *
+   * @generated from field: repeated wardline.console.v1.FlowClassCount other_recorded = 2;
+   */
+  otherRecorded: FlowClassCount[];
+
+  /**
+   * @generated from field: repeated wardline.console.v1.FlowClassCount other_base = 3;
+   */
+  otherBase: FlowClassCount[];
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulationDone.
+ * Use `create(SimulationDoneSchema)` to create a new message.
+ */
+export declare const SimulationDoneSchema: GenMessage<SimulationDone>;
+
+/**
+ * @generated from message wardline.console.v1.SimulationGroups
+ */
+export declare type SimulationGroups = Message<"wardline.console.v1.SimulationGroups"> & {
+  /**
+   * @generated from field: repeated wardline.console.v1.SimulationGroup groups = 1;
+   */
+  groups: SimulationGroup[];
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulationGroups.
+ * Use `create(SimulationGroupsSchema)` to create a new message.
+ */
+export declare const SimulationGroupsSchema: GenMessage<SimulationGroups>;
+
+/**
+ * @generated from message wardline.console.v1.SimulatePoliciesResponse
+ */
+export declare type SimulatePoliciesResponse = Message<"wardline.console.v1.SimulatePoliciesResponse"> & {
+  /**
+   * @generated from oneof wardline.console.v1.SimulatePoliciesResponse.event
+   */
+  event: {
+    /**
+     * @generated from field: wardline.console.v1.SimulationCounts progress = 1;
+     */
+    value: SimulationCounts;
+    case: "progress";
+  } | {
+    /**
+     * At most 100 in a message; changes first.
+     *
+     * @generated from field: wardline.console.v1.SimulationGroups groups = 2;
+     */
+    value: SimulationGroups;
+    case: "groups";
+  } | {
+    /**
+     * The last message.
+     *
+     * @generated from field: wardline.console.v1.SimulationDone done = 3;
+     */
+    value: SimulationDone;
+    case: "done";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message wardline.console.v1.SimulatePoliciesResponse.
+ * Use `create(SimulatePoliciesResponseSchema)` to create a new message.
+ */
+export declare const SimulatePoliciesResponseSchema: GenMessage<SimulatePoliciesResponse>;
+
+/**
  * @generated from enum wardline.console.v1.FileState
  */
 export enum FileState {
@@ -834,6 +1183,93 @@ export enum ExplainBasis {
 export declare const ExplainBasisSchema: GenEnum<ExplainBasis>;
 
 /**
+ * How a flow stands under the candidate against what it is compared with.
+ *
+ * @generated from enum wardline.console.v1.FlowClass
+ */
+export enum FlowClass {
+  /**
+   * @generated from enum value: FLOW_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: FLOW_CLASS_NEWLY_BLOCKED = 1;
+   */
+  NEWLY_BLOCKED = 1,
+
+  /**
+   * @generated from enum value: FLOW_CLASS_NEWLY_ALLOWED = 2;
+   */
+  NEWLY_ALLOWED = 2,
+
+  /**
+   * @generated from enum value: FLOW_CLASS_STAYS_ALLOWED = 3;
+   */
+  STAYS_ALLOWED = 3,
+
+  /**
+   * @generated from enum value: FLOW_CLASS_STILL_BLOCKED = 4;
+   */
+  STILL_BLOCKED = 4,
+
+  /**
+   * There is no answer; see the reason.
+   *
+   * @generated from enum value: FLOW_CLASS_UNMATCHED = 5;
+   */
+  UNMATCHED = 5,
+}
+
+/**
+ * Describes the enum wardline.console.v1.FlowClass.
+ */
+export declare const FlowClassSchema: GenEnum<FlowClass>;
+
+/**
+ * @generated from enum wardline.console.v1.UnmatchedReason
+ */
+export enum UnmatchedReason {
+  /**
+   * @generated from enum value: UNMATCHED_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Neither address belongs to anything in the inventory, so no policy is asked.
+   *
+   * @generated from enum value: UNMATCHED_REASON_ENDS_UNKNOWN = 1;
+   */
+  ENDS_UNKNOWN = 1,
+
+  /**
+   * Several endpoints have the address of an end, and the policies treat them differently.
+   *
+   * @generated from enum value: UNMATCHED_REASON_SEVERAL_ENDPOINTS = 2;
+   */
+  SEVERAL_ENDPOINTS = 2,
+
+  /**
+   * The two addresses are not of one family.
+   *
+   * @generated from enum value: UNMATCHED_REASON_MIXED_FAMILIES = 3;
+   */
+  MIXED_FAMILIES = 3,
+
+  /**
+   * The record does not say what happened.
+   *
+   * @generated from enum value: UNMATCHED_REASON_NO_RECORDED_VERDICT = 4;
+   */
+  NO_RECORDED_VERDICT = 4,
+}
+
+/**
+ * Describes the enum wardline.console.v1.UnmatchedReason.
+ */
+export declare const UnmatchedReasonSchema: GenEnum<UnmatchedReason>;
+
+/**
  * @generated from service wardline.console.v1.PolicyService
  */
 export declare const PolicyService: GenService<{
@@ -916,6 +1352,16 @@ export declare const PolicyService: GenService<{
     methodKind: "unary";
     input: typeof ExplainRequestSchema;
     output: typeof ExplainResponseSchema;
+  },
+  /**
+   * Replays recorded flows through a candidate: progress while it runs, then the groups, then done. Cancel by closing.
+   *
+   * @generated from rpc wardline.console.v1.PolicyService.SimulatePolicies
+   */
+  simulatePolicies: {
+    methodKind: "server_streaming";
+    input: typeof SimulatePoliciesRequestSchema;
+    output: typeof SimulatePoliciesResponseSchema;
   },
   /**
    * Newest first.
