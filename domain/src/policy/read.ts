@@ -4,7 +4,8 @@ import { DiagnosticSink } from "./check/sink.ts";
 import { checkWorld } from "./check/world.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { DocumentInfo, ReadDocument } from "./formats/read-document.ts";
-import type { PolicyWorld, SourceFile } from "./model.ts";
+import { resolveReferences, testsOf } from "./formats/references.ts";
+import type { PolicyTest, PolicyWorld, SourceFile } from "./model.ts";
 import { type FileReading, readFile } from "./read-file.ts";
 import { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";
 
@@ -19,6 +20,8 @@ export interface ReadOptions {
 export interface ReadResult {
   /** Policies without errors, and the inventory as far as it could be read. To be applied only when `ok`. */
   readonly world: PolicyWorld;
+  /** Tests without errors, in the order of the files. A case whose end is a service stands once for each of its peers. */
+  readonly tests: readonly PolicyTest[];
   /** In the order of the files; documents whose kind or name could not be read are missing. */
   readonly documents: readonly DocumentInfo[];
   /** In the order of the files and of their lines. */
@@ -74,7 +77,8 @@ function finish(
   sink: DiagnosticSink,
   options: ReadOptions,
 ): ReadResult {
-  const world = checkWorld(documents, sink, {
+  const resolved = resolveReferences(documents, sink);
+  const world = checkWorld(resolved, sink, {
     files,
     maxRuleComparisons: options.limits?.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
     ...(options.nowUnixMs === undefined ? {} : { nowUnixMs: options.nowUnixMs }),
@@ -82,6 +86,7 @@ function finish(
   const fileOrder = new Map(files.map((file, index) => [file.path, index]));
   return {
     world,
+    tests: testsOf(resolved),
     documents: documents.map(({ info }) => info),
     diagnostics: sink.finish(fileOrder),
     ok: sink.errorCount === 0,

@@ -68,3 +68,7 @@ export function adminExample(spec: string): string {
 export function clusterExample(spec: string): string {
   return `apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata:\n  name: example\nspec:\n${indented(spec)}\n`;
 }
+
+export function policyExample(spec: string): string {
+  return `apiVersion: wardline.io/v1\nkind: Policy\nmetadata:\n  name: example\nspec:\n${indented(spec)}\n`;
+}

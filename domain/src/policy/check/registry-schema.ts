@@ -4,6 +4,7 @@ import {
   type DiagnosticDefinition,
   hostExample,
   kubernetesExample,
+  policyExample,
   workloadExample,
   ztapExample,
 } from "./definition.ts";
@@ -235,10 +236,10 @@ export const SCHEMA_DIAGNOSTICS = {
     },
   },
   WL228: {
-    title: "Domain names can only be allowed",
+    title: "Domain names only in egress rules that allow",
     severity: "error",
     meaning:
-      "Other names may have the same addresses, and the same name others tomorrow, so denying or passing by name would not do what it says.",
+      "Who connects is known by address only. Other names may have the same addresses, and the same name others tomorrow, so denying or passing by name would not do what it says.",
     remedy: "Allow the names, and deny the rest by address in a rule below.",
     example: {
       text: adminExample(
@@ -253,6 +254,38 @@ export const SCHEMA_DIAGNOSTICS = {
     remedy: "Name it default, or write a ClusterNetworkPolicy of the tier Baseline.",
     example: {
       text: "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: BaselineAdminNetworkPolicy\nmetadata:\n  name: ⟦baseline⟧\nspec:\n  subject: {namespaces: {}}\n",
+    },
+  },
+  WL230: {
+    title: "Not in this tier",
+    severity: "error",
+    meaning:
+      "The app tier adds up what its policies allow and denies the rest, so it has no order and no denial. The other tiers go by order, so nobody becomes isolated there.",
+    remedy: "Remove the field, or move the policy to the tier that the message names.",
+    example: {
+      text: policyExample(
+        "subject: {selector: {matchLabels: {app: web}}}\negress:\n  - action: ⟦deny⟧\n    to: [{entity: world}]",
+      ),
+    },
+  },
+  WL231: {
+    title: "Not a moment",
+    severity: "error",
+    meaning: "A moment is written with date, time and offset (RFC 3339), so that it is the same on every host.",
+    remedy: "Write it as 2027-01-31T18:00:00Z or with an offset such as +01:00.",
+    example: {
+      text: policyExample("subject: {selector: {matchLabels: {app: web}}}\nexpires: ⟦2027-01-31⟧\negress: []"),
+    },
+  },
+  WL232: {
+    title: "Does not fit the protocol",
+    severity: "error",
+    meaning: "TCP, UDP and SCTP have ports, ICMP and ICMPv6 have types and codes, other protocols neither.",
+    remedy: "Remove the field, or change the protocol.",
+    example: {
+      text: policyExample(
+        "subject: {selector: {matchLabels: {app: web}}}\ningress:\n  - ports: [{protocol: ICMP, ⟦port⟧: 8}]",
+      ),
     },
   },
 } as const satisfies Record<`WL2${string}`, DiagnosticDefinition>;

@@ -1,10 +1,17 @@
 import type { DiagnosticDefinition } from "./definition.ts";
 import { EFFECT_DIAGNOSTICS } from "./registry-effect.ts";
 import { MEANING_DIAGNOSTICS } from "./registry-meaning.ts";
+import { REFERENCE_DIAGNOSTICS } from "./registry-references.ts";
 import { SCHEMA_DIAGNOSTICS } from "./registry-schema.ts";
 import { SYNTAX_DIAGNOSTICS } from "./registry-syntax.ts";
 
-const ALL = { ...SYNTAX_DIAGNOSTICS, ...SCHEMA_DIAGNOSTICS, ...MEANING_DIAGNOSTICS, ...EFFECT_DIAGNOSTICS } as const;
+const ALL = {
+  ...SYNTAX_DIAGNOSTICS,
+  ...SCHEMA_DIAGNOSTICS,
+  ...MEANING_DIAGNOSTICS,
+  ...EFFECT_DIAGNOSTICS,
+  ...REFERENCE_DIAGNOSTICS,
+} as const;
 
 export type DiagnosticCode = keyof typeof ALL;
 

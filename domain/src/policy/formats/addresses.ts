@@ -1,4 +1,4 @@
-import { cidrContains, formatAddress, formatCidr, parseAddress, parseCidr } from "../address.ts";
+import { cidrContains, cidrOfAddress, formatAddress, formatCidr, parseAddress, parseCidr } from "../address.ts";
 import type { Cidr, Peer } from "../model.ts";
 import type { ScalarNode } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
@@ -43,6 +43,14 @@ export function readAddress(report: Reporter, value: Located): string | null {
   const canonical = formatAddress(parsed.bytes);
   if (parsed.mapped) reportMapped(report, value, text, canonical);
   return canonical;
+}
+
+/** A prefix or a single address, or `null` (reported). */
+export function readCidrOrAddress(report: Reporter, value: Located): Cidr | null {
+  if (value.node.kind === "scalar" && String(value.node.value).includes("/")) return readCidr(report, value);
+  const text = readAddress(report, value);
+  const parsed = text === null ? null : parseAddress(text);
+  return parsed?.ok ? cidrOfAddress(parsed) : null;
 }
 
 function reportMapped(report: Reporter, value: Located, text: string, canonical: string): void {

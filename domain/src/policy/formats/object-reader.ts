@@ -114,6 +114,24 @@ export class ObjectReader {
     return field && { name, field };
   }
 
+  /** The group of fields that the mapping uses; `null` (reported) when it uses none or several. */
+  oneAlternative<Name extends string>(groups: readonly (readonly Name[])[]): readonly Name[] | null {
+    const used = groups.filter((group) => group.some((name) => this.has(name)));
+    const [first, second] = used;
+    if (first !== undefined && second === undefined) return first;
+    const described = groups.map((group) => group.join(" and ")).join(", ");
+    if (second !== undefined) {
+      const place = this.getNullable(second.find((name) => this.has(name))!)!;
+      const message = `${place.path} cannot stand beside ${first!.find((name) => this.has(name))}; two alternatives are two list entries.`;
+      this.report.report("WL212", place.anchor, message);
+    } else if (this.node.entries.length === 0) {
+      this.report.report("WL219", this.anchor, `${this.path} is empty. Write one of ${described}.`);
+    } else if (!this.#hasUnknown) {
+      this.report.report("WL202", this.anchor, `${this.path} needs one of ${described}.`);
+    }
+    return null;
+  }
+
   #reportUnknown({ fields, ignored = [], foreign }: ObjectShape): void {
     for (const { key, keySpan } of this.node.entries) {
       if (fields.includes(key) || ignored.includes(key)) continue;

@@ -126,7 +126,7 @@ function readWith(reader: DocumentReader, value: Located, report: Reporter): rea
       file: report.file,
     },
     nameSource: nameSource(document, report),
-    object: part?.kind === "policy" && !isWhole ? null : part,
+    object: (part?.kind === "policy" || part?.kind === "test") && !isWhole ? null : part,
   });
   if (object?.kind !== "policies") return [describe(reader.key(metadata), object)];
   return object.parts.map((part) => describe(part.policy.key, { kind: "policy", ...part }));

@@ -7,6 +7,9 @@ import { kubernetesClusterNetworkPolicy } from "./kubernetes-cluster-network-pol
 import { kubernetesNamespace } from "./kubernetes-namespace.ts";
 import { kubernetesNetworkPolicy } from "./kubernetes-network-policy.ts";
 import { wardlineHost, wardlineWorkload } from "./wardline-inventory.ts";
+import { wardlinePolicy } from "./wardline-policy.ts";
+import { wardlinePolicyTest } from "./wardline-policy-test.ts";
+import { wardlineService } from "./wardline-service.ts";
 import { ztapNetworkPolicy } from "./ztap-network-policy.ts";
 
 /** Every kind of document that is read. */
@@ -16,6 +19,9 @@ export const DOCUMENT_READERS: readonly DocumentReader[] = [
   kubernetesAdminNetworkPolicy,
   kubernetesBaselineAdminNetworkPolicy,
   kubernetesClusterNetworkPolicy,
+  wardlinePolicy,
+  wardlineService,
+  wardlinePolicyTest,
   wardlineHost,
   wardlineWorkload,
   kubernetesNamespace,

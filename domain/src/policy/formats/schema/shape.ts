@@ -64,6 +64,8 @@ export interface ObjectShape<Name extends string = string> {
   };
   /** Exactly one of these fields stands in the mapping. */
   readonly exactlyOneOf: readonly Name[];
+  /** Fields of one of these groups stand in the mapping, and of no other group. */
+  readonly alternatives: readonly (readonly Name[])[];
   /** At least one of these fields stands in the mapping. */
   readonly atLeastOneOf: readonly Name[];
   readonly conditions: readonly JsonObject[];
@@ -97,6 +99,7 @@ export interface ObjectOptions<Name extends string> {
   /** Fields that other versions of the format have here, with what to write instead. */
   readonly foreign?: Readonly<Record<string, string>>;
   readonly exactlyOneOf?: readonly Name[];
+  readonly alternatives?: readonly (readonly Name[])[];
   readonly atLeastOneOf?: readonly Name[];
   readonly conditions?: readonly JsonObject[];
 }
@@ -116,6 +119,7 @@ export function objectShape<Name extends string>(
       foreign: new Map(Object.entries(options.foreign ?? {})),
     },
     exactlyOneOf: options.exactlyOneOf ?? [],
+    alternatives: options.alternatives ?? [],
     atLeastOneOf: options.atLeastOneOf ?? [],
     conditions: options.conditions ?? [],
   };
