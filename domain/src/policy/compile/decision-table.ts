@@ -10,16 +10,15 @@ import type { Direction, Policy, PolicyRule } from "../model.ts";
 import type { Ends } from "./paint.ts";
 
 export class DecisionTable {
-  readonly #contents: (DecisionContent | (() => DecisionContent))[] = [];
+  readonly #contents: (DecisionContent | null)[] = [];
+  /** Where a decision that nobody asked for yet comes from. */
+  readonly #policies: (Policy | null)[] = [];
+  readonly #rules: (PolicyRule | null)[] = [];
   readonly #numbers = new Map<string, number>();
-
-  get count(): number {
-    return this.#contents.length;
-  }
 
   /** A number of its own at each call: ask once for each rule. */
   addRule(policy: Policy, rule: PolicyRule): number {
-    return this.#contents.push(() => ruleDecision(policy, rule)) - 1;
+    return this.#add(null, policy, rule);
   }
 
   ends(isolating: readonly Policy[], direction: Direction): Ends {
@@ -31,9 +30,10 @@ export class DecisionTable {
 
   content(number: number): DecisionContent {
     const known = this.#contents[number];
-    if (!known) throw new Error(`there is no decision ${number}`);
-    if (typeof known !== "function") return known;
-    const content = known();
+    if (known) return known;
+    const [policy, rule] = [this.#policies[number], this.#rules[number]];
+    if (!policy || !rule) throw new Error(`there is no decision ${number}`);
+    const content = ruleDecision(policy, rule);
     this.#contents[number] = content;
     return content;
   }
@@ -52,8 +52,14 @@ export class DecisionTable {
     const key = `${content.id} ${line} ${column} ${file}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
-    const number = this.#contents.push(content) - 1;
+    const number = this.#add(content, null, null);
     this.#numbers.set(key, number);
     return number;
+  }
+
+  #add(content: DecisionContent | null, policy: Policy | null, rule: PolicyRule | null): number {
+    this.#policies.push(policy);
+    this.#rules.push(rule);
+    return this.#contents.push(content) - 1;
   }
 }

@@ -5,17 +5,14 @@ import { ListInterner } from "./interner.ts";
 import { type Ends, type MatchedCells, paintMatched } from "./paint.ts";
 import { buildPortTable, type PortTableEntry } from "./port-table.ts";
 
-/** What one set of policies says about an address: the terms that match it, in order, and what follows them. */
-export interface MatchedTerms {
-  /** Ids of the expander's terms. */
-  readonly ids: readonly number[];
+/** What one set of policies says about an address. */
+export interface Matched {
+  /** Ids of the expander's terms that match it, in order. */
+  readonly termIds: readonly number[];
+  /** What follows them. */
   readonly ends: Ends;
-}
-
-/** How to paint them where that was not done before. */
-export interface CellsOfTerms {
-  readonly space: CellSpace;
-  cells(terms: MatchedTerms): readonly MatchedCells[];
+  /** The terms as cells; asked only where that was not painted before. */
+  cells(space: CellSpace): readonly MatchedCells[];
 }
 
 const NO_DECISION = -1;
@@ -34,37 +31,36 @@ export class PaintedTables {
     this.#decisions = decisions;
   }
 
-  /** How much is remembered. */
-  get questionCount(): number {
-    return this.#answers.length;
-  }
-
   entries(table: number): readonly PortTableEntry[] {
     const entries = this.#tables[table];
     if (!entries) throw new Error(`there is no table ${table}`);
     return entries;
   }
 
-  /** Number of the table that they decide together; `all` is `null` when no observed policy takes part. */
-  tableOf(enforced: MatchedTerms, all: MatchedTerms | null, painting: () => CellsOfTerms): number {
+  /**
+   * Number of the table that they decide together; `all` is `null` when no observed policy takes part. The space is cut
+   * for the ports of all terms.
+   */
+  tableOf(enforced: Matched, all: Matched | null, space: () => CellSpace): number {
     const question = this.#questions.intern(
       all === null ? questionOf(enforced) : [...questionOf(enforced), SEPARATOR, ...questionOf(all)],
     );
     let table = this.#answers[question];
     if (table === undefined) {
-      table = this.#paint(enforced, all, painting());
+      table = this.#paint(enforced, all, space());
       this.#answers[question] = table;
     }
     return table;
   }
 
-  #paint(enforced: MatchedTerms, all: MatchedTerms | null, { space, cells }: CellsOfTerms): number {
-    const decisions = paintMatched(space.count, cells(enforced), enforced.ends);
-    if (all !== null) this.#merge(decisions, paintMatched(space.count, cells(all), all.ends));
+  #paint(enforced: Matched, all: Matched | null, space: CellSpace): number {
+    const decisions = paintMatched(space.count, enforced.cells(space), enforced.ends);
+    if (all !== null) this.#merge(decisions, paintMatched(space.count, all.cells(space), all.ends));
     const entries = buildPortTable(space, decisions);
-    const table = this.#contents.intern(
-      entries.flatMap(({ protocol, port, portBits, decision }) => [protocol ?? -1, port, portBits, decision]),
-    );
+    const content: number[] = [];
+    for (const { protocol, port, portBits, decision } of entries)
+      content.push(protocol ?? -1, port, portBits, decision);
+    const table = this.#contents.intern(content);
     this.#tables[table] ??= entries;
     return table;
   }
@@ -76,6 +72,6 @@ export class PaintedTables {
   }
 }
 
-function questionOf({ ids, ends }: MatchedTerms): readonly number[] {
-  return [ends.isolated ?? NO_DECISION, ends.notIsolated, ...ids];
+function questionOf({ termIds, ends }: Matched): readonly number[] {
+  return [ends.isolated ?? NO_DECISION, ends.notIsolated, ...termIds];
 }

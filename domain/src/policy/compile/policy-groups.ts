@@ -1,7 +1,7 @@
 /** Policies by what they select: those with one subject are asked about an endpoint together. */
-import { selectorMeaning } from "../decision.ts";
 import { endpointMatches } from "../labels.ts";
 import type { Endpoint, EndpointSelector, Inventory, Policy } from "../model.ts";
+import { selectorKey } from "./selection.ts";
 
 export interface PolicyGroup {
   /** Of no other group of this index or of one made from it. */
@@ -14,9 +14,10 @@ export interface PolicyGroup {
 export class PolicyGroups {
   readonly #namespaces: Inventory["namespaces"];
   readonly #policies: readonly Policy[];
-  readonly #byMeaning: ReadonlyMap<string, PolicyGroup>;
+  readonly #byKey: ReadonlyMap<string, PolicyGroup>;
   readonly #byLabel = new Map<string, PolicyGroup[]>();
   readonly #ofEndpoint = new WeakMap<Endpoint, readonly PolicyGroup[]>();
+  readonly #keys = new Map<Policy, string>();
   #nextId: number;
   #ranks: ReadonlyMap<Policy, number> | null = null;
 
@@ -28,18 +29,17 @@ export class PolicyGroups {
     this.#namespaces = namespaces;
     this.#policies = policies;
     this.#nextId = previous === null ? 0 : previous.#nextId;
-    const before: ReadonlyMap<string, PolicyGroup> = previous === null ? new Map() : previous.#byMeaning;
-    const byMeaning = new Map<string, Policy[]>();
+    const before: ReadonlyMap<string, PolicyGroup> = previous === null ? new Map() : previous.#byKey;
+    const byKey = new Map<string, Policy[]>();
     for (const policy of policies) {
-      const meaning = meaningOf(policy.subject);
-      const having = byMeaning.get(meaning);
+      const key = previous?.keyOf(policy) ?? selectorKey(policy.subject);
+      this.#keys.set(policy, key);
+      const having = byKey.get(key);
       if (having) having.push(policy);
-      else byMeaning.set(meaning, [policy]);
+      else byKey.set(key, [policy]);
     }
-    this.#byMeaning = new Map(
-      [...byMeaning].map(([meaning, members]) => [meaning, this.#groupOf(members, before.get(meaning))]),
-    );
-    for (const group of this.#byMeaning.values()) {
+    this.#byKey = new Map([...byKey].map(([key, members]) => [key, this.#groupOf(members, before.get(key))]));
+    for (const group of this.#byKey.values()) {
       const label = requiredLabel(group.subject);
       const having = this.#byLabel.get(label);
       if (having) having.push(group);
@@ -57,8 +57,14 @@ export class PolicyGroups {
     return isSame ? before : { id: this.#nextId++, subject: first.subject, policies: members };
   }
 
+  /** Key of what the policy selects, if it is one of these. */
+  keyOf(policy: Policy): string | undefined {
+    return this.#keys.get(policy);
+  }
+
   has(group: PolicyGroup): boolean {
-    return this.#byMeaning.get(meaningOf(group.subject)) === group;
+    const [first] = group.policies;
+    return first !== undefined && this.#byKey.get(this.#keys.get(first) ?? "") === group;
   }
 
   /** The groups that select the endpoint; always in one order. */
@@ -86,17 +92,6 @@ export class PolicyGroups {
       return policy;
     });
   }
-}
-
-const meanings = new WeakMap<EndpointSelector, string>();
-
-function meaningOf(selector: EndpointSelector): string {
-  let meaning = meanings.get(selector);
-  if (meaning === undefined) {
-    meaning = selectorMeaning(selector);
-    meanings.set(selector, meaning);
-  }
-  return meaning;
 }
 
 /** A label that everything the selector picks has, as `key=value`; empty when it asks for no single one. */

@@ -28,26 +28,27 @@ export function buildPortTable(space: CellSpace, decisions: Int32Array): readonl
     if (protocolDefault !== anyProtocol) entries.push({ protocol, port: 0, portBits: 0, decision: protocolDefault });
     for (const { low, high, decision } of segments) {
       if (decision === protocolDefault) continue;
-      for (const prefix of rangeToPrefixes(low, high)) entries.push({ protocol, ...prefix, decision });
+      for (const { port, portBits } of rangeToPrefixes(low, high)) entries.push({ protocol, port, portBits, decision });
     }
   }
   return entries;
 }
 
 function joinCells(starts: readonly number[], decisions: Int32Array): readonly Segment[] {
-  const segments: { low: number; high: number; decision: number }[] = [];
-  for (const [position, low] of starts.entries()) {
-    const decision = decisions[position] ?? 0;
-    const high = (starts[position + 1] ?? HIGHEST_PORT + 1) - 1;
-    const previous = segments.at(-1);
-    if (previous?.decision === decision) previous.high = high;
-    else segments.push({ low, high, decision });
+  const segments: Segment[] = [];
+  for (let first = 0; first < starts.length; ) {
+    const decision = decisions[first] ?? 0;
+    let next = first + 1;
+    while (next < starts.length && decisions[next] === decision) next++;
+    segments.push({ low: starts[first] ?? 0, high: (starts[next] ?? HIGHEST_PORT + 1) - 1, decision });
+    first = next;
   }
   return segments;
 }
 
 /** The decision that leaves the fewest entries to write; the class default needs no entry of its own. */
 function cheapestDefault(segments: readonly Segment[], anyProtocol: number): number {
+  if (segments.length === 1) return anyProtocol;
   const saved = new Map<number, number>([[anyProtocol, 1]]);
   for (const { low, high, decision } of segments) {
     saved.set(decision, (saved.get(decision) ?? 0) + prefixCount(low, high));

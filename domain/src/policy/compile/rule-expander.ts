@@ -28,11 +28,12 @@ export interface RuleOwners {
 }
 
 interface PolicyRules {
-  /** Rules of one direction with the number of their decision. */
-  readonly rules: readonly { readonly rule: PolicyRule; readonly decision: number }[];
-  /** Port names on ingress, which the owners resolve. */
-  readonly names: readonly Extract<PortMatch, { kind: "named" }>[];
-  readonly asksForHost: boolean;
+  /** The rules of one direction. */
+  readonly rules: readonly PolicyRule[];
+  /** Numbers of their decisions; -1 for `pass`. */
+  readonly decisions: readonly number[];
+  readonly dependsOnOwners: boolean;
+  /** By variant. */
   readonly expanded: Map<string, readonly ExpandedRule[]>;
 }
 
@@ -48,22 +49,28 @@ export class RuleExpander {
     this.#decisions = decisions;
   }
 
-  /** Equal texts = the same terms for both owners; empty for policies that mean the same for everybody. */
+  /** Whether the rules of a direction can mean something else for other owners. */
+  dependsOnOwners(policy: Policy, direction: Direction): boolean {
+    return this.#rulesOf(policy, direction).dependsOnOwners;
+  }
+
+  /** Equal texts = the same terms for both owners. */
   variant(policy: Policy, direction: Direction, { endpoints, hostName }: RuleOwners): string {
-    const { names, asksForHost } = this.#rulesOf(policy, direction);
-    if (names.length === 0 && !asksForHost) return "";
+    const { rules, dependsOnOwners } = this.#rulesOf(policy, direction);
+    if (!dependsOnOwners) return "";
+    const names = direction === "egress" ? [] : rules.flatMap(({ ports }) => (ports ?? []).filter(isNamed));
     const resolved = names.map(({ protocol, name }) => portsNamed(endpoints, protocol, name).map(({ low }) => low));
-    return JSON.stringify([asksForHost ? hostName : null, resolved]);
+    return JSON.stringify([rules.some(asksForHost) ? hostName : null, resolved]);
   }
 
   rules(policy: Policy, direction: Direction, owners: RuleOwners): readonly ExpandedRule[] {
     const variant = this.variant(policy, direction, owners);
-    const { rules, expanded } = this.#rulesOf(policy, direction);
+    const { rules, decisions, expanded } = this.#rulesOf(policy, direction);
     let known = expanded.get(variant);
     if (!known) {
-      known = rules.map(({ rule, decision }) => {
-        const { tier } = policy;
-        return { tier, action: rule.action, decision, terms: this.#termsOf(rule, owners) };
+      const { tier } = policy;
+      known = rules.map((rule, index) => {
+        return { tier, action: rule.action, decision: decisions[index] ?? -1, terms: this.#termsOf(rule, owners) };
       });
       expanded.set(variant, known);
     }
@@ -75,12 +82,11 @@ export class RuleExpander {
     if (known) return known;
     const own = policy.rules.filter((rule) => rule.direction === direction);
     const rules: PolicyRules = {
-      rules: own.map((rule) => {
-        return { rule, decision: rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule) };
-      }),
-      names:
-        direction === "egress" ? [] : own.flatMap(({ ports }) => (ports ?? []).filter((port) => port.kind === "named")),
-      asksForHost: own.some(({ peers }) => peers?.some((peer) => peer.kind === "entity" && peer.entity === "host")),
+      rules: own,
+      decisions: own.map((rule) => (rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule))),
+      dependsOnOwners: own.some(
+        (rule) => asksForHost(rule) || (direction === "ingress" && (rule.ports?.some(isNamed) ?? false)),
+      ),
       expanded: new Map(),
     };
     this.#known[direction].set(policy, rules);
@@ -97,13 +103,13 @@ export class RuleExpander {
     const ranges = rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null;
     if (ranges === null || ranges.length > 0) {
       const units = peers.map((peer) => (peer === null ? ANY_ADDRESS : this.#units.forPeer(peer, hostName)));
-      add(ranges, [...new Set(units)]);
+      add(ranges, units.length > 1 ? [...new Set(units)] : units);
     }
     if (rule.direction === "ingress") return terms;
     for (const peer of peers) {
       if (peer !== null && peer.kind !== "endpoints") continue;
       for (const port of rule.ports ?? []) {
-        if (port.kind !== "named") continue;
+        if (!isNamed(port)) continue;
         const { protocol, name } = port;
         for (const { port: number, unit } of this.#units.forNamedPort(peer?.selector ?? null, protocol, name)) {
           add([{ protocol, low: number, high: number }], [unit]);
@@ -112,6 +118,14 @@ export class RuleExpander {
     }
     return terms;
   }
+}
+
+function isNamed(port: PortMatch): port is Extract<PortMatch, { kind: "named" }> {
+  return port.kind === "named";
+}
+
+function asksForHost({ peers }: PolicyRule): boolean {
+  return peers?.some((peer) => peer.kind === "entity" && peer.entity === "host") ?? false;
 }
 
 /** What a port means without looking at the peer: on egress, names mean nothing yet. */

@@ -1,9 +1,8 @@
 /** Picks endpoints by selector without asking every endpoint: labels and namespaces are indexed. */
 import { parseAddress } from "../address.ts";
-import { selectorMeaning } from "../decision.ts";
 import { sharesHostNetwork } from "../endpoints.ts";
 import { endpointMatches } from "../labels.ts";
-import type { Endpoint, EndpointSelector, Inventory } from "../model.ts";
+import type { Endpoint, EndpointSelector, Inventory, LabelRequirement, LabelSelector } from "../model.ts";
 
 export interface PlainAddress {
   readonly family: 4 | 6;
@@ -17,8 +16,8 @@ export interface SelectableEndpoint {
 
 export interface EndpointIndex {
   readonly all: readonly SelectableEndpoint[];
-  /** The endpoints that a selector picks; asked once per distinct selector. */
-  select(selector: EndpointSelector): readonly SelectableEndpoint[];
+  /** The endpoints that a selector picks; asked once per distinct selector. `key`: its {@link selectorKey}. */
+  select(selector: EndpointSelector, key?: string): readonly SelectableEndpoint[];
 }
 
 export function indexEndpoints(inventory: Inventory): EndpointIndex {
@@ -35,33 +34,67 @@ export function indexEndpoints(inventory: Inventory): EndpointIndex {
     for (const [key, value] of item.endpoint.labels) append(byLabel, `${key}=${value}`, item);
   }
 
-  const candidates = (selector: EndpointSelector): readonly SelectableEndpoint[] => {
-    let smallest: readonly SelectableEndpoint[] = all;
-    if (selector.namespaces.kind === "name") smallest = byNamespace.get(selector.namespaces.name) ?? [];
-    for (const { key, operator, values } of selector.endpoints.requirements) {
-      const [value] = values;
-      if (operator !== "In" || values.length !== 1 || value === undefined) continue;
-      const having = byLabel.get(`${key}=${value}`) ?? [];
-      if (having.length < smallest.length) smallest = having;
+  /** The smallest group in which all that the selector picks are, by namespace or by one label, and what is left to ask. */
+  const narrow = (selector: EndpointSelector) => {
+    const { namespaces, endpoints } = selector;
+    let groups = namespaces.kind === "name" ? [byNamespace.get(namespaces.name) ?? []] : [all];
+    let smallest = groups[0]?.length ?? 0;
+    let answered: LabelRequirement | null = null;
+    for (const requirement of endpoints.requirements) {
+      const { key, operator, values } = requirement;
+      if (operator !== "In") continue;
+      // An endpoint has one value of a label, so the groups do not overlap.
+      const having = [...new Set(values)].map((value) => byLabel.get(`${key}=${value}`) ?? []);
+      const count = having.reduce((sum, { length }) => sum + length, 0);
+      if (count > smallest) continue;
+      [groups, smallest, answered] = [having, count, requirement];
     }
-    return smallest;
+    const requirements = endpoints.requirements.filter((requirement) => requirement !== answered);
+    return { candidates: groups.flat(), rest: { ...selector, endpoints: { requirements } } };
   };
 
   const answers = new Map<string, readonly SelectableEndpoint[]>();
-  const find = (selector: EndpointSelector, meaning: string): readonly SelectableEndpoint[] => {
-    const answer = candidates(selector).filter(({ endpoint }) =>
-      endpointMatches(selector, endpoint, inventory.namespaces),
-    );
-    answers.set(meaning, answer);
+  const find = (selector: EndpointSelector, key: string): readonly SelectableEndpoint[] => {
+    const { candidates, rest } = narrow(selector);
+    const answer = candidates.filter(({ endpoint }) => endpointMatches(rest, endpoint, inventory.namespaces));
+    answers.set(key, answer);
     return answer;
   };
   return {
     all,
-    select(selector) {
-      const meaning = selectorMeaning(selector);
-      return answers.get(meaning) ?? find(selector, meaning);
+    select(selector, key = selectorKey(selector)) {
+      return answers.get(key) ?? find(selector, key);
     },
   };
+}
+
+/**
+ * Equal texts = selectors that pick the same. Much cheaper than `selectorMeaning`, which also gives one text to different
+ * orders of the same requirements.
+ */
+export function selectorKey({ namespaces, endpoints, kind }: EndpointSelector): string {
+  const scope =
+    namespaces.kind === "name"
+      ? `=${withLength(namespaces.name)}`
+      : namespaces.kind === "any"
+        ? "*"
+        : `?${requirementsKey(namespaces.selector)}`;
+  return `${kind ?? ""}${scope}/${requirementsKey(endpoints)}`;
+}
+
+/** Every text with its length, so that no two lists of them run into each other. */
+function requirementsKey({ requirements }: LabelSelector): string {
+  let key = "";
+  for (const requirement of requirements) {
+    key += `${requirement.operator} ${withLength(requirement.key)}`;
+    for (const value of requirement.values) key += withLength(value);
+    key += ";";
+  }
+  return key;
+}
+
+function withLength(text: string): string {
+  return `${text.length}:${text}`;
 }
 
 function append<Value>(map: Map<string, Value[]>, key: string, value: Value): void {

@@ -4,12 +4,12 @@
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { cidrContains, cidrOfAddress, parseAddress } from "../address.ts";
-import { peerMeaning, selectorMeaning } from "../decision.ts";
+import { peerMeaning } from "../decision.ts";
 import { hostEndpoint } from "../endpoints.ts";
 import type { Cidr, EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
 import { ListInterner } from "./interner.ts";
-import type { EndpointIndex, SelectableEndpoint } from "./selection.ts";
+import { type EndpointIndex, type SelectableEndpoint, selectorKey } from "./selection.ts";
 
 const WHOLE_FAMILIES: readonly Cidr[] = [
   { family: 4, bytes: new Uint8Array(4), prefixLength: 0 },
@@ -54,10 +54,10 @@ export interface UnitTable {
   prefixesOf(units: Iterable<number>): readonly NamedPrefix[];
 }
 
-/** Numbers of prefixes. An address in a prefix of `adds` is in the unit, unless a longer prefix of `removes` has it. */
+/** Numbers of prefixes, some perhaps twice. An address in a prefix of `adds` is in the unit, unless a longer prefix of `removes` has it. */
 interface UnitContent {
-  readonly adds: Set<number>;
-  readonly removes: Set<number>;
+  readonly adds: number[];
+  readonly removes: number[];
 }
 
 /** `hostName`: the host whose addresses the entity `host` stands for, unless another is asked about. */
@@ -65,7 +65,6 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
   const prefixes = new PrefixTable();
   const contents: UnitContent[] = [];
   const units = new Map<string, number>();
-  const unitOfPeer = new WeakMap<Peer, number>();
   const namedPorts = new Map<string, readonly NamedPortUnit[]>();
 
   const unitOf = (meaning: string, fill: (content: UnitContent) => void): number => {
@@ -73,7 +72,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
     if (known !== undefined) return known;
     const unit = contents.length;
     units.set(meaning, unit);
-    const content = { adds: new Set<number>(), removes: new Set<number>() };
+    const content: UnitContent = { adds: [], removes: [] };
     contents.push(content);
     fill(content);
     return unit;
@@ -81,31 +80,30 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
   const fillEntity = (content: UnitContent, entity: Entity, host: string | null): void => {
     const { adds, removes } = content;
     if (entity === "cluster") addEndpoints(adds, index.all);
-    else if (entity === "mesh") adds.add(prefixes.numberOf(meshPrefix()));
+    else if (entity === "mesh") adds.push(prefixes.numberOf(meshPrefix()));
     else if (entity === "host") {
       if (host !== null) addTexts(adds, hostEndpoint(inventory, host).addresses);
     } else {
-      for (const whole of WHOLE_FAMILIES) adds.add(prefixes.numberOf(whole));
-      removes.add(prefixes.numberOf(meshPrefix()));
+      for (const whole of WHOLE_FAMILIES) adds.push(prefixes.numberOf(whole));
+      removes.push(prefixes.numberOf(meshPrefix()));
       addEndpoints(removes, index.all);
     }
   };
-  const addEndpoints = (into: Set<number>, endpoints: readonly SelectableEndpoint[]): void => {
-    for (const endpoint of endpoints) for (const prefix of prefixes.ofEndpoint(endpoint)) into.add(prefix);
+  const addEndpoints = (into: number[], endpoints: readonly SelectableEndpoint[]): void => {
+    for (const endpoint of endpoints) for (const prefix of prefixes.ofEndpoint(endpoint)) into.push(prefix);
   };
-  const addTexts = (into: Set<number>, texts: readonly string[]): void => {
+  const addTexts = (into: number[], texts: readonly string[]): void => {
     for (const text of texts) {
       const address = parseAddress(text);
-      if (address.ok) into.add(prefixes.numberOf(cidrOfAddress(address)));
+      if (address.ok) into.push(prefixes.numberOf(cidrOfAddress(address)));
     }
   };
-  const fillPeer = (content: UnitContent, peer: Peer, host: string | null): void => {
+  const fillPeer = (content: UnitContent, peer: Exclude<Peer, { kind: "endpoints" }>, host: string | null): void => {
     const { adds, removes } = content;
-    if (peer.kind === "endpoints") addEndpoints(adds, index.select(peer.selector));
-    else if (peer.kind === "entity") fillEntity(content, peer.entity, host);
+    if (peer.kind === "entity") fillEntity(content, peer.entity, host);
     else if (peer.kind === "addresses") {
-      adds.add(prefixes.numberOf(peer.cidr));
-      for (const except of peer.except) removes.add(prefixes.numberOf(except));
+      adds.push(prefixes.numberOf(peer.cidr));
+      for (const except of peer.except) removes.push(prefixes.numberOf(except));
     } else {
       for (const [name, addresses] of inventory.domainAddresses) {
         if (peer.names.some((pattern) => domainNameMatches(pattern, name))) addTexts(adds, addresses);
@@ -133,15 +131,14 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
       if (peer.kind === "entity" && peer.entity === "host") {
         return unitOf(`host ${host ?? ""}`, (content) => fillPeer(content, peer, host));
       }
-      let unit = unitOfPeer.get(peer);
-      if (unit === undefined) {
-        unit = unitOf(peerMeaning(peer), (content) => fillPeer(content, peer, host));
-        unitOfPeer.set(peer, unit);
+      if (peer.kind === "endpoints") {
+        const key = selectorKey(peer.selector);
+        return unitOf(`endpoints ${key}`, ({ adds }) => addEndpoints(adds, index.select(peer.selector, key)));
       }
-      return unit;
+      return unitOf(peerMeaning(peer), (content) => fillPeer(content, peer, host));
     },
     forNamedPort(selector, protocol, name) {
-      const who = selector === null ? "any" : selectorMeaning(selector);
+      const who = selector === null ? "any" : selectorKey(selector);
       const key = `${protocol} ${name} ${who}`;
       const known = namedPorts.get(key) ?? findNamedPorts(selector, protocol, name, who);
       namedPorts.set(key, known);
@@ -220,8 +217,8 @@ function withSignatures(
   for (const unit of Int32Array.from(units).sort()) {
     const content = contents[unit];
     if (!content) throw new Error(`there is no unit ${unit}`);
-    for (const prefix of content.adds) nodeOf(prefix).adds.push(unit);
-    for (const prefix of content.removes) nodeOf(prefix).removes.push(unit);
+    for (const prefix of content.adds) appendOnce(nodeOf(prefix).adds, unit);
+    for (const prefix of content.removes) appendOnce(nodeOf(prefix).removes, unit);
   }
 
   const signatures = new ListInterner();
@@ -240,6 +237,11 @@ function withSignatures(
     enclosing.push(prefix);
     return prefix;
   });
+}
+
+/** Units come in ascending order, so that a repeated one was the last. */
+function appendOnce(units: number[], unit: number): void {
+  if (units[units.length - 1] !== unit) units.push(unit);
 }
 
 /** A unit that both adds and removes the very prefix does not have it. */

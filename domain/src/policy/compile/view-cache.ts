@@ -1,14 +1,14 @@
 /** Views by what makes them: the groups of policies that select a subject, and what their rules mean for it. */
 import type { Direction } from "../model.ts";
 import type { SetViews } from "./assemble.ts";
-import { planGroups, type SharedSubjectPlan } from "./plan.ts";
+import { planGroups } from "./plan.ts";
 import type { PolicyGroup, PolicyGroups } from "./policy-groups.ts";
-import { View, type ViewContext, type ViewSubject, viewVariant } from "./view.ts";
+import { SelectionPlan, type View, type ViewContext, type ViewSubject } from "./view.ts";
 
 /** Subjects that the same groups select in the same way. */
 interface Selection {
   readonly groups: readonly PolicyGroup[];
-  readonly plans: Readonly<Record<Direction, SharedSubjectPlan>>;
+  readonly plans: Readonly<Record<Direction, SelectionPlan>>;
   readonly views: Map<string, View>;
 }
 
@@ -66,7 +66,11 @@ export class ViewCache {
     const key = `${own.map(({ id }) => id).join()}/${inherited.map(({ id }) => id).join()}`;
     let selection = this.#selections.get(key);
     if (!selection) {
-      const plans = planGroups(this.#groups, own, inherited);
+      const { ingress, egress } = planGroups(this.#groups, own, inherited);
+      const plans = {
+        ingress: new SelectionPlan(ingress, this.#context),
+        egress: new SelectionPlan(egress, this.#context),
+      };
       selection = { groups: [...own, ...inherited], plans, views: new Map() };
       this.#selections.set(key, selection);
     }
@@ -74,10 +78,10 @@ export class ViewCache {
   }
 
   #viewOf({ plans, views }: Selection, direction: Direction, subject: ViewSubject): View {
-    const key = `${direction} ${viewVariant(plans[direction], subject, this.#context)}`;
+    const key = `${direction} ${plans[direction].variant(subject)}`;
     let view = views.get(key);
     if (!view) {
-      view = new View(plans[direction], subject, this.#context);
+      view = plans[direction].view(subject);
       views.set(key, view);
       this.#viewIds.set(view, this.#nextViewId);
       this.#liveIds.add(this.#nextViewId++);

@@ -1,10 +1,11 @@
 /** A view: everything one subject is asked about in one direction, ready to be matched against address signatures. */
-import { type CellSpace, coveredCells, cutCells } from "./cells.ts";
+import type { Direction } from "../model.ts";
+import { type CellSpace, coveredCells, cutCells, type PortRanges } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import type { Ends, MatchedCells } from "./paint.ts";
-import type { CellsOfTerms, MatchedTerms, PaintedTables } from "./painted-tables.ts";
-import { ownersOf, type SharedPlan, type SharedSubjectPlan, type Subject } from "./plan.ts";
-import type { ExpandedRule, RuleExpander, Term } from "./rule-expander.ts";
+import type { Matched, PaintedTables } from "./painted-tables.ts";
+import { ownersOf, type SelectedPolicy, type SharedPlan, type SharedSubjectPlan, type Subject } from "./plan.ts";
+import type { ExpandedRule, RuleExpander, RuleOwners, Term } from "./rule-expander.ts";
 import { ANY_ADDRESS } from "./units.ts";
 
 /** What views are made from; one for all subjects of a world. */
@@ -19,18 +20,46 @@ export interface ViewSubject extends Subject {
   readonly hostName: string | null;
 }
 
-/** Equal texts = subjects of one plan for which all its rules mean the same, so that they can share a view. */
-export function viewVariant(plan: SharedSubjectPlan, subject: ViewSubject, { expander }: ViewContext): string {
-  const text = ({ direction, asked }: SharedPlan): string => {
-    let variants = "";
-    for (const [position, selected] of asked.entries()) {
-      const owners = { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
-      const variant = expander.variant(selected.policy, direction, owners);
-      if (variant !== "") variants += `${position}${variant}`;
-    }
-    return variants;
-  };
-  return `${text(plan.enforced)}|${plan.all === null ? "" : text(plan.all)}`;
+/** Subjects that the same policies select in the same way, with what their rules can mean. */
+export class SelectionPlan {
+  readonly shared: SharedSubjectPlan;
+  readonly #context: ViewContext;
+  /** What means something else for other subjects. */
+  readonly #dependent: readonly (readonly [direction: Direction, selected: SelectedPolicy])[];
+
+  constructor(shared: SharedSubjectPlan, context: ViewContext) {
+    this.shared = shared;
+    this.#context = context;
+    this.#dependent = [shared.enforced, shared.all].flatMap((plan) =>
+      (plan?.asked ?? [])
+        .filter(({ policy }) => context.expander.dependsOnOwners(policy, plan?.direction ?? "ingress"))
+        .map((selected) => [plan?.direction ?? "ingress", selected] as const),
+    );
+  }
+
+  /** Equal texts = subjects for which all rules mean the same, so that they can share a view. */
+  variant(subject: ViewSubject): string {
+    const { expander } = this.#context;
+    return this.#dependent
+      .map(([direction, selected]) => expander.variant(selected.policy, direction, ruleOwners(selected, subject)))
+      .join();
+  }
+
+  view(subject: ViewSubject): View {
+    const { expander, decisions, tables } = this.#context;
+    const make = ({ direction, asked, isolating }: SharedPlan): ViewPlan => {
+      const rules = asked.flatMap((selected) =>
+        expander.rules(selected.policy, direction, ruleOwners(selected, subject)),
+      );
+      return new ViewPlan(rules, decisions.ends(isolating, direction));
+    };
+    const { enforced, all } = this.shared;
+    return new View(make(enforced), all === null ? null : make(all), tables);
+  }
+}
+
+function ruleOwners(selected: SelectedPolicy, subject: ViewSubject): RuleOwners {
+  return { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
 }
 
 export class View {
@@ -39,47 +68,46 @@ export class View {
   readonly #enforced: ViewPlan;
   readonly #all: ViewPlan | null;
   readonly #tables: PaintedTables;
-  #painting: CellsOfTerms | null = null;
+  #space: CellSpace | null = null;
 
-  constructor(plan: SharedSubjectPlan, subject: ViewSubject, { expander, decisions, tables }: ViewContext) {
-    const make = (one: SharedPlan): ViewPlan => {
-      const rules = one.asked.flatMap((selected) => {
-        const owners = { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
-        return expander.rules(selected.policy, one.direction, owners);
-      });
-      return new ViewPlan(rules, decisions.ends(one.isolating, one.direction));
-    };
-    this.#enforced = make(plan.enforced);
-    this.#all = plan.all === null ? null : make(plan.all);
+  constructor(enforced: ViewPlan, all: ViewPlan | null, tables: PaintedTables) {
+    this.#enforced = enforced;
+    this.#all = all;
     this.#tables = tables;
-    this.units = new Set([...this.#enforced.units, ...(this.#all?.units ?? [])]);
+    this.units = new Set([...enforced.units, ...(all?.units ?? [])]);
   }
 
   /** Number of the port table of the addresses with this signature. */
   tableOf(signature: readonly number[]): number {
-    const enforced = this.#enforced.matched(signature);
-    const all = this.#all?.matched(signature) ?? null;
-    this.#painting ??= paintingOf([this.#enforced, ...(this.#all === null ? [] : [this.#all])]);
-    const painting = this.#painting;
-    return this.#tables.tableOf(enforced, all, () => painting);
+    const all = this.#all?.match(signature) ?? null;
+    return this.#tables.tableOf(this.#enforced.match(signature), all, () => this.#cut());
+  }
+
+  #cut(): CellSpace {
+    this.#space ??= cutCells([...this.#enforced.ports(), ...(this.#all?.ports() ?? [])]);
+    return this.#space;
   }
 }
 
 /** One plan with its terms by unit. */
 class ViewPlan {
-  readonly ruleOf = new Map<number, ExpandedRule>();
-  readonly terms: readonly Term[];
   readonly #ends: Ends;
+  /** Terms in order of their rules, and the rule of each. */
+  readonly #terms: readonly Term[];
+  readonly #rules: readonly ExpandedRule[];
   readonly #positionsByUnit = new Map<number, number[]>();
-  /** A bit for each position of `terms`. */
+  /** A bit for each position. */
   readonly #isMatched: Int32Array;
+  readonly #cells: MatchedCells[] = [];
 
   constructor(rules: readonly ExpandedRule[], ends: Ends) {
+    this.#ends = ends;
     const terms: Term[] = [];
+    const ruleOfTerm: ExpandedRule[] = [];
     for (const rule of rules) {
       for (const term of rule.terms) {
-        this.ruleOf.set(term.id, rule);
         const position = terms.push(term) - 1;
+        ruleOfTerm.push(rule);
         for (const unit of term.units) {
           const positions = this.#positionsByUnit.get(unit);
           if (positions) positions.push(position);
@@ -87,17 +115,33 @@ class ViewPlan {
         }
       }
     }
-    this.terms = terms;
-    this.#ends = ends;
+    this.#terms = terms;
+    this.#rules = ruleOfTerm;
     this.#isMatched = new Int32Array((terms.length + 31) >> 5);
   }
 
-  get units(): readonly number[] {
-    return [...this.#positionsByUnit.keys()].filter((unit) => unit !== ANY_ADDRESS);
+  get units(): ReadonlySet<number> {
+    const units = new Set(this.#positionsByUnit.keys());
+    units.delete(ANY_ADDRESS);
+    return units;
   }
 
-  /** Terms that match addresses in these units, in order of their rules. */
-  matched(signature: readonly number[]): MatchedTerms {
+  ports(): readonly PortRanges[] {
+    return this.#terms.map(({ ports }) => ports);
+  }
+
+  /** What it says about addresses in these units. */
+  match(signature: readonly number[]): Matched {
+    const positions = this.#matchedPositions(signature);
+    return {
+      termIds: positions.map((position) => this.#terms[position]?.id ?? 0),
+      ends: this.#ends,
+      cells: (space) => positions.map((position) => this.#cellsAt(position, space)),
+    };
+  }
+
+  /** In order. */
+  #matchedPositions(signature: readonly number[]): readonly number[] {
     const isMatched = this.#isMatched.fill(0);
     const mark = (unit: number): void => {
       for (const position of this.#positionsByUnit.get(unit) ?? []) {
@@ -106,40 +150,23 @@ class ViewPlan {
     };
     mark(ANY_ADDRESS);
     for (const unit of signature) mark(unit);
-    const ids: number[] = [];
+    const positions: number[] = [];
     for (let word = 0; word < isMatched.length; word++) {
       for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        ids.push(this.terms[(word << 5) + 31 - Math.clz32(bits & -bits)]?.id ?? 0);
+        positions.push((word << 5) + 31 - Math.clz32(bits & -bits));
       }
     }
-    return { ids, ends: this.#ends };
+    return positions;
   }
-}
 
-/** Cells are cut and ranges placed only when something is painted. */
-function paintingOf(plans: readonly ViewPlan[]): CellsOfTerms {
-  let space: CellSpace | null = null;
-  const known = new Map<number, MatchedCells>();
-  const cut = (): CellSpace => {
-    space ??= cutCells(plans.flatMap(({ terms }) => terms.map(({ ports }) => ports)));
-    return space;
-  };
-  const cellsOf = (id: number): MatchedCells => {
-    let cells = known.get(id);
-    if (!cells) {
-      const rule = plans.find(({ ruleOf }) => ruleOf.has(id))?.ruleOf.get(id);
-      const term = rule?.terms.find((one) => one.id === id);
-      if (!rule || !term) throw new Error(`the view has no term ${id}`);
-      const { tier, action, decision } = rule;
-      cells = { tier, action, decision, cells: coveredCells(cut(), term.ports) };
-      known.set(id, cells);
-    }
+  #cellsAt(position: number, space: CellSpace): MatchedCells {
+    const known = this.#cells[position];
+    if (known) return known;
+    const [rule, term] = [this.#rules[position], this.#terms[position]];
+    if (!rule || !term) throw new Error(`the view has no term ${position}`);
+    const { tier, action, decision } = rule;
+    const cells = { tier, action, decision, cells: coveredCells(space, term.ports) };
+    this.#cells[position] = cells;
     return cells;
-  };
-  return {
-    get space() {
-      return cut();
-    },
-    cells: ({ ids }) => ids.map(cellsOf),
-  };
+  }
 }

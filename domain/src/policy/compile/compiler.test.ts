@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Failure } from "../../errors/index.ts";
+import type { PolicyWorld } from "../model.ts";
+import { arbitraryWorld, GENERATED_HOST_NAMES, host, policy, rule, world } from "../testing/index.ts";
+import { compile, createCompiler } from "./index.ts";
+
+const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
+
+/** One step from a world to the next; `other` is where new parts come from. */
+type Edit = (current: PolicyWorld, other: PolicyWorld, place: number) => PolicyWorld;
+
+const EDITS: Record<string, Edit> = {
+  "adds a policy": (current, other, place) => {
+    const added = at(other.policies, place);
+    return withPolicies(current, [...current.policies, ...(added ? [{ ...added, key: `${added.key}-${place}` }] : [])]);
+  },
+  "removes a policy": (current, _other, place) => {
+    const gone = at(current.policies, place);
+    return withPolicies(
+      current,
+      current.policies.filter((one) => one !== gone),
+    );
+  },
+  "puts another in the place of a policy": (current, other, place) => {
+    const [old, next] = [at(current.policies, place), at(other.policies, place)];
+    return withPolicies(
+      current,
+      current.policies.map((one) => (one === old && next ? { ...next, key: old.key } : one)),
+    );
+  },
+  "moves a policy in its file": (current, _other, place) => {
+    const moved = at(current.policies, place);
+    const source = { file: "moved.yaml", line: place + 2, column: 1, endLine: place + 2, endColumn: 2 };
+    return withPolicies(
+      current,
+      current.policies.map((one) =>
+        one === moved ? { ...one, source, rules: one.rules.map((rule) => ({ ...rule, source })) } : one,
+      ),
+    );
+  },
+  "swaps observing and enforcing": (current, _other, place) => {
+    const swapped = at(current.policies, place);
+    return withPolicies(
+      current,
+      current.policies.map((one) =>
+        one === swapped ? { ...one, mode: one.mode === "enforce" ? "observe" : "enforce" } : one,
+      ),
+    );
+  },
+  "changes an endpoint": (current, other, place) => {
+    const [old, next] = [at(current.inventory.endpoints, place), at(other.inventory.endpoints, place)];
+    const endpoints = current.inventory.endpoints.map((one) =>
+      one === old && next ? { ...one, labels: next.labels, addresses: next.addresses, ports: next.ports } : one,
+    );
+    return { ...current, inventory: { ...current.inventory, endpoints } };
+  },
+  "forgets the names": (current) => ({
+    ...current,
+    inventory: { ...current.inventory, domainAddresses: new Map() },
+  }),
+  "reads everything again": (current) => structuredClone(current),
+  "changes nothing": (current) => current,
+};
+
+function at<Value>(values: readonly Value[], place: number): Value | undefined {
+  return values[place % Math.max(1, values.length)];
+}
+
+function withPolicies(current: PolicyWorld, policies: PolicyWorld["policies"]): PolicyWorld {
+  return { ...current, policies: policies.toSorted((left, right) => (left.key < right.key ? -1 : 1)) };
+}
+
+const edits = fc.array(
+  fc.record({
+    edit: fc.constantFrom(...Object.keys(EDITS)),
+    other: arbitraryWorld(),
+    place: fc.nat({ max: 20 }),
+    hosts: fc.subarray([...GENERATED_HOST_NAMES], { minLength: 1 }),
+  }),
+  { minLength: 1, maxLength: 8 },
+);
+
+describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
+  it("gives after any sequence of edits what a compilation of the last world gives", () => {
+    fc.assert(
+      fc.property(arbitraryWorld(), edits, (first, steps) => {
+        const compiler = createCompiler(first);
+        let current = first;
+        for (const { edit, other, place, hosts } of steps) {
+          current = EDITS[edit]?.(current, other, place) ?? current;
+          compiler.update(current);
+          for (const hostName of hosts) expect(compiler.program(hostName), edit).toEqual(compile(current, hostName));
+        }
+      }),
+      { numRuns: 400, seed: SEED },
+    );
+  });
+
+  it("returns the program that it has where nothing changed for the host", () => {
+    const only = (name: string) => ({
+      subject: { namespaces: { kind: "any" as const }, endpoints: { requirements: [nameIs(name)] } },
+      rules: [rule("ingress")],
+    });
+    const before = world([host("a"), host("b")], [policy("one", only("a")), policy("two", only("b"))]);
+    const compiler = createCompiler(before);
+    const [ofA, ofB] = [compiler.program("a"), compiler.program("b")];
+    const changed = {
+      ...before,
+      policies: before.policies.map((one) => (one.name === "two" ? { ...one, rules: [] } : one)),
+    };
+    compiler.update(structuredClone(changed));
+    expect(compiler.program("a")).toBe(ofA);
+    expect(compiler.program("b").digest).not.toBe(ofB.digest);
+  });
+
+  it("keeps its world when the next one cannot be compiled", () => {
+    const before = world([host("a")], [policy("one", { rules: [rule("ingress")] })]);
+    const compiler = createCompiler(before);
+    const digest = compiler.program("a").digest;
+    const wrong = world([host("a")], [policy("one", { rules: [rule("ingress", { action: "deny" })] })]);
+    expect(() => compiler.update(wrong)).toThrow(Failure);
+    expect(compiler.world).toBe(before);
+    expect(compiler.program("a").digest).toBe(digest);
+  });
+});
+
+function nameIs(name: string) {
+  return { key: "name", operator: "In" as const, values: [name] };
+}
