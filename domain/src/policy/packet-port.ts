@@ -8,8 +8,8 @@ const QUERY_OF_ANSWER: Readonly<Record<4 | 6, Readonly<Record<number, number>>>>
 };
 
 /**
- * The port of the question that a packet asks. Answers to ICMP queries are judged as their query, because they belong to
- * it; ICMP of the other family has no type that the datapath reads, and protocols without ports have none: both ask 0.
+ * The port of the question that a packet asks. Answers to ICMP queries ask about their query, because they belong to it
+ * (and, on a host, to the other direction); ICMP of the other family has no type that the datapath reads, and protocols without ports have none: both ask 0.
  *
  * `field` is the destination port, or `type << 8 | code` for ICMP.
  */

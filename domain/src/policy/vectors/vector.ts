@@ -61,7 +61,8 @@ export const VECTOR_LIMITS = {
   workloads: 1_000,
   nodes: 1_000,
   labels: 100,
-  addresses: 16,
+  /** Of one workload or node: every pair of one family is asked. */
+  addresses: 4,
   ports: 100,
   probes: 100_000,
   policiesLength: 1_048_576,

@@ -18,12 +18,18 @@ describe("ports", () => {
     ["icmp", 6, 58, 128 << 8, "128/icmpv6"],
     ["8/icmp", 4, 1, 8 << 8, "8/icmp"],
     ["3.4/icmp", 4, 1, (3 << 8) | 4, "3.4/icmp"],
-    ["0/icmp", 4, 1, 8 << 8, "8/icmp"],
-    ["129/icmp", 6, 58, 128 << 8, "128/icmpv6"],
     ["135/icmpv6", 6, 58, 135 << 8, "135/icmpv6"],
   ] as const)("%s over IPv%i", (text, family, protocol, port, shown) => {
     expect(portOfFamily(parsePort(text), family)).toEqual({ protocol, port });
     expect(formatPort(protocol, port)).toBe(shown);
+  });
+
+  it.each([
+    ["0/icmp", 4, "0/icmp answers 8/icmp."],
+    ["14/icmp", 4, "14/icmp answers 13/icmp."],
+    ["129/icmp", 6, "129/icmpv6 answers 128/icmpv6."],
+  ] as const)("%s over IPv%i opens nothing", (text, family, message) => {
+    expect(() => portOfFamily(parsePort(text), family)).toThrow(message);
   });
 
   it.each(["", "tcp", "443/", "/tcp", "65536/tcp", "256/icmp", "1.256/icmp", "1.2/tcp", "-1/tcp", "443/http", "4 43"])(

@@ -34,11 +34,22 @@ export function parsePort(text: string): TypedPort {
   return { protocol: name as "tcp" | "udp" | "sctp", port: number };
 }
 
-/** Protocol number and port for addresses of one family. An answer to an ICMP query is judged as the query. */
+/**
+ * Protocol number and port for addresses of one family.
+ *
+ * @throws UsageError for an answer to an ICMP query: it passes with its query, and opens nothing that could be judged
+ */
 export function portOfFamily(typed: TypedPort, family: 4 | 6): { protocol: number; port: number } {
   if (typed.protocol !== "icmp") return { protocol: PROTOCOL[typed.protocol], port: typed.port ?? 0 };
   const protocol = family === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6;
-  return { protocol, port: policyPort(family, protocol, typed.port ?? ECHO_REQUEST[family] << 8) };
+  const port = typed.port ?? ECHO_REQUEST[family] << 8;
+  const query = policyPort(family, protocol, port);
+  if (query === port) return { protocol, port };
+  const shown = formatPort(protocol, query);
+  throw new UsageError(
+    `${formatPort(protocol, port)} answers ${shown}.`,
+    `It passes with its query: ask about ${shown}, the other way.`,
+  );
 }
 
 /** `tcp`, `icmp`, `protocol 47`. */
