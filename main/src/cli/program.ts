@@ -1,8 +1,10 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
+import { addPolicyCheck } from "./commands/policy-check.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
+import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -29,15 +31,7 @@ export function createProgram(version: string, outcome: Outcome): Command {
 }
 
 function addPolicyCommands(policy: Command, runner: Runner): void {
-  withFormat(policy.command("check"))
-    .description("find every problem in policy files")
-    .argument("<file...>", "files, folders, or - for standard input")
-    .action((names: string[], options: CommonOptions) =>
-      runner.run(options, async (output) => {
-        const { policyCheck } = await import("./commands/policy-check.ts");
-        return policyCheck(output, names);
-      }),
-    );
+  addPolicyCheck(policy, runner);
 
   withSessionOptions(withFormat(policy.command("explain")))
     .description("say whether a connection is allowed, and which rules decide")
@@ -56,6 +50,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
   addPolicyEval(policy, runner);
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
+  addPolicySimulate(policy, runner);
 
   withSessionOptions(withFormat(policy.command("plan")))
     .description("show what an apply would change; changes nothing")
