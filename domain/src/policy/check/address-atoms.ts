@@ -1,6 +1,6 @@
 import { cidrOfAddress, formatAddress, parseAddress } from "../address.ts";
 import type { Cidr } from "../model.ts";
-import { EMPTY, type RangeSet, rangeSet } from "./range-set.ts";
+import { type RangeSet, union } from "./range-set.ts";
 
 const IPV4_END = 2 ** 32;
 const IPV6_END = 1n << 128n;
@@ -23,10 +23,11 @@ export class AddressAtoms {
     const cuts4 = new Set([0, IPV4_END]);
     const cuts6 = new Set([0n, IPV6_END]);
     for (const prefix of prefixes) {
-      if (prefix.family === 4) for (const edge of edges4(prefix)) cuts4.add(edge);
-      else for (const edge of edges6(prefix)) cuts6.add(edge);
+      const [start, end] = prefix.family === 4 ? edges4(prefix) : edges6(prefix);
+      if (typeof start === "number") cuts4.add(start).add(end as number);
+      else cuts6.add(start).add(end as bigint);
     }
-    this.#starts4 = [...cuts4].sort((left, right) => left - right);
+    this.#starts4 = [...Float64Array.from(cuts4).sort()];
     this.#starts6 = [...cuts6].sort((left, right) => (left < right ? -1 : 1));
     const count4 = this.#starts4.length - 1;
     this.#numbers4 = new Map(this.#starts4.map((start, index) => [start, index]));
@@ -39,25 +40,29 @@ export class AddressAtoms {
 
   /** The atoms of a prefix that the space was cut for. */
   ofPrefix(prefix: Cidr): RangeSet {
-    const edges =
-      prefix.family === 4
-        ? edges4(prefix).map((edge) => this.#numbers4.get(edge))
-        : edges6(prefix).map((edge) => this.#numbers6.get(edge));
-    const [start, end] = edges;
+    let start: number | undefined;
+    let end: number | undefined;
+    if (prefix.family === 4) {
+      const edges = edges4(prefix);
+      start = this.#numbers4.get(edges[0]);
+      end = this.#numbers4.get(edges[1]);
+    } else {
+      const edges = edges6(prefix);
+      start = this.#numbers6.get(edges[0]);
+      end = this.#numbers6.get(edges[1]);
+    }
     if (start === undefined || end === undefined) throw new Error("the space is not cut for this prefix");
     return [start, end];
   }
 
   /** The atoms of addresses that the space was cut for; what is no address is left out. */
   ofAddresses(texts: Iterable<string>): RangeSet {
-    const ranges: [number, number][] = [];
+    const ranges: RangeSet[] = [];
     for (const text of texts) {
       const address = parseAddress(text);
-      if (!address.ok) continue;
-      const [start, end] = this.ofPrefix(cidrOfAddress(address));
-      ranges.push([start!, end!]);
+      if (address.ok) ranges.push(this.ofPrefix(cidrOfAddress(address)));
     }
-    return ranges.length === 0 ? EMPTY : rangeSet(ranges);
+    return union(...ranges);
   }
 
   /** The atom that an address is in; `null` for what is no address. */
@@ -94,7 +99,7 @@ function lastNotAbove<Value extends number | bigint>(starts: readonly Value[], v
 }
 
 function edges4({ bytes, prefixLength }: Cidr): readonly [number, number] {
-  const start = bytes.reduce((value, byte) => value * 256 + byte, 0);
+  const start = bytes[0]! * 0x100_0000 + bytes[1]! * 0x1_0000 + bytes[2]! * 0x100 + bytes[3]!;
   return [start, start + 2 ** (32 - prefixLength)];
 }
 

@@ -1,6 +1,5 @@
-import type { Endpoint, Policy, SourceRange } from "../model.ts";
+import type { Policy, SourceRange } from "../model.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
-import type { RangeSet } from "./range-set.ts";
 import type { RuleSpace } from "./rule-space.ts";
 import type { DiagnosticSink } from "./sink.ts";
 import type { SourceTexts } from "./source-texts.ts";
@@ -31,7 +30,6 @@ export class CheckContext {
   readonly budget: WorkBudget;
   readonly #subjectSources: ReadonlyMap<Policy, SourceRange>;
   readonly #groupsOf = new Map<Policy, SubjectGroup[]>();
-  readonly #addresses = new Map<Endpoint, RangeSet>();
 
   constructor(parts: ContextParts) {
     this.policies = parts.policies;
@@ -63,14 +61,5 @@ export class CheckContext {
 
   subjectSource(policy: Policy): SourceRange {
     return this.#subjectSources.get(policy) ?? policy.source;
-  }
-
-  addressAtoms(endpoint: Endpoint): RangeSet {
-    let atoms = this.#addresses.get(endpoint);
-    if (!atoms) {
-      atoms = this.space.atoms.ofAddresses(this.index.addressesOf(endpoint));
-      this.#addresses.set(endpoint, atoms);
-    }
-    return atoms;
   }
 }

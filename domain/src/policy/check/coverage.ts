@@ -1,6 +1,6 @@
 /** Whether rules together match every packet of another one. */
 import { type Box, subtractBoxes } from "./boxes.ts";
-import { contains } from "./range-set.ts";
+import { contains, type RangeSet, sizeOf } from "./range-set.ts";
 import type { AskedRule } from "./subject-groups.ts";
 import type { WorkBudget } from "./work-budget.ts";
 
@@ -8,40 +8,69 @@ import type { WorkBudget } from "./work-budget.ts";
 const MAX_COVERS = 64;
 /** Pieces into which a rule may fall while parts of it are taken away. */
 const MAX_PIECES = 512;
-/** A rule with at most so many single ports is found by port; one with more, or with a range, is always looked at. */
+/** A rule with more of them than this is always looked at. */
 const MAX_INDEXED_PORTS = 8;
+const MAX_INDEXED_ADDRESSES = 64;
 
-/** The rules of one group and direction by port. */
+/** Positions by number, and those of rules that have too many numbers to be found by one. */
+class NumberIndex {
+  readonly #byNumber = new Map<number, number[]>();
+  readonly #wide: number[] = [];
+
+  add(position: number, numbers: ReadonlySet<number> | null): void {
+    if (numbers === null) this.#wide.push(position);
+    for (const number of numbers ?? []) {
+      const positions = this.#byNumber.get(number);
+      if (positions) positions.push(position);
+      else this.#byNumber.set(number, [position]);
+    }
+  }
+
+  /** Two lists, each ascending: together all rules that may have the number. */
+  at(number: number): readonly [readonly number[], readonly number[]] {
+    return [this.#byNumber.get(number) ?? [], this.#wide];
+  }
+}
+
+/** The rules of one group and direction by port and by address. */
 export class RuleIndex {
   readonly #asked: readonly AskedRule[];
-  readonly #byPort = new Map<number, number[]>();
-  readonly #wide: number[] = [];
+  readonly #byPort = new NumberIndex();
+  readonly #byAddress = new NumberIndex();
 
   constructor(asked: readonly AskedRule[]) {
     this.#asked = asked;
     for (const [position, { boxes }] of asked.entries()) {
-      const ports = singlePorts(boxes);
-      if (ports === null) this.#wide.push(position);
-      else {
-        for (const port of ports) {
-          const positions = this.#byPort.get(port);
-          if (positions) positions.push(position);
-          else this.#byPort.set(port, [position]);
-        }
-      }
+      this.#byPort.add(
+        position,
+        fewNumbers(
+          boxes.map(({ ports }) => ports),
+          MAX_INDEXED_PORTS,
+        ),
+      );
+      this.#byAddress.add(
+        position,
+        fewNumbers(
+          boxes.map(({ addresses }) => addresses),
+          MAX_INDEXED_ADDRESSES,
+        ),
+      );
     }
   }
 
   /** The first rule that matches this packet, of those that may be used. */
   find(atom: number, port: number, mayUse: (position: number) => boolean, budget: WorkBudget): number | null {
+    const byPort = this.#byPort.at(port);
+    const byAddress = this.#byAddress.at(atom);
+    const isFewer = byAddress[0].length + byAddress[1].length < byPort[0].length + byPort[1].length;
     let best: number | null = null;
-    for (const positions of [this.#byPort.get(port) ?? [], this.#wide]) {
+    for (const positions of isFewer ? byAddress : byPort) {
       for (const position of positions) {
         if (best !== null && position > best) break;
         if (!budget.spend(1)) return null;
-        if (!mayUse(position)) continue;
         const { boxes } = this.#asked[position]!;
         if (!boxes.some((box) => contains(box.ports, port) && contains(box.addresses, atom))) continue;
+        if (!mayUse(position)) continue;
         best = position;
         break;
       }
@@ -51,21 +80,25 @@ export class RuleIndex {
 
   /** Positions of the rules that may match one of these ports. */
   candidates(boxes: readonly Box[]): readonly number[] {
-    const ports = singlePorts(boxes);
+    const ports = fewNumbers(
+      boxes.map((box) => box.ports),
+      MAX_INDEXED_PORTS,
+    );
     if (ports === null) return this.#asked.map((_, position) => position);
-    return [...new Set([...[...ports].flatMap((port) => this.#byPort.get(port) ?? []), ...this.#wide])];
+    return [...new Set([...ports].flatMap((port) => this.#byPort.at(port).flat()))];
   }
 }
 
-function singlePorts(boxes: readonly Box[]): ReadonlySet<number> | null {
+/** The numbers of the sets, or `null` when they are more than the limit. */
+function fewNumbers(sets: readonly RangeSet[], limit: number): ReadonlySet<number> | null {
   const found = new Set<number>();
-  for (const { ports } of boxes) {
-    for (let at = 0; at < ports.length; at += 2) {
-      if (ports[at + 1]! - ports[at]! > 1 || found.size >= MAX_INDEXED_PORTS) return null;
-      found.add(ports[at]!);
+  for (const set of sets) {
+    if (sizeOf(set) > limit) return null;
+    for (let at = 0; at < set.length; at += 2) {
+      for (let number = set[at]!; number < set[at + 1]!; number += 1) found.add(number);
     }
   }
-  return found;
+  return found.size <= limit ? found : null;
 }
 
 /**
@@ -86,9 +119,16 @@ export function coversOf(
     if (covers.length >= MAX_COVERS || rest.length > MAX_PIECES) return null;
     const position = index.find(addresses[0]!, ports[0]!, mayUse, budget);
     const cover = position === null ? undefined : asked[position];
-    if (!cover || !budget.spend(rest.length)) return null;
+    if (!cover || !budget.spend(pieceCost(rest, cover.boxes))) return null;
     covers.push(cover);
     rest = subtractBoxes(rest, cover.boxes);
   }
   return covers;
+}
+
+/** What taking boxes away costs: their lists of ranges are walked. */
+function pieceCost(rest: readonly Box[], taken: readonly Box[]): number {
+  const ranges = (boxes: readonly Box[]): number =>
+    boxes.reduce((sum, box) => sum + 1 + (box.addresses.length >> 4), 0);
+  return ranges(rest) + ranges(taken);
 }

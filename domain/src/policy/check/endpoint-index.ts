@@ -1,6 +1,17 @@
 import { endpointMatches, formatSelector, requirementMatches } from "../labels.ts";
 import type { Endpoint, EndpointSelector, Inventory, LabelRequirement } from "../model.ts";
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+export interface SharedAddress {
+  readonly endpoint: Endpoint;
+  readonly address: string;
+  /** Of the same kind where there are any. */
+  readonly others: readonly Endpoint[];
+  /** Whether the others are of the endpoint's kind. */
+  readonly alike: boolean;
+}
+
 /**
  * Endpoints by label and by address, for checks over many policies. The evaluator and the compiler do not use it; what it
  * answers is what `endpointMatches` says.
@@ -11,6 +22,8 @@ export class EndpointIndex {
   readonly #byAddress = new Map<string, Endpoint[]>();
   readonly #hosts = new Map<string, Endpoint>();
   readonly #valuesByKey = new Map<string, Set<string>>();
+  readonly #shared = new Map<readonly Endpoint[], SharedAddress | null>();
+  readonly #portNames = new Map<readonly Endpoint[], Map<number, Set<string>>>();
   readonly #selected = new Map<string, readonly Endpoint[]>();
 
   constructor(inventory: Inventory) {
@@ -62,15 +75,56 @@ export class EndpointIndex {
     return found;
   }
 
-  /** The smallest list that holds all matches: what carries a label that must have one value. */
+  /** Not many that hold all matches: what carries a label that must have one of some values. */
   #candidates(requirements: readonly LabelRequirement[]): readonly Endpoint[] {
-    let smallest = this.inventory.endpoints;
+    let lists: readonly (readonly Endpoint[])[] = [this.inventory.endpoints];
+    let smallest = this.inventory.endpoints.length;
     for (const { key, operator, values } of requirements) {
-      if (operator !== "In" || values.length !== 1) continue;
-      const list = this.#byLabel.get(labelText(key, values[0]!)) ?? [];
-      if (list.length < smallest.length) smallest = list;
+      if (operator !== "In") continue;
+      const byValue = [...new Set(values)].map((value) => this.#byLabel.get(labelText(key, value)) ?? []);
+      const size = byValue.reduce((sum, list) => sum + list.length, 0);
+      if (size >= smallest) continue;
+      lists = byValue;
+      smallest = size;
     }
-    return smallest;
+    return lists.length === 1 ? lists[0]! : lists.flat();
+  }
+
+  /** The first of these endpoints that others, not among them, share an address with; of one list it is found once. */
+  sharedAddress(picked: readonly Endpoint[]): SharedAddress | null {
+    const known = this.#shared.get(picked);
+    if (known !== undefined) return known;
+    const shared = this.#findSharedAddress(picked);
+    this.#shared.set(picked, shared);
+    return shared;
+  }
+
+  #findSharedAddress(picked: readonly Endpoint[]): SharedAddress | null {
+    const chosen = new Set(picked);
+    for (const endpoint of picked) {
+      for (const address of this.addressesOf(endpoint)) {
+        const others = this.endpointsAt(address).filter((other) => !chosen.has(other));
+        if (others.length === 0) continue;
+        const alike = others.filter((other) => other.kind === endpoint.kind);
+        return { endpoint, address, others: alike.length > 0 ? alike : others, alike: alike.length > 0 };
+      }
+    }
+    return null;
+  }
+
+  /** The names that ports of this protocol have at these endpoints; of one list they are collected once. */
+  portNames(endpoints: readonly Endpoint[], protocol: number): ReadonlySet<string> {
+    let byProtocol = this.#portNames.get(endpoints);
+    if (!byProtocol) {
+      byProtocol = new Map();
+      for (const { ports } of endpoints) {
+        for (const port of ports) {
+          byProtocol.set(port.protocol, (byProtocol.get(port.protocol) ?? new Set()).add(port.name));
+        }
+      }
+      this.#portNames.set(endpoints, byProtocol);
+    }
+    return byProtocol.get(protocol) ?? NO_NAMES;
   }
 
   get labelKeys(): Iterable<string> {

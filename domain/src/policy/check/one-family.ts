@@ -2,16 +2,22 @@
 import { formatCidr } from "../address.ts";
 import { ruleLabel } from "../decision.ts";
 import type { Cidr, Direction, Endpoint, Peer, Policy, PolicyRule } from "../model.ts";
-import { ALL_PORTS } from "./boxes.ts";
+import { ALL_PORTS, type Box, boxesOverlap } from "./boxes.ts";
 import type { CheckContext } from "./context.ts";
 import { decideBoxes } from "./decide-boxes.ts";
-import { EMPTY, overlaps, type RangeSet, union } from "./range-set.ts";
+import { EMPTY, intersect, overlaps, type RangeSet, union } from "./range-set.ts";
 import type { AskedRule, SubjectGroup } from "./subject-groups.ts";
 import { repeatItemFix } from "./text-fix.ts";
 import { namesOf } from "./words.ts";
 
 type Family = 4 | 6;
 type AddressPeer = Peer & { readonly kind: "addresses" };
+
+/** Hosts and workloads with addresses of both families, and those addresses. */
+interface DualEndpoints {
+  readonly endpoints: readonly Endpoint[];
+  readonly atoms: RangeSet;
+}
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 const WHOLE_FAMILY = { 4: "0.0.0.0/0", 6: "::/0" } as const;
@@ -21,6 +27,7 @@ export function checkOneFamily(context: CheckContext): void {
   const dual = context.index.inventory.endpoints.filter((endpoint) => hasBoth(context, endpoint));
   if (dual.length === 0) return;
   const isDual = new Set(dual);
+  const atoms = union(...dual.map((endpoint) => context.space.endpointAddresses(endpoint)));
   const told = new Set<PolicyRule>();
   for (const group of context.groups) {
     if (!group.endpoints.some((endpoint) => isDual.has(endpoint))) continue;
@@ -28,7 +35,7 @@ export function checkOneFamily(context: CheckContext): void {
       for (const asked of group.asked(direction)) {
         if (context.stop) return;
         if (told.has(asked.rule) || asked.policy.mode === "observe" || asked.rule.action === "pass") continue;
-        if (checkRule(context, group, asked, dual)) told.add(asked.rule);
+        if (checkRule(context, group, asked, { endpoints: dual, atoms })) told.add(asked.rule);
       }
     }
   }
@@ -43,7 +50,7 @@ function checkRule(
   context: CheckContext,
   group: SubjectGroup,
   { policy, rule, boxes }: AskedRule,
-  dual: readonly Endpoint[],
+  dual: DualEndpoints,
 ): boolean {
   const peers = (rule.peers ?? []).filter((peer) => peer.kind === "addresses");
   const [first] = peers;
@@ -56,20 +63,29 @@ function checkRule(
     const met = peer.cidr.prefixLength === 0 ? [] : endpointsIn(context, peer, dual);
     const addresses =
       peer.cidr.prefixLength === 0 ? others : context.space.atoms.ofAddresses(ofOther(context, met, family));
-    if (addresses.length === 0 || !context.budget.spend(group.asked(rule.direction).length)) continue;
-    const parts = decideBoxes(group, rule.direction, [{ addresses, ports }], ({ mode }) => mode === "enforce");
-    if (!parts || parts.length === 0 || parts.some(({ verdict }) => verdict === rule.action)) continue;
+    if (addresses.length === 0 || isTreatedAlike(context, group, rule, { addresses, ports })) continue;
     report(context, policy, rule, peer, met);
     return true;
   }
   return false;
 }
 
-/** The endpoints with both families that the peer reaches; itself, an endpoint does not need the network for. */
-function endpointsIn(context: CheckContext, peer: AddressPeer, dual: readonly Endpoint[]): readonly Endpoint[] {
-  if (!context.budget.spend(1)) return [];
-  const reached = context.space.peerAddresses(peer, null);
-  return dual.filter((endpoint) => overlaps(context.addressAtoms(endpoint), reached));
+/** Whether any packet of the box gets what the rule gives; true as well when that is too much work to say. */
+function isTreatedAlike(context: CheckContext, group: SubjectGroup, rule: PolicyRule, box: Box): boolean {
+  const asked = group.asked(rule.direction);
+  if (!context.budget.spend(asked.length)) return true;
+  const isAnother = (other: AskedRule): boolean => other.rule !== rule && other.rule.action === rule.action;
+  // Cheap and usual: an allow beside it says that the other family was thought of.
+  if (asked.some((other) => isAnother(other) && boxesOverlap(other.boxes, [box]))) return true;
+  const parts = decideBoxes(group, rule.direction, [box], ({ mode }) => mode === "enforce");
+  return parts === null || parts.length === 0 || parts.some(({ verdict }) => verdict === rule.action);
+}
+
+/** The endpoints with both families that the peer reaches. */
+function endpointsIn(context: CheckContext, peer: AddressPeer, dual: DualEndpoints): readonly Endpoint[] {
+  const met = intersect(context.space.peerAddresses(peer, null), dual.atoms);
+  if (met.length === 0 || !context.budget.spend(dual.endpoints.length)) return [];
+  return dual.endpoints.filter((endpoint) => overlaps(context.space.endpointAddresses(endpoint), met));
 }
 
 function ofOther(context: CheckContext, endpoints: readonly Endpoint[], family: Family): readonly string[] {

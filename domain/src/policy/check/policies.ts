@@ -79,18 +79,11 @@ class PolicyCheck {
 
   /** Peers are decided by address, so everybody behind an address of a peer passes with it. */
   #checkSharedAddresses(peer: Peer, picked: readonly Endpoint[]): void {
-    const chosen = new Set(picked);
-    for (const endpoint of picked) {
-      for (const address of this.#index.addressesOf(endpoint)) {
-        const others = this.#index.endpointsAt(address).filter((other) => !chosen.has(other));
-        if (others.length === 0) continue;
-        const alike = others.filter((other) => other.kind === endpoint.kind);
-        const told = alike.length > 0 ? alike : others;
-        const message = `The peer is ${endpoint.key}, but ${namesOf(told)} ${told.length === 1 ? "has" : "have"} the same address ${address}. Peers are told apart by address, so the rule lets both through.`;
-        this.#sink.report(alike.length > 0 ? "WL310" : "WL314", peer.source, message);
-        return;
-      }
-    }
+    const shared = this.#index.sharedAddress(picked);
+    if (shared === null) return;
+    const { endpoint, others, address, alike } = shared;
+    const message = `The peer is ${endpoint.key}, but ${namesOf(others)} ${others.length === 1 ? "has" : "have"} the same address ${address}. Peers are told apart by address, so the rule lets both through.`;
+    this.#sink.report(alike ? "WL310" : "WL314", peer.source, message);
   }
 
   #checkPort(rule: PolicyRule, port: PortMatch, subjects: readonly Endpoint[]): void {
@@ -101,23 +94,22 @@ class PolicyCheck {
       this.#sink.report("WL312", port.source, message);
       return;
     }
-    if (holders.length === 0) return;
-    const ports = holders.flatMap((endpoint) => endpoint.ports.filter(({ protocol }) => protocol === port.protocol));
-    if (ports.some(({ name }) => name === port.name)) return;
-    const names = new Set(ports.map(({ name }) => name));
+    if (holders.every((endpoints) => endpoints.length === 0)) return;
+    if (holders.some((endpoints) => this.#index.portNames(endpoints, port.protocol).has(port.name))) return;
+    const names = new Set(holders.flatMap((endpoints) => [...this.#index.portNames(endpoints, port.protocol)]));
     const nearest = nearestWord(port.name, names);
     const hint = nearest === null ? "" : ` Did you mean "${nearest}"?`;
-    const message = `No port of this protocol is named "${port.name}" on ${namesOf(holders)}; the entry matches nothing.${hint}`;
+    const message = `No port of this protocol is named "${port.name}" on ${namesOf([...new Set(holders.flat())])}; the entry matches nothing.${hint}`;
     const fix = nearest === null ? null : replaceWordFix(this.#texts, port.source, port.name, nearest);
     this.#sink.report("WL306", port.source, message, fix);
   }
 
-  /** Whose ports a name means: the subject's for ingress, the peer's for egress. */
-  #portHolders(rule: PolicyRule, subjects: readonly Endpoint[]): readonly Endpoint[] | "addresses" {
-    if (rule.direction === "ingress") return subjects;
-    if (rule.peers === null) return this.#index.inventory.endpoints;
+  /** Whose ports a name means: the subject's for ingress, the peer's for egress. One list for each selector. */
+  #portHolders(rule: PolicyRule, subjects: readonly Endpoint[]): readonly (readonly Endpoint[])[] | "addresses" {
+    if (rule.direction === "ingress") return [subjects];
+    if (rule.peers === null) return [this.#index.inventory.endpoints];
     const selecting = rule.peers.filter((peer) => peer.kind === "endpoints");
     if (selecting.length === 0 && rule.peers.length > 0) return "addresses";
-    return [...new Set(selecting.flatMap((peer) => this.#index.select(peer.selector)))];
+    return selecting.map((peer) => this.#index.select(peer.selector));
   }
 }

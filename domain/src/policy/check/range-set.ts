@@ -3,28 +3,40 @@ export type RangeSet = readonly number[];
 
 export const EMPTY: RangeSet = [];
 
+/** More than any number in a set: two of them fit into one exact number, which sorts fast. */
+const LIMIT = 2 ** 26;
+
 /** The ranges in any order, overlapping or not, as a set. */
 export function rangeSet(ranges: readonly (readonly [start: number, end: number])[]): RangeSet {
-  const sorted = ranges.filter(([start, end]) => start < end).sort((left, right) => left[0] - right[0]);
-  const set: number[] = [];
-  for (const [start, end] of sorted) {
-    const last = set.length - 1;
-    if (last > 0 && start <= set[last]!) set[last] = Math.max(set[last]!, end);
-    else set.push(start, end);
+  return union(...ranges.map(([start, end]) => (start < end ? [start, end] : EMPTY)));
+}
+
+export function union(...sets: readonly RangeSet[]): RangeSet {
+  let length = 0;
+  let filled = 0;
+  let only: RangeSet = EMPTY;
+  for (const set of sets) {
+    if (set.length === 0) continue;
+    length += set.length / 2;
+    filled += 1;
+    only = set;
   }
-  return set;
-}
-
-export function union(one: RangeSet, other: RangeSet): RangeSet {
-  if (one.length === 0) return other;
-  if (other.length === 0 || one === other) return one;
-  return rangeSet([...pairs(one), ...pairs(other)]);
-}
-
-function pairs(set: RangeSet): [number, number][] {
-  const list: [number, number][] = [];
-  for (let at = 0; at < set.length; at += 2) list.push([set[at]!, set[at + 1]!]);
-  return list;
+  if (filled < 2) return only;
+  const packed = new Float64Array(length);
+  let count = 0;
+  for (const set of sets) {
+    for (let at = 0; at < set.length; at += 2) packed[count++] = set[at]! * LIMIT + set[at + 1]!;
+  }
+  packed.sort();
+  const joined: number[] = [];
+  for (const value of packed) {
+    const start = Math.floor(value / LIMIT);
+    const end = value - start * LIMIT;
+    const last = joined.length - 1;
+    if (last > 0 && start <= joined[last]!) joined[last] = Math.max(joined[last]!, end);
+    else joined.push(start, end);
+  }
+  return joined;
 }
 
 export function intersect(one: RangeSet, other: RangeSet): RangeSet {
@@ -42,6 +54,8 @@ export function intersect(one: RangeSet, other: RangeSet): RangeSet {
 }
 
 export function overlaps(one: RangeSet, other: RangeSet): boolean {
+  if (one.length === 0 || other.length === 0) return false;
+  if (one[0]! >= other.at(-1)! || other[0]! >= one.at(-1)!) return false;
   for (let left = 0, right = 0; left < one.length && right < other.length; ) {
     if (Math.max(one[left]!, other[right]!) < Math.min(one[left + 1]!, other[right + 1]!)) return true;
     if (one[left + 1]! < other[right + 1]!) left += 2;
@@ -75,4 +89,11 @@ export function contains(set: RangeSet, point: number): boolean {
     else high = middle;
   }
   return low * 2 < set.length && set[low * 2]! <= point;
+}
+
+/** How many numbers are in it. */
+export function sizeOf(set: RangeSet): number {
+  let size = 0;
+  for (let at = 0; at < set.length; at += 2) size += set[at + 1]! - set[at]!;
+  return size;
 }

@@ -9,6 +9,16 @@ function clusterExample(name: string, tier: "Admin" | "Baseline", priority: numb
   return `apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata:\n  name: ${name}\nspec:\n  tier: ${tier}\n  priority: ${priority}\n  subject: {namespaces: {}}\n  ${lines}\n`;
 }
 
+function ownExample(name: string, spec: string): string {
+  const lines = spec.trim().split("\n").join("\n  ");
+  return `apiVersion: wardline.io/v1\nkind: Policy\nmetadata:\n  name: ${name}\nspec:\n  ${lines}\n`;
+}
+
+const EXPIRING = ownExample(
+  "visit",
+  'subject: {selector: {matchLabels: {app: web}}}\n⟦expires⟧: "2026-03-01T00:00:00Z"\ningress:\n  - from: [{ipBlock: {cidr: 203.0.113.0/24}}]',
+);
+
 /** `WL34x` and `WL35x`: what the policies mean together, compared exactly over all addresses, protocols and ports. */
 export const EFFECT_DIAGNOSTICS = {
   WL340: {
@@ -73,21 +83,24 @@ ${clusterExample("example", "Baseline", 10, "ingress:\n  - action: Deny\n    fro
     severity: "warning",
     meaning: "The moment in expires has passed, so the policy counts as absent.",
     remedy: "Remove the policy, or set a later moment.",
-    example: { text: "" },
+    example: { text: EXPIRING, nowUnixMs: Date.UTC(2026, 3) },
   },
   WL347: {
     title: "Policy expires soon",
     severity: "info",
     meaning: "The policy counts as absent in less than a week.",
     remedy: "Nothing, if that is meant; otherwise set a later moment.",
-    example: { text: "" },
+    example: { text: EXPIRING, nowUnixMs: Date.UTC(2026, 1, 26) },
   },
   WL348: {
     title: "Observed policy would change nothing",
     severity: "info",
     meaning: "The enforced policies already decide every packet of its subjects the same way.",
     remedy: "Remove the policy: there is nothing to observe.",
-    example: { text: "" },
+    example: {
+      text: `${policyExample("closed", "podSelector: {}")}---
+${ownExample("trial", "subject: ⟦{selector: {matchLabels: {app: web}}}⟧\nmode: observe\ningress: []")}`,
+    },
   },
   WL349: {
     title: "One address family only",

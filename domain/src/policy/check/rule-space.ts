@@ -13,7 +13,9 @@ export class RuleSpace {
   readonly #inventory: Inventory;
   readonly #index: EndpointIndex;
   readonly #peers = new Map<string, RangeSet>();
+  readonly #endpoints = new Map<Endpoint, RangeSet>();
   readonly #rules = new Map<PolicyRule, readonly Box[]>();
+  readonly #rulesByOwner = new Map<PolicyRule, Map<string, readonly Box[]>>();
   #cluster: RangeSet | null = null;
 
   /** `extra`: prefixes that questions will be about and that no rule has to name. */
@@ -28,7 +30,7 @@ export class RuleSpace {
    * {@link hasUnknownPeers}.
    */
   boxesOf(rule: PolicyRule, owner: Endpoint): readonly Box[] {
-    if (dependsOnOwner(rule)) return this.#boxesOf(rule, owner);
+    if (dependsOnOwner(rule)) return this.#ownedBoxesOf(rule, owner);
     let known = this.#rules.get(rule);
     if (!known) {
       known = this.#boxesOf(rule, owner);
@@ -37,9 +39,35 @@ export class RuleSpace {
     return known;
   }
 
+  #ownedBoxesOf(rule: PolicyRule, owner: Endpoint): readonly Box[] {
+    let byOwner = this.#rulesByOwner.get(rule);
+    if (!byOwner) {
+      byOwner = new Map();
+      this.#rulesByOwner.set(rule, byOwner);
+    }
+    const ports = rule.ports?.flatMap((port) => (port.kind === "named" ? portRanges(port, rule, owner) : [])) ?? [];
+    const key = `${dependsOnHost(rule) ? owner.hostName : ""} ${ports.join()}`;
+    let known = byOwner.get(key);
+    if (!known) {
+      known = this.#boxesOf(rule, owner);
+      byOwner.set(key, known);
+    }
+    return known;
+  }
+
   /** True when the rule may match more than {@link boxesOf} says, because nobody has looked up a name that it has. */
   hasUnknownPeers(rule: PolicyRule): boolean {
     return rule.peers?.some((peer) => peer.kind === "domains" && this.peerAddresses(peer, null).length === 0) ?? false;
+  }
+
+  /** The addresses under which others see an endpoint. */
+  endpointAddresses(endpoint: Endpoint): RangeSet {
+    let known = this.#endpoints.get(endpoint);
+    if (!known) {
+      known = this.atoms.ofAddresses(this.#index.addressesOf(endpoint));
+      this.#endpoints.set(endpoint, known);
+    }
+    return known;
   }
 
   /** The addresses that a peer stands for; `host` is seen from the host of the owner. */
@@ -57,7 +85,10 @@ export class RuleSpace {
   #peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
     switch (peer.kind) {
       case "addresses":
-        return subtract(this.atoms.ofPrefix(peer.cidr), rangeSet(peer.except.map((except) => this.#pairOf(except))));
+        return subtract(
+          this.atoms.ofPrefix(peer.cidr),
+          union(...peer.except.map((except) => this.atoms.ofPrefix(except))),
+        );
       case "endpoints":
         return this.#addressesOf(this.#index.select(peer.selector));
       case "entity":
@@ -79,7 +110,10 @@ export class RuleSpace {
       case "mesh":
         return this.atoms.ofPrefix(meshPrefix());
       case "world":
-        return subtract(subtract(this.atoms.all, this.#entityAddresses("cluster", null)), this.#pairOf(meshPrefix()));
+        return subtract(
+          subtract(this.atoms.all, this.#entityAddresses("cluster", null)),
+          this.atoms.ofPrefix(meshPrefix()),
+        );
       case "host": {
         const host = hostName === null ? null : this.#index.host(hostName);
         return host === null ? EMPTY : this.atoms.ofAddresses(host.addresses);
@@ -87,20 +121,13 @@ export class RuleSpace {
     }
   }
 
-  #pairOf(prefix: Cidr): readonly [number, number] {
-    const [start, end] = this.atoms.ofPrefix(prefix);
-    return [start!, end!];
-  }
-
   #addressesOf(endpoints: readonly Endpoint[]): RangeSet {
-    return this.atoms.ofAddresses(endpoints.flatMap((endpoint) => this.#index.addressesOf(endpoint)));
+    return union(...endpoints.map((endpoint) => this.endpointAddresses(endpoint)));
   }
 
   #boxesOf(rule: PolicyRule, owner: Endpoint): readonly Box[] {
     const addresses =
-      rule.peers === null
-        ? this.atoms.all
-        : rule.peers.reduce((all, peer) => union(all, this.peerAddresses(peer, owner)), EMPTY);
+      rule.peers === null ? this.atoms.all : union(...rule.peers.map((peer) => this.peerAddresses(peer, owner)));
     if (rule.ports === null) return boxes({ addresses, ports: ALL_PORTS });
     const ports = rangeSet(rule.ports.flatMap((port) => portRanges(port, rule, owner)));
     const named = rule.direction === "egress" ? rule.ports.filter((port) => port.kind === "named") : [];
@@ -139,7 +166,14 @@ function portRanges(port: PortMatch, rule: PolicyRule, owner: Endpoint): readonl
 
 /** Whether a rule matches other packets at one subject than at another. */
 export function dependsOnOwner(rule: PolicyRule): boolean {
-  if (rule.peers?.some((peer) => peer.kind === "entity" && peer.entity === "host")) return true;
+  return dependsOnHost(rule) || dependsOnPorts(rule);
+}
+
+export function dependsOnHost(rule: PolicyRule): boolean {
+  return rule.peers?.some((peer) => peer.kind === "entity" && peer.entity === "host") ?? false;
+}
+
+export function dependsOnPorts(rule: PolicyRule): boolean {
   return rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
 }
 

@@ -2,7 +2,7 @@ import type { Direction, Endpoint, Policy, PolicyRule, Tier } from "../model.ts"
 import { comparePolicies } from "../order.ts";
 import type { Box } from "./boxes.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
-import { dependsOnOwner, type RuleSpace } from "./rule-space.ts";
+import { dependsOnHost, dependsOnPorts, type RuleSpace } from "./rule-space.ts";
 
 /** A rule as it is asked at one subject. */
 export interface AskedRule {
@@ -74,13 +74,19 @@ export function groupSubjects(
       else byEndpoint.set(endpoint, [number]);
     }
   }
-  const needsOwner = listed.map(([, positions]) =>
-    positions.some((position) => ordered[position]!.rules.some(dependsOnOwner)),
-  );
+  const rulesOf = (positions: readonly number[]) => positions.flatMap((position) => ordered[position]!.rules);
+  const needs = listed.map(([, positions]) => ({
+    host: rulesOf(positions).some(dependsOnHost),
+    portNames: namesOfPorts(rulesOf(positions)),
+  }));
   const groups = new Map<string, { endpoints: Endpoint[]; numbers: readonly number[] }>();
   for (const [endpoint, numbers] of byEndpoint) {
-    const own = numbers.some((number) => needsOwner[number]) ? ownerMeaning(endpoint) : "";
-    const key = `${numbers.join()} ${own}`;
+    const host = numbers.some((number) => needs[number]!.host) ? endpoint.hostName : null;
+    const ports = endpoint.ports
+      .filter(({ name }) => numbers.some((number) => needs[number]!.portNames.has(name)))
+      .map(({ name, protocol, port }) => `${name}/${protocol}/${port}`)
+      .sort();
+    const key = `${numbers.join()} ${host ?? ""} ${ports.join()}`;
     const group = groups.get(key);
     if (group) group.endpoints.push(endpoint);
     else groups.set(key, { endpoints: [endpoint], numbers });
@@ -95,8 +101,8 @@ export function groupSubjects(
   });
 }
 
-/** What a rule may take from its owner. */
-function ownerMeaning({ hostName, ports }: Endpoint): string {
-  const named = ports.map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).sort();
-  return `${hostName ?? ""} ${named.join()}`;
+/** The port names that are looked up on the subject. */
+function namesOfPorts(rules: readonly PolicyRule[]): ReadonlySet<string> {
+  const ports = rules.filter(dependsOnPorts).flatMap((rule) => rule.ports ?? []);
+  return new Set(ports.flatMap((port) => (port.kind === "named" ? [port.name] : [])));
 }

@@ -31,6 +31,6 @@ export const DEFAULT_READ_LIMITS: ReadLimits = {
   maxNodesPerDocument: 200_000,
   maxAliasesPerDocument: 1_000,
   maxFullParserTokensPerFile: 50_000,
-  maxRuleComparisons: 4_000_000,
+  maxRuleComparisons: 1_000_000,
   maxDiagnostics: 1_000,
 };
