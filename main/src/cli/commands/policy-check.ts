@@ -1,4 +1,4 @@
-import { type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
+import { type Diagnostic, type DiagnosticFix, readPolicyFiles } from "@wardline/domain/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type ReadInput, readInput } from "../input/policy-files.ts";
 import type { Output } from "../output.ts";
@@ -32,7 +32,7 @@ export function formatProblems(output: Output, input: ReadInput, diagnostics: re
 }
 
 /** The promised JSON shape; more fields would be a new promise. */
-function checkResult(documents: number, diagnostics: readonly Diagnostic[]) {
+export function checkResult(documents: number, diagnostics: readonly Diagnostic[]) {
   return {
     documents,
     diagnostics: diagnostics.map(({ code, severity, source, message, fix }) => ({
@@ -44,19 +44,20 @@ function checkResult(documents: number, diagnostics: readonly Diagnostic[]) {
       endLine: source.endLine,
       endColumn: source.endColumn,
       message,
-      fix: fix && {
-        title: fix.title,
-        edits: fix.edits.map(({ range, newText }) => ({
-          file: range.file,
-          line: range.line,
-          column: range.column,
-          endLine: range.endLine,
-          endColumn: range.endColumn,
-          newText,
-        })),
-      },
+      fix: fix && { title: fix.title, edits: wireEdits(fix) },
     })),
   };
+}
+
+export function wireEdits({ edits }: DiagnosticFix) {
+  return edits.map(({ range, newText }) => ({
+    file: range.file,
+    line: range.line,
+    column: range.column,
+    endLine: range.endLine,
+    endColumn: range.endColumn,
+    newText,
+  }));
 }
 
 function count(number: number, one: string, many: string): string {
