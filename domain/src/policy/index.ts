@@ -18,5 +18,5 @@ export * from "./order.ts";
 export * from "./packet-port.ts";
 export * from "./program.ts";
 export * from "./read.ts";
-export { type DecodedPolicy, decodePolicyBytes } from "./yaml/decode.ts";
+export { type DecodedPolicy, decodePolicyBytes, refuseBySize } from "./yaml/decode.ts";
 export { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";

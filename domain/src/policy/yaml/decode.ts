@@ -1,5 +1,6 @@
 import { makeDiagnostic } from "../check/sink.ts";
 import type { Diagnostic } from "../diagnostic.ts";
+import type { SourceRange } from "../model.ts";
 import { DEFAULT_READ_LIMITS } from "./limits.ts";
 import { LineIndex } from "./line-index.ts";
 
@@ -18,13 +19,11 @@ export function decodePolicyBytes(
   path: string,
   maxLength: number = DEFAULT_READ_LIMITS.maxFileLength,
 ): DecodedPolicy {
-  const atStart = (code: "WL109" | "WL114" | "WL115", message: string): DecodedPolicy => ({
-    diagnostic: makeDiagnostic(code, { file: path, line: 1, column: 1, endLine: 1, endColumn: 1 }, message),
+  const atStart = (code: "WL114" | "WL115", message: string): DecodedPolicy => ({
+    diagnostic: makeDiagnostic(code, startOf(path), message),
   });
-  // A UTF-16 code unit takes at most 3 bytes of UTF-8.
-  if (bytes.length > maxLength * 3) {
-    return atStart("WL109", `The file has ${bytes.length} bytes; a policy file may have ${maxLength}.`);
-  }
+  const oversized = refuseBySize(bytes.length, path, maxLength);
+  if (oversized) return { diagnostic: oversized };
   if (looksLikeUtf16(bytes)) {
     return atStart("WL115", "The file is UTF-16 text. Save it as UTF-8.");
   }
@@ -39,6 +38,22 @@ export function decodePolicyBytes(
     const message = "The file is not valid UTF-8 from here on. Save it as UTF-8.";
     return { diagnostic: makeDiagnostic("WL116", new LineIndex(path, validText).range(end), message) };
   }
+}
+
+/** Why a file of so many bytes need not be opened, or `null` when it may be a policy file. */
+export function refuseBySize(
+  sizeBytes: number,
+  path: string,
+  maxLength: number = DEFAULT_READ_LIMITS.maxFileLength,
+): Diagnostic | null {
+  // A UTF-16 code unit takes at most 3 bytes of UTF-8.
+  if (sizeBytes <= maxLength * 3) return null;
+  const message = `The file has ${sizeBytes} bytes; a policy file may have ${maxLength}. It is not read.`;
+  return makeDiagnostic("WL109", startOf(path), message);
+}
+
+function startOf(path: string): SourceRange {
+  return { file: path, line: 1, column: 1, endLine: 1, endColumn: 1 };
 }
 
 /** The text before the first invalid byte, found by halving: a longer start of the bytes is never less invalid. */

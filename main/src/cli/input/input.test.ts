@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -114,6 +114,16 @@ describe("policy files", () => {
   it("that do not exist, and folders without any, are wrong usage", async () => {
     await expect(readInput([join(dir, "absent.yaml")])).rejects.toThrow(/There is no file or folder/);
     await expect(readInput([dir])).rejects.toThrow(UsageError);
+  });
+
+  it("that are far too large are refused without being opened, and the others are read", async () => {
+    const huge = write("huge.yaml", "");
+    truncateSync(huge, 100 * 1024 * 1024 * 1024);
+    const before = process.memoryUsage().rss;
+    const { files, refused } = await readInput([huge, write("small.yaml", "a: 1")]);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+    expect(files.map(({ text }) => text)).toEqual(["a: 1"]);
+    expect(refused).toEqual([expect.objectContaining({ code: "WL109" })]);
   });
 
   it("that never end are refused at the limit", async () => {

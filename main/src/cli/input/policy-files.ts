@@ -3,7 +3,13 @@ import { type Dirent, lstatSync, readdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { DEFAULT_READ_LIMITS, type Diagnostic, decodePolicyBytes, type SourceFile } from "@wardline/domain/policy";
+import {
+  DEFAULT_READ_LIMITS,
+  type Diagnostic,
+  decodePolicyBytes,
+  refuseBySize,
+  type SourceFile,
+} from "@wardline/domain/policy";
 import { UsageError } from "../exit-code.ts";
 
 const EXTENSION = /\.(ya?ml|json)$/i;
@@ -14,7 +20,7 @@ const STDIN_NAME = "stdin.yaml";
 export interface ReadInput {
   /** Named as the person named them, so that an editor can open the place of a diagnostic. */
   readonly files: readonly SourceFile[];
-  /** Files that are not text. */
+  /** Files that are not text, or too large to be opened. */
   readonly refused: readonly Diagnostic[];
 }
 
@@ -31,6 +37,11 @@ export async function readInput(names: readonly string[]): Promise<ReadInput> {
   const refused: Diagnostic[] = [];
   let leftBytes = DEFAULT_READ_LIMITS.maxTotalLength;
   for (const path of paths) {
+    const oversized = refuseBySize(regularSizeBytes(path), path);
+    if (oversized) {
+      refused.push(oversized);
+      continue;
+    }
     const bytes = await readBytes(path, leftBytes);
     leftBytes -= bytes.byteLength;
     const name = path === "-" ? STDIN_NAME : path;
@@ -92,6 +103,17 @@ function isFileBehind(path: string): boolean {
     return lstatSync(path).isSymbolicLink() && statSync(path).isFile();
   } catch {
     return false;
+  }
+}
+
+/** What a plain file would bring into memory; 0 for what has no size before it is read. */
+function regularSizeBytes(path: string): number {
+  if (path === "-") return 0;
+  try {
+    const found = statSync(path);
+    return found.isFile() ? found.size : 0;
+  } catch (error) {
+    throw cannotRead(path, error);
   }
 }
 
