@@ -3,6 +3,7 @@ import type { Cidr, Peer } from "../model.ts";
 import type { ScalarNode } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { type Located, ObjectReader, quoteLike, readList, readText } from "./object-reader.ts";
+import { IP_BLOCK } from "./schema/common.ts";
 
 /** One prefix, or `null` (reported). Host bits are cleared with a warning. */
 export function readCidr(report: Reporter, value: Located): Cidr | null {
@@ -61,7 +62,7 @@ function reportMapped(report: Reporter, value: Located, text: string, canonical:
 
 /** An ipBlock: `cidr` without the prefixes in `except`. `null` when it cannot be read (reported). */
 export function readIpBlock(report: Reporter, value: Located): Peer | null {
-  const block = ObjectReader.open(report, value, { fields: ["cidr", "except"] });
+  const block = ObjectReader.open(report, value, IP_BLOCK.known);
   if (!block) return null;
   const cidrField = block.require("cidr");
   const exceptField = block.get("except");

@@ -1,6 +1,7 @@
 /** `v1` Namespace: only its labels matter here. */
 import { NAMESPACE_NAME_LABEL } from "../labels.ts";
 import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
+import { NAMESPACE_SCHEMA } from "./schema/inventory.ts";
 
 export const kubernetesNamespace: DocumentReader = {
   apiVersion: "v1",
@@ -8,6 +9,7 @@ export const kubernetesNamespace: DocumentReader = {
   tier: null,
   metadata: { name: "label", namespaced: false },
   fields: ["spec", "status"],
+  schema: NAMESPACE_SCHEMA,
   key: ({ name }) => `Namespace/${name}`,
   read,
 };

@@ -6,9 +6,16 @@ import { readIpBlock } from "./addresses.ts";
 import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
 import { type Located, ObjectReader, readChoice, readList } from "./object-reader.ts";
 import { MAX_PORT, protocolNumber, readPortOrName, readPortRange, TRANSPORT_PROTOCOLS } from "./ports.ts";
+import {
+  EGRESS_RULE,
+  INGRESS_RULE,
+  NETWORK_POLICY_SCHEMA,
+  NETWORK_POLICY_SPEC,
+  PEER,
+  POLICY_TYPES,
+  PORT,
+} from "./schema/network-policy.ts";
 import { readSelector } from "./selectors.ts";
-
-const POLICY_TYPES = ["Ingress", "Egress"] as const;
 
 export const kubernetesNetworkPolicy: DocumentReader = {
   apiVersion: "networking.k8s.io/v1",
@@ -16,14 +23,14 @@ export const kubernetesNetworkPolicy: DocumentReader = {
   tier: "application",
   metadata: { name: "subdomain", namespaced: true },
   fields: ["spec", "status"],
+  schema: NETWORK_POLICY_SCHEMA,
   key: ({ namespace, name }) => `NetworkPolicy/${namespace}/${name}`,
   read,
 };
 
 function read({ report, document, metadata, source }: DocumentInput): ReadObject | null {
   const specField = document.require("spec");
-  const spec =
-    specField && ObjectReader.open(report, specField, { fields: ["podSelector", "policyTypes", "ingress", "egress"] });
+  const spec = specField && ObjectReader.open(report, specField, NETWORK_POLICY_SPEC.known);
   if (!spec) return null;
   const namespace = metadata.namespace ?? "default";
   const subjectField = spec.require("podSelector", "Write {} to select everything in the namespace.");
@@ -89,7 +96,7 @@ function readRule(
   namespace: string,
 ): PolicyRule | null {
   const peersName = direction === "ingress" ? "from" : "to";
-  const rule = ObjectReader.open(report, value, { fields: [peersName, "ports"] });
+  const rule = ObjectReader.open(report, value, (direction === "ingress" ? INGRESS_RULE : EGRESS_RULE).known);
   if (!rule) return null;
   return {
     direction,
@@ -120,7 +127,7 @@ function readAnyOrList<Item>(
 }
 
 function readPeer(report: Reporter, value: Located, namespace: string): Peer | null {
-  const peer = ObjectReader.open(report, value, { fields: ["podSelector", "namespaceSelector", "ipBlock"] });
+  const peer = ObjectReader.open(report, value, PEER.known);
   if (!peer) return null;
   const pods = peer.get("podSelector");
   const namespaces = peer.get("namespaceSelector");
@@ -151,7 +158,7 @@ function readPeer(report: Reporter, value: Located, namespace: string): Peer | n
 }
 
 function readPort(report: Reporter, value: Located): PortMatch | null {
-  const entry = ObjectReader.open(report, value, { fields: ["protocol", "port", "endPort"] });
+  const entry = ObjectReader.open(report, value, PORT.known);
   if (!entry) return null;
   const protocolField = entry.get("protocol");
   const protocol = protocolField ? readChoice(report, protocolField, TRANSPORT_PROTOCOLS) : "TCP";

@@ -3,6 +3,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import { readName } from "./names.ts";
 import { type Located, ObjectReader, readChoice, readInteger, readList } from "./object-reader.ts";
 import { MAX_PORT, TRANSPORT_PROTOCOLS } from "./schema/common.ts";
+import { NAMED_PORT } from "./schema/inventory.ts";
 
 export { MAX_PORT, TRANSPORT_PROTOCOLS };
 
@@ -113,7 +114,7 @@ export function readNamedPorts(report: Reporter, value: Located): readonly Named
 }
 
 function readNamedPort(report: Reporter, value: Located): NamedPort | null {
-  const entry = ObjectReader.open(report, value, { fields: ["name", "protocol", "port"] });
+  const entry = ObjectReader.open(report, value, NAMED_PORT.known);
   if (!entry) return null;
   const nameField = entry.require("name");
   const portField = entry.require("port");

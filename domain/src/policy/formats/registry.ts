@@ -1,3 +1,4 @@
+import { FOREIGN_READERS } from "../import/index.ts";
 import type { DocumentReader } from "./document.ts";
 import {
   kubernetesAdminNetworkPolicy,
@@ -25,6 +26,7 @@ export const DOCUMENT_READERS: readonly DocumentReader[] = [
   wardlineHost,
   wardlineWorkload,
   kubernetesNamespace,
+  ...FOREIGN_READERS,
 ];
 
 const BY_TYPE = new Map(DOCUMENT_READERS.map((reader) => [typeName(reader.apiVersion, reader.kind), reader]));
@@ -36,7 +38,12 @@ const LIST_TYPES = new Set([
 ]);
 
 export function findReader(apiVersion: string, kind: string): DocumentReader | null {
-  return BY_TYPE.get(typeName(apiVersion, kind)) ?? null;
+  const exact = BY_TYPE.get(typeName(apiVersion, kind));
+  if (exact) return exact;
+  return (
+    DOCUMENT_READERS.find((reader) => reader.kind === kind && reader.schema?.apiVersionPattern?.test(apiVersion)) ??
+    null
+  );
 }
 
 export function isListType(apiVersion: string, kind: string): boolean {

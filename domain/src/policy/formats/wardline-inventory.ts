@@ -7,6 +7,14 @@ import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
 import { readName } from "./names.ts";
 import { type Located, ObjectReader, readList, readText } from "./object-reader.ts";
 import { readNamedPorts } from "./ports.ts";
+import {
+  HOST_SCHEMA,
+  HOST_SPEC,
+  MATCH_FIELDS,
+  WORKLOAD_MATCH,
+  WORKLOAD_SCHEMA,
+  WORKLOAD_SPEC,
+} from "./schema/inventory.ts";
 
 const API_VERSION = "wardline.io/v1";
 
@@ -16,6 +24,7 @@ export const wardlineHost: DocumentReader = {
   tier: null,
   metadata: { name: "subdomain", namespaced: true },
   fields: ["spec", "status"],
+  schema: HOST_SCHEMA,
   key: ({ name }) => `Host/${name}`,
   read: readHost,
 };
@@ -26,13 +35,14 @@ export const wardlineWorkload: DocumentReader = {
   tier: null,
   metadata: { name: "subdomain", namespaced: true },
   fields: ["spec", "status"],
+  schema: WORKLOAD_SCHEMA,
   key: ({ namespace, name }) => `Workload/${namespace}/${name}`,
   read: readWorkload,
 };
 
 function readHost({ report, document, metadata, source }: DocumentInput): ReadObject | null {
   const field = document.get("spec");
-  const spec = field && ObjectReader.open(report, field, { fields: ["addresses", "ports"] });
+  const spec = field && ObjectReader.open(report, field, HOST_SPEC.known);
   const addressSources = readAddresses(report, spec);
   const ports = spec?.get("ports");
   const endpoint: Endpoint = {
@@ -52,7 +62,7 @@ function readHost({ report, document, metadata, source }: DocumentInput): ReadOb
 
 function readWorkload({ report, document, metadata, source }: DocumentInput): ReadObject | null {
   const field = document.require("spec");
-  const spec = field && ObjectReader.open(report, field, { fields: ["host", "match", "addresses", "ports"] });
+  const spec = field && ObjectReader.open(report, field, WORKLOAD_SPEC.known);
   if (!spec) return null;
   const hostField = spec.get("host");
   const matchField = spec.get("match");
@@ -128,8 +138,6 @@ function reportUnusable(report: Reporter, entry: Located, address: string): void
   if (found) report.report("WL323", entry.node, `${entry.path} ${address} is ${found.what}.`);
 }
 
-const MATCH_FIELDS = ["systemdUnit", "cgroupPath", "container", "user"] as const;
-
 const MATCH_RULES = {
   systemdUnit: {
     pattern: /^[A-Za-z0-9:_.\\@-]{1,248}\.(service|scope|slice)$/,
@@ -148,7 +156,7 @@ const MATCH_RULES = {
 } as const;
 
 function readMatch(report: Reporter, value: Located): WorkloadMatch | null {
-  const match = ObjectReader.open(report, value, { fields: MATCH_FIELDS });
+  const match = ObjectReader.open(report, value, WORKLOAD_MATCH.known);
   if (!match) return null;
   const given = MATCH_FIELDS.filter((name) => match.has(name));
   const [name] = given;

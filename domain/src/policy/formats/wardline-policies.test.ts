@@ -96,7 +96,7 @@ describe("wardline.io/v1 Policy", () => {
     };
     expect(rules).toEqual([
       "ingress[0] [host *: app=db; entity mesh] [1/2048-2048 58/32768-33023 1/0-65535]",
-      "ingress[1] [team=a: ; : ] any",
+      "ingress[1] [team=a: everything; everything: everything] any",
       "egress[0] [10.0.0.0/8 !10.1.0.0/16; domains example.org] [6/443-443 17/1-9 47/0-65535 6/https]",
       "egress[1] any any",
     ]);

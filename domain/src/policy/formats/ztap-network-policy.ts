@@ -17,9 +17,16 @@ import { readIpBlock } from "./addresses.ts";
 import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
 import { type Located, ObjectReader, readChoice, readList } from "./object-reader.ts";
 import { MAX_PORT, protocolNumber, readPortOrName, readPortRange } from "./ports.ts";
+import {
+  ZTAP_EGRESS_RULE,
+  ZTAP_INGRESS_RULE,
+  ZTAP_PEER,
+  ZTAP_PORT,
+  ZTAP_PROTOCOLS,
+  ZTAP_SCHEMA,
+  ZTAP_SPEC,
+} from "./schema/ztap-network-policy.ts";
 import { readSelector } from "./selectors.ts";
-
-const PROTOCOLS = ["TCP", "UDP", "ICMP"] as const;
 
 export const ztapNetworkPolicy: DocumentReader = {
   apiVersion: "ztap/v1",
@@ -27,6 +34,7 @@ export const ztapNetworkPolicy: DocumentReader = {
   tier: "application",
   metadata: { name: "label", namespaced: false },
   fields: ["spec"],
+  schema: ZTAP_SCHEMA,
   key: ({ name }) => `NetworkPolicy/${name}`,
   read,
 };
@@ -34,7 +42,7 @@ export const ztapNetworkPolicy: DocumentReader = {
 function read({ report, document, metadata, source }: DocumentInput): ReadObject | null {
   const errorsBefore = report.errorCount;
   const specField = document.require("spec");
-  const spec = specField && ObjectReader.open(report, specField, { fields: ["podSelector", "ingress", "egress"] });
+  const spec = specField && ObjectReader.open(report, specField, ZTAP_SPEC.known);
   if (!spec) return null;
   const subjectField = spec.require("podSelector");
   const selector = subjectField && readNonEmptySelector(report, subjectField);
@@ -101,7 +109,7 @@ function readRules(report: Reporter, spec: ObjectReader, direction: Direction): 
 
 function readRule(report: Reporter, value: Located, direction: Direction, index: number): PolicyRule | null {
   const peerName = direction === "ingress" ? "from" : "to";
-  const rule = ObjectReader.open(report, value, { fields: [peerName, "ports"] });
+  const rule = ObjectReader.open(report, value, (direction === "ingress" ? ZTAP_INGRESS_RULE : ZTAP_EGRESS_RULE).known);
   if (!rule) return null;
   const peerField = rule.require(peerName);
   const portsField = rule.require("ports", "ztap/v1 has no way to say every port.");
@@ -121,7 +129,7 @@ function readPeer(report: Reporter, value: Located): Peer | null {
     report.report("WL203", value.anchor, message);
     return null;
   }
-  const peer = ObjectReader.open(report, value, { fields: ["podSelector", "namespaceSelector", "ipBlock"] });
+  const peer = ObjectReader.open(report, value, ZTAP_PEER.known);
   if (!peer) return null;
   const pods = peer.get("podSelector");
   const namespaces = peer.get("namespaceSelector");
@@ -150,10 +158,10 @@ function readPeer(report: Reporter, value: Located): Peer | null {
 
 /** ICMP stands for both families, so it gives two matches. */
 function readPort(report: Reporter, value: Located): readonly PortMatch[] {
-  const entry = ObjectReader.open(report, value, { fields: ["protocol", "port", "endPort"] });
+  const entry = ObjectReader.open(report, value, ZTAP_PORT.known);
   if (!entry) return [];
   const protocolField = entry.require("protocol");
-  const protocol = protocolField && readChoice(report, protocolField, PROTOCOLS);
+  const protocol = protocolField && readChoice(report, protocolField, ZTAP_PROTOCOLS);
   if (protocol === "ICMP") {
     const ignored = entry.getNullable("port") ?? entry.getNullable("endPort");
     if (ignored) {

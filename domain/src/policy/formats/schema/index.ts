@@ -1,0 +1,19 @@
+/** The declarations of all kinds: JSON Schemas, and what an editor shows and offers. */
+import { DOCUMENT_READERS } from "../registry.ts";
+import type { DeclaredKind } from "./json-schema.ts";
+
+export type { DocumentSchema } from "./document-schema.ts";
+export {
+  type DeclaredKind,
+  documentJsonSchema,
+  INDEX_FILE,
+  indexJsonSchema,
+  SCHEMA_BASE,
+  schemaFiles,
+} from "./json-schema.ts";
+export type { Field, JsonObject, JsonValue, ObjectShape, Shape } from "./shape.ts";
+
+/** Every kind with a declaration, in the order of the registry. */
+export const DECLARED_KINDS: readonly DeclaredKind[] = DOCUMENT_READERS.flatMap(
+  ({ apiVersion, kind, fields, schema }) => (schema ? [{ apiVersion, kind, fields, schema }] : []),
+);
