@@ -32,6 +32,7 @@ describe("readCommandLine", () => {
     }
     expect(readCommandLine(["--version", "--json"], ROOT)).toEqual({ kind: "version", json: true });
     expect(readCommandLine(["-h"], ROOT)).toEqual({ kind: "help" });
+    expect(readCommandLine(["agent", "test-run"], ROOT)).toEqual({ kind: "test-run" });
   });
 
   it.each([
@@ -39,6 +40,8 @@ describe("readCommandLine", () => {
     [["agent"]],
     [["agent", "walk"]],
     [["run", "more"]],
+    [["test-run", "more"]],
+    [["test-run", "--socket", "/a.sock"]],
     [["run", "--unknown"]],
     [["run", "--socket", "relative.sock"]],
     [["run", "--backend", "nftables"]],
