@@ -91,10 +91,7 @@ function blockItem({ text, start, end }: ItemText): BlockItem | null {
   const newline = text.indexOf("\n", end);
   if (!/^\s*(#.*)?$/.test(text.slice(end, newline < 0 ? undefined : newline))) return null;
   const lineEnd = newline < 0 ? text.length : newline + 1;
-  const following = text
-    .slice(lineEnd)
-    .split("\n", MAX_LINES)
-    .find((line) => line.trim() !== "");
+  const following = firstLine(linesAfter(text, lineEnd), (line) => line.trim() !== "");
   // A deeper line belongs to the item, which then is more than what is known of it.
   if (following?.startsWith(`${head[1]} `)) return null;
   return { lineStart, lineEnd, indent: head[1]! };
@@ -104,20 +101,37 @@ function blockItem({ text, start, end }: ItemText): BlockItem | null {
 function hasSibling(text: string, { lineStart, lineEnd, indent }: BlockItem): boolean {
   const isItem = (line: string): boolean => line.startsWith(`${indent}- `);
   const isDeeper = (line: string): boolean => line.trim() === "" || line.startsWith(`${indent} `);
-  const after = text
-    .slice(lineEnd)
-    .split("\n", MAX_LINES)
-    .find((line) => !isDeeper(line));
+  const after = firstLine(linesAfter(text, lineEnd), (line) => !isDeeper(line));
   if (after !== undefined && isItem(after)) return true;
-  const before = text
-    .slice(0, lineStart)
-    .split("\n")
-    .slice(-MAX_LINES)
-    .findLast((line) => !isDeeper(line));
+  const before = firstLine(linesBefore(text, lineStart), (line) => !isDeeper(line));
   return before !== undefined && isItem(before);
 }
 
 const MAX_LINES = 500;
+
+function firstLine(lines: Iterable<string>, isWanted: (line: string) => boolean): string | undefined {
+  for (const line of lines) if (isWanted(line)) return line;
+  return undefined;
+}
+
+/** One line after the other, because the answer is mostly in the first of what may be a large file. */
+function* linesAfter(text: string, offset: number): Generator<string> {
+  for (let start = offset, count = 0; start < text.length && count < MAX_LINES; count += 1) {
+    const found = text.indexOf("\n", start);
+    const end = found < 0 ? text.length : found;
+    yield text.slice(start, end);
+    start = end + 1;
+  }
+}
+
+/** From the line that ends before the start of a line, upwards. */
+function* linesBefore(text: string, lineStart: number): Generator<string> {
+  for (let end = lineStart - 1, count = 0; end >= 0 && count < MAX_LINES; count += 1) {
+    const start = text.lastIndexOf("\n", end - 1) + 1;
+    yield text.slice(end === 0 ? 0 : start, end);
+    end = start - 1;
+  }
+}
 
 /** Takes an item out of a list that has others. */
 export function removeItemFix(texts: SourceTexts, title: string, range: SourceRange): DiagnosticFix | null {
