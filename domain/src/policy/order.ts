@@ -6,8 +6,7 @@ import { type Policy, TIER_ORDER } from "./model.ts";
  * decision.
  */
 export function comparePolicies(left: Policy, right: Policy): number {
-  const tier = TIER_ORDER.indexOf(left.tier) - TIER_ORDER.indexOf(right.tier);
-  if (tier !== 0) return tier;
+  if (left.tier !== right.tier) return TIER_ORDER.indexOf(left.tier) - TIER_ORDER.indexOf(right.tier);
   if (left.priority !== right.priority) return left.priority - right.priority;
   return left.key < right.key ? -1 : left.key > right.key ? 1 : 0;
 }

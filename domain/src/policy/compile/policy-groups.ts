@@ -17,7 +17,8 @@ export class PolicyGroups {
   readonly #byKey: ReadonlyMap<string, PolicyGroup>;
   readonly #byLabel = new Map<string, PolicyGroup[]>();
   readonly #ofEndpoint = new WeakMap<Endpoint, readonly PolicyGroup[]>();
-  readonly #keys = new Map<Policy, string>();
+  /** Of the policies of earlier indexes too. */
+  readonly #keys: Map<Policy, string>;
   #nextId: number;
   #ranks: ReadonlyMap<Policy, number> | null = null;
 
@@ -29,11 +30,11 @@ export class PolicyGroups {
     this.#namespaces = namespaces;
     this.#policies = policies;
     this.#nextId = previous === null ? 0 : previous.#nextId;
+    this.#keys = previous === null ? new Map() : previous.#keys;
     const before: ReadonlyMap<string, PolicyGroup> = previous === null ? new Map() : previous.#byKey;
     const byKey = new Map<string, Policy[]>();
     for (const policy of policies) {
-      const key = previous?.keyOf(policy) ?? selectorKey(policy.subject);
-      this.#keys.set(policy, key);
+      const key = this.#keyOf(policy);
       const having = byKey.get(key);
       if (having) having.push(policy);
       else byKey.set(key, [policy]);
@@ -57,9 +58,13 @@ export class PolicyGroups {
     return isSame ? before : { id: this.#nextId++, subject: first.subject, policies: members };
   }
 
-  /** Key of what the policy selects, if it is one of these. */
-  keyOf(policy: Policy): string | undefined {
-    return this.#keys.get(policy);
+  #keyOf(policy: Policy): string {
+    let key = this.#keys.get(policy);
+    if (key === undefined) {
+      key = selectorKey(policy.subject);
+      this.#keys.set(policy, key);
+    }
+    return key;
   }
 
   has(group: PolicyGroup): boolean {

@@ -8,17 +8,29 @@ import type { Endpoint, Inventory, Policy, PolicyWorld } from "../model.ts";
 export function adoptEqual(before: PolicyWorld, next: PolicyWorld): { world: PolicyWorld; changedPolicies: number } {
   const inventory = isEqualInventory(before.inventory, next.inventory) ? before.inventory : next.inventory;
   if (before.policies === next.policies) return { world: { policies: before.policies, inventory }, changedPolicies: 0 };
-  const known = new Map<string, Policy>();
-  for (const policy of before.policies) known.set(policy.key, policy);
+  const adopt = createAdopter(before.policies);
   let adopted = 0;
-  const policies = next.policies.map((policy) => {
-    const old = known.get(policy.key);
-    if (old === undefined || !isEqual(old, policy)) return policy;
-    adopted++;
-    return old;
+  const policies = next.policies.map((policy, place) => {
+    const old = adopt(policy, place);
+    if (old !== null) adopted++;
+    return old ?? policy;
   });
   const changedPolicies = Math.max(before.policies.length, next.policies.length) - adopted;
   return { world: { policies, inventory }, changedPolicies };
+}
+
+/** Most policies are where they were; the others are looked for by key. */
+function createAdopter(before: readonly Policy[]): (policy: Policy, place: number) => Policy | null {
+  let byKey: ReadonlyMap<string, Policy> | null = null;
+  return (policy, place) => {
+    let old = before[place];
+    if (old === policy) return old;
+    if (old?.key !== policy.key) {
+      byKey ??= new Map(before.map((one) => [one.key, one]));
+      old = byKey.get(policy.key);
+    }
+    return old !== undefined && isEqual(old, policy) ? old : null;
+  };
 }
 
 function isEqualInventory(before: Inventory, next: Inventory): boolean {
@@ -45,13 +57,20 @@ function isEqual(one: unknown, other: unknown): boolean {
   if (one instanceof Uint8Array) {
     return other instanceof Uint8Array && one.length === other.length && one.every((byte, at) => byte === other[at]);
   }
-  const left = Object.entries(one);
-  const right = new Map(Object.entries(other));
-  return (
-    left.length === right.size && left.every(([name, value]) => right.has(name) && isEqual(value, right.get(name)))
-  );
+  const [left, right] = [one as Fields, other as Fields];
+  let count = 0;
+  for (const name in left) {
+    if (!(name in right && isEqual(left[name], right[name]))) return false;
+    count++;
+  }
+  for (const _ in right) count--;
+  return count === 0;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 function isEqualList(one: readonly unknown[], other: readonly unknown[]): boolean {
-  return one.length === other.length && one.every((value, index) => isEqual(value, other[index]));
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (!isEqual(one[index], other[index])) return false;
+  return true;
 }
