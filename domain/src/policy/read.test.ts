@@ -31,8 +31,8 @@ describe.each(["e2e/fixtures/ztap/", "e2e/fixtures/recipes/"])("%s", (folder) =>
 
 describe("assets/samples", () => {
   const inventory = [
-    "web-1 app: web, egress: restricted",
-    'db-1 app: db, quarantine: "yes"',
+    "web-1 app: web, egress: restricted, env: test",
+    'db-1 app: db, env: prod, quarantine: "yes"',
     "mon-1 role: monitoring",
     "store-1 role: store",
   ]
