@@ -28,6 +28,8 @@ export interface Member {
 }
 
 export interface AddressClass {
+  /** Its place among the classes. */
+  readonly number: number;
   readonly family: 4 | 6;
   /** 127.0.0.0/8 and ::1. */
   readonly isLoopback: boolean;
@@ -59,6 +61,8 @@ export interface AddressSpace {
   /** Sorted by family, address and length; the whole of each family is there. */
   readonly prefixes: readonly ClassedPrefix[];
   readonly outside: readonly OutsideRegion[];
+  /** Numbers of the classes whose addresses are in a unit. */
+  classesOfUnit(unit: number): readonly number[];
   classOfAddress(bytes: Uint8Array): number;
 }
 
@@ -89,7 +93,8 @@ export function createAddressSpace(inventory: Inventory, units: UnitTable): Addr
     let number = numbers.get(prefix.signature);
     if (number === undefined) {
       const isLoopback = LOOPBACK.some((loopback) => cidrContains(loopback, prefix));
-      number = classes.push({ family: prefix.family, isLoopback, units: prefix.signature }) - 1;
+      number = classes.length;
+      classes.push({ number, family: prefix.family, isLoopback, units: prefix.signature });
       numbers.set(prefix.signature, number);
     }
     return { prefix, addressClass: number };
@@ -98,12 +103,21 @@ export function createAddressSpace(inventory: Inventory, units: UnitTable): Addr
   const members = listMembers(inventory, (bytes) => classAt.get(addressKey(bytes)) ?? -1);
   const membersAt = new Map<string, Member[]>();
   for (const member of members) membersAt.set(member.address, [...(membersAt.get(member.address) ?? []), member]);
+  const byUnit = new Map<number, number[]>();
+  for (const { number, units: own } of classes) {
+    for (const unit of own) {
+      const having = byUnit.get(unit);
+      if (having) having.push(number);
+      else byUnit.set(unit, [number]);
+    }
+  }
   return {
     classes,
     members,
     membersAt,
     prefixes,
     outside: outsideRegions(named, prefixes, membersAt),
+    classesOfUnit: (unit) => byUnit.get(unit) ?? [],
     classOfAddress: createClassFinder(named, (prefix) => numbers.get(prefix.signature) ?? -1),
   };
 }

@@ -7,7 +7,8 @@ import { createPartyDescriber, type Party, rememberParties } from "./party.ts";
 import { comparePorts, type PortRangePart, portSetKey } from "./port-set.ts";
 import { combineSpaces, type PortSpace, partsOf } from "./port-space.ts";
 import type { Block } from "./relation.ts";
-import { blocksOf } from "./row-blocks.ts";
+import { createBlockFinder } from "./row-blocks.ts";
+import { SideAnswers, type SpacesOfSides } from "./side-answers.ts";
 import { type DecisionPair, decisionsOfPair } from "./space-book.ts";
 
 const DEFAULT_LIMIT = 500;
@@ -83,9 +84,11 @@ export function diffParts(old: AccessModel, next: AccessModel): DiffParts {
   const sources = space.groups("egress");
   const destinations = space.groups("ingress");
   const facts = collectChanges(old, next, sources, destinations);
+  const blocksOf = createBlockFinder(sources, destinations);
+  const ranks = rankFacts(facts);
   const blocks = facts
-    .flatMap((fact) => blocksOf(fact.pairs, sources, destinations).map((block) => ({ fact, block })))
-    .sort((left, right) => compareFacts(left.fact, right.fact));
+    .flatMap((fact) => blocksOf(fact.pairs).map((block) => ({ fact, block })))
+    .sort((left, right) => (ranks.get(left.fact) ?? 0) - (ranks.get(right.fact) ?? 0));
   return { space, sources, destinations, blocks };
 }
 
@@ -103,12 +106,15 @@ export function rowsOf(parts: DiffParts, { limit = DEFAULT_LIMIT }: AccessDiffOp
   return { rows, leftOut: Math.max(0, parts.blocks.length - limit) };
 }
 
-function compareFacts(left: ChangeFact, right: ChangeFact): number {
-  if (left.change !== right.change) return left.change === "lost" ? -1 : 1;
-  const policy = ({ sides }: ChangeFact): string => sides.flatMap(({ after }) => after.policyKeys).join();
-  const [one, other] = [policy(left), policy(right)];
-  if (one !== other) return one < other ? -1 : 1;
-  return comparePorts(left.ports, right.ports);
+/** Numbers of the places of facts in the order of rows. */
+function rankFacts(facts: readonly ChangeFact[]): ReadonlyMap<ChangeFact, number> {
+  const named = facts.map((fact) => ({ fact, policies: fact.sides.flatMap(({ after }) => after.policyKeys).join() }));
+  named.sort((left, right) => {
+    if (left.fact.change !== right.fact.change) return left.fact.change === "lost" ? -1 : 1;
+    if (left.policies !== right.policies) return left.policies < right.policies ? -1 : 1;
+    return comparePorts(left.fact.ports, right.fact.ports);
+  });
+  return new Map(named.map(({ fact }, rank) => [fact, rank]));
 }
 
 function collectChanges(
@@ -119,48 +125,21 @@ function collectChanges(
 ): readonly ChangeFact[] {
   const facts = new Map<string, ChangeFact>();
   const factsOf = createFactTable(old, next, facts);
-  const oldKeys = allowedNumbers(old);
-  const nextKeys = allowedNumbers(next, oldKeys.numbers);
+  const answers = new SideAnswers(old, next);
+  const egress = answers.table(sources, destinations);
+  const ingress = answers.table(destinations, sources);
   for (const [place, to] of destinations.entries()) {
+    const into = ingress.rowOf(place);
     for (const [index, from] of sources.entries()) {
       if (from.family !== to.family) continue;
-      const before = {
-        egress: from.old.view.policySpaceOf(to.old.addressClass),
-        ingress: to.old.view.policySpaceOf(from.old.addressClass),
-      };
-      const after = {
-        egress: from.next.view.policySpaceOf(to.next.addressClass),
-        ingress: to.next.view.policySpaceOf(from.next.addressClass),
-      };
-      const isSame =
-        oldKeys.numberOf(before.egress) === nextKeys.numberOf(after.egress) &&
-        oldKeys.numberOf(before.ingress) === nextKeys.numberOf(after.ingress);
-      if (isSame) continue;
+      const atSource = egress.rowOf(index)[egress.columnOf(place)] ?? 0;
+      const atDestination = into[ingress.columnOf(index)] ?? 0;
+      if (!answers.mayDiffer(atSource, atDestination)) continue;
+      const [before, after] = answers.spacesOf(atSource, atDestination);
       for (const fact of factsOf(before, after)) fact.pairs.push([index, place]);
     }
   }
   return [...facts.values()];
-}
-
-/** Equal numbers = the same packets pass, over both worlds. */
-function allowedNumbers(model: AccessModel, numbers = new Map<string, number>()) {
-  const known: number[] = [];
-  const numberOf = (space: number): number => {
-    let number = known[space];
-    if (number === undefined) {
-      const key = model.spaces.allowedKey(space);
-      number = numbers.get(key) ?? numbers.size;
-      numbers.set(key, number);
-      known[space] = number;
-    }
-    return number;
-  };
-  return { numbers, numberOf };
-}
-
-interface SpacesOfSides {
-  readonly egress: number;
-  readonly ingress: number;
 }
 
 function createFactTable(old: AccessModel, next: AccessModel, facts: Map<string, ChangeFact>) {

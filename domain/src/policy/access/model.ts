@@ -26,7 +26,12 @@ export class AccessModel {
     this.spaces = new SpaceBook(this.decisions);
     const units = createUnitTable(world.inventory, indexEndpoints(world.inventory), null);
     nameCommonPrefixes(units);
-    this.#subjects = new SubjectTable(world, units, this.decisions, this.spaces);
+    this.#subjects = new SubjectTable(world, units, {
+      decisions: this.decisions,
+      spaces: this.spaces,
+      classCount: () => this.space.classes.length,
+      classesOfUnit: (unit) => this.space.classesOfUnit(unit),
+    });
     this.space = createAddressSpace(world.inventory, units);
     this.#endpoints = new Map(world.inventory.endpoints.map((endpoint) => [endpoint.key, endpoint]));
   }

@@ -26,6 +26,8 @@ export interface Party {
   readonly regions: readonly AddressRegion[];
 }
 
+type Families = ReadonlySet<4 | 6>;
+
 export type PartyDescriber = (groups: readonly MemberGroup[]) => Party;
 
 /** `members`: everybody that could be meant, to tell whether a label says it all. */
@@ -63,7 +65,7 @@ function describe(
   universe: Universe,
   byKey: ReadonlyMap<string, readonly Member[]>,
   regions: readonly AddressRegion[],
-  families: ReadonlySet<4 | 6>,
+  families: Families,
 ): string {
   const whole = regions.every(({ prefix, except }) => prefix.prefixLength === 0 && except.length === 0);
   const isEverywhere = whole && regions.length === families.size;
@@ -112,6 +114,8 @@ interface Trait {
 class Universe {
   readonly #addressCounts = new Map<Endpoint, Record<4 | 6, number>>();
   readonly #traits = new Map<string, Trait & { having: Set<Endpoint> }>();
+  readonly #groups = new Map<string, readonly Endpoint[]>();
+  readonly #counts = new Map<string, number>();
 
   constructor(members: readonly Member[]) {
     for (const { endpoint, family } of members) {
@@ -132,18 +136,24 @@ class Universe {
     this.#traits.set(key, trait);
   }
 
-  addressCount(endpoint: Endpoint, families: ReadonlySet<4 | 6>): number {
-    const counts = this.#addressCounts.get(endpoint) ?? { 4: 0, 6: 0 };
-    return [...families].reduce((sum, family) => sum + counts[family], 0);
+  addressCount(endpoint: Endpoint, families: Families): number {
+    const counts = this.#addressCounts.get(endpoint);
+    return counts ? (families.has(4) ? counts[4] : 0) + (families.has(6) ? counts[6] : 0) : 0;
   }
 
   /** Endpoints with an address of one of the families. */
-  count(families: ReadonlySet<4 | 6>): number {
-    return [...this.#addressCounts.keys()].filter((endpoint) => this.addressCount(endpoint, families) > 0).length;
+  count(families: Families): number {
+    const key = [...families].sort().join();
+    let count = this.#counts.get(key);
+    if (count === undefined) {
+      count = [...this.#addressCounts.keys()].filter((endpoint) => this.addressCount(endpoint, families) > 0).length;
+      this.#counts.set(key, count);
+    }
+    return count;
   }
 
   /** Names that together mean exactly these endpoints. */
-  nameSet(endpoints: ReadonlySet<Endpoint>, families: ReadonlySet<4 | 6>): readonly string[] {
+  nameSet(endpoints: ReadonlySet<Endpoint>, families: Families): readonly string[] {
     const left = new Set(endpoints);
     const names: string[] = [];
     for (const endpoint of endpoints) {
@@ -156,28 +166,34 @@ class Universe {
   }
 
   /** The largest group around an endpoint that is wholly among `wanted` and has a name. */
-  #bestGroup(endpoint: Endpoint, wanted: ReadonlySet<Endpoint>, families: ReadonlySet<4 | 6>) {
+  #bestGroup(endpoint: Endpoint, wanted: ReadonlySet<Endpoint>, families: Families) {
     const namespace = this.#traits.get(`true in ${endpoint.namespace}`);
     const labels = [...endpoint.labels]
       .sort(([left], [right]) => tellingRank(left) - tellingRank(right) || (left < right ? -1 : 1))
-      .flatMap(([key, value]) => this.#traits.get(`false ${key}=${value}`) ?? []);
+      .flatMap(([key, value]) => this.#traits.get(`false ${key}=${value}`) ?? [])
+      .filter(({ having }) => having.size > 1);
     const single = namespace ? [...labels, namespace] : labels;
     const combined = namespace ? labels.map((label) => [label, namespace] as const) : [];
     const pairs = labels.flatMap((one, index) => labels.slice(index + 1).map((other) => [one, other] as const));
     let best: { text: string; group: readonly Endpoint[] } | null = null;
     for (const traits of [...single.map((trait) => [trait] as const), ...combined, ...pairs]) {
       const group = this.#having(traits, families);
-      if (group.length < 2 || group.length <= (best?.group.length ?? 0)) continue;
+      if (group.length < 2 || group.length > wanted.size || group.length <= (best?.group.length ?? 0)) continue;
       if (group.every((one) => wanted.has(one))) best = { text: formatTraits(traits), group };
     }
     return best;
   }
 
-  #having(traits: readonly Trait[], families: ReadonlySet<4 | 6>): readonly Endpoint[] {
+  #having(traits: readonly Trait[], families: Families): readonly Endpoint[] {
+    const key = `${[...families].join()} ${formatTraits(traits)}`;
+    const known = this.#groups.get(key);
+    if (known) return known;
     const [smallest, ...others] = traits.toSorted((left, right) => left.having.size - right.having.size);
-    return [...(smallest?.having ?? [])].filter(
+    const group = [...(smallest?.having ?? [])].filter(
       (endpoint) => others.every(({ having }) => having.has(endpoint)) && this.addressCount(endpoint, families) > 0,
     );
+    this.#groups.set(key, group);
+    return group;
   }
 }
 

@@ -5,7 +5,7 @@ import type { AccessModel } from "./model.ts";
 import { createPartyDescriber, type Party, rememberParties } from "./party.ts";
 import { comparePorts, type PortRangePart, portSetKey } from "./port-set.ts";
 import { type PortSpace, partsOf } from "./port-space.ts";
-import { blocksOf } from "./row-blocks.ts";
+import { createBlockFinder } from "./row-blocks.ts";
 import { type DecisionPair, decisionsOfPair } from "./space-book.ts";
 
 const DEFAULT_LIMIT = 500;
@@ -48,9 +48,8 @@ export function reach(model: AccessModel, question: ReachQuestion): ReachAnswer 
   const destinations = groupMembers(model, question.to, "ingress");
   const facts = collectFacts(model, sources, destinations);
   const describe = rememberParties(createPartyDescriber(model.space.members));
-  const blocks = [...facts.values()].flatMap((fact) =>
-    blocksOf(fact.pairs, sources, destinations).map((block) => ({ fact, block })),
-  );
+  const blocksOf = createBlockFinder(sources, destinations);
+  const blocks = [...facts.values()].flatMap((fact) => blocksOf(fact.pairs).map((block) => ({ fact, block })));
   blocks.sort((left, right) => rank(model, left.fact) - rank(model, right.fact));
   const limit = question.limit ?? DEFAULT_LIMIT;
   const rows = blocks.slice(0, limit).map(({ fact, block }): ReachRow => {
@@ -90,6 +89,7 @@ function collectFacts(
       if (from.family !== to.family) continue;
       const egress = from.view.policySpaceOf(to.addressClass);
       const ingress = to.view.policySpaceOf(from.addressClass);
+      if (!model.spaces.allowsSomething(egress) || !model.spaces.allowsSomething(ingress)) continue;
       for (const fact of factsOf(model.spaces.pair(egress, ingress))) fact.pairs.push([index, place]);
     }
   }

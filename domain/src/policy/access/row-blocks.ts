@@ -3,20 +3,24 @@ import type { MemberGroup } from "./member-groups.ts";
 import { type Block, coverWithBlocks } from "./relation.ts";
 
 /**
- * Blocks that hold a connection which a policy can decide. The others are left out: an address with itself, and two
- * addresses that belong to nobody.
+ * Finds the blocks that hold a connection which a policy can decide. The others are left out: an address with itself, and
+ * two addresses that belong to nobody.
  */
-export function blocksOf(
-  pairs: readonly (readonly [source: number, destination: number])[],
+export function createBlockFinder(
   sources: readonly MemberGroup[],
   destinations: readonly MemberGroup[],
-): readonly Block[] {
+): (pairs: readonly (readonly [source: number, destination: number])[]) => readonly Block[] {
   const pick = (places: readonly number[], groups: readonly MemberGroup[]) =>
     places.flatMap((place) => groups[place] ?? []);
-  const real = coverWithBlocks(pairs).filter((block) =>
-    isDecided(pick(block.sources, sources), pick(block.destinations, destinations)),
-  );
-  return joinFamilies(real, sources, destinations);
+  const inBoth = { sources: keysOfBothFamilies(sources), destinations: keysOfBothFamilies(destinations) };
+  const nameOf = ({ sources: from, destinations: to }: Block): string =>
+    `${keysOf(pick(from, sources), inBoth.sources)}\n${keysOf(pick(to, destinations), inBoth.destinations)}`;
+  return (pairs) => {
+    const real = coverWithBlocks(pairs).filter((block) =>
+      isDecided(pick(block.sources, sources), pick(block.destinations, destinations)),
+    );
+    return joinFamilies(real, (block) => sources[block.sources[0] ?? -1]?.family ?? 4, nameOf);
+  };
 }
 
 function isDecided(from: readonly MemberGroup[], to: readonly MemberGroup[]): boolean {
@@ -31,37 +35,36 @@ function isDecided(from: readonly MemberGroup[], to: readonly MemberGroup[]): bo
 }
 
 /**
- * A block means pairs of one family, so a block of each can be one block without meaning more. That is done where the
- * endpoints that have both families are the same on either side.
+ * A block means pairs of one family, so a block of each can be one block without meaning more. That is done where they
+ * have one name: the endpoints that have both families are the same on either side.
  */
 function joinFamilies(
   blocks: readonly Block[],
-  sources: readonly MemberGroup[],
-  destinations: readonly MemberGroup[],
+  familyOf: (block: Block) => 4 | 6,
+  nameOf: (block: Block) => string,
 ): readonly Block[] {
-  const inBoth = { sources: keysOfBothFamilies(sources), destinations: keysOfBothFamilies(destinations) };
-  const waiting = new Map<string, Block>();
-  const done: Block[] = [];
-  for (const block of blocks) {
-    const family = sources[block.sources[0] ?? -1]?.family;
-    if (!family) continue;
-    const who = [
-      keysOf(block.sources, sources, inBoth.sources),
-      keysOf(block.destinations, destinations, inBoth.destinations),
-    ].join("\n");
-    const twin = waiting.get(`${10 - family} ${who}`);
-    if (!twin) {
-      waiting.set(`${family} ${who}`, block);
-      done.push(block);
-      continue;
-    }
-    waiting.delete(`${10 - family} ${who}`);
-    done[done.indexOf(twin)] = {
-      sources: [...twin.sources, ...block.sources],
-      destinations: [...twin.destinations, ...block.destinations],
-    };
+  const families = new Set(blocks.map(familyOf));
+  if (families.size < 2) return blocks;
+  const waiting = new Map<string, Block[]>();
+  const twins = new Map<Block, Block>();
+  for (const block of blocks.filter((one) => familyOf(one) === 4)) {
+    const name = nameOf(block);
+    waiting.set(name, [...(waiting.get(name) ?? []), block]);
   }
-  return done;
+  const left = blocks.filter((block) => {
+    if (familyOf(block) === 4) return true;
+    const twin = waiting.get(nameOf(block))?.shift();
+    if (twin) twins.set(twin, block);
+    return twin === undefined;
+  });
+  return left.map((block) => {
+    const twin = twins.get(block);
+    if (!twin) return block;
+    return {
+      sources: [...block.sources, ...twin.sources],
+      destinations: [...block.destinations, ...twin.destinations],
+    };
+  });
 }
 
 function keysOfBothFamilies(groups: readonly MemberGroup[]): ReadonlySet<string> {
@@ -75,8 +78,8 @@ function keysOfBothFamilies(groups: readonly MemberGroup[]): ReadonlySet<string>
   return new Set([...keys(4)].filter((key) => ofIPv6.has(key)));
 }
 
-function keysOf(places: readonly number[], groups: readonly MemberGroup[], only: ReadonlySet<string>): string {
-  const own = places.flatMap((place) => groups[place]?.members ?? []);
+function keysOf(groups: readonly MemberGroup[], only: ReadonlySet<string>): string {
+  const own = groups.flatMap(({ members }) => members);
   const keys = new Set(own.map(({ endpoint }) => endpoint.key).filter((key) => only.has(key)));
   return [...keys].sort().join();
 }

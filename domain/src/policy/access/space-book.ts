@@ -2,7 +2,15 @@
 import { type BuiltinName, ESSENTIAL_ICMP } from "../builtin.ts";
 import type { AddressClass } from "./address-space.ts";
 import type { DecisionBook } from "./decisions.ts";
-import { combineSpaces, constantSpace, coveredSpace, mapSpace, type PortSpace, spaceKey } from "./port-space.ts";
+import {
+  combineSpaces,
+  constantSpace,
+  coveredSpace,
+  mapSpace,
+  type PortSpace,
+  partsOf,
+  spaceKey,
+} from "./port-space.ts";
 
 /** Two decision numbers in one number: that of the source's egress and that of the destination's ingress. */
 export type DecisionPair = number;
@@ -24,6 +32,7 @@ export class SpaceBook {
   readonly #pairs = new Map<number, PortSpace<DecisionPair>>();
   readonly #withIcmp = new Map<string, number>();
   readonly #allowedKeys: string[] = [];
+  readonly #allowsSomething: boolean[] = [];
 
   constructor(decisions: DecisionBook) {
     this.#decisions = decisions;
@@ -76,6 +85,16 @@ export class SpaceBook {
       this.#pairs.set(key, known);
     }
     return known;
+  }
+
+  /** Whether it allows any port at all. */
+  allowsSomething(number: number): boolean {
+    let answer = this.#allowsSomething[number];
+    if (answer === undefined) {
+      answer = partsOf(this.space(number)).some(({ value }) => this.#decisions.allows(value));
+      this.#allowsSomething[number] = answer;
+    }
+    return answer;
   }
 
   /** Where the decisions allow, as text: equal texts = the same packets pass, in whichever world. */

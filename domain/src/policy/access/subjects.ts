@@ -4,10 +4,8 @@ import type { UnitTable } from "../compile/units.ts";
 import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
 import type { Direction, Endpoint, Inventory, Policy, PolicyRule, PolicyWorld } from "../model.ts";
 import { orderPolicies } from "../order.ts";
-import type { DecisionBook } from "./decisions.ts";
-import type { SpaceBook } from "./space-book.ts";
 import { expandRule, type RuleTerms, termsFor, unitsOfHost } from "./terms.ts";
-import { type BoundPlan, SubjectView } from "./view.ts";
+import { type BoundPlan, SubjectView, type ViewContext } from "./view.ts";
 
 export type SubjectViews = Readonly<Record<Direction, SubjectView>>;
 
@@ -20,8 +18,7 @@ interface Subject {
 export class SubjectTable {
   readonly #inventory: Inventory;
   readonly #units: UnitTable;
-  readonly #decisions: DecisionBook;
-  readonly #spaces: SpaceBook;
+  readonly #context: ViewContext;
   readonly #policies: readonly Policy[];
   readonly #select: (endpoint: Endpoint) => Selection;
   readonly #hosts = new Map<string, Endpoint>();
@@ -33,11 +30,10 @@ export class SubjectTable {
   #outside: SubjectViews | null = null;
 
   /** Finds the views of every endpoint, so that `units` knows every address that counts. */
-  constructor(world: PolicyWorld, units: UnitTable, decisions: DecisionBook, spaces: SpaceBook) {
+  constructor(world: PolicyWorld, units: UnitTable, context: ViewContext) {
     this.#inventory = world.inventory;
     this.#units = units;
-    this.#decisions = decisions;
-    this.#spaces = spaces;
+    this.#context = context;
     this.#policies = orderPolicies(world.policies);
     this.#select = createSelection(world.inventory, this.#policies);
     for (const endpoint of world.inventory.endpoints)
@@ -54,7 +50,7 @@ export class SubjectTable {
     }
     const unrestricted = (direction: Direction): SubjectView => {
       const plan = { direction, rules: [], isolating: [] };
-      return new SubjectView({ plan, terms: [] }, null, this.#decisions, this.#spaces);
+      return new SubjectView({ plan, terms: [] }, null, this.#context);
     };
     this.#outside ??= { ingress: unrestricted("ingress"), egress: unrestricted("egress") };
     return this.#outside;
@@ -118,7 +114,7 @@ export class SubjectTable {
       ),
     });
     const { enforced, all } = planned.plan;
-    const view = new SubjectView(bind(enforced), all && bind(all), this.#decisions, this.#spaces);
+    const view = new SubjectView(bind(enforced), all && bind(all), this.#context);
     this.#views.set(key, view);
     return view;
   }

@@ -1,20 +1,21 @@
 /** A view: everything a subject is asked about in one direction, answered for classes of remote addresses. */
-import { type CellSpace, cutCells, HIGHEST_PORT, OTHER_PROTOCOLS, type PortRanges } from "../compile/cells.ts";
-import { type Ends, type MatchedRule, paintCells } from "../compile/paint.ts";
+import {
+  type CellSpace,
+  coveredCells,
+  cutCells,
+  HIGHEST_PORT,
+  OTHER_PROTOCOLS,
+  type PortRanges,
+} from "../compile/cells.ts";
+import { type Ends, type MatchedCells, paintMatched } from "../compile/paint.ts";
 import type { Plan } from "../compile/plan.ts";
 import { ANY_ADDRESS } from "../compile/units.ts";
-import type { Direction } from "../model.ts";
+import type { Direction, ProtocolNumber } from "../model.ts";
 import type { AddressClass } from "./address-space.ts";
 import type { DecisionBook } from "./decisions.ts";
-import { makeSpace, type PortSpace, type Segment } from "./port-space.ts";
+import type { PortSpace, Segment } from "./port-space.ts";
 import type { SpaceBook } from "./space-book.ts";
 import type { Term } from "./terms.ts";
-
-interface PlacedTerm {
-  /** Of the rule in the plan. */
-  readonly position: number;
-  readonly ports: PortRanges;
-}
 
 export interface BoundPlan {
   readonly plan: Plan;
@@ -22,27 +23,30 @@ export interface BoundPlan {
   readonly terms: readonly (readonly Term[])[];
 }
 
+/** A term of one rule of the plan, with its ports as cells of the view. */
+interface PlacedTerm {
+  /** Of the rule in the plan. */
+  readonly position: number;
+  readonly matched: MatchedCells;
+}
+
 /** One plan with its terms by unit. */
 class ViewPlan {
-  readonly #rules: readonly Omit<MatchedRule, "ports">[];
   readonly #ends: Ends;
   readonly #byUnit = new Map<number, PlacedTerm[]>();
 
-  constructor({ plan, terms }: BoundPlan, decisions: DecisionBook) {
-    this.#rules = plan.rules.map(({ policy, rule }) => ({
-      tier: policy.tier,
-      action: rule.action,
-      decision: rule.action === "pass" ? -1 : decisions.ofRule(policy, rule),
-    }));
+  constructor({ plan, terms }: BoundPlan, decisions: DecisionBook, cellsOf: (ports: PortRanges) => readonly number[]) {
     this.#ends = {
       isolated: plan.isolating.length > 0 ? decisions.isolated(plan.isolating, plan.direction) : null,
       notIsolated: decisions.notIsolated(plan.direction),
     };
-    for (const [position, own] of terms.entries()) {
-      for (const { unit, ports } of own) {
+    for (const [position, { policy, rule }] of plan.rules.entries()) {
+      const decision = rule.action === "pass" ? -1 : decisions.ofRule(policy, rule);
+      for (const { unit, ports } of terms[position] ?? []) {
+        const matched = { tier: policy.tier, action: rule.action, decision, cells: cellsOf(ports) };
         const known = this.#byUnit.get(unit);
-        if (known) known.push({ position, ports });
-        else this.#byUnit.set(unit, [{ position, ports }]);
+        if (known) known.push({ position, matched });
+        else this.#byUnit.set(unit, [{ position, matched }]);
       }
     }
   }
@@ -51,95 +55,143 @@ class ViewPlan {
     return this.#byUnit.keys();
   }
 
-  matchedTerms(units: readonly number[]): readonly PlacedTerm[] {
+  /** Decisions by cell about addresses in these units. */
+  paint(cellCount: number, units: readonly number[]): Int32Array {
     const found = [ANY_ADDRESS, ...units].flatMap((unit) => this.#byUnit.get(unit) ?? []);
-    return found.sort((left, right) => left.position - right.position);
-  }
-
-  paint(space: CellSpace, terms: readonly PlacedTerm[]): Int32Array {
-    const rules: (Omit<MatchedRule, "ports"> & { ports: PortRanges[] })[] = [];
-    let position = -1;
-    for (const term of terms) {
-      const rule = this.#rules[term.position];
-      if (!rule) throw new Error("a term belongs to a rule of its plan");
-      if (term.position === position) rules.at(-1)?.ports.push(term.ports);
-      else rules.push({ ...rule, ports: [term.ports] });
-      position = term.position;
-    }
-    return paintCells(space, rules, this.#ends);
+    found.sort((left, right) => left.position - right.position);
+    return paintMatched(
+      cellCount,
+      found.map(({ matched }) => matched),
+      this.#ends,
+    );
   }
 }
 
+/** What a view needs of its world. */
+export interface ViewContext {
+  readonly decisions: DecisionBook;
+  readonly spaces: SpaceBook;
+  readonly classCount: () => number;
+  /** See `AddressSpace`. */
+  readonly classesOfUnit: (unit: number) => readonly number[];
+}
+
+/** Everything about a view that can wait until the first question. */
+interface PreparedView {
+  readonly cells: CellSpace;
+  readonly enforced: ViewPlan;
+  readonly all: ViewPlan | null;
+  readonly cases: ViewCases;
+}
+
+/** The cases of a view: classes of addresses that differ only in units that the view does not ask for are one. */
+interface ViewCases {
+  /** By number of the class. */
+  readonly ofClass: Int32Array;
+  /** Those units of the view that the addresses of each case are in. */
+  readonly units: readonly (readonly number[])[];
+}
+
+const UNIT_LIMIT = 2 ** 24;
+const UNKNOWN = -1;
+
 export class SubjectView {
   readonly direction: Direction;
-  readonly #enforced: ViewPlan;
-  readonly #all: ViewPlan | null;
-  readonly #decisions: DecisionBook;
-  readonly #spaces: SpaceBook;
-  readonly #units: ReadonlySet<number>;
-  readonly #byUnits = new Map<string, number>();
-  readonly #byClass = new Map<AddressClass, number>();
+  readonly #enforced: BoundPlan;
+  readonly #all: BoundPlan | null;
+  readonly #context: ViewContext;
+  #prepared: PreparedView | null = null;
+  #spaceOfCase: Int32Array | null = null;
 
-  constructor(enforced: BoundPlan, all: BoundPlan | null, decisions: DecisionBook, spaces: SpaceBook) {
+  constructor(enforced: BoundPlan, all: BoundPlan | null, context: ViewContext) {
     this.direction = enforced.plan.direction;
-    this.#enforced = new ViewPlan(enforced, decisions);
-    this.#all = all === null ? null : new ViewPlan(all, decisions);
-    this.#decisions = decisions;
-    this.#spaces = spaces;
-    this.#units = new Set([...this.#enforced.units, ...(this.#all?.units ?? [])]);
+    this.#enforced = enforced;
+    this.#all = all;
+    this.#context = context;
   }
 
   /** Number of the space of decisions about remote addresses of the class. */
   spaceOf(remote: AddressClass): number {
-    return this.#spaces.withBuiltins(remote, this.policySpaceOf(remote));
+    return this.#context.spaces.withBuiltins(remote, this.policySpaceOf(remote));
   }
 
   /** The same as far as policies decide it. */
   policySpaceOf(remote: AddressClass): number {
-    let number = this.#byClass.get(remote);
-    if (number === undefined) {
-      number = this.#spaceOfUnits(remote.units);
-      this.#byClass.set(remote, number);
-    }
+    this.#prepared ??= this.#prepare();
+    const { cases } = this.#prepared;
+    this.#spaceOfCase ??= new Int32Array(cases.units.length).fill(UNKNOWN);
+    const place = cases.ofClass[remote.number] ?? 0;
+    const known = this.#spaceOfCase[place] ?? UNKNOWN;
+    if (known !== UNKNOWN) return known;
+    const number = this.#decide(this.#prepared, cases.units[place] ?? []);
+    this.#spaceOfCase[place] = number;
     return number;
   }
 
-  /** Many addresses differ only in units that this view does not ask for. */
-  #spaceOfUnits(all: readonly number[]): number {
-    const units = all.filter((unit) => this.#units.has(unit));
-    const key = units.join();
-    let number = this.#byUnits.get(key);
-    if (number === undefined) {
-      number = this.#decide(units);
-      this.#byUnits.set(key, number);
-    }
-    return number;
+  #prepare(): PreparedView {
+    const terms = [this.#enforced, this.#all].flatMap((one) => one?.terms ?? []).flat();
+    const cells = cutCells(terms.map(({ ports }) => ports));
+    const placed = new Map<PortRanges, readonly number[]>();
+    const cellsOf = (ports: PortRanges): readonly number[] => {
+      const covered = placed.get(ports) ?? coveredCells(cells, ports);
+      placed.set(ports, covered);
+      return covered;
+    };
+    const { decisions } = this.#context;
+    const enforced = new ViewPlan(this.#enforced, decisions, cellsOf);
+    const all = this.#all === null ? null : new ViewPlan(this.#all, decisions, cellsOf);
+    const units = new Set([...enforced.units, ...(all?.units ?? [])]);
+    return { cells, enforced, all, cases: findCases([...units], this.#context) };
   }
 
-  #decide(units: readonly number[]): number {
-    const enforced = this.#enforced.matchedTerms(units);
-    const all = this.#all?.matchedTerms(units) ?? [];
-    const cells = cutCells([...enforced, ...all].map(({ ports }) => ports));
-    const byEnforced = this.#enforced.paint(cells, enforced);
-    if (this.#all === null) return this.#spaces.intern(toSpace(cells, byEnforced));
-    const byAll = this.#all.paint(cells, all);
-    const merged = byEnforced.map((decision, cell) => this.#decisions.merge(decision, byAll[cell] ?? decision));
-    return this.#spaces.intern(toSpace(cells, merged));
+  #decide({ cells, enforced, all }: PreparedView, units: readonly number[]): number {
+    const { decisions, spaces } = this.#context;
+    const byEnforced = enforced.paint(cells.count, units);
+    const byAll = all?.paint(cells.count, units) ?? byEnforced;
+    const merged =
+      all === null
+        ? byEnforced
+        : byEnforced.map((decision, cell) => decisions.merge(decision, byAll[cell] ?? decision));
+    return spaces.intern(toSpace(cells, merged));
   }
 }
 
+/** Goes through the units one after the other; each moves the classes that it holds to a case of their own. */
+function findCases(units: readonly number[], { classCount, classesOfUnit }: ViewContext): ViewCases {
+  const ofClass = new Int32Array(classCount());
+  const unitsOfCase: (readonly number[])[] = [[]];
+  const next = new Map<number, number>();
+  for (const unit of units) {
+    for (const classNumber of classesOfUnit(unit)) {
+      const before = ofClass[classNumber] ?? 0;
+      const step = before * UNIT_LIMIT + unit;
+      let after = next.get(step);
+      if (after === undefined) {
+        after = unitsOfCase.push([...(unitsOfCase[before] ?? []), unit]) - 1;
+        next.set(step, after);
+      }
+      ofClass[classNumber] = after;
+    }
+  }
+  return { ofClass, units: unitsOfCase };
+}
+
 function toSpace(cells: CellSpace, decisions: Int32Array): PortSpace<number> {
-  return makeSpace(
-    decisions[OTHER_PROTOCOLS] ?? 0,
-    [...cells.protocols].map(([protocol, { firstCell, starts }]) => {
-      const segments = starts.map(
-        (low, index): Segment<number> => ({
-          low,
-          high: (starts[index + 1] ?? HIGHEST_PORT + 1) - 1,
-          value: decisions[firstCell + index] ?? 0,
-        }),
-      );
-      return [protocol, segments] as const;
-    }),
-  );
+  const otherwise = decisions[OTHER_PROTOCOLS] ?? 0;
+  const protocols = new Map<ProtocolNumber, readonly Segment<number>[]>();
+  for (const [protocol, { firstCell, starts }] of cells.protocols) {
+    const segments: { low: number; high: number; value: number }[] = [];
+    let last: { low: number; high: number; value: number } | null = null;
+    for (let index = 0; index < starts.length; index++) {
+      const value = decisions[firstCell + index] ?? 0;
+      const high = (starts[index + 1] ?? HIGHEST_PORT + 1) - 1;
+      if (last?.value === value) last.high = high;
+      else {
+        last = { low: starts[index] ?? 0, high, value };
+        segments.push(last);
+      }
+    }
+    if (segments.length > 1 || last?.value !== otherwise) protocols.set(protocol, segments);
+  }
+  return { otherwise, protocols };
 }
