@@ -1,6 +1,7 @@
 export * from "./address.ts";
 export * from "./builtin.ts";
 export { DIAGNOSTICS, type DiagnosticCode } from "./check/registry.ts";
+export { checkRisks, type HostNeeds, type NeededConnection, type RiskOptions, type RiskPurpose } from "./check/risk.ts";
 export * from "./compile/index.ts";
 export * from "./decision.ts";
 export * from "./diagnostic.ts";

@@ -1,5 +1,6 @@
 import type { Severity } from "../diagnostic.ts";
 import type { ReadLimits } from "../yaml/limits.ts";
+import type { RiskOptions } from "./risk.ts";
 
 /** Everything about one code. Codes are stable: they are never renumbered, and a retired one is never used again. */
 export interface DiagnosticDefinition {
@@ -23,6 +24,8 @@ export type DiagnosticExample =
       readonly limits?: Partial<ReadLimits>;
       /** Unix time at which it is read. */
       readonly nowUnixMs?: number;
+      /** The text has no other problem, and these are the risks of it. */
+      readonly risks?: RiskOptions;
     }
   | { readonly bytes: readonly number[]; readonly description: string };
 

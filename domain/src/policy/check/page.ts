@@ -1,10 +1,11 @@
 import { type DiagnosticDefinition, type DiagnosticExample, EXAMPLE_INVENTORY } from "./definition.ts";
-import { runExample, unmark } from "./examples.ts";
+import { fixedExample, runExample, unmark } from "./examples.ts";
 
 const GROUPS = [
   ["WL1", "Syntax"],
   ["WL2", "Schema"],
   ["WL3", "Meaning"],
+  ["WL4", "Risk"],
 ] as const;
 
 /** docs/diagnostics.md: every code with its example and what the check says about it. */
@@ -16,7 +17,7 @@ export function renderDiagnosticsPage(definitions: Readonly<Record<string, Diagn
     "",
     "Everything that checking policy files can report, with an example that triggers it. Codes are stable: editor,",
     "command line and API use the same ones, and a code is never used for something else. Errors block an apply; warnings",
-    "and notices do not. The examples are read together with this inventory:",
+    "and notices do not. Where a fix is shown, editor and command line can make it. The examples are read together with this inventory:",
     "",
     fenced(EXAMPLE_INVENTORY),
     "",
@@ -45,6 +46,7 @@ function renderDefinition(code: string, definition: DiagnosticDefinition): reado
     "",
     `> ${place} ${reported?.message ?? ""}`,
     "",
+    ...renderFix(example),
   ];
 }
 
@@ -56,6 +58,28 @@ function renderExample(example: DiagnosticExample): readonly string[] {
   const { limits } = example;
   const note = limits ? [`With the limit ${limitsText(limits)} for the sake of the example:`, ""] : [];
   return [...note, fenced(visible(unmark(example.text).text))];
+}
+
+/** The lines that the fix changes, before and after. */
+function renderFix(example: DiagnosticExample): readonly string[] {
+  const fixed = fixedExample(example);
+  if (!fixed) return [];
+  const changed = fixed.before.flatMap((file, index) => {
+    const after = fixed.after[index]!;
+    return after.text === file.text ? [] : [changedLines(file.text.split("\n"), after.text.split("\n"))];
+  });
+  return [`**Fix:** ${fixed.title}`, "", "```diff", ...changed.flat(), "```", ""];
+}
+
+function changedLines(before: readonly string[], after: readonly string[]): readonly string[] {
+  let start = 0;
+  while (start < before.length && before[start] === after[start]) start += 1;
+  let end = 0;
+  const shorter = Math.min(before.length, after.length) - start;
+  while (end < shorter && before[before.length - 1 - end] === after[after.length - 1 - end]) end += 1;
+  const removed = before.slice(start, before.length - end).map((line) => visible(`-${line}`));
+  const added = after.slice(start, after.length - end).map((line) => visible(`+${line}`));
+  return [...removed, ...added];
 }
 
 function limitsText(limits: object): string {

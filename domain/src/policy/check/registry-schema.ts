@@ -63,7 +63,7 @@ export const SCHEMA_DIAGNOSTICS = {
     severity: "error",
     meaning: "Names follow the rules of Kubernetes, so that they are safe in host names, paths and labels.",
     remedy: "Use lower-case letters, digits and hyphens, within the length that the message gives.",
-    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦Web_1⟧\n" },
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦App_1⟧\n" },
   },
   WL208: {
     title: "Label key not allowed",
@@ -111,7 +111,9 @@ export const SCHEMA_DIAGNOSTICS = {
     severity: "error",
     meaning: "Documents of this kind are not read so far, and ignoring a policy would be worse than refusing it.",
     remedy: "Correct the kind, or leave the document out.",
-    example: { text: "apiVersion: networking.k8s.io/v1\nkind: ⟦NetworkPolice⟧\nmetadata: {name: example}\n" },
+    example: {
+      text: "apiVersion: networking.k8s.io/v1\nkind: ⟦NetworkPolice⟧\nmetadata: {name: example}\nspec: {podSelector: {}}\n",
+    },
   },
   WL214: {
     title: "apiVersion not supported",
@@ -165,7 +167,7 @@ export const SCHEMA_DIAGNOSTICS = {
     meaning:
       "The name holds a letter of another script, a typographic hyphen or an invisible character. It would never match what it seems to say.",
     remedy: "Type the name again.",
-    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦wеb-1⟧\n" },
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦wеb-3⟧\n" },
   },
   WL221: {
     title: "Field without a value",

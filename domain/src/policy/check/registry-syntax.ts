@@ -14,7 +14,7 @@ export const SYNTAX_DIAGNOSTICS = {
     severity: "error",
     meaning: "YAML is indented with spaces. How wide a tab is differs between editors, so it is not allowed there.",
     remedy: "Replace the tab by spaces.",
-    example: { text: "apiVersion: ztap/v1\nmetadata:\n⟦\t⟧name: example\n" },
+    example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n⟦\t⟧name: example\n" },
   },
   WL103: {
     title: "Key set twice",

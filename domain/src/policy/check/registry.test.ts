@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { EXAMPLE_FILE, runExample, unmark } from "./examples.ts";
+import { checkExample, EXAMPLE_FILE, fixedExample, runExample, unmark } from "./examples.ts";
 import { renderDiagnosticsPage } from "./page.ts";
 import { DIAGNOSTICS } from "./registry.ts";
 
@@ -23,6 +23,17 @@ describe("diagnostics registry", () => {
       expect(diagnostic?.message).toMatch(/^\S.*[.?]$/);
     },
   );
+
+  const fixable = Object.entries(DIAGNOSTICS).filter(([, { example }]) => fixedExample(example) !== null);
+
+  it.each(fixable)("%s: its fix takes it away and brings no error", (code, { example }) => {
+    if ("bytes" in example) throw new Error("bytes have no fix");
+    const fixed = fixedExample(example)!;
+    expect(fixed.after).not.toEqual(fixed.before);
+    const left = checkExample(example, fixed.after);
+    expect(left.map((diagnostic) => diagnostic.code)).not.toContain(code);
+    expect(left.filter(({ severity }) => severity === "error")).toEqual([]);
+  });
 
   it("is what docs/diagnostics.md shows (UPDATE_DOCS=1 writes it)", () => {
     const page = renderDiagnosticsPage(DIAGNOSTICS);
