@@ -11,7 +11,8 @@ import { builtinDecision } from "../builtin.ts";
 import type { Action, Direction, Endpoint, Policy, PolicyRule, PolicyWorld, SourceRange, Tier } from "../model.ts";
 import { policyPort } from "../packet-port.ts";
 import { type Located, wrong } from "./json.ts";
-import { type PacketCase, type PacketProbe, type PacketTier, readPacketFormat } from "./packet-format.ts";
+import { readPacketFormat } from "./packet-format.ts";
+import type { PacketCase, PacketProbe, PacketTier } from "./packet-model.ts";
 import { protocolOfFamily, translateRule, type Viewpoint } from "./packet-rule.ts";
 import type { VectorCase, VectorProbe, VectorReading } from "./vector.ts";
 

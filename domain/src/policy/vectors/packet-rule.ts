@@ -9,7 +9,7 @@
  */
 import { cidrContainsAddress } from "../address.ts";
 import { type Cidr, type Direction, type Peer, type PortMatch, PROTOCOL, type SourceRange } from "../model.ts";
-import type { IcmpCondition, NamedPortMember, PacketRule, SideConditions } from "./packet-format.ts";
+import type { IcmpCondition, NamedPortMember, PacketRule, SideConditions } from "./packet-model.ts";
 import { addressPeers, intersectPrefixes } from "./prefixes.ts";
 import {
   ALL_SERVICES,

@@ -9,6 +9,7 @@ import {
   decodeTestRunAnswers,
   encodeTestRunRequest,
   type ProgramQuestions,
+  TEST_RUN_LIMITS,
   type TestRunAnswer,
 } from "@wardline/domain/policy/vectors";
 
@@ -34,18 +35,30 @@ export async function askKernel(programs: readonly ProgramQuestions[]): Promise<
   );
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   try {
-    const answers: (readonly TestRunAnswer[])[] = [];
-    for (const questions of programs) {
+    const ask = async (questions: ProgramQuestions): Promise<readonly TestRunAnswer[]> => {
       child.stdin.write(`${encodeTestRunRequest(questions)}\n`);
       const line = await withLimit(lines.next());
       if (line.done) throw await ended;
-      answers.push(decodeTestRunAnswers("the agent's answer", line.value, questions.packets.length));
+      return decodeTestRunAnswers("the agent's answer", line.value, questions.packets.length);
+    };
+    const answers: (readonly TestRunAnswer[])[] = [];
+    for (const questions of programs) {
+      const parts: (readonly TestRunAnswer[])[] = [];
+      for (const part of inParts(questions)) parts.push(await ask(part));
+      answers.push(parts.flat());
     }
     return answers;
   } finally {
     child.stdin.destroy();
     child.kill("SIGTERM");
     await ended;
+  }
+}
+
+/** As many packets at a time as the agent takes. */
+function* inParts({ program, packets }: ProgramQuestions): Generator<ProgramQuestions> {
+  for (let start = 0; start < packets.length; start += TEST_RUN_LIMITS.packets) {
+    yield { program, packets: packets.slice(start, start + TEST_RUN_LIMITS.packets) };
   }
 }
 
