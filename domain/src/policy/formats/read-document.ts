@@ -146,7 +146,9 @@ function reportUnsupported(report: Reporter, type: DocumentType): void {
   const versions = DOCUMENT_READERS.filter((reader) => reader.kind === kind).map((reader) => reader.apiVersion);
   if (kinds.length > 0 || versions.length === 0) {
     const supported =
-      kinds.length > 0 ? kinds.join(", ") : "ztap/v1, networking.k8s.io/v1, wardline.io/v1, v1 Namespace";
+      kinds.length > 0
+        ? kinds.join(", ")
+        : [...new Set(DOCUMENT_READERS.map((reader) => reader.apiVersion))].join(", ");
     const what = `The kind "${short(kind)}" of "${short(apiVersion)}" is not supported so far.`;
     suggestReplacement(report, "WL213", kindNode, `${what} Supported: ${supported}.`, nearestWord(kind, kinds));
     return;
