@@ -32,23 +32,28 @@ export interface CellSpace {
 }
 
 export function cutCells(allRanges: Iterable<PortRanges>): CellSpace {
-  const cuts = new Map<ProtocolNumber, Set<number>>();
+  const cuts = new Map<ProtocolNumber, number[]>();
   for (const ranges of allRanges) {
     for (const { protocol, low, high } of ranges ?? []) {
-      const starts = cuts.get(protocol) ?? new Set([0]);
+      const starts = cuts.get(protocol) ?? [0];
       cuts.set(protocol, starts);
-      starts.add(low);
-      if (high < HIGHEST_PORT) starts.add(high + 1);
+      starts.push(low);
+      if (high < HIGHEST_PORT) starts.push(high + 1);
     }
   }
   let count = OTHER_PROTOCOLS + 1;
   const protocols = new Map<ProtocolNumber, ProtocolCells>();
   for (const protocol of [...cuts.keys()].sort((left, right) => left - right)) {
-    const starts = [...(cuts.get(protocol) ?? [])].sort((left, right) => left - right);
+    const starts = sortedOnce(cuts.get(protocol) ?? []);
     protocols.set(protocol, { firstCell: count, starts });
     count += starts.length;
   }
   return { count, protocols };
+}
+
+function sortedOnce(numbers: readonly number[]): readonly number[] {
+  const sorted = Int32Array.from(numbers).sort();
+  return Array.from(sorted.filter((number, index) => number !== sorted[index - 1]));
 }
 
 /** First and last cell of each range, one pair after the other. The ranges are among those the space was cut for. */

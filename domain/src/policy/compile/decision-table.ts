@@ -14,6 +14,10 @@ export class DecisionTable {
   /** Where a decision that nobody asked for yet comes from. */
   readonly #policies: (Policy | null)[] = [];
   readonly #rules: (PolicyRule | null)[] = [];
+  readonly #lastIsolated: Record<Direction, { isolating: readonly Policy[]; number: number } | null> = {
+    ingress: null,
+    egress: null,
+  };
   readonly #numbers = new Map<string, number>();
 
   /** A number of its own at each call: ask once for each rule. */
@@ -23,9 +27,23 @@ export class DecisionTable {
 
   ends(isolating: readonly Policy[], direction: Direction): Ends {
     return {
-      isolated: isolating.length > 0 ? this.#intern(isolatedDecision(isolating, direction)) : null,
+      isolated: isolating.length > 0 ? this.#isolated(isolating, direction) : null,
       notIsolated: this.#intern(notIsolatedDecision(direction)),
     };
+  }
+
+  /** The last answer is kept: a change of one policy rarely changes who isolates, and digesting many keys takes long. */
+  #isolated(isolating: readonly Policy[], direction: Direction): number {
+    const last = this.#lastIsolated[direction];
+    const isSame =
+      last !== null &&
+      last.isolating.length === isolating.length &&
+      last.isolating[0]?.source === isolating[0]?.source &&
+      isolating.every(({ key }, index) => key === last.isolating[index]?.key);
+    if (isSame) return last.number;
+    const number = this.#intern(isolatedDecision(isolating, direction));
+    this.#lastIsolated[direction] = { isolating, number };
+    return number;
   }
 
   content(number: number): DecisionContent {

@@ -5,14 +5,13 @@ import { ListInterner } from "./interner.ts";
 import { type Ends, type MatchedCells, paintMatched } from "./paint.ts";
 import { buildPortTable, type PortTableEntry } from "./port-table.ts";
 
-/** What one set of policies says about an address. */
-export interface Matched {
-  /** Ids of the expander's terms that match it, in order. */
-  readonly termIds: readonly number[];
-  /** What follows them. */
+/** What one set of policies says about addresses in some units. */
+export interface TermMatcher {
   readonly ends: Ends;
-  /** The terms as cells; asked only where that was not painted before. */
-  cells(space: CellSpace): readonly MatchedCells[];
+  /** Appends the ids of the terms that match, in order. */
+  appendTermIds(signature: readonly number[], to: number[]): void;
+  /** The same terms as cells. */
+  cells(signature: readonly number[], space: CellSpace): readonly MatchedCells[];
 }
 
 const NO_DECISION = -1;
@@ -38,24 +37,34 @@ export class PaintedTables {
   }
 
   /**
-   * Number of the table that they decide together; `all` is `null` when no observed policy takes part. The space is cut
+   * Number of the table of addresses with this signature, decided by both together; `all` is `null` when no observed policy takes part. The space is cut
    * for the ports of all terms.
    */
-  tableOf(enforced: Matched, all: Matched | null, space: () => CellSpace): number {
-    const question = this.#questions.intern(
-      all === null ? questionOf(enforced) : [...questionOf(enforced), SEPARATOR, ...questionOf(all)],
-    );
+  tableOf(
+    signature: readonly number[],
+    enforced: TermMatcher,
+    all: TermMatcher | null,
+    space: () => CellSpace,
+  ): number {
+    const asked: number[] = [];
+    appendQuestion(enforced, signature, asked);
+    if (all !== null) {
+      asked.push(SEPARATOR);
+      appendQuestion(all, signature, asked);
+    }
+    const question = this.#questions.intern(asked);
     let table = this.#answers[question];
     if (table === undefined) {
-      table = this.#paint(enforced, all, space());
+      const cells = space();
+      const decisions = paintMatched(cells.count, enforced.cells(signature, cells), enforced.ends);
+      if (all !== null) this.#merge(decisions, paintMatched(cells.count, all.cells(signature, cells), all.ends));
+      table = this.#tableFor(cells, decisions);
       this.#answers[question] = table;
     }
     return table;
   }
 
-  #paint(enforced: Matched, all: Matched | null, space: CellSpace): number {
-    const decisions = paintMatched(space.count, enforced.cells(space), enforced.ends);
-    if (all !== null) this.#merge(decisions, paintMatched(space.count, all.cells(space), all.ends));
+  #tableFor(space: CellSpace, decisions: Int32Array): number {
     const entries = buildPortTable(space, decisions);
     const content: number[] = [];
     for (const { protocol, port, portBits, decision } of entries)
@@ -72,6 +81,7 @@ export class PaintedTables {
   }
 }
 
-function questionOf({ termIds, ends }: Matched): readonly number[] {
-  return [ends.isolated ?? NO_DECISION, ends.notIsolated, ...termIds];
+function appendQuestion(matcher: TermMatcher, signature: readonly number[], to: number[]): void {
+  to.push(matcher.ends.isolated ?? NO_DECISION, matcher.ends.notIsolated);
+  matcher.appendTermIds(signature, to);
 }

@@ -188,8 +188,8 @@ class PrefixTable {
     return cidr;
   }
 
-  sorted(numbers: Iterable<number>): readonly number[] {
-    const keys = Array.from(numbers, (number) => this.#keys[number] ?? "").sort();
+  sorted(numbers: readonly number[]): readonly number[] {
+    const keys = numbers.map((number) => this.#keys[number] ?? "").sort();
     return keys.map((key) => this.#numbers.get(key) ?? 0);
   }
 }
@@ -205,12 +205,14 @@ function withSignatures(
   contents: readonly UnitContent[],
   units: Iterable<number>,
 ): readonly NamedPrefix[] {
-  const nodes = new Map<number, PrefixNode>();
+  const named: number[] = [];
+  const nodes = new Array<PrefixNode | undefined>(prefixes.count);
   const nodeOf = (prefix: number): PrefixNode => {
-    let node = nodes.get(prefix);
+    let node = nodes[prefix];
     if (node === undefined) {
       node = { adds: [], removes: [] };
-      nodes.set(prefix, node);
+      nodes[prefix] = node;
+      named.push(prefix);
     }
     return node;
   };
@@ -224,7 +226,7 @@ function withSignatures(
   const signatures = new ListInterner();
   const shared = (signature: readonly number[]) => signatures.lists[signatures.intern(signature)] ?? signature;
   const enclosing: NamedPrefix[] = [];
-  return prefixes.sorted(nodes.keys()).map((number): NamedPrefix => {
+  return prefixes.sorted(named).map((number): NamedPrefix => {
     const cidr = prefixes.cidr(number);
     let parent = enclosing.at(-1) ?? null;
     while (parent !== null && !cidrContains(parent, cidr)) {

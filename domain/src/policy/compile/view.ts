@@ -3,7 +3,7 @@ import type { Direction } from "../model.ts";
 import { type CellSpace, coveredCells, cutCells, type PortRanges } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import type { Ends, MatchedCells } from "./paint.ts";
-import type { Matched, PaintedTables } from "./painted-tables.ts";
+import type { PaintedTables, TermMatcher } from "./painted-tables.ts";
 import { ownersOf, type SelectedPolicy, type SharedPlan, type SharedSubjectPlan, type Subject } from "./plan.ts";
 import type { ExpandedRule, RuleExpander, RuleOwners, Term } from "./rule-expander.ts";
 import { ANY_ADDRESS } from "./units.ts";
@@ -79,8 +79,7 @@ export class View {
 
   /** Number of the port table of the addresses with this signature. */
   tableOf(signature: readonly number[]): number {
-    const all = this.#all?.match(signature) ?? null;
-    return this.#tables.tableOf(this.#enforced.match(signature), all, () => this.#cut());
+    return this.#tables.tableOf(signature, this.#enforced, this.#all, () => this.#cut());
   }
 
   #cut(): CellSpace {
@@ -90,18 +89,18 @@ export class View {
 }
 
 /** One plan with its terms by unit. */
-class ViewPlan {
-  readonly #ends: Ends;
+class ViewPlan implements TermMatcher {
+  readonly ends: Ends;
   /** Terms in order of their rules, and the rule of each. */
   readonly #terms: readonly Term[];
   readonly #rules: readonly ExpandedRule[];
+  readonly #ids: readonly number[];
   readonly #positionsByUnit = new Map<number, number[]>();
-  /** A bit for each position. */
   readonly #isMatched: Int32Array;
   readonly #cells: MatchedCells[] = [];
 
   constructor(rules: readonly ExpandedRule[], ends: Ends) {
-    this.#ends = ends;
+    this.ends = ends;
     const terms: Term[] = [];
     const ruleOfTerm: ExpandedRule[] = [];
     for (const rule of rules) {
@@ -116,6 +115,7 @@ class ViewPlan {
       }
     }
     this.#terms = terms;
+    this.#ids = terms.map(({ id }) => id);
     this.#rules = ruleOfTerm;
     this.#isMatched = new Int32Array((terms.length + 31) >> 5);
   }
@@ -130,33 +130,40 @@ class ViewPlan {
     return this.#terms.map(({ ports }) => ports);
   }
 
-  /** What it says about addresses in these units. */
-  match(signature: readonly number[]): Matched {
-    const positions = this.#matchedPositions(signature);
-    return {
-      termIds: positions.map((position) => this.#terms[position]?.id ?? 0),
-      ends: this.#ends,
-      cells: (space) => positions.map((position) => this.#cellsAt(position, space)),
-    };
-  }
-
-  /** In order. */
-  #matchedPositions(signature: readonly number[]): readonly number[] {
-    const isMatched = this.#isMatched.fill(0);
-    const mark = (unit: number): void => {
-      for (const position of this.#positionsByUnit.get(unit) ?? []) {
-        isMatched[position >> 5] = (isMatched[position >> 5] ?? 0) | (1 << (position & 31));
-      }
-    };
-    mark(ANY_ADDRESS);
-    for (const unit of signature) mark(unit);
-    const positions: number[] = [];
+  appendTermIds(signature: readonly number[], to: number[]): void {
+    const isMatched = this.#mark(signature);
     for (let word = 0; word < isMatched.length; word++) {
       for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        positions.push((word << 5) + 31 - Math.clz32(bits & -bits));
+        to.push(this.#ids[(word << 5) + 31 - Math.clz32(bits & -bits)] ?? 0);
       }
     }
-    return positions;
+  }
+
+  cells(signature: readonly number[], space: CellSpace): readonly MatchedCells[] {
+    const isMatched = this.#mark(signature);
+    const cells: MatchedCells[] = [];
+    for (let word = 0; word < isMatched.length; word++) {
+      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
+        cells.push(this.#cellsAt((word << 5) + 31 - Math.clz32(bits & -bits), space));
+      }
+    }
+    return cells;
+  }
+
+  /** A bit for each position whose term matches addresses in these units. Valid until the next call. */
+  #mark(signature: readonly number[]): Int32Array {
+    const isMatched = this.#isMatched.fill(0);
+    this.#markUnit(ANY_ADDRESS, isMatched);
+    for (const unit of signature) this.#markUnit(unit, isMatched);
+    return isMatched;
+  }
+
+  #markUnit(unit: number, isMatched: Int32Array): void {
+    const positions = this.#positionsByUnit.get(unit);
+    if (positions === undefined) return;
+    for (const position of positions) {
+      isMatched[position >> 5] = (isMatched[position >> 5] ?? 0) | (1 << (position & 31));
+    }
   }
 
   #cellsAt(position: number, space: CellSpace): MatchedCells {
