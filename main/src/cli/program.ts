@@ -5,6 +5,7 @@ import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
+import { addPolicySuggest } from "./commands/policy-suggest.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -51,6 +52,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
   addPolicySimulate(policy, runner);
+  addPolicySuggest(policy, runner);
 
   withSessionOptions(withFormat(policy.command("plan")))
     .description("show what an apply would change; changes nothing")
