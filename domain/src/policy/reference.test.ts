@@ -1,9 +1,16 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { formatAddress, parseAddress } from "./address.ts";
+import { effectiveAddresses } from "./endpoints.ts";
+import { evaluate } from "./evaluate.ts";
+import type { FlowEnd } from "./evaluation.ts";
+import { DECLARED_KINDS, kindTables, sharedTables } from "./formats/schema/index.ts";
+import { type Inventory, PROTOCOL } from "./model.ts";
 import { readPolicyFiles } from "./read.ts";
 import { DEFAULT_READ_LIMITS } from "./yaml/limits.ts";
 
-const PAGE = readFileSync(new URL("../../../docs/policy-reference.md", import.meta.url), "utf8");
+const PATH = new URL("../../../docs/policy-reference.md", import.meta.url);
+const PAGE = readFileSync(PATH, "utf8");
 
 /** The yaml blocks of the page at their lines, so that a diagnostic points into it. */
 function examples(): { readonly path: string; readonly text: string }[] {
@@ -15,16 +22,102 @@ function examples(): { readonly path: string; readonly text: string }[] {
   return found;
 }
 
+/** The page with its field tables as the declarations give them. */
+function withTables(page: string): string {
+  return page.replaceAll(
+    /<!-- fields: (.+) -->\n[\s\S]*?<!-- end of fields -->/g,
+    (_, name: string) => `<!-- fields: ${name} -->\n${tablesOf(name)}\n<!-- end of fields -->`,
+  );
+}
+
+function tablesOf(name: string): string {
+  if (name === "shared") return sharedTables();
+  const named = DECLARED_KINDS.filter(({ apiVersion, kind }) => name === kind || name === `${apiVersion} ${kind}`);
+  expect(named, name).toHaveLength(1);
+  return kindTables(named[0]!);
+}
+
+interface StatedVerdict {
+  readonly from: string;
+  readonly to: string;
+  readonly service: string;
+  readonly verdict: string;
+  readonly decidedBy: string;
+}
+
+function statedVerdicts(): readonly StatedVerdict[] {
+  return [...PAGE.matchAll(/<!-- verdicts -->\n([\s\S]*?)<!-- end of verdicts -->/g)].flatMap((match) =>
+    match[1]!
+      .trim()
+      .split("\n")
+      .slice(2)
+      .map((line) => {
+        const [from, to, service, verdict, decidedBy] = line
+          .split("|")
+          .slice(1, -1)
+          .map((cell) => cell.trim().replaceAll("`", ""));
+        return { from: from!, to: to!, service: service!, verdict: verdict!, decidedBy: decidedBy! };
+      }),
+  );
+}
+
+function flowEnd(inventory: Inventory, text: string): FlowEnd {
+  const address = parseAddress(text);
+  if (address.ok) return { endpointKey: null, address: formatAddress(address.bytes) };
+  const endpoint = inventory.endpoints.find(({ name }) => name === text)!;
+  return { endpointKey: endpoint.key, address: effectiveAddresses(inventory, endpoint)[0]! };
+}
+
 describe("docs/policy-reference.md", () => {
+  const result = readPolicyFiles(examples());
+  const { world } = result;
+
   it("has examples that read together without a word", () => {
-    const result = readPolicyFiles(examples());
-    const unexpected = result.diagnostics.filter(({ code }) => code !== "WL314");
+    const unexpected = result.diagnostics.filter(({ code }) => code !== "WL314" && code !== "WL349");
     expect(unexpected).toEqual([]);
-    expect(result.world.policies.map(({ key }) => key)).toEqual([
+    expect(world.policies.map(({ key }) => key)).toEqual([
+      "AdminNetworkPolicy/time-for-the-shop",
+      "BaselineAdminNetworkPolicy/default",
+      "ClusterNetworkPolicy/no-telnet",
       "NetworkPolicy/storage/db-clients",
       "NetworkPolicy/web-to-db",
+      "Policy/shop/no-audit-of-orders",
+      "Policy/shop/nothing-from-outside",
+      "Policy/shop/orders",
+      "Policy/shop/what-audit-calls",
     ]);
-    expect(result.world.inventory.endpoints).toHaveLength(4);
+    expect(result.tests.map(({ key }) => key)).toEqual(["PolicyTest/shop/orders-are-safe"]);
+    expect(world.inventory.endpoints).toHaveLength(7);
+  });
+
+  it.each(statedVerdicts())("is right: $from to $to on $service is $verdict", (stated) => {
+    const [protocol, port] = stated.service.split("/") as [keyof typeof PROTOCOL, string];
+    const { verdict, directions } = evaluate(world, {
+      from: flowEnd(world.inventory, stated.from),
+      to: flowEnd(world.inventory, stated.to),
+      protocol: PROTOCOL[protocol],
+      port: protocol === "icmp" ? Number(port) << 8 : Number(port),
+    });
+    expect(verdict).toBe(stated.verdict);
+    const deciding = directions.filter((direction) => direction.verdict === verdict);
+    const keys = deciding.flatMap(({ decision }) => decision.policyKeys);
+    if (stated.decidedBy === "") expect(keys).toEqual([]);
+    else expect(keys).toContain(stated.decidedBy);
+  });
+
+  it("states verdicts, allowed and denied", () => {
+    expect(new Set(statedVerdicts().map(({ verdict }) => verdict))).toEqual(new Set(["allow", "deny"]));
+  });
+
+  it("has the field tables of the declarations (UPDATE_DOCS=1 writes them)", () => {
+    if (process.env.UPDATE_DOCS) writeFileSync(PATH, withTables(PAGE));
+    const page = readFileSync(PATH, "utf8");
+    expect(page).toBe(withTables(page));
+  });
+
+  it("names every kind and every version", () => {
+    for (const { apiVersion } of DECLARED_KINDS) expect(PAGE).toContain(`| \`${apiVersion}\``);
+    for (const { kind } of DECLARED_KINDS) expect(PAGE).toContain(`| \`${kind}\` |`);
   });
 
   it("names the limits that hold", () => {

@@ -119,7 +119,7 @@ export interface RuleShapeOptions {
 
 export function clusterRuleShape(title: string, options: RuleShapeOptions) {
   const fields: Record<string, Field> = {
-    name: { shape: RULE_NAME, description: "A name for people; decisions show it. At most 100 characters." },
+    name: { shape: RULE_NAME, description: "A name for people; decisions show it." },
     action: { shape: choiceOf(options.actions), description: options.actionMeaning, required: true },
     [options.peersName]: {
       shape: options.peers,

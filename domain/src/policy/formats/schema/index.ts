@@ -17,3 +17,4 @@ export type { Field, JsonObject, JsonValue, ObjectShape, Shape } from "./shape.t
 export const DECLARED_KINDS: readonly DeclaredKind[] = DOCUMENT_READERS.flatMap(
   ({ apiVersion, kind, fields, schema }) => (schema ? [{ apiVersion, kind, fields, schema }] : []),
 );
+export { kindTables, sharedTables } from "./tables.ts";

@@ -75,7 +75,7 @@ export const POLICY_EGRESS_PEER = objectShape(
 );
 
 const COMMON_RULE_FIELDS = {
-  name: { shape: RULE_NAME, description: "A name for people; decisions show it. At most 100 characters." },
+  name: { shape: RULE_NAME, description: "A name for people; decisions show it." },
   action: {
     shape: choiceOf(ACTIONS),
     description:
