@@ -36,25 +36,33 @@ export interface BuiltinQuestion {
 export function builtinDecision(question: BuiltinQuestion): BuiltinName | null {
   const remote = parseAddress(question.remote);
   if (!remote.ok) return null;
-  if (isLoopback(remote)) return "loopback";
-  if (question.local !== null) {
-    const local = parseAddress(question.local);
-    if (local.ok && sameAddress(local, remote)) return "loopback";
-  }
+  const local = question.local === null ? null : parseAddress(question.local);
+  return builtinOf(remote, local?.ok ? local : null, question.protocol, question.port);
+}
+
+/** The same for addresses that are read already. */
+export function builtinOf(
+  remote: AddressBytes,
+  local: AddressBytes | null,
+  protocol: ProtocolNumber,
+  port: number,
+): BuiltinName | null {
+  if (isLoopback(remote) || (local !== null && sameAddress(local, remote))) return "loopback";
+  if (protocol !== PROTOCOL.icmp && protocol !== PROTOCOL.icmpv6) return null;
   for (const entry of ESSENTIAL_ICMP) {
-    const type = question.port >> 8;
+    const type = port >> 8;
     const matches =
       entry.family === remote.family &&
-      entry.protocol === question.protocol &&
+      entry.protocol === protocol &&
       type >= entry.typeLow &&
       type <= entry.typeHigh &&
-      (entry.code === null || entry.code === (question.port & 0xff));
+      (entry.code === null || entry.code === (port & 0xff));
     if (matches) return entry.builtin;
   }
   return null;
 }
 
-interface AddressBytes {
+export interface AddressBytes {
   readonly family: 4 | 6;
   readonly bytes: Uint8Array;
 }

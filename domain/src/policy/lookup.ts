@@ -1,16 +1,13 @@
-/** The walk of a program's tables, step by step as the eBPF programs do it. */
-import { bytesToHex } from "@noble/hashes/utils.js";
+/**
+ * The walk of a program's tables as the eBPF programs do it: builtins, then address to atom, (set, direction, atom) to
+ * class, (class, protocol, port) to decision.
+ */
 import { ErrorCode, Failure } from "../errors/index.ts";
 import { parseAddress } from "./address.ts";
-import { builtinDecision } from "./builtin.ts";
+import { type AddressBytes, builtinOf } from "./builtin.ts";
+import { createAtomTable, createPortTable } from "./lookup-tables.ts";
 import type { Direction } from "./model.ts";
-import {
-  type AddressEntry,
-  BUILTIN_DECISIONS,
-  type Decision,
-  type HostProgram,
-  type ProgramPacket,
-} from "./program.ts";
+import { BUILTIN_DECISIONS, type ClassEntry, type Decision, type HostProgram, type ProgramPacket } from "./program.ts";
 
 /** Answers packets from one program's tables. */
 export type Lookup = (packet: ProgramPacket) => Decision;
@@ -29,19 +26,29 @@ export function lookup(program: HostProgram, packet: ProgramPacket): Decision {
   return answer(packet);
 }
 
-/** The same with the index built by the caller's choice of time. */
+/** How many addresses are kept as read, since flows repeat them. */
+const KNOWN_ADDRESSES = 65_536;
+
+interface KnownAddress extends AddressBytes {
+  readonly atom: number;
+}
+
+/** The same with the index built by the caller's choice of time; for many packets. */
 export function createLookup(program: HostProgram): Lookup {
-  const atoms4 = createAddressTable(program.addresses4);
-  const atoms6 = createAddressTable(program.addresses6);
-  const classes = new Map(
-    program.classes.map((entry) => [classKey(entry.set, entry.direction, entry.atom), entry.classId]),
-  );
-  const ports = new Map(
-    program.ports.map(({ classId, protocol, port, portBits, decision }) => [
-      portKey(classId, protocol, port, portBits),
-      decision,
-    ]),
-  );
+  const atomOf = createAtomTable(program.addresses4, program.addresses6);
+  const classOf = createClassTable(program.classes);
+  const decisionOf = createPortTable(program.ports);
+  const known = new Map<string, KnownAddress>();
+  const read = (text: string): KnownAddress | null => {
+    const before = known.get(text);
+    if (before) return before;
+    const parsed = parseAddress(text);
+    if (!parsed.ok) return null;
+    const address = { family: parsed.family, bytes: parsed.bytes, atom: atomOf(parsed) };
+    if (known.size >= KNOWN_ADDRESSES) known.clear();
+    known.set(text, address);
+    return address;
+  };
   const decisionAt = (index: number): Decision => {
     const decision = program.decisions[index];
     if (!decision) throw new Error(`the program has no decision ${index}`);
@@ -49,55 +56,34 @@ export function createLookup(program: HostProgram): Lookup {
   };
 
   return ({ set, direction, remote, local, protocol, port }) => {
-    const address = parseAddress(remote);
-    if (!address.ok) throw invalid(`"${remote}" ${address.message}.`);
-    const builtin = builtinDecision({ remote, local: local ?? null, protocol, port });
+    const address = read(remote);
+    if (address === null) throw notAnAddress(remote);
+    const builtin = builtinOf(address, local === undefined ? null : read(local), protocol, port);
     if (builtin !== null) return decisionAt(BUILTIN_DECISIONS[builtin].index);
-
-    const atom = (address.family === 4 ? atoms4 : atoms6)(address.bytes);
-    const classId = classes.get(classKey(set, direction, atom)) ?? classes.get(classKey(set, direction, 0));
+    const classId = classOf(set, direction, address.atom);
     if (classId === undefined) throw invalid(`The program of ${program.hostName} has no set ${set}.`);
-    for (let bits = 16; bits >= 0; bits--) {
-      const prefix = bits === 0 ? 0 : port & (0xffff << (16 - bits));
-      const decision = ports.get(portKey(classId, protocol, prefix, bits));
-      if (decision !== undefined) return decisionAt(decision);
-    }
-    const otherwise = ports.get(portKey(classId, null, 0, 0));
-    if (otherwise === undefined) throw new Error(`class ${classId} has no default`);
-    return decisionAt(otherwise);
+    return decisionAt(decisionOf(classId, protocol, port));
+  };
+}
+
+function notAnAddress(text: string): Failure {
+  const parsed = parseAddress(text);
+  return invalid(`"${text}" ${parsed.ok ? "is not an address" : parsed.message}.`);
+}
+
+/** An atom without an entry of its own is treated as atom 0. */
+function createClassTable(entries: readonly ClassEntry[]) {
+  const bySet: { ingress: Map<number, number>; egress: Map<number, number> }[] = [];
+  for (const { set, direction, atom, classId } of entries) {
+    bySet[set] ??= { ingress: new Map(), egress: new Map() };
+    bySet[set][direction].set(atom, classId);
+  }
+  return (set: number, direction: Direction, atom: number): number | undefined => {
+    const own = bySet[set]?.[direction];
+    return own?.get(atom) ?? own?.get(0);
   };
 }
 
 function invalid(message: string): Failure {
   return new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
-}
-
-function classKey(set: number, direction: Direction, atom: number): string {
-  return `${set} ${direction} ${atom}`;
-}
-
-function portKey(classId: number, protocol: number | null, port: number, portBits: number): string {
-  return `${classId} ${protocol} ${port} ${portBits}`;
-}
-
-/** Longest prefix match; 0 where no prefix matches. */
-function createAddressTable(entries: readonly AddressEntry[]): (address: Uint8Array) => number {
-  const byLength = new Map<number, Map<string, number>>();
-  for (const { prefix, prefixLength, atom } of entries) {
-    const atoms = byLength.get(prefixLength) ?? new Map<string, number>();
-    byLength.set(prefixLength, atoms.set(bytesToHex(prefix), atom));
-  }
-  const longestFirst = [...byLength].sort(([left], [right]) => right - left);
-  return (address) => {
-    for (const [prefixLength, atoms] of longestFirst) {
-      const atom = atoms.get(bytesToHex(address.map((byte, position) => byte & maskByte(prefixLength, position))));
-      if (atom !== undefined) return atom;
-    }
-    return 0;
-  };
-}
-
-function maskByte(prefixLength: number, position: number): number {
-  const bits = Math.min(8, Math.max(0, prefixLength - position * 8));
-  return (0xff << (8 - bits)) & 0xff;
 }
