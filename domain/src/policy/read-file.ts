@@ -7,7 +7,7 @@ import { LineIndex } from "./yaml/line-index.ts";
 import { reportTooManyDocuments } from "./yaml/parse.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
 import { Reporter } from "./yaml/reporter.ts";
-import { type DocumentText, splitDocuments } from "./yaml/split.ts";
+import { type DocumentText, splitDocuments, wholeText } from "./yaml/split.ts";
 import { reportBadCharacters } from "./yaml/syntax-errors.ts";
 
 /** What one document's text gives at its place. It depends on nothing else but the tokens that were left for it. */
@@ -40,7 +40,7 @@ export function readFile(file: SourceFile, limits: ReadLimits, earlier: FileRead
   const parts: PartReading[] = [];
   let documentCount = 0;
   let tokensLeft = limits.maxFullParserTokensPerFile;
-  for (const source of split ?? [{ text: clean, offset: 0, firstLine: 1 }]) {
+  for (const source of split ?? [wholeText(clean)]) {
     if (split && documentCount >= limits.maxDocumentsPerFile) {
       reportTooManyDocuments(report, limits, source.offset);
       break;
@@ -74,7 +74,7 @@ function readPart(
   const { text, firstLine } = source;
   const problems = new DiagnosticSink(limits.maxDiagnostics);
   const report = new Reporter(problems, new LineIndex(path, text, firstLine));
-  const { roots, documentCount, fullParserTokens, isRefused } = readYaml(text, report, limits, tokensLeft, isStream);
+  const { roots, documentCount, fullParserTokens, isRefused } = readYaml(source, report, limits, tokensLeft, isStream);
   return {
     text,
     firstLine,

@@ -10,7 +10,7 @@ import { LineIndex } from "../yaml/line-index.ts";
 import type { YamlNode } from "../yaml/node.ts";
 import { readYaml } from "../yaml/read-yaml.ts";
 import { Reporter } from "../yaml/reporter.ts";
-import { type DocumentText, splitDocuments } from "../yaml/split.ts";
+import { type DocumentText, splitDocuments, wholeText } from "../yaml/split.ts";
 import { addEntry, type Holder, insertItem, type Page, removeEntry, removeItem, replaceValue } from "./changes.ts";
 import { applySpanEdits, lineEndOf, type SpanEdit } from "./lines.ts";
 import { isList, isMapping, isSameValue, mappingOf, readValue, type ValuePath, type YamlValue } from "./value.ts";
@@ -146,11 +146,13 @@ function openDocument(file: SourceFile, documentIndex: number): Opened | { reado
   return { reason: `The file has no document ${documentIndex}.` };
 }
 
+const MAX_TOKENS = DEFAULT_READ_LIMITS.maxFullParserTokensPerFile;
+
 /** `undefined` for a document without a value, `null` for one with mistakes. */
 function readOne(text: string): YamlNode | null | undefined {
   const sink = new DiagnosticSink(1);
   const report = new Reporter(sink, new LineIndex("", text));
-  const { roots } = readYaml(text, report, DEFAULT_READ_LIMITS, DEFAULT_READ_LIMITS.maxFullParserTokensPerFile, false);
+  const { roots } = readYaml(wholeText(text), report, DEFAULT_READ_LIMITS, MAX_TOKENS, false);
   return sink.errorCount > 0 ? null : roots[0];
 }
 

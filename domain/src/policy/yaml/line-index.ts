@@ -18,24 +18,33 @@ export class LineIndex {
 
   /** The range of a span; offsets outside the text are moved to its ends. */
   range(span: Span): SourceRange {
-    const start = this.#position(span.start);
-    const end = span.end > span.start ? this.#position(span.end) : start;
-    return { file: this.file, line: start.line, column: start.column, endLine: end.line, endColumn: end.column };
-  }
-
-  #position(offset: number): { line: number; column: number } {
-    const at = Math.min(Math.max(offset, 0), this.text.length);
     this.#lineStarts ??= lineStarts(this.text);
     const starts = this.#lineStarts;
-    let low = 0;
-    let high = starts.length;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (starts[middle]! <= at) low = middle;
-      else high = middle;
-    }
-    return { line: low + this.#firstLine, column: at - starts[low]! + 1 };
+    const start = Math.min(Math.max(span.start, 0), this.text.length);
+    const end = span.end > span.start ? Math.min(Math.max(span.end, 0), this.text.length) : start;
+    const startLine = lineAt(starts, start, 0);
+    const endLine = lineAt(starts, end, startLine);
+    return {
+      file: this.file,
+      line: startLine + this.#firstLine,
+      column: start - starts[startLine]! + 1,
+      endLine: endLine + this.#firstLine,
+      endColumn: end - starts[endLine]! + 1,
+    };
   }
+}
+
+/** The position of the last line start that is not behind the offset, which is not before that of line `from`. */
+function lineAt(starts: readonly number[], offset: number, from: number): number {
+  if (from + 1 >= starts.length || starts[from + 1]! > offset) return from;
+  let low = from;
+  let high = starts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 function lineStarts(text: string): number[] {

@@ -4,6 +4,7 @@ import type { YamlNode } from "./node.ts";
 import { parseFully } from "./parse.ts";
 import { type QuickReading, readQuickly } from "./quick/read.ts";
 import type { Reporter } from "./reporter.ts";
+import type { DocumentText } from "./split.ts";
 
 export interface YamlReading {
   /** More than one only for a stream that cannot be split. */
@@ -20,7 +21,7 @@ export interface YamlReading {
  * Given `maxFullParserTokens` and the rest, the result depends on the text only.
  */
 export function readYaml(
-  text: string,
+  { text, stream, offset }: DocumentText,
   report: Reporter,
   limits: ReadLimits,
   maxFullParserTokens: number,
@@ -28,7 +29,7 @@ export function readYaml(
 ): YamlReading {
   const quick: QuickReading = isStream
     ? { kind: "declined", offset: 0, reason: "directives or end markers" }
-    : readQuickly(text, limits);
+    : readQuickly(stream, limits, offset, offset + text.length);
   if (quick.kind === "read") {
     const roots = quick.root ? [quick.root] : [];
     return { roots, documentCount: quick.hasDocument ? 1 : 0, fullParserTokens: 0, isRefused: false };

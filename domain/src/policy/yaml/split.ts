@@ -2,10 +2,17 @@
 
 export interface DocumentText {
   readonly text: string;
-  /** Where it starts in the file. */
+  /** What it was cut from. */
+  readonly stream: string;
+  /** Where it starts in the stream. */
   readonly offset: number;
   /** The line, counted from 1, that it starts in. It always starts at the first column. */
   readonly firstLine: number;
+}
+
+/** The stream as one piece. */
+export function wholeText(text: string): DocumentText {
+  return { text, stream: text, offset: 0, firstLine: 1 };
 }
 
 /**
@@ -20,7 +27,7 @@ export function splitDocuments(text: string): readonly DocumentText[] | null {
   for (;;) {
     const next = findMarker(text, offset);
     const part = text.slice(offset, next);
-    documents.push({ text: part, offset, firstLine: line });
+    documents.push({ text: part, stream: text, offset, firstLine: line });
     if (next === text.length) return documents;
     line += countLines(part);
     offset = next;

@@ -13,7 +13,8 @@ export function takeBlockScalar(cursor: Cursor, parentIndent: number): ScalarNod
   const lines = takeLines(cursor, parentIndent);
   const content = isFolded ? fold(lines) : lines.join("\n");
   const value = isStripped ? content : `${content}\n`;
-  return { kind: "scalar", value, source: value, quoted: false, start, end: cursor.at };
+  const { base } = cursor;
+  return { kind: "scalar", value, source: value, quoted: false, start: start - base, end: cursor.at - base };
 }
 
 /** The lines without their indentation, empty ones in front and between them; those behind them are left to be read. */

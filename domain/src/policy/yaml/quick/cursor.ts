@@ -44,34 +44,41 @@ export interface CursorLimits {
 }
 
 /**
- * Every method leaves the cursor behind what it read. Offsets are UTF-16 code units from the start of the text, and one
- * past the end counts as a line end.
+ * Every method leaves the cursor behind what it read. Its offsets are UTF-16 code units from the start of the text, of
+ * which the document is a part (cutting it out would make every look at a character slower); spans count from the start of
+ * the document. The end of the document counts as a line end.
  */
 export class Cursor {
   readonly text: string;
+  /** Where the document starts in the text. */
+  readonly base: number;
+  /** Where it ends. */
   readonly end: number;
   /** The offset of the next character to read. */
-  at = 0;
+  at: number;
   /** Where the line of `at` starts. */
-  lineStart = 0;
+  lineStart: number;
   /** Spaces before the content of the line that `toContentLine` found; -1 at the end of the document. */
   indent = 0;
   nodeCount = 0;
   readonly #limits: CursorLimits;
 
-  constructor(text: string, limits: CursorLimits) {
+  constructor(text: string, base: number, end: number, limits: CursorLimits) {
     this.text = text;
-    this.end = text.length;
+    this.base = base;
+    this.end = end;
+    this.at = base;
+    this.lineStart = base;
     this.#limits = limits;
   }
 
   decline(reason: string, offset = this.at): never {
-    throw new Declined(offset, reason);
+    throw new Declined(offset - this.base, reason);
   }
 
-  /** NaN past the end. */
+  /** NaN at the end. */
   code(offset = this.at): number {
-    return this.text.charCodeAt(offset);
+    return offset < this.end ? this.text.charCodeAt(offset) : Number.NaN;
   }
 
   countNode(depth: number): void {
@@ -97,7 +104,10 @@ export class Cursor {
   }
 
   skipSpaces(): void {
-    while (this.text.charCodeAt(this.at) === CHARACTER.space) this.at += 1;
+    const { text } = this;
+    let { at } = this;
+    while (text.charCodeAt(at) === CHARACTER.space) at += 1;
+    this.at = at;
   }
 
   /** Past the line end here. */

@@ -12,8 +12,8 @@ const keySets = new WeakMap<MapEntry[], Set<string>>();
 export function addEntry(cursor: Cursor, entries: MapEntry[], entry: MapEntry): void {
   const { key, keySpan } = entry;
   if (key === "" || keySpan.end - keySpan.start > MAX_KEY_LENGTH)
-    cursor.decline("a key that is no name", keySpan.start);
-  if (isKnown(entries, key)) cursor.decline("a key that is set twice", keySpan.start);
+    cursor.decline("a key that is no name", cursor.base + keySpan.start);
+  if (isKnown(entries, key)) cursor.decline("a key that is set twice", cursor.base + keySpan.start);
   entries.push(entry);
 }
 

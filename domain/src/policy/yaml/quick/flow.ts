@@ -18,7 +18,7 @@ export function takeFlow(cursor: Cursor, place: FlowPlace): MapNode | ListNode {
 
 function takeCollection(cursor: Cursor, place: FlowPlace, depth: number): MapNode | ListNode {
   cursor.countNode(depth);
-  const start = cursor.at;
+  const start = cursor.at - cursor.base;
   const isMap = cursor.code() === CHARACTER.openBrace;
   const close = isMap ? CHARACTER.closeBrace : CHARACTER.closeBracket;
   const entries: MapEntry[] = [];
@@ -36,7 +36,7 @@ function takeCollection(cursor: Cursor, place: FlowPlace, depth: number): MapNod
     cursor.at += 1;
   }
   cursor.at += 1;
-  const end = cursor.at;
+  const end = cursor.at - cursor.base;
   return isMap ? { kind: "map", entries, start, end } : { kind: "list", items, start, end };
 }
 
@@ -53,9 +53,10 @@ function takePair(cursor: Cursor, place: FlowPlace, depth: number, entries: MapE
     const start = cursor.at;
     const end = takePlain(cursor, true);
     key = plainKey(cursor, start, end);
-    keySpan = { start, end };
+    keySpan = { start: start - cursor.base, end: end - cursor.base };
   }
-  if (cursor.code() !== CHARACTER.colon || cursor.at !== keySpan.end) cursor.decline("a key without a colon");
+  if (cursor.code() !== CHARACTER.colon || cursor.at - cursor.base !== keySpan.end)
+    cursor.decline("a key without a colon");
   cursor.at += 1;
   skipBlank(cursor, place, depth);
   addEntry(cursor, entries, { key, keySpan, value: takeValue(cursor, place, depth) });

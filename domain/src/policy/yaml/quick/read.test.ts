@@ -12,8 +12,8 @@ const BAD_CHARACTERS = /(?<!^)\uFEFF|\r(?!\n)/g;
 /** Compares every document that the quick reader accepts with the library's reading; returns how many those are. */
 function compare(raw: string): number {
   let accepted = 0;
-  for (const { text } of splitDocuments(raw.replace(BAD_CHARACTERS, "\uFFFD")) ?? []) {
-    const quick = readQuickly(text, DEFAULT_READ_LIMITS);
+  for (const { text, stream, offset } of splitDocuments(raw.replace(BAD_CHARACTERS, "\uFFFD")) ?? []) {
+    const quick = readQuickly(stream, DEFAULT_READ_LIMITS, offset, offset + text.length);
     if (quick.kind === "declined") continue;
     accepted += 1;
     expect({ text, roots: quick.root ? [quick.root] : [], problems: [] }).toEqual({ text, ...readWithLibrary(text) });

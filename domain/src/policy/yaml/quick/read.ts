@@ -25,9 +25,9 @@ export type QuickReading =
       readonly reason: string;
     };
 
-/** Reads one document: a text with at most one `---`, in its first line. */
-export function readQuickly(text: string, limits: CursorLimits): QuickReading {
-  const cursor = new Cursor(text, limits);
+/** Reads one document, the part of the text from `start` to `end`, with at most one `---`, in its first line. */
+export function readQuickly(text: string, limits: CursorLimits, start = 0, end: number = text.length): QuickReading {
+  const cursor = new Cursor(text, start, end, limits);
   try {
     return readDocument(cursor);
   } catch (error) {
@@ -38,8 +38,8 @@ export function readQuickly(text: string, limits: CursorLimits): QuickReading {
 
 function readDocument(cursor: Cursor): QuickReading {
   if (cursor.code() === 0xfeff) {
-    cursor.at = 1;
-    cursor.lineStart = 1;
+    cursor.at += 1;
+    cursor.lineStart += 1;
   }
   const hasMarker = cursor.text.startsWith("---", cursor.at) && cursor.isBlank(cursor.at + 3);
   let root: YamlNode | null = null;
@@ -80,7 +80,7 @@ function takeBlock(cursor: Cursor, indent: number, depth: number): MapNode | Lis
 
 function takeList(cursor: Cursor, indent: number, depth: number): ListNode {
   cursor.countNode(depth);
-  const start = cursor.at;
+  const start = cursor.at - cursor.base;
   const items: YamlNode[] = [];
   do {
     cursor.at += 1;
@@ -106,7 +106,7 @@ function takeItem(cursor: Cursor, listIndent: number, depth: number): YamlNode {
   if (cursor.isLineEnd() || code === CHARACTER.hash) return takeBelow(cursor, listIndent, depth, false);
   if (code === CHARACTER.doubleQuote || code === CHARACTER.singleQuote || !startsSpecial(code)) {
     const key = takeKey(cursor);
-    if (key) return takeMap(cursor, key.span.start - cursor.lineStart, depth + 1, key);
+    if (key) return takeMap(cursor, cursor.base + key.span.start - cursor.lineStart, depth + 1, key);
   }
   return takeSameLine(cursor, listIndent, depth);
 }
@@ -134,7 +134,10 @@ function takeKey(cursor: Cursor): Key | null {
     return null;
   }
   cursor.at = end + 1;
-  return { name: quotedName ?? plainKey(cursor, start, end), span: { start, end } };
+  return {
+    name: quotedName ?? plainKey(cursor, start, end),
+    span: { start: start - cursor.base, end: end - cursor.base },
+  };
 }
 
 function takeMap(cursor: Cursor, indent: number, depth: number, firstKey: Key | null): MapNode {
@@ -181,7 +184,7 @@ function takeBelow(cursor: Cursor, parentIndent: number, depth: number, isOfKey:
   }
   returnToLineStart(cursor);
   cursor.countNode(0);
-  return emptyNode(empty);
+  return emptyNode(cursor, empty);
 }
 
 function startsSpecial(code: number): boolean {

@@ -9,17 +9,23 @@ const INTEGER = /^[-+]?[0-9]+$/;
 const HEXADECIMAL = /^0x[0-9a-fA-F]+$/;
 const NOT_FINITE = /^(?:[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN|\.NAN)$/;
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
-/** Only texts that start like this can be anything but text. */
-const MAY_BE_TYPED = /^[-+.0-9~tTfFnN]/;
+/** Only texts that start like these can be anything but text. */
+const MAY_BE_WORD = /^[~tTfFnN]/;
+const MAY_BE_NUMBER = /^[-+.0-9]/;
+const NINE = 0x39;
+
+/** `false` has five characters; a word that is longer is text. */
+const MAX_WORD_LENGTH = 5;
 
 /** The value of a plain scalar (YAML 1.2.2, 10.3.2). */
 export function plainValue(source: string): string | number | boolean | null {
-  if (!MAY_BE_TYPED.test(source)) return source;
   const first = source.charCodeAt(0);
-  if (first > 0x39) {
+  if (first > NINE) {
+    if (source.length > MAX_WORD_LENGTH || !MAY_BE_WORD.test(source)) return source;
     if (NULL.test(source)) return null;
     return BOOLEAN.test(source) ? source.length === 4 : source;
   }
+  if (!MAY_BE_NUMBER.test(source)) return source;
   if (INTEGER.test(source)) return Number.parseInt(source, 10);
   if (OCTAL.test(source)) return Number.parseInt(source.slice(2), 8);
   if (HEXADECIMAL.test(source)) return Number.parseInt(source.slice(2), 16);
@@ -31,11 +37,13 @@ export function plainValue(source: string): string | number | boolean | null {
 
 export function plainNode(cursor: Cursor, start: number, end: number): ScalarNode {
   const source = cursor.text.slice(start, end);
-  return { kind: "scalar", value: plainValue(source), source, quoted: false, start, end };
+  const { base } = cursor;
+  return { kind: "scalar", value: plainValue(source), source, quoted: false, start: start - base, end: end - base };
 }
 
-export function emptyNode(offset: number): ScalarNode {
-  return { kind: "scalar", value: null, source: "", quoted: false, start: offset, end: offset };
+export function emptyNode(cursor: Cursor, offset: number): ScalarNode {
+  const at = offset - cursor.base;
+  return { kind: "scalar", value: null, source: "", quoted: false, start: at, end: at };
 }
 
 const INDICATORS: ReadonlySet<number> = new Set(
@@ -82,6 +90,14 @@ export function takePlain(cursor: Cursor, inFlow: boolean): number {
   let end = at;
   for (; at < cursor.end; at += 1) {
     const code = text.charCodeAt(at);
+    if (
+      code > CHARACTER.colon &&
+      (code < CHARACTER.openBracket || (code > CHARACTER.closeBracket && code < CHARACTER.openBrace))
+    ) {
+      // Most characters: letters.
+      end = at + 1;
+      continue;
+    }
     if (code === CHARACTER.space) {
       if (text.charCodeAt(at + 1) === CHARACTER.hash) break;
       continue;
@@ -122,7 +138,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 export function takeQuoted(cursor: Cursor): ScalarNode {
   const start = cursor.at;
   const value = cursor.code() === CHARACTER.singleQuote ? takeSingleQuoted(cursor) : takeDoubleQuoted(cursor);
-  return { kind: "scalar", value, source: value, quoted: true, start, end: cursor.at };
+  const { base } = cursor;
+  return { kind: "scalar", value, source: value, quoted: true, start: start - base, end: cursor.at - base };
 }
 
 function takeSingleQuoted(cursor: Cursor): string {
