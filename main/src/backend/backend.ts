@@ -27,6 +27,7 @@ import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
 import { createGuard } from "./rpc/guard.ts";
+import { createHostNeedsSource, type HostNeedsSource } from "./ship/host-needs.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
@@ -53,6 +54,8 @@ export interface BackendOptions {
   /** False where nobody looks at the workspace as it grows: a command must find it as the person left it. */
   readonly introducesLocalHost?: boolean;
   readonly flowRetention?: FlowRetention;
+  /** What is known of connections that hosts cannot do without; else what this machine says of itself. */
+  readonly hostNeeds?: HostNeedsSource;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
 }
@@ -77,6 +80,7 @@ export interface Backend {
 /** @throws Failure when the database cannot be opened (newer, damaged, no access, disk full). */
 export function createBackend(options: BackendOptions): Backend {
   const { stateDir, logger, shell, userName, clock = systemClock } = options;
+  const needsOf = options.hostNeeds ?? createHostNeedsSource();
   const store = new Store({ stateDir, logger });
   const settings = new SettingsTable(store);
   const files = new FilesTable(store, settings);
@@ -92,7 +96,7 @@ export function createBackend(options: BackendOptions): Backend {
 
   const services: Services = {
     policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
-    ship: new ShipServiceImpl({ registry, workspace, receipts, flows: flowsTable, clock, logger, userName }),
+    ship: new ShipServiceImpl({ registry, workspace, receipts, flows: flowsTable, clock, logger, userName, needsOf }),
     flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
     hosts: new HostServiceImpl({
       registry,

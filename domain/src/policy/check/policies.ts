@@ -95,11 +95,16 @@ class PolicyCheck {
       return;
     }
     if (holders.every((endpoints) => endpoints.length === 0)) return;
-    if (holders.some((endpoints) => this.#index.portNames(endpoints, port.protocol).has(port.name))) return;
-    const names = new Set(holders.flatMap((endpoints) => [...this.#index.portNames(endpoints, port.protocol)]));
+    const protocols = protocolsOfName(rule, port);
+    const namesHeld = holders.flatMap((endpoints) =>
+      protocols.map((protocol) => this.#index.portNames(endpoints, protocol)),
+    );
+    if (namesHeld.some((held) => held.has(port.name))) return;
+    const names = new Set(namesHeld.flatMap((held) => [...held]));
     const nearest = nearestWord(port.name, names);
     const hint = nearest === null ? "" : ` Did you mean "${nearest}"?`;
-    const message = `No port of this protocol is named "${port.name}" on ${namesOf([...new Set(holders.flat())])}; the entry matches nothing.${hint}`;
+    const which = protocols.length > 1 ? "No port" : "No port of this protocol";
+    const message = `${which} is named "${port.name}" on ${namesOf([...new Set(holders.flat())])}; the entry matches nothing.${hint}`;
     const fix = nearest === null ? null : replaceWordFix(this.#texts, port.source, port.name, nearest);
     this.#sink.report("WL306", port.source, message, fix);
   }

@@ -34,9 +34,10 @@ export const MEANING_DIAGNOSTICS = {
     },
   },
   WL304: {
-    title: "Host or workload defined twice",
+    title: "Host, workload, service or test defined twice",
     severity: "error",
-    meaning: "Two documents define a host with the same name, or a workload with the same namespace and name.",
+    meaning:
+      "Two documents define a host with the same name, or a workload, service or test with the same namespace and name.",
     remedy: "Rename or remove one.",
     example: { text: "apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: ⟦web-1⟧\n" },
   },

@@ -18,7 +18,8 @@ export function replaceFix(title: string, range: SourceRange, newText: string): 
 /** Collects the diagnostics of one reading: each once, at most so many. */
 export class DiagnosticSink {
   readonly #list: Diagnostic[] = [];
-  readonly #seen = new Set<string>();
+  /** Made with the first problem: most sinks are of one document, and most documents have none. */
+  #seen: Set<string> | null = null;
   readonly #limit: number;
   #omittedCount = 0;
   #lastOmitted: Diagnostic | null = null;
@@ -46,6 +47,7 @@ export class DiagnosticSink {
     const { code, source, message } = diagnostic;
     // The same place is read again through each alias of it.
     const identity = `${code}\n${source.file}\n${source.line}:${source.column}\n${message}`;
+    this.#seen ??= new Set();
     if (!this.full && this.#seen.has(identity)) return;
     if (diagnostic.severity === "error") this.#errorCount += 1;
     if (this.#list.length >= this.#limit) {

@@ -11,7 +11,7 @@ import {
 } from "@wardline/api/wardline/console/v1/ship";
 import { BackendKind } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { compile, type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
+import { checkRisks, compile, type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
 import { failureToDetail, fromWireDiagnostic, toWireDiagnostic } from "@wardline/domain/wire";
 import { agentFailure } from "../agent/agent-failure.ts";
 import type { EnforcedFiles } from "../hosts/enforced-state.ts";
@@ -20,6 +20,7 @@ import type { Workspace, WorkspaceSnapshot } from "../policies/workspace.ts";
 import type { Clock } from "../ports.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 import { describeAccessChanges } from "./access-changes.ts";
+import type { HostNeedsSource } from "./host-needs.ts";
 
 const MAX_PLANS = 20;
 const CHECK_TIMEOUT_MS = 30_000;
@@ -46,6 +47,7 @@ export interface PlannerPorts {
   readonly workspace: Workspace;
   readonly flows: FlowsTable;
   readonly clock: Clock;
+  readonly needsOf: HostNeedsSource;
 }
 
 interface HostOutcome {
@@ -68,11 +70,13 @@ export class Planner {
     const hosts = registry.select(hostIds);
     const snapshot = workspace.snapshot();
     const outcomes = await Promise.all(hosts.map((host) => this.#planHost(host, snapshot)));
+    const risks = this.#risks(snapshot, hosts);
     const answer = create(PlanResponseSchema, {
       createdAt: timestampFromMs(clock.nowMs()),
       hosts: outcomes.map((outcome) => outcome.wire),
       diagnostics: distinct([
         ...snapshot.reading.diagnostics,
+        ...risks,
         ...outcomes.flatMap((outcome) => outcome.diagnostics),
       ]).map(toWireDiagnostic),
     });
@@ -110,6 +114,23 @@ export class Planner {
     return plan;
   }
 
+  /** What the policies would cut off; nothing while there are errors, as such policies are not applied. */
+  #risks(snapshot: WorkspaceSnapshot, hosts: readonly ManagedHost[]): readonly Diagnostic[] {
+    if (!snapshot.reading.ok) return [];
+    const { clock, needsOf } = this.#ports;
+    return checkRisks(snapshot.reading.world, {
+      hosts: hosts.map(needsOf),
+      files: snapshot.files,
+      nowUnixMs: clock.nowMs(),
+    });
+  }
+
+  /** A host that the console could not reach any more is not planned for: nobody could confirm the change. */
+  #cutsConsole(snapshot: WorkspaceSnapshot, host: ManagedHost): boolean {
+    const isManaged = this.#ports.needsOf(host).connections.some(({ purpose }) => purpose === "console");
+    return isManaged && this.#risks(snapshot, [host]).some(({ severity }) => severity === "error");
+  }
+
   #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[]): string {
     const id = randomUUID();
     const files = snapshot.files.map(({ path, text }) => ({ path, text }));
@@ -138,7 +159,7 @@ export class Planner {
       // Errors block every host alike; they are in the diagnostics of the plan.
       if (!snapshot.reading.ok) return { wire, planned: null, enforced, diagnostics: [] };
       const diagnostics = await this.#planProgram(host, snapshot, enforced, wire);
-      const refused = diagnostics.some(({ severity }) => severity === "error");
+      const refused = diagnostics.some(({ severity }) => severity === "error") || this.#cutsConsole(snapshot, host);
       const planned = {
         host,
         baseGeneration: enforced.generation?.number ?? 0n,

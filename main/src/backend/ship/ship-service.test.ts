@@ -5,6 +5,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect, startTestConsole, type TestConsole } from "../testing/console.ts";
+import type { HostNeedsSource } from "./host-needs.ts";
 
 const DENY_ALL = `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -12,6 +13,14 @@ metadata: {name: deny-all, namespace: default}
 spec:
   podSelector: {}
   policyTypes: [Ingress]
+`;
+
+const ALLOW_SSH = `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-ssh, namespace: default}
+spec:
+  podSelector: {}
+  ingress: [{ports: [{port: 22}]}]
 `;
 
 let tester: TestConsole;
@@ -57,6 +66,29 @@ async function outcomes() {
 }
 
 describe("plan", () => {
+  it("names risks and does not plan for a host that the console would lose", async () => {
+    const hostNeeds: HostNeedsSource = () => ({
+      hostName: "alpha",
+      connections: [
+        { purpose: "console", direction: "ingress", remotes: ["198.51.100.7"], protocol: 6, port: 22 },
+        { purpose: "dns", direction: "egress", remotes: ["192.0.2.53"], protocol: 17, port: 53 },
+      ],
+    });
+    const own = startTestConsole(undefined, { hostNeeds });
+    try {
+      await own.policies.saveFile({ path: "deny.yaml", text: DENY_ALL });
+      const cut = await own.ship.plan({});
+      expect(cut.planId).toBe("");
+      expect(cut.diagnostics.map(({ code }) => code)).toContain("WL401");
+      await own.policies.saveFile({ path: "ssh.yaml", text: ALLOW_SSH });
+      const kept = await own.ship.plan({});
+      expect(kept.planId).not.toBe("");
+      expect(kept.diagnostics.map(({ code }) => code)).not.toContain("WL401");
+    } finally {
+      await own.close();
+    }
+  });
+
   it("says what changes in files, access and tables", async () => {
     const plan = await planWith(DENY_ALL);
     expect(plan.diagnostics.filter(({ severity }) => severity === 1)).toEqual([]);

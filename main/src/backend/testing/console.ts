@@ -34,6 +34,8 @@ export function startTestConsole(agent = new FakeAgent(), options: Partial<Backe
     shell: { kind: "browser" },
     userName: "tester",
     dialer: agent,
+    // Not what this machine needs: the same answers everywhere.
+    hostNeeds: (host) => ({ hostName: host.connection.hostName, connections: [] }),
     ...options,
     stateDir,
   });

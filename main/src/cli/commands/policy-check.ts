@@ -1,4 +1,4 @@
-import { type Diagnostic, type DiagnosticFix, readPolicyFiles } from "@wardline/domain/policy";
+import { checkRisks, type Diagnostic, type DiagnosticFix, readPolicyFiles } from "@wardline/domain/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type ReadInput, readInput } from "../input/policy-files.ts";
 import type { Output } from "../output.ts";
@@ -7,8 +7,11 @@ import { countDiagnostics, formatDiagnostics, hasErrors } from "../terminal/diag
 /** `wardline policy check FILE…` */
 export async function policyCheck(output: Output, names: readonly string[]): Promise<ExitCode> {
   const input = await readInput(names);
-  const reading = readPolicyFiles(input.files);
-  const diagnostics = allDiagnostics(input, reading);
+  const nowUnixMs = Date.now();
+  const reading = readPolicyFiles(input.files, { nowUnixMs });
+  // Policies with errors are left out of the world, and what is left may cut what the whole would allow.
+  const risks = reading.ok ? checkRisks(reading.world, { files: input.files, nowUnixMs }) : [];
+  const diagnostics = [...allDiagnostics(input, reading), ...risks];
   if (output.format === "json") output.json(checkResult(reading.documents.length, diagnostics));
   else {
     output.text(formatProblems(output, input, diagnostics));
