@@ -1,6 +1,7 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
+import { addPolicyDiff } from "./commands/policy-diff.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
@@ -51,6 +52,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
   addPolicyEval(policy, runner);
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
+  addPolicyDiff(policy, runner);
   addPolicySimulate(policy, runner);
   addPolicySuggest(policy, runner);
 

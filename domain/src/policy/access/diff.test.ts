@@ -17,7 +17,7 @@ import {
   workload,
   world,
 } from "../testing/index.ts";
-import { type AccessDifference, createAccessModel, diffAccess, formatPortSet } from "./index.ts";
+import { type AccessDifference, compareAccess, createAccessModel, diffAccess, formatPortSet } from "./index.ts";
 import { pairSubjects, type SubjectPair } from "./joint-space.ts";
 import { partyHolds, portsHold, probeEnds, probePlaces } from "./testing.ts";
 
@@ -68,8 +68,12 @@ describe("diff", () => {
     const seen = { gained: 0, lost: 0, same: 0 };
     fc.assert(
       fc.property(transitions, ([old, next]) => {
-        const { rows } = diffAccess(createAccessModel(old), createAccessModel(next), { limit: 100_000 });
+        const comparison = compareAccess(createAccessModel(old), createAccessModel(next));
+        const { rows } = comparison.diff({ limit: 100_000 });
+        const counter = comparison.countFlows();
+        const counts = rows.map(() => 0);
         const ends = jointEnds(old, next);
+        const isAlone = (address: string): boolean => ends.filter((end) => end.address === address).length === 1;
         for (const from of ends) {
           for (const to of ends) {
             if (from.address.includes(":") !== to.address.includes(":") || from.address === to.address) continue;
@@ -98,10 +102,17 @@ describe("diff", () => {
                 JSON.stringify(shown),
               ).toEqual(expected);
               for (const row of found) expectSides(row, before, after);
+              if (isAlone(to.address)) {
+                for (const row of found) counts[rows.indexOf(row)]! += 1;
+                const ends = { sourceAddress: from.address, destinationAddress: to.address };
+                counter.add({ ...ends, protocol, port, direction: "egress", subjectKey: from.shownKey ?? "" });
+              }
               seen[was === is ? "same" : was ? "lost" : "gained"] += 1;
             }
           }
         }
+        expect(counter.rows).toEqual(counts);
+        expect(counter.unclear + counter.notOurs).toBe(0);
       }),
       { numRuns: WORLDS, seed: SEED },
     );
@@ -213,6 +224,27 @@ describe("rows of a diff", () => {
   it("are none for a denial that is only observed", () => {
     const observed = { ...database(), mode: "observe" as const };
     expect(rowTexts(world(INVENTORY, []), world(INVENTORY, [observed]))).toEqual([]);
+  });
+});
+
+describe("recorded flows", () => {
+  const comparison = compareAccess(
+    createAccessModel(world(INVENTORY, [database()])),
+    createAccessModel(world([...INVENTORY, workload("pool", "web-1")], [database(fromWeb)])),
+  );
+  const flow = { protocol: 6, port: 5432, direction: null, subjectKey: "" };
+
+  it("are counted by row; the others by why they are in none", () => {
+    const counter = comparison.countFlows();
+    for (const sourceAddress of ["10.0.0.2", "10.0.0.2", "10.0.2.1"]) {
+      counter.add({ ...flow, sourceAddress, destinationAddress: "10.0.1.1" });
+    }
+    counter.add({ ...flow, sourceAddress: "10.0.0.2", destinationAddress: "192.0.2.1" });
+    counter.add({ ...flow, sourceAddress: "192.0.2.2", destinationAddress: "192.0.2.1" });
+    counter.add({ ...flow, sourceAddress: "10.0.0.2", destinationAddress: "2001:db8::1:1" });
+    counter.add({ ...flow, sourceAddress: "10.0.0.2", destinationAddress: "10.0.0.2" });
+    expect(counter.rows).toEqual([2]);
+    expect(counter).toMatchObject({ unchanged: 3, notOurs: 2, unclear: 0 });
   });
 });
 

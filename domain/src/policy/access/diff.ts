@@ -1,6 +1,7 @@
 /** Who gains and who loses what from one world to another: by meaning, over the whole space of connections. */
 import type { DecisionContent } from "../decision.ts";
 import type { Direction } from "../model.ts";
+import { FlowCounter } from "./diff-flows.ts";
 import { createJointSpace, type JointGroup, type JointSpace } from "./joint-space.ts";
 import type { AccessModel } from "./model.ts";
 import { createPartyDescriber, type Party, rememberParties } from "./party.ts";
@@ -69,17 +70,33 @@ export interface DiffParts {
   readonly blocks: readonly { readonly fact: ChangeFact; readonly block: Block }[];
 }
 
+/** Two worlds, compared; rows and counts are made of it. */
+export interface AccessComparison {
+  diff(options?: AccessDiffOptions): AccessDiff;
+  /** Counts flows by the rows that `diff` gives, in the order of all of them. */
+  countFlows(): FlowCounter;
+}
+
 /**
  * Compares two worlds. Their texts, names and order do not count; changes of the inventory do: an address that joins a
- * group gains what the group may do. Empty = the same packets pass.
+ * group gains what the group may do. No row = the same packets pass.
  *
  * Not in rows: connections that no policy decides (see `reach`).
  */
-export function diffAccess(old: AccessModel, next: AccessModel, options: AccessDiffOptions = {}): AccessDiff {
-  return rowsOf(diffParts(old, next), options);
+export function compareAccess(old: AccessModel, next: AccessModel): AccessComparison {
+  const parts = diffParts(old, next);
+  return {
+    diff: (options = {}) => rowsOf(parts, options),
+    countFlows: () => new FlowCounter(old, next, parts),
+  };
 }
 
-export function diffParts(old: AccessModel, next: AccessModel): DiffParts {
+/** See {@link compareAccess}. */
+export function diffAccess(old: AccessModel, next: AccessModel, options: AccessDiffOptions = {}): AccessDiff {
+  return compareAccess(old, next).diff(options);
+}
+
+function diffParts(old: AccessModel, next: AccessModel): DiffParts {
   const space = createJointSpace(old, next);
   const sources = space.groups("egress");
   const destinations = space.groups("ingress");
@@ -92,7 +109,7 @@ export function diffParts(old: AccessModel, next: AccessModel): DiffParts {
   return { space, sources, destinations, blocks };
 }
 
-export function rowsOf(parts: DiffParts, { limit = DEFAULT_LIMIT }: AccessDiffOptions): AccessDiff {
+function rowsOf(parts: DiffParts, { limit = DEFAULT_LIMIT }: AccessDiffOptions): AccessDiff {
   const describe = rememberParties(createPartyDescriber(parts.space.members));
   const rows = parts.blocks.slice(0, limit).map(
     ({ fact, block }): AccessDifference => ({

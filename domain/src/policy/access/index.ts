@@ -10,7 +10,8 @@
  * - `decide(model, question)` cuts a set of connections into regions that are decided alike, each connection once.
  * - `decideConnection(model, flow)` decides one, like `evaluate` without the walkthrough.
  * - `reach(model, question)` lists what is allowed, in rows for people.
- * - `diffAccess(old, next)` lists who gains and who loses what from one world to another.
+ * - `diffAccess(old, next)` lists who gains and who loses what from one world to another;
+ *   `compareAccess` counts recorded flows by these rows as well.
  *
  * An endpoint counts at each of its addresses, and several behind one address count each for itself, as in `evaluate`.
  */
@@ -26,12 +27,15 @@ export {
   findConnection,
 } from "./decide.ts";
 export {
+  type AccessComparison,
   type AccessDiff,
   type AccessDifference,
   type AccessDiffOptions,
+  compareAccess,
   diffAccess,
   type SideChange,
 } from "./diff.ts";
+export { type CountedFlow, FlowCounter } from "./diff-flows.ts";
 export { type AccessEnd, type EndMembers, type MemberGroup, membersOf } from "./member-groups.ts";
 export { type AccessModel, createAccessModel } from "./model.ts";
 export { ACCESS_END_HELP, parseAccessEnd } from "./parse-end.ts";

@@ -181,17 +181,14 @@ function toSpace(cells: CellSpace, decisions: Int32Array): PortSpace<number> {
   const protocols = new Map<ProtocolNumber, readonly Segment<number>[]>();
   for (const [protocol, { firstCell, starts }] of cells.protocols) {
     const segments: { low: number; high: number; value: number }[] = [];
-    let last: { low: number; high: number; value: number } | null = null;
     for (let index = 0; index < starts.length; index++) {
       const value = decisions[firstCell + index] ?? 0;
       const high = (starts[index + 1] ?? HIGHEST_PORT + 1) - 1;
+      const last = segments[segments.length - 1];
       if (last?.value === value) last.high = high;
-      else {
-        last = { low: starts[index] ?? 0, high, value };
-        segments.push(last);
-      }
+      else segments.push({ low: starts[index] ?? 0, high, value });
     }
-    if (segments.length > 1 || last?.value !== otherwise) protocols.set(protocol, segments);
+    if (segments.length > 1 || segments[0]?.value !== otherwise) protocols.set(protocol, segments);
   }
   return { otherwise, protocols };
 }
