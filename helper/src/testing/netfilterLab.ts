@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { ethernet } from "./rawPacket.ts";
 import { SocketPeer } from "./socketPeer.ts";
 
+const PING_SOURCE = fileURLToPath(new URL("./native/ping.c", import.meta.url));
 const INJECT_SOURCE = fileURLToPath(new URL("./native/inject.c", import.meta.url));
 const PROGRAMS = ["ip", "nsenter", "nft", "clang", "sysctl"];
 
@@ -165,6 +166,17 @@ export class NetfilterLab {
     });
     const sent = Number(this.inside(side, this.#injectPath, [how, "eth0"], Buffer.concat(input)));
     if (sent !== packets.length) throw new Error(`${sent} of ${packets.length} packets were sent`);
+  }
+
+  /** Sends one echo request. "refused" = the send itself failed. */
+  ping(side: "host" | "peer", address: string): "answered" | "silence" | "refused" {
+    const path = join(this.#directory, "ping");
+    if (!existsSync(path)) execFileSync("clang", ["-O1", "-o", path, PING_SOURCE]);
+    const { status } = spawnSync("nsenter", [`--net=${this.namespacePath(side)}`, path, address]);
+    if (status === 0) return "answered";
+    if (status === 1) return "silence";
+    if (status === 2) return "refused";
+    throw new Error(`ping ended with ${status}`);
   }
 
   async startSocketPeer(side: "host" | "peer"): Promise<SocketPeer> {

@@ -74,6 +74,28 @@ describe.skipIf(problem !== null)(`nftables and real sockets${why}`, () => {
       expect(counters.get(allowed ? nftablesDecisionName(allowed) : "")?.packets).toBeGreaterThanOrEqual(6);
     });
 
+    it.each([
+      ["one type", []],
+      ["more types than are compared one by one", [13, 15, 17, 42]],
+    ])("answers ping by the rule of the echo request, with rules for %s", (_, others) => {
+      const protocol = family === 4 ? 1 : 58;
+      const allowed = (direction: "ingress" | "egress") => ({
+        rules: [family === 4 ? 8 : 128, ...others].map((type) => ({
+          direction,
+          remote: null,
+          protocol,
+          port: type << 8,
+          verdict: "allow" as const,
+        })),
+      });
+      apply(allowed("egress"));
+      expect(lab.ping("host", toPeer)).toBe("answered");
+      expect(lab.ping("peer", toHost)).toBe("silence");
+      apply(allowed("ingress"));
+      expect(lab.ping("host", toPeer)).toBe("refused");
+      expect(lab.ping("peer", toHost)).toBe("answered");
+    });
+
     it("sends and takes datagrams larger than the link", async () => {
       apply(ONE_PORT_EACH_WAY);
       expect(await hostSockets.askUdp(toPeer, 8001, 6000)).toBe("ok");
