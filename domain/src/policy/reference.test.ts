@@ -78,6 +78,10 @@ describe("docs/policy-reference.md", () => {
     expect(world.policies.map(({ key }) => key)).toEqual([
       "AdminNetworkPolicy/time-for-the-shop",
       "BaselineAdminNetworkPolicy/default",
+      "CalicoNetworkPolicy/storage/db-order",
+      "CalicoNetworkPolicy/storage/db-order/rules",
+      "CiliumNetworkPolicy/default/web-clients",
+      "CiliumNetworkPolicy/default/web-clients/deny",
       "ClusterNetworkPolicy/no-telnet",
       "NetworkPolicy/storage/db-clients",
       "NetworkPolicy/web-to-db",
