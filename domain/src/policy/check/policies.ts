@@ -54,7 +54,7 @@ class PolicyCheck {
     }
     for (const rule of this.#policy.rules) {
       for (const peer of rule.peers ?? []) this.#checkPeer(peer);
-      for (const port of rule.ports ?? []) this.#checkPort(rule, port, subjects);
+      for (const portIndex of (rule.ports ?? []).keys()) this.#checkPort(rule, portIndex, subjects);
     }
   }
 
@@ -86,7 +86,8 @@ class PolicyCheck {
     this.#sink.report(alike ? "WL310" : "WL314", peer.source, message);
   }
 
-  #checkPort(rule: PolicyRule, port: PortMatch, subjects: readonly Endpoint[]): void {
+  #checkPort(rule: PolicyRule, portIndex: number, subjects: readonly Endpoint[]): void {
+    const port = rule.ports![portIndex]!;
     if (port.kind !== "named") return;
     const holders = this.#portHolders(rule, subjects);
     if (holders === "addresses") {
@@ -95,7 +96,7 @@ class PolicyCheck {
       return;
     }
     if (holders.every((endpoints) => endpoints.length === 0)) return;
-    const protocols = protocolsOfName(rule, port);
+    const protocols = protocolsOfName(rule.ports ?? [], portIndex);
     const namesHeld = holders.flatMap((endpoints) =>
       protocols.map((protocol) => this.#index.portNames(endpoints, protocol)),
     );
@@ -117,4 +118,17 @@ class PolicyCheck {
     if (selecting.length === 0 && rule.peers.length > 0) return "addresses";
     return selecting.map((peer) => this.#index.select(peer.selector));
   }
+}
+
+/**
+ * A name without a protocol stands in the rule once for each protocol, side by side and from one place; it is unknown when
+ * no protocol has it.
+ */
+function protocolsOfName(ports: readonly PortMatch[], index: number): readonly number[] {
+  const { source } = ports[index]!;
+  let first = index;
+  while (first > 0 && ports[first - 1]!.source === source) first -= 1;
+  let end = index + 1;
+  while (end < ports.length && ports[end]!.source === source) end += 1;
+  return ports.slice(first, end).map(({ protocol }) => protocol);
 }

@@ -233,6 +233,18 @@ describe("ClusterNetworkPolicy", () => {
   });
 });
 
+describe("port names without a protocol", () => {
+  const host =
+    "{apiVersion: wardline.io/v1, kind: Host, metadata: {name: a}, spec: {addresses: [192.0.2.1], ports: [{name: dns, protocol: UDP, port: 53}]}}";
+  const named = (name: string) => {
+    const text = admin(`{priority: 1, ${ALL}, ingress: [{action: Deny, from: ${ANY}, ports: [{namedPort: ${name}}]}]}`);
+    return codes(`${host}\n---\n${text}`);
+  };
+
+  it("are known when one protocol has them", () => expect(named("dns")).toEqual([]));
+  it("are told once when none has them", () => expect(named("https")).toEqual([expect.stringContaining("WL306")]));
+});
+
 describe("ztap/v1", () => {
   it.each(["ztap/v1", "ztap/v2", "ztap/v99"])("accepts %s and annotations", (apiVersion) => {
     const text = `{apiVersion: ${apiVersion}, kind: NetworkPolicy, metadata: {name: p, annotations: {a: b}}, spec: {podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [a]}]}, egress: []}}`;

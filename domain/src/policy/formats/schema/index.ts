@@ -1,11 +1,12 @@
 /** The declarations of all kinds: JSON Schemas, and what an editor shows and offers. */
 import { DOCUMENT_READERS } from "../registry.ts";
-import type { DeclaredKind } from "./json-schema.ts";
+import type { DeclaredKind, ForeignKind } from "./json-schema.ts";
 
 export type { DocumentSchema } from "./document-schema.ts";
 export {
   type DeclaredKind,
   documentJsonSchema,
+  type ForeignKind,
   INDEX_FILE,
   indexJsonSchema,
   SCHEMA_BASE,
@@ -18,3 +19,6 @@ export const DECLARED_KINDS: readonly DeclaredKind[] = DOCUMENT_READERS.flatMap(
   ({ apiVersion, kind, fields, schema }) => (schema ? [{ apiVersion, kind, fields, schema }] : []),
 );
 export { kindTables, sharedTables } from "./tables.ts";
+
+/** Kinds of others that are read without a declaration here. */
+export const FOREIGN_KINDS: readonly ForeignKind[] = DOCUMENT_READERS.filter(({ schema }) => !schema);

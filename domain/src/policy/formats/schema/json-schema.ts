@@ -35,16 +35,19 @@ export function documentJsonSchema({ apiVersion, kind, fields, schema }: Declare
   };
 }
 
+/** A kind that is read and has no schema here: the formats of others. */
+export type ForeignKind = Pick<DocumentReader, "apiVersion" | "kind">;
+
 /** Picks the schema of a document by its apiVersion and kind; Lists of documents as well. */
-export function indexJsonSchema(kinds: readonly DeclaredKind[]): JsonObject {
+export function indexJsonSchema(kinds: readonly DeclaredKind[], foreign: readonly ForeignKind[]): JsonObject {
   const header = ({ apiVersion, kind, schema }: DeclaredKind): JsonObject => ({
     properties: { apiVersion: versionSchema(apiVersion, schema), kind: { const: kind } },
     required: ["apiVersion", "kind"],
   });
   const list: JsonObject = {
     properties: {
-      apiVersion: { enum: [...new Set(["v1", ...kinds.map(({ apiVersion }) => apiVersion)])] },
-      kind: { enum: ["List", ...new Set(kinds.map(({ kind }) => `${kind}List`))] },
+      apiVersion: { enum: [...new Set(["v1", ...versionsOf([...kinds, ...foreign])])] },
+      kind: { enum: ["List", ...new Set([...kinds, ...foreign].map(({ kind }) => `${kind}List`))] },
       metadata: { description: "Accepted and ignored." },
       items: { type: "array", items: { $ref: "#" }, description: "The documents." },
     },
@@ -59,22 +62,33 @@ export function indexJsonSchema(kinds: readonly DeclaredKind[]): JsonObject {
     type: "object",
     properties: {
       apiVersion: { type: "string", description: "The version of the format.", examples: versionsOf(kinds) },
-      kind: { type: "string", description: "What the document is.", examples: kinds.map(({ kind }) => kind) },
+      kind: {
+        type: "string",
+        description: "What the document is.",
+        examples: [...new Set(kinds.map(({ kind }) => kind))],
+      },
     },
     required: ["apiVersion", "kind"],
-    anyOf: [...kinds.map(header), list],
+    anyOf: [...kinds.map(header), ...foreign.map(foreignHeader), list],
     // biome-ignore lint/suspicious/noThenProperty: the keyword of JSON Schema
     allOf: kinds.map((kind) => ({ if: header(kind), then: { $ref: kind.schema.file } })),
   };
 }
 
 /** Every file of assets/schema by name. */
-export function schemaFiles(kinds: readonly DeclaredKind[]): ReadonlyMap<string, JsonObject> {
+export function schemaFiles(
+  kinds: readonly DeclaredKind[],
+  foreign: readonly ForeignKind[],
+): ReadonlyMap<string, JsonObject> {
   const files = new Map(kinds.map((kind) => [kind.schema.file, documentJsonSchema(kind)]));
-  return files.set(INDEX_FILE, indexJsonSchema(kinds));
+  return files.set(INDEX_FILE, indexJsonSchema(kinds, foreign));
 }
 
-function versionsOf(kinds: readonly DeclaredKind[]): readonly string[] {
+function foreignHeader({ apiVersion, kind }: ForeignKind): JsonObject {
+  return { properties: { apiVersion: { const: apiVersion }, kind: { const: kind } }, required: ["apiVersion", "kind"] };
+}
+
+function versionsOf(kinds: readonly ForeignKind[]): readonly string[] {
   return [...new Set(kinds.map(({ apiVersion }) => apiVersion))];
 }
 
