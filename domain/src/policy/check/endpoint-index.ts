@@ -141,7 +141,19 @@ export class EndpointIndex {
   }
 }
 
-export function selectorIdentity({ namespaces, endpoints, kind }: EndpointSelector): string {
+/** Of selectors that were asked for before: an editor's next reading holds most of the same objects. */
+const identities = new WeakMap<EndpointSelector, string>();
+
+export function selectorIdentity(selector: EndpointSelector): string {
+  let identity = identities.get(selector);
+  if (identity === undefined) {
+    identity = writeIdentity(selector);
+    identities.set(selector, identity);
+  }
+  return identity;
+}
+
+function writeIdentity({ namespaces, endpoints, kind }: EndpointSelector): string {
   const where =
     namespaces.kind === "any"
       ? "*"

@@ -73,7 +73,7 @@ export class RuleSpace {
   /** The addresses that a peer stands for; `host` is seen from the host of the owner. */
   peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
     const isOwn = peer.kind === "entity" && peer.entity === "host";
-    const meaning = isOwn ? `${peerMeaning(peer)} ${owner?.hostName ?? ""}` : peerMeaning(peer);
+    const meaning = isOwn ? `${meaningOf(peer)} ${owner?.hostName ?? ""}` : meaningOf(peer);
     let known = this.#peers.get(meaning);
     if (!known) {
       known = this.#peerAddresses(peer, owner);
@@ -175,6 +175,18 @@ export function dependsOnHost(rule: PolicyRule): boolean {
 
 export function dependsOnPorts(rule: PolicyRule): boolean {
   return rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
+}
+
+/** Of peers that were asked for before: an editor's next reading holds most of the same objects. */
+const meanings = new WeakMap<Peer, string>();
+
+function meaningOf(peer: Peer): string {
+  let meaning = meanings.get(peer);
+  if (meaning === undefined) {
+    meaning = peerMeaning(peer);
+    meanings.set(peer, meaning);
+  }
+  return meaning;
 }
 
 function* namedPrefixes({ policies, inventory }: PolicyWorld): Iterable<Cidr> {
