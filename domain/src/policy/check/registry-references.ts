@@ -67,4 +67,25 @@ spec:
 `,
     },
   },
+  WL330: {
+    title: "Services stand for too much",
+    severity: "error",
+    meaning:
+      "What services stand for is put into every rule and test that names them. There is a limit, so that a short file cannot become a very large one.",
+    remedy: "Use prefixes or labels instead of long lists of addresses.",
+    example: {
+      text: `apiVersion: wardline.io/v1
+kind: Service
+metadata: {name: many}
+spec: {addresses: [${Array.from({ length: 100 }, (_, index) => `10.0.0.${index + 1}`).join(", ")}]}
+---
+apiVersion: wardline.io/v1
+kind: PolicyTest
+metadata: {name: each-to-each}
+spec:
+  tests:
+    - &each {from: {service: ⟦{name: many}⟧}, to: {service: {name: many}}, expect: deny}
+${"    - *each\n".repeat(20)}`,
+    },
+  },
 } as const satisfies Record<`WL3${string}`, DiagnosticDefinition>;

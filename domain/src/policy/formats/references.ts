@@ -32,11 +32,17 @@ export function testsOf(documents: readonly ReadDocument[]): readonly PolicyTest
   return [...tests.values()];
 }
 
+/** How many peers and test cases services may stand for in all: a short text must not become a long list. */
+const MAX_RESOLVED = 200_000;
+
 class Resolver {
   readonly #documents: readonly ReadDocument[];
   readonly #sink: DiagnosticSink;
   readonly #services = new Map<string, Service>();
   readonly #policies = new Map<string, Policy | null>();
+  /** Keys by what stands after the kind, and by the name alone. */
+  readonly #keysByPath = new Map<string, string[]>();
+  #resolvedCount = 0;
 
   constructor(documents: readonly ReadDocument[], sink: DiagnosticSink) {
     this.#documents = documents;
@@ -45,6 +51,10 @@ class Resolver {
       if (object?.kind === "service" && !this.#services.has(info.key)) this.#services.set(info.key, object.service);
       if (info.tier === null || this.#policies.has(info.key)) continue;
       this.#policies.set(info.key, object?.kind === "policy" ? object.policy : null);
+      const path = info.key.slice(info.key.indexOf("/") + 1);
+      const keys = this.#keysByPath.get(path);
+      if (keys) keys.push(info.key);
+      else this.#keysByPath.set(path, [info.key]);
     }
     this.#dropUnknownPortNames();
   }
@@ -57,7 +67,9 @@ class Resolver {
       return { ...document, object: { ...object, policy: { ...object.policy, rules }, serviceUses: [] } };
     }
     if (object?.kind === "test") {
-      const cases = object.references.map((references) => this.#resolveCase(object.test, references));
+      const cases = object.references.map((references, position) =>
+        this.#resolveCase(object.test, references, position),
+      );
       if (cases.some((list) => list === null)) return { ...document, object: null };
       const test = { ...object.test, cases: cases.flatMap((list) => list ?? []) };
       return { ...document, object: { ...object, test, references: [] } };
@@ -67,31 +79,45 @@ class Resolver {
 
   /** A rule without ports takes those of each service, so it can become several that differ in peers and ports only. */
   #resolveRules(policy: Policy, uses: readonly ServiceUse[]): readonly PolicyRule[] | null {
-    const found = uses.map((use) => ({ use, service: this.#service(use, usableIn(policy, use)) }));
-    if (found.some(({ service }) => service === null)) return null;
-    return policy.rules.flatMap((rule) => {
-      const own = found.filter(({ use }) => use.direction === rule.direction && use.ruleIndex === rule.index);
-      if (own.length === 0) return [rule];
-      const withOwnPorts = rule.direction === "egress" && rule.ports === null;
-      const split = own.filter(({ service }) => withOwnPorts && service!.ports !== null);
-      const together = own.filter((entry) => !split.includes(entry));
-      const peers = [...(rule.peers ?? []), ...together.flatMap(({ use, service }) => peersAt(service!, use))];
-      const parts = split.map(({ use, service }) => ({
-        ...rule,
-        peers: peersAt(service!, use),
-        ports: service!.ports,
-      }));
-      return peers.length > 0 ? [{ ...rule, peers }, ...parts] : parts;
-    });
+    const rules = new Map(policy.rules.map((rule) => [ruleIdentity(rule.direction, rule.index), rule]));
+    const byRule = new Map<string, UsedService[]>();
+    let isWhole = true;
+    for (const use of uses) {
+      const identity = ruleIdentity(use.direction, use.ruleIndex);
+      const service = this.#service(use, whyNoNames(use, rules.get(identity)));
+      if (!service || !this.#count(service.peers.length, use)) {
+        isWhole = false;
+        continue;
+      }
+      const list = byRule.get(identity) ?? [];
+      list.push({ use, service });
+      byRule.set(identity, list);
+    }
+    if (!isWhole) return null;
+    return policy.rules.flatMap((rule) =>
+      withServices(rule, byRule.get(ruleIdentity(rule.direction, rule.index)) ?? []),
+    );
+  }
+
+  /** Whether so many more are within the limit; reported where they are named when they are not. */
+  #count(more: number, { source }: ServiceReference): boolean {
+    this.#resolvedCount += more;
+    if (this.#resolvedCount <= MAX_RESOLVED) return true;
+    const message = `Services stand for more than ${MAX_RESOLVED} peers in these files; from here on they are not read.`;
+    this.#sink.report("WL330", source, message);
+    return false;
   }
 
   /** One case for each pair of what the ends stand for: all of them have to hold. */
-  #resolveCase(test: PolicyTest, references: CaseReferences): readonly PolicyTestCase[] | null {
-    const testCase = test.cases.find(({ index }) => index === references.caseIndex)!;
+  #resolveCase(test: PolicyTest, references: CaseReferences, position: number): readonly PolicyTestCase[] | null {
+    const testCase = test.cases[position]!;
+    const named = references.from ?? references.to;
+    if (named && this.#resolvedCount > MAX_RESOLVED) return null;
     const from = references.from ? this.#ends(references.from) : [testCase.from];
     const to = references.to ? this.#ends(references.to) : [testCase.to];
     const via = references.policy ? this.#decision(references.policy) : testCase.via;
     if (!from || !to || (references.policy && !via)) return null;
+    if (named && !this.#count(from.length * to.length, named)) return null;
     return from.flatMap((source) => to.map((target) => ({ ...testCase, from: source, to: target, via })));
   }
 
@@ -150,12 +176,11 @@ class Resolver {
 
   #policyKey({ text, namespace, source }: PolicyReference): string | null {
     if (this.#policies.has(text)) return text;
-    const path = text.includes("/") ? text : `${namespace}/${text}`;
-    const matching = [...this.#policies.keys()].filter((key) => key.slice(key.indexOf("/") + 1) === path);
-    const clusterWide = text.includes("/")
-      ? []
-      : [...this.#policies.keys()].filter((key) => key.split("/", 2)[1] === text && key.split("/").length === 2);
-    const candidates = [...matching, ...clusterWide];
+    const isName = !text.includes("/");
+    const candidates = [
+      ...(this.#keysByPath.get(isName ? `${namespace}/${text}` : text) ?? []),
+      ...(isName ? (this.#keysByPath.get(text) ?? []) : []),
+    ];
     const [only] = candidates;
     if (candidates.length === 1) return only!;
     if (candidates.length > 1) {
@@ -163,15 +188,18 @@ class Resolver {
       this.#sink.report("WL329", source, message);
       return null;
     }
-    const names = [...this.#policies.keys()].flatMap((key) => [
-      key,
-      key.slice(key.indexOf("/") + 1),
-      key.slice(key.lastIndexOf("/") + 1),
-    ]);
-    const nearest = nearestWord(text, new Set(names));
+    const nearest = nearestWord(text, this.#policyNames(namespace));
     const hint = nearest === null ? "" : ` Did you mean "${nearest}"?`;
     this.#sink.report("WL329", source, `No document has the policy "${text}".${hint}`);
     return null;
+  }
+
+  /** What a reference may say, the shortest first. */
+  *#policyNames(namespace: string): Iterable<string> {
+    const own = `${namespace}/`;
+    for (const path of this.#keysByPath.keys()) if (path.startsWith(own)) yield path.slice(own.length);
+    yield* this.#keysByPath.keys();
+    yield* this.#policies.keys();
   }
 
   /** A name that nobody has matches nothing, so what is told here needs not be told again for each rule. */
@@ -197,9 +225,32 @@ class Resolver {
   }
 }
 
-function usableIn(policy: Policy, use: ServiceUse): string | null {
+interface UsedService {
+  readonly use: ServiceUse;
+  readonly service: Service;
+}
+
+function ruleIdentity(direction: string, index: number): string {
+  return `${direction} ${index}`;
+}
+
+/** The rule with the peers of its services; those that bring ports of their own stand in a rule of their own. */
+function withServices(rule: PolicyRule, services: readonly UsedService[]): readonly PolicyRule[] {
+  if (services.length === 0) return [rule];
+  const takesPorts = rule.direction === "egress" && rule.ports === null;
+  const peers = [...(rule.peers ?? [])];
+  const parts: PolicyRule[] = [];
+  for (const { use, service } of services) {
+    if (takesPorts && service.ports !== null)
+      parts.push({ ...rule, peers: peersAt(service, use), ports: service.ports });
+    else for (const peer of peersAt(service, use)) peers.push(peer);
+  }
+  return peers.length > 0 ? [{ ...rule, peers }, ...parts] : parts;
+}
+
+/** Why a service may have no domain names there; `null` = it may. */
+function whyNoNames(use: ServiceUse, rule: PolicyRule | undefined): string | null {
   if (use.direction === "ingress") return "these can only be allowed in egress rules";
-  const rule = policy.rules.find(({ direction, index }) => direction === "egress" && index === use.ruleIndex);
   return rule?.action === "allow" ? null : `these can only be allowed, and the action is ${rule?.action}`;
 }
 

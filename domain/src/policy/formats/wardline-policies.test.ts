@@ -170,6 +170,16 @@ describe("services", () => {
     expect(problems(text)).toEqual([expect.stringMatching(/^WL326 .*There is one in namespace default/)]);
   });
 
+  it("cannot make a long list of a short text", () => {
+    const addresses = Array.from({ length: 1_000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`).join(", ");
+    const many = `{apiVersion: wardline.io/v1, kind: Service, metadata: {name: many}, spec: {addresses: [${addresses}]}}`;
+    const rules = "{to: [{service: {name: many}}]}, ".repeat(500);
+    const text = `${many}\n---\n${document("Policy", `{${WEB}, egress: [${rules}]}`)}`;
+    const { world, diagnostics } = read(text);
+    expect(diagnostics.map(({ code }) => code)).toContain("WL330");
+    expect(world.policies).toEqual([]);
+  });
+
   it("need somebody to stand for", () => {
     expect(problems(document("Service", "{ports: [{port: 1}]}"))).toEqual([expect.stringMatching(/^WL202 /)]);
   });
