@@ -68,3 +68,10 @@ export function examplePort(ports: RangeSet): { readonly protocol: number; reado
   }
   return portOf(ports[0]!);
 }
+
+/** What walking the boxes costs, in steps of a work budget. */
+export function weightOf(list: readonly Box[]): number {
+  let weight = 0;
+  for (const { addresses, ports } of list) weight += 1 + ((addresses.length + ports.length) >> 5);
+  return weight;
+}

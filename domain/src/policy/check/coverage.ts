@@ -1,5 +1,5 @@
 /** Whether rules together match every packet of another one. */
-import { type Box, subtractBoxes } from "./boxes.ts";
+import { type Box, subtractBoxes, weightOf } from "./boxes.ts";
 import { contains, type RangeSet, sizeOf } from "./range-set.ts";
 import type { AskedRule } from "./subject-groups.ts";
 import type { WorkBudget } from "./work-budget.ts";
@@ -67,8 +67,8 @@ export class RuleIndex {
     for (const positions of isFewer ? byAddress : byPort) {
       for (const position of positions) {
         if (best !== null && position > best) break;
-        if (!budget.spend(1)) return null;
         const { boxes } = this.#asked[position]!;
+        if (!budget.spend(boxes.length)) return null;
         if (!boxes.some((box) => contains(box.ports, port) && contains(box.addresses, atom))) continue;
         if (!mayUse(position)) continue;
         best = position;
@@ -119,16 +119,9 @@ export function coversOf(
     if (covers.length >= MAX_COVERS || rest.length > MAX_PIECES) return null;
     const position = index.find(addresses[0]!, ports[0]!, mayUse, budget);
     const cover = position === null ? undefined : asked[position];
-    if (!cover || !budget.spend(pieceCost(rest, cover.boxes))) return null;
+    if (!cover || !budget.spend(weightOf(rest) + weightOf(cover.boxes))) return null;
     covers.push(cover);
     rest = subtractBoxes(rest, cover.boxes);
   }
   return covers;
-}
-
-/** What taking boxes away costs: their lists of ranges are walked. */
-function pieceCost(rest: readonly Box[], taken: readonly Box[]): number {
-  const ranges = (boxes: readonly Box[]): number =>
-    boxes.reduce((sum, box) => sum + 1 + (box.addresses.length >> 4), 0);
-  return ranges(rest) + ranges(taken);
 }

@@ -1,5 +1,6 @@
 /** Policies that have no effect as a whole: never asked, over, or observed without a difference to tell. */
 import type { Direction, Policy } from "../model.ts";
+import { weightOf } from "./boxes.ts";
 import type { CheckContext } from "./context.ts";
 import { decideBoxes } from "./decide-boxes.ts";
 import type { SubjectGroup } from "./subject-groups.ts";
@@ -57,7 +58,7 @@ function changesAnything(context: CheckContext, policy: Policy, group: SubjectGr
   if (isolatesAnew) return true;
   return group.asked(direction).some(({ policy: owner, rule, boxes }) => {
     if (owner !== policy) return false;
-    if (rule.action === "pass" || !context.budget.spend(group.asked(direction).length)) return true;
+    if (rule.action === "pass" || !context.budget.spend(group.asked(direction).length * weightOf(boxes))) return true;
     const parts = decideBoxes(group, direction, boxes, isEnforced);
     return parts === null || parts.some(({ verdict }) => verdict !== rule.action);
   });

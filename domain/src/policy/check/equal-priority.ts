@@ -1,7 +1,7 @@
 /** Policies of one tier and priority that decide the same packets differently: nothing says which of them wins. */
 import { ruleLabel } from "../decision.ts";
 import type { Direction, Tier } from "../model.ts";
-import { type Box, boxesOverlap, examplePort, intersectBoxes, subtractBoxes } from "./boxes.ts";
+import { type Box, boxesOverlap, examplePort, intersectBoxes, subtractBoxes, weightOf } from "./boxes.ts";
 import type { CheckContext } from "./context.ts";
 import { RuleIndex } from "./coverage.ts";
 import type { AskedRule, SubjectGroup } from "./subject-groups.ts";
@@ -41,7 +41,8 @@ function checkTier(
       const earlier = asked[candidate]!;
       if (candidate >= position || !mayConflict(earlier, later)) continue;
       const pair = `${earlier.policy.key}\n${later.policy.key}\n${direction}`;
-      if (told.has(pair) || !boxesOverlap(earlier.boxes, later.boxes)) continue;
+      if (told.has(pair) || !context.budget.spend(weightOf(later.boxes))) continue;
+      if (!boxesOverlap(earlier.boxes, later.boxes)) continue;
       const undefinedPart = undecidedOverlap(context, asked, earlier, later);
       const [example] = undefinedPart;
       if (!example) continue;
@@ -69,7 +70,7 @@ function undecidedOverlap(
 ): readonly Box[] {
   let rest = intersectBoxes(earlier.boxes, later.boxes);
   for (const other of asked) {
-    if (rest.length === 0 || !context.budget.spend(1)) return [];
+    if (rest.length === 0 || !context.budget.spend(weightOf(rest))) return [];
     const isBefore =
       other.policy.priority < later.policy.priority ||
       (other.policy === earlier.policy && other.rule.index < earlier.rule.index) ||

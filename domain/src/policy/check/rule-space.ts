@@ -14,6 +14,7 @@ export class RuleSpace {
   readonly #index: EndpointIndex;
   readonly #peers = new Map<string, RangeSet>();
   readonly #endpoints = new Map<Endpoint, RangeSet>();
+  readonly #namedPorts = new Map<readonly Endpoint[], Map<string, readonly Box[]>>();
   readonly #rules = new Map<PolicyRule, readonly Box[]>();
   readonly #rulesByOwner = new Map<PolicyRule, Map<string, readonly Box[]>>();
   #cluster: RangeSet | null = null;
@@ -136,21 +137,34 @@ export class RuleSpace {
 
   /** On egress a port name is looked up on each peer: one box for every port that it stands for. */
   #namedBoxes(rule: PolicyRule, port: PortMatch & { readonly kind: "named" }): readonly Box[] {
-    const holders =
+    const lists =
       rule.peers === null
-        ? this.#inventory.endpoints
-        : rule.peers.flatMap((peer) => (peer.kind === "endpoints" ? this.#index.select(peer.selector) : []));
+        ? [this.#inventory.endpoints]
+        : rule.peers.flatMap((peer) => (peer.kind === "endpoints" ? [this.#index.select(peer.selector)] : []));
+    return lists.flatMap((endpoints) => this.#portBoxes(endpoints, port.protocol, port.name));
+  }
+
+  /** The boxes of a port name at these endpoints; of one list they are made once. */
+  #portBoxes(endpoints: readonly Endpoint[], protocol: number, name: string): readonly Box[] {
+    const byName = this.#namedPorts.get(endpoints) ?? new Map<string, readonly Box[]>();
+    this.#namedPorts.set(endpoints, byName);
+    const known = byName.get(`${protocol} ${name}`);
+    if (known) return known;
     const byPort = new Map<number, Endpoint[]>();
-    for (const holder of holders) {
-      for (const named of holder.ports) {
-        if (named.name !== port.name || named.protocol !== port.protocol) continue;
-        byPort.set(named.port, [...(byPort.get(named.port) ?? []), holder]);
+    for (const endpoint of endpoints) {
+      for (const named of endpoint.ports) {
+        if (named.name !== name || named.protocol !== protocol) continue;
+        const holders = byPort.get(named.port);
+        if (holders) holders.push(endpoint);
+        else byPort.set(named.port, [endpoint]);
       }
     }
-    return [...byPort].map(([number, endpoints]) => {
-      const start = portNumber(port.protocol, number);
-      return { addresses: this.#addressesOf(endpoints), ports: [start, start + 1] };
+    const found = [...byPort].flatMap(([number, holders]) => {
+      const start = portNumber(protocol, number);
+      return boxes({ addresses: this.#addressesOf(holders), ports: [start, start + 1] });
     });
+    byName.set(`${protocol} ${name}`, found);
+    return found;
   }
 }
 
