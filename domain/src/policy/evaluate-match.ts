@@ -5,6 +5,7 @@ import { endpointMatches, formatSelector } from "./labels.ts";
 import {
   type Direction,
   type Endpoint,
+  type Entity,
   type Inventory,
   type NamedPort,
   type Peer,
@@ -23,6 +24,18 @@ export interface SubjectPacket {
   readonly port: number;
 }
 
+/** The same with the endpoints that have the remote address. */
+export interface AskedPacket extends SubjectPacket {
+  readonly remoteEndpoints: readonly Endpoint[];
+}
+
+/** Seen from outside: workloads without addresses of their own have those of their host. */
+export function endpointsWithAddress(inventory: Inventory, address: string): readonly Endpoint[] {
+  return inventory.endpoints.filter((endpoint) =>
+    effectiveAddresses(inventory, endpoint).some((own) => sameAddressText(own, address)),
+  );
+}
+
 export interface RuleMatch {
   readonly matches: boolean;
   readonly reason: string;
@@ -33,10 +46,10 @@ export function matchRule(
   inventory: Inventory,
   rule: PolicyRule,
   selected: readonly Endpoint[],
-  packet: SubjectPacket,
+  packet: AskedPacket,
 ): RuleMatch {
   const peers = rule.peers ?? ["any" as const];
-  const matching = peers.filter((peer) => peer === "any" || peerMatches(inventory, peer, selected, packet.remote));
+  const matching = peers.filter((peer) => peer === "any" || peerMatches(inventory, peer, selected, packet));
   const portText = describePort(packet.protocol, packet.port);
   if (matching.length === 0) {
     const names = rule.peers?.map(describePeer).join(", ") ?? "";
@@ -60,7 +73,8 @@ export function matchRule(
 }
 
 /** Peers are decided by address: a selector stands for the addresses of the endpoints that it picks. */
-function peerMatches(inventory: Inventory, peer: Peer, selected: readonly Endpoint[], remote: string): boolean {
+function peerMatches(inventory: Inventory, peer: Peer, selected: readonly Endpoint[], packet: AskedPacket): boolean {
+  const { remote } = packet;
   const address = parseAddress(remote);
   if (!address.ok) return false;
   switch (peer.kind) {
@@ -70,9 +84,9 @@ function peerMatches(inventory: Inventory, peer: Peer, selected: readonly Endpoi
         !peer.except.some((except) => cidrContainsAddress(except, address.bytes))
       );
     case "endpoints":
-      return endpointsBehind(inventory, peer, remote).length > 0;
+      return endpointsBehind(inventory, peer, packet).length > 0;
     case "entity":
-      return entityContains(inventory, peer.entity, selected[0]?.hostName ?? null, remote);
+      return entityMatches(inventory, peer.entity, selected, packet);
     case "domains":
       return [...inventory.domainAddresses].some(
         ([name, addresses]) =>
@@ -82,14 +96,24 @@ function peerMatches(inventory: Inventory, peer: Peer, selected: readonly Endpoi
   }
 }
 
+/** `cluster` and `world` are asked of the endpoints that were found already. */
+function entityMatches(
+  inventory: Inventory,
+  entity: Entity,
+  selected: readonly Endpoint[],
+  { remote, remoteEndpoints }: AskedPacket,
+): boolean {
+  const isCluster = remoteEndpoints.length > 0;
+  if (entity === "cluster") return isCluster;
+  if (entity === "world") return !isCluster && !entityContains(inventory, "mesh", null, remote);
+  return entityContains(inventory, entity, selected[0]?.hostName ?? null, remote);
+}
+
 /** The endpoints with this address that the peer picks; all that have it for "any"; no others have port names. */
-function endpointsBehind(inventory: Inventory, peer: Peer | "any", remote: string): readonly Endpoint[] {
-  if (peer !== "any" && peer.kind !== "endpoints") return [];
-  return inventory.endpoints.filter(
-    (endpoint) =>
-      effectiveAddresses(inventory, endpoint).some((address) => sameAddressText(address, remote)) &&
-      (peer === "any" || endpointMatches(peer.selector, endpoint, inventory.namespaces)),
-  );
+function endpointsBehind(inventory: Inventory, peer: Peer | "any", packet: AskedPacket): readonly Endpoint[] {
+  if (peer === "any") return packet.remoteEndpoints;
+  if (peer.kind !== "endpoints") return [];
+  return packet.remoteEndpoints.filter((endpoint) => endpointMatches(peer.selector, endpoint, inventory.namespaces));
 }
 
 function portMatches(
@@ -97,13 +121,13 @@ function portMatches(
   rule: PolicyRule,
   peer: Peer | "any",
   selected: readonly Endpoint[],
-  packet: SubjectPacket,
+  packet: AskedPacket,
 ): boolean {
   if (rule.ports === null) return true;
   return rule.ports.some((port) => {
     if (port.protocol !== packet.protocol) return false;
     if (port.kind === "range") return packet.port >= port.low && packet.port <= port.high;
-    const owners = rule.direction === "ingress" ? selected : endpointsBehind(inventory, peer, packet.remote);
+    const owners = rule.direction === "ingress" ? selected : endpointsBehind(inventory, peer, packet);
     return owners.some((owner) => owner.ports.some((named) => isPort(named, port) && named.port === packet.port));
   });
 }

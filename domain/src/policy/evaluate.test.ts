@@ -296,15 +296,18 @@ describe("the walkthrough", () => {
         ],
       }),
     );
-    expect(
-      ask(asked, "Host/a", "b").directions[1].steps.map(({ policyKey, rule: label, outcome, reason }) => [
+    const flow = { ...resolveFlowEnds(asked, "Host/a", "b"), protocol: PROTOCOL.tcp, port: 443 };
+    const stepsOf = (evaluation: Evaluation) =>
+      evaluation.directions[1].steps.map(({ policyKey, rule: label, outcome, reason }) => [
         policyKey,
         label,
         outcome,
         reason,
-      ]),
-    ).toEqual([
-      ["Policy/default/a-other", null, "not-selected", "It does not select Host/b."],
+      ]);
+    const listed = stepsOf(evaluate(asked, flow, { listNotSelected: true }));
+    expect(listed[0]).toEqual(["Policy/default/a-other", null, "not-selected", "It does not select Host/b."]);
+    expect(stepsOf(evaluate(asked, flow))).toEqual(listed.slice(1));
+    expect(listed.slice(1)).toEqual([
       ["Policy/default/b-web", "ingress[0]", "no-match", "10.0.0.1 is not among its peers: 192.0.2.0/24."],
       ["Policy/default/b-web", "ssh", "no-match", "The peer matches. 443/tcp is not among its ports: 22/tcp."],
       [
@@ -314,5 +317,56 @@ describe("the walkthrough", () => {
         "10.0.0.1 matches name=a in any namespace, and the rule covers 443/tcp.",
       ],
     ]);
+  });
+
+  it("says of every tier how many policies it asked, how many are about others and how it ended", () => {
+    const ofB = { subject: selectorFor("name=b") };
+    const pass = rule("ingress", { action: "pass" });
+    const asked = fleet(
+      policy("admin-other", { tier: "admin", subject: selectorFor("name=a"), rules: [pass] }),
+      policy("admin-pass", { tier: "admin", ...ofB, rules: [pass] }),
+      policy("base", { tier: "baseline", ...ofB, rules: [rule("ingress", { action: "deny" })] }),
+      policy("open", { ...ofB, rules: [rule("ingress")] }),
+    );
+    const tiersOf = (one: PolicyWorld, to: string) =>
+      ask(one, "Host/a", to).directions[1].tiers.map(({ tier, outcome, selected, notSelected }) => [
+        tier,
+        outcome,
+        selected,
+        notSelected,
+      ]);
+    expect(tiersOf(asked, "b")).toEqual([
+      ["safety", "undecided", 0, 0],
+      ["admin", "passed", 1, 1],
+      ["application", "decided", 1, 0],
+      ["baseline", "not-reached", 1, 0],
+    ]);
+    expect(tiersOf(asked, "Workload/default/container")).toEqual([
+      ["safety", "undecided", 0, 0],
+      ["admin", "undecided", 0, 2],
+      ["application", "undecided", 0, 1],
+      ["baseline", "undecided", 0, 1],
+    ]);
+  });
+
+  it("gives both verdicts where an observed policy is asked, and none where it is not", () => {
+    const observed = policy("observed", { mode: "observe", subject: selectorFor("name=b") });
+    const asked = fleet(observed);
+    const toB = ask(asked, "Host/a", "b").directions[1];
+    expect(toB.modes).toMatchObject({ enforced: { verdict: "allow" }, withObserved: { verdict: "deny" } });
+    expect(toB.tiers[2]).toEqual({ tier: "application", outcome: "decided", selected: 1, notSelected: 0 });
+    expect(ask(asked, "b", "Host/a").directions[1].modes).toBeNull();
+  });
+
+  it("counts observed policies of others where the enforced ones deny already", () => {
+    const asked = fleet(
+      policy("closed", { subject: selectorFor("name=b") }),
+      policy("observed", { mode: "observe", subject: selectorFor("name=b"), rules: [rule("ingress")] }),
+      policy("observed-other", { mode: "observe", subject: selectorFor("name=a") }),
+    );
+    const { steps, tiers, modes } = ask(asked, "Host/a", "b").directions[1];
+    expect(steps.map(({ policyKey }) => policyKey)).toEqual(["Policy/default/closed", "Policy/default/observed"]);
+    expect(tiers[2]).toMatchObject({ selected: 2, notSelected: 1, outcome: "decided" });
+    expect(modes).toMatchObject({ enforced: { verdict: "deny" }, withObserved: { verdict: "allow" } });
   });
 });

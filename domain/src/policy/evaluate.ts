@@ -15,11 +15,24 @@ import {
   ruleLabel,
 } from "./decision.ts";
 import { endpointByKey, hostEndpoint, sharesHostNetwork } from "./endpoints.ts";
-import { matchRule, type SubjectPacket } from "./evaluate-match.ts";
-import type { DirectionEvaluation, Evaluation, FlowEnd, PolicyFlow, WalkthroughStep } from "./evaluation.ts";
+import { type AskedPacket, endpointsWithAddress, matchRule, type SubjectPacket } from "./evaluate-match.ts";
+import type {
+  DirectionEvaluation,
+  Evaluation,
+  FlowEnd,
+  ModeComparison,
+  PolicyFlow,
+  TierWalk,
+  WalkthroughStep,
+} from "./evaluation.ts";
 import { endpointMatches } from "./labels.ts";
 import { type Direction, type Endpoint, type Inventory, type Policy, type PolicyWorld, TIER_ORDER } from "./model.ts";
 import { orderPolicies } from "./order.ts";
+
+export interface EvaluateOptions {
+  /** Also a step for each policy that is not about the subject, which can be thousands; otherwise they are counted. */
+  readonly listNotSelected?: boolean;
+}
 
 /**
  * Decides a new connection: egress of the source, then ingress of the destination.
@@ -27,11 +40,11 @@ import { orderPolicies } from "./order.ts";
  * Throws `INVALID_ARGUMENT` when the addresses are not two of one family, `NOT_FOUND` for an unknown endpoint key,
  * `POLICY_UNSUPPORTED` as {@link orderPolicies}.
  */
-export function evaluate(world: PolicyWorld, flow: PolicyFlow): Evaluation {
+export function evaluate(world: PolicyWorld, flow: PolicyFlow, options: EvaluateOptions = {}): Evaluation {
   requireOneFamily(flow);
   const { from, to, protocol, port } = flow;
-  const egress = evaluateEnd(world, from, { direction: "egress", remote: to.address, protocol, port });
-  const ingress = evaluateEnd(world, to, { direction: "ingress", remote: from.address, protocol, port });
+  const egress = evaluateEnd(world, from, { direction: "egress", remote: to.address, protocol, port }, options);
+  const ingress = evaluateEnd(world, to, { direction: "ingress", remote: from.address, protocol, port }, options);
   const allowed = egress.verdict === "allow" && ingress.verdict === "allow";
   return { verdict: allowed ? "allow" : "deny", directions: [egress, ingress] };
 }
@@ -46,68 +59,89 @@ function requireOneFamily(flow: PolicyFlow): void {
   });
 }
 
-function evaluateEnd(world: PolicyWorld, end: FlowEnd, packet: SubjectPacket): DirectionEvaluation {
+function evaluateEnd(
+  world: PolicyWorld,
+  end: FlowEnd,
+  packet: SubjectPacket,
+  options: EvaluateOptions,
+): DirectionEvaluation {
   const { direction, remote, protocol, port } = packet;
   const builtin = builtinDecision({ remote, local: end.address, protocol, port });
-  const answer = (decision: DecisionContent, steps: readonly WalkthroughStep[]): DirectionEvaluation => ({
-    direction,
-    subjectKey: end.endpointKey,
-    verdict: decision.verdict,
-    decision,
-    steps,
-  });
-  if (builtin !== null) return answer(builtinDecisionContent(builtin), []);
-  if (end.endpointKey === null) return answer(notIsolatedDecision(direction), []);
+  const answer = (decision: DecisionContent, walk: Omit<Walk, "decision">, modes: ModeComparison | null = null) => {
+    const steps = walk.steps.filter(({ outcome }) => options.listNotSelected || outcome !== "not-selected");
+    const { tiers } = walk;
+    return { direction, subjectKey: end.endpointKey, verdict: decision.verdict, decision, steps, tiers, modes };
+  };
+  if (builtin !== null) return answer(builtinDecisionContent(builtin), NOTHING_ASKED);
+  if (end.endpointKey === null) return answer(notIsolatedDecision(direction), NOTHING_ASKED);
 
-  const subject = endpointByKey(world.inventory, end.endpointKey);
+  const { inventory } = world;
+  const subject = endpointByKey(inventory, end.endpointKey);
   const all = orderPolicies(world.policies);
   const enforced = all.filter((policy) => policy.mode === "enforce");
-  const byAll = decide(world.inventory, all, subject, packet);
-  if (enforced.length === all.length) return answer(byAll.decision, byAll.steps);
+  const asked = { ...packet, remoteEndpoints: endpointsWithAddress(inventory, remote) };
+  const selections = selectAll(inventory, all, subject, direction);
+  const byAll = decide(inventory, selections, subject, asked);
+  if (enforced.length === all.length) return answer(byAll.decision, byAll);
 
-  const byEnforced = decide(world.inventory, enforced, subject, packet);
+  const byEnforced = decide(inventory, selectAll(inventory, enforced, subject, direction), subject, asked);
   const decision = mergeObserved(byEnforced.decision, byAll.decision);
-  if (decision.observeOnly || byEnforced.decision.id === byAll.decision.id) return answer(decision, byAll.steps);
-  const observed = all.filter((policy) => policy.mode === "observe");
-  return answer(decision, [
-    ...byEnforced.steps,
-    ...observed.map((policy) =>
-      policyStep(policy, "no-match", "It is in observe mode, and the enforced policies deny this already."),
-    ),
-  ]);
+  const observed = selections.filter(({ policy }) => policy.mode === "observe");
+  const isObserved = observed.some(({ selected }) => selected.length > 0);
+  const modes = isObserved ? { enforced: byEnforced.decision, withObserved: byAll.decision } : null;
+  if (decision.observeOnly || byEnforced.decision.id === byAll.decision.id) return answer(decision, byAll, modes);
+  const left = observed.map(({ policy, selected, reason }) =>
+    selected.length > 0
+      ? policyStep(policy, "no-match", "It is in observe mode, and the enforced policies deny this already.")
+      : policyStep(policy, "not-selected", reason),
+  );
+  const tiers = byEnforced.tiers.map((tier, place) => ({ ...tier, ...countsOf(byAll.tiers[place] ?? tier) }));
+  return answer(decision, { steps: [...byEnforced.steps, ...left], tiers }, modes);
 }
+
+const NOTHING_ASKED = { steps: [], tiers: [] };
 
 interface Walk {
   readonly decision: DecisionContent;
   readonly steps: readonly WalkthroughStep[];
+  readonly tiers: readonly TierWalk[];
 }
 
-/** `policies` in canonical order. */
-function decide(inventory: Inventory, policies: readonly Policy[], subject: Endpoint, packet: SubjectPacket): Walk {
-  const steps: WalkthroughStep[] = [];
-  for (const tier of TIER_ORDER) {
-    const selections = policies
-      .filter((policy) => policy.tier === tier)
-      .map((policy) => select(inventory, policies, policy, subject, packet.direction));
-    const decision = walkTier(inventory, selections, packet, steps);
-    if (decision) return { decision, steps };
-    if (tier !== "application") continue;
+function countsOf({ selected, notSelected }: TierWalk): Pick<TierWalk, "selected" | "notSelected"> {
+  return { selected, notSelected };
+}
 
-    const isolating = selections.filter((selection) => selection.selected.length > 0).map(({ policy }) => policy);
-    if (isolating.length > 0) {
+/** `selections` in canonical order. */
+function decide(inventory: Inventory, selections: readonly Selection[], subject: Endpoint, packet: AskedPacket): Walk {
+  const steps: WalkthroughStep[] = [];
+  const tiers: TierWalk[] = [];
+  let decision: DecisionContent | null = null;
+  for (const tier of TIER_ORDER) {
+    const ofTier = selections.filter(({ policy }) => policy.tier === tier);
+    const asked = ofTier.filter(({ selected }) => selected.length > 0);
+    const counts = { tier, selected: asked.length, notSelected: ofTier.length - asked.length };
+    if (decision !== null) {
+      tiers.push({ ...counts, outcome: "not-reached" });
+      continue;
+    }
+    decision = walkTier(inventory, ofTier, packet, steps);
+    const passed = steps.at(-1)?.outcome === "passed" && steps.at(-1)?.tier === tier;
+    if (decision === null && tier === "application" && asked.length > 0) {
+      const isolating = asked.map(({ policy }) => policy);
       const reason = `It isolates ${packet.direction} of ${subject.key}, and no rule of any such policy allows this.`;
       steps.push(...isolating.map((policy) => policyStep(policy, "decided", reason)));
-      return { decision: isolatedDecision(isolating, packet.direction), steps };
+      decision = isolatedDecision(isolating, packet.direction);
     }
+    tiers.push({ ...counts, outcome: decision !== null ? "decided" : passed ? "passed" : "undecided" });
   }
-  return { decision: notIsolatedDecision(packet.direction), steps };
+  return { decision: decision ?? notIsolatedDecision(packet.direction), steps, tiers };
 }
 
 /** Asks the rules of one tier in order. `null` = the next tier is asked. */
 function walkTier(
   inventory: Inventory,
   selections: readonly Selection[],
-  packet: SubjectPacket,
+  packet: AskedPacket,
   steps: WalkthroughStep[],
 ): DecisionContent | null {
   for (const { policy, selected, reason } of selections) {
@@ -137,44 +171,43 @@ interface Selection {
 }
 
 /**
- * Whether a policy is asked about a subject. A workload that shares its host's network is also subject to the admin,
+ * Whether each policy is asked about a subject. A workload that shares its host's network is also subject to the admin,
  * baseline and safety policies of its host; to the application policies of its host only while none of its own isolates
  * it in this direction.
  */
-function select(
+function selectAll(
   inventory: Inventory,
   policies: readonly Policy[],
-  policy: Policy,
   subject: Endpoint,
   direction: Direction,
-): Selection {
-  const additive = policy.tier === "application";
-  if (additive && !policy.isolates[direction]) {
-    return { policy, selected: [], reason: `It does not cover ${direction}.` };
-  }
-  const own = endpointMatches(policy.subject, subject, inventory.namespaces) ? [subject] : [];
-  if (!sharesHostNetwork(subject) || subject.hostName === null) {
-    return { policy, selected: own, reason: `It does not select ${subject.key}.` };
-  }
-  const host = hostEndpoint(inventory, subject.hostName);
-  const inherited = endpointMatches(policy.subject, host, inventory.namespaces) ? [host] : [];
-  if (!additive) {
-    const reason = `It selects neither ${subject.key} nor its host ${host.key}.`;
-    return { policy, selected: [...own, ...inherited], reason };
-  }
-  if (own.length > 0) return { policy, selected: own, reason: "" };
+): readonly Selection[] {
+  const { hostName } = subject;
+  const host = sharesHostNetwork(subject) && hostName !== null ? hostEndpoint(inventory, hostName) : null;
+  const selects = (policy: Policy, endpoint: Endpoint): boolean =>
+    endpointMatches(policy.subject, endpoint, inventory.namespaces);
   const hasItsOwn = policies.some(
-    (other) =>
-      other.tier === "application" &&
-      other.isolates[direction] &&
-      endpointMatches(other.subject, subject, inventory.namespaces),
+    (policy) => policy.tier === "application" && policy.isolates[direction] && selects(policy, subject),
   );
-  if (!hasItsOwn) return { policy, selected: inherited, reason: `It selects neither ${subject.key} nor its host.` };
-  const reason =
-    inherited.length > 0
-      ? `It selects the host ${host.key}, but ${subject.key} has ${direction} policies of its own.`
-      : `It does not select ${subject.key}.`;
-  return { policy, selected: [], reason };
+  return policies.map((policy) => {
+    const additive = policy.tier === "application";
+    if (additive && !policy.isolates[direction]) {
+      return { policy, selected: [], reason: `It does not cover ${direction}.` };
+    }
+    const own = selects(policy, subject) ? [subject] : [];
+    if (host === null) return { policy, selected: own, reason: `It does not select ${subject.key}.` };
+    const inherited = selects(policy, host) ? [host] : [];
+    if (!additive) {
+      const reason = `It selects neither ${subject.key} nor its host ${host.key}.`;
+      return { policy, selected: [...own, ...inherited], reason };
+    }
+    if (own.length > 0) return { policy, selected: own, reason: "" };
+    if (!hasItsOwn) return { policy, selected: inherited, reason: `It selects neither ${subject.key} nor its host.` };
+    const reason =
+      inherited.length > 0
+        ? `It selects the host ${host.key}, but ${subject.key} has ${direction} policies of its own.`
+        : `It does not select ${subject.key}.`;
+    return { policy, selected: [], reason };
+  });
 }
 
 function policyStep(policy: Policy, outcome: WalkthroughStep["outcome"], reason: string): WalkthroughStep {

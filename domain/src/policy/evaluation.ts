@@ -1,6 +1,7 @@
 /** What the evaluator answers: a verdict and every step that led to it. */
+
+import type { DecisionContent } from "./decision.ts";
 import type { Direction, ProtocolNumber, SourceRange, Tier, Verdict } from "./model.ts";
-import type { Decision } from "./program.ts";
 
 /** One end of a connection. The address decides; the key only says whose address it is. */
 export interface FlowEnd {
@@ -30,13 +31,34 @@ export interface WalkthroughStep {
   readonly source: SourceRange;
 }
 
+/** One tier as it was asked. */
+export interface TierWalk {
+  readonly tier: Tier;
+  /** `passed`: a rule handed the packet on; `undecided`: no rule matched; `not-reached`: decided before. */
+  readonly outcome: "decided" | "passed" | "undecided" | "not-reached";
+  /** How many policies of the tier are asked about the subject in this direction, and how many are not. */
+  readonly selected: number;
+  readonly notSelected: number;
+}
+
+/** What the enforced policies decide alone, and what they would decide together with the observed ones. */
+export interface ModeComparison {
+  readonly enforced: DecisionContent;
+  readonly withObserved: DecisionContent;
+}
+
 export interface DirectionEvaluation {
   readonly direction: Direction;
   /** Endpoint whose policies were asked; `null` when the address is nobody's (then nothing restricts this side). */
   readonly subjectKey: string | null;
   readonly verdict: Verdict;
-  readonly decision: Omit<Decision, "index">;
+  readonly decision: DecisionContent;
+  /** Everything that was asked, in order; policies that are not about the subject only on request. */
   readonly steps: readonly WalkthroughStep[];
+  /** All tiers in order; none when no policy was asked. */
+  readonly tiers: readonly TierWalk[];
+  /** `null` when no observed policy is asked about the subject. */
+  readonly modes: ModeComparison | null;
 }
 
 export interface Evaluation {

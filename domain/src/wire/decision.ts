@@ -20,11 +20,13 @@ import {
   fromWireOutcome,
   fromWireReason,
   fromWireTier,
+  fromWireTierOutcome,
   fromWireVerdict,
   toWireDirection,
   toWireOutcome,
   toWireReason,
   toWireTier,
+  toWireTierOutcome,
   toWireVerdict,
 } from "./policy-enums.ts";
 
@@ -68,13 +70,25 @@ export function toWireEvaluation(evaluation: Evaluation): WireEvaluation {
 }
 
 function toWireDirectionEvaluation(evaluation: DirectionEvaluation): WireDirectionEvaluation {
-  return create(DirectionEvaluationSchema, {
+  const { direction, modes } = evaluation;
+  const wire = create(DirectionEvaluationSchema, {
     direction: toWireDirection(evaluation.direction),
     subjectKey: evaluation.subjectKey ?? "",
     verdict: toWireVerdict(evaluation.verdict),
     decision: toWireDecision(evaluation.decision, evaluation.direction),
     steps: evaluation.steps.map(toWireStep),
+    tiers: evaluation.tiers.map(({ tier, outcome, selected, notSelected }) => ({
+      tier: toWireTier(tier),
+      outcome: toWireTierOutcome(outcome),
+      selected,
+      notSelected,
+    })),
   });
+  if (modes !== null) {
+    wire.enforcedDecision = toWireDecision(modes.enforced, direction);
+    wire.observedDecision = toWireDecision(modes.withObserved, direction);
+  }
+  return wire;
 }
 
 function toWireStep(step: WalkthroughStep): WireWalkthroughStep {
@@ -97,6 +111,7 @@ export function fromWireEvaluation(wire: WireEvaluation): Evaluation | null {
 
 function fromWireDirectionEvaluation(wire: WireDirectionEvaluation): DirectionEvaluation | null {
   if (!wire.decision) return null;
+  const { enforcedDecision, observedDecision } = wire;
   return {
     direction: fromWireDirection(wire.direction),
     subjectKey: wire.subjectKey === "" ? null : wire.subjectKey,
@@ -110,6 +125,16 @@ function fromWireDirectionEvaluation(wire: WireDirectionEvaluation): DirectionEv
       reason: step.reason,
       source: step.source ? fromWireSourceRange(step.source) : NOWHERE,
     })),
+    tiers: wire.tiers.map(({ tier, outcome, selected, notSelected }) => ({
+      tier: fromWireTier(tier) ?? "application",
+      outcome: fromWireTierOutcome(outcome),
+      selected,
+      notSelected,
+    })),
+    modes:
+      enforcedDecision && observedDecision
+        ? { enforced: fromWireDecision(enforcedDecision), withObserved: fromWireDecision(observedDecision) }
+        : null,
   };
 }
 

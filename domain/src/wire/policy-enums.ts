@@ -4,9 +4,10 @@ import {
   Direction as WireDirection,
   WalkthroughOutcome as WireOutcome,
   Tier as WireTier,
+  TierOutcome as WireTierOutcome,
   Verdict as WireVerdict,
 } from "@wardline/api/wardline/v1/policy";
-import type { WalkthroughStep } from "../policy/evaluation.ts";
+import type { TierWalk, WalkthroughStep } from "../policy/evaluation.ts";
 import type { Direction, Tier, Verdict } from "../policy/model.ts";
 import type { DecisionReason } from "../policy/program.ts";
 
@@ -46,6 +47,14 @@ function reader<Word extends string, Wire>(words: Record<Word, Wire>): (wire: Wi
 const readVerdict = reader(VERDICTS);
 const readDirection = reader(DIRECTIONS);
 const readReason = reader(REASONS);
+const TIER_OUTCOMES: Record<TierWalk["outcome"], WireTierOutcome> = {
+  decided: WireTierOutcome.DECIDED,
+  passed: WireTierOutcome.PASSED,
+  undecided: WireTierOutcome.UNDECIDED,
+  "not-reached": WireTierOutcome.NOT_REACHED,
+};
+
+const readTierOutcome = reader(TIER_OUTCOMES);
 const readOutcome = reader(OUTCOMES);
 
 export const toWireVerdict = (verdict: Verdict): WireVerdict => VERDICTS[verdict];
@@ -69,3 +78,7 @@ export const fromWireReason = (wire: WireDecisionReason): DecisionReason => read
 export const toWireOutcome = (outcome: WalkthroughStep["outcome"]): WireOutcome => OUTCOMES[outcome];
 
 export const fromWireOutcome = (wire: WireOutcome): WalkthroughStep["outcome"] => readOutcome(wire) ?? "no-match";
+
+export const toWireTierOutcome = (outcome: TierWalk["outcome"]): WireTierOutcome => TIER_OUTCOMES[outcome];
+
+export const fromWireTierOutcome = (wire: WireTierOutcome): TierWalk["outcome"] => readTierOutcome(wire) ?? "undecided";

@@ -162,6 +162,39 @@ export declare type WalkthroughStep = Message<"wardline.v1.WalkthroughStep"> & {
 export declare const WalkthroughStepSchema: GenMessage<WalkthroughStep>;
 
 /**
+ * @generated from message wardline.v1.TierWalk
+ */
+export declare type TierWalk = Message<"wardline.v1.TierWalk"> & {
+  /**
+   * @generated from field: wardline.v1.Tier tier = 1;
+   */
+  tier: Tier;
+
+  /**
+   * @generated from field: wardline.v1.TierOutcome outcome = 2;
+   */
+  outcome: TierOutcome;
+
+  /**
+   * Policies of the tier that select the subject in this direction, and those that do not.
+   *
+   * @generated from field: uint32 selected = 3;
+   */
+  selected: number;
+
+  /**
+   * @generated from field: uint32 not_selected = 4;
+   */
+  notSelected: number;
+};
+
+/**
+ * Describes the message wardline.v1.TierWalk.
+ * Use `create(TierWalkSchema)` to create a new message.
+ */
+export declare const TierWalkSchema: GenMessage<TierWalk>;
+
+/**
  * @generated from message wardline.v1.DirectionEvaluation
  */
 export declare type DirectionEvaluation = Message<"wardline.v1.DirectionEvaluation"> & {
@@ -188,9 +221,31 @@ export declare type DirectionEvaluation = Message<"wardline.v1.DirectionEvaluati
   decision?: Decision | undefined;
 
   /**
+   * What was asked, in order. Policies that do not select the subject are only counted, in `tiers`.
+   *
    * @generated from field: repeated wardline.v1.WalkthroughStep steps = 5;
    */
   steps: WalkthroughStep[];
+
+  /**
+   * All tiers in order; empty when no policy was asked.
+   *
+   * @generated from field: repeated wardline.v1.TierWalk tiers = 6;
+   */
+  tiers: TierWalk[];
+
+  /**
+   * What the enforced policies decide alone, and together with the observed ones. Both or neither: neither when no
+   * policy in observe mode selects the subject.
+   *
+   * @generated from field: wardline.v1.Decision enforced_decision = 7;
+   */
+  enforcedDecision?: Decision | undefined;
+
+  /**
+   * @generated from field: wardline.v1.Decision observed_decision = 8;
+   */
+  observedDecision?: Decision | undefined;
 };
 
 /**
@@ -411,4 +466,45 @@ export enum WalkthroughOutcome {
  * Describes the enum wardline.v1.WalkthroughOutcome.
  */
 export declare const WalkthroughOutcomeSchema: GenEnum<WalkthroughOutcome>;
+
+/**
+ * @generated from enum wardline.v1.TierOutcome
+ */
+export enum TierOutcome {
+  /**
+   * @generated from enum value: TIER_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: TIER_OUTCOME_DECIDED = 1;
+   */
+  DECIDED = 1,
+
+  /**
+   * A rule handed the packet on to the next tier.
+   *
+   * @generated from enum value: TIER_OUTCOME_PASSED = 2;
+   */
+  PASSED = 2,
+
+  /**
+   * No rule of the tier matched.
+   *
+   * @generated from enum value: TIER_OUTCOME_UNDECIDED = 3;
+   */
+  UNDECIDED = 3,
+
+  /**
+   * An earlier tier decided.
+   *
+   * @generated from enum value: TIER_OUTCOME_NOT_REACHED = 4;
+   */
+  NOT_REACHED = 4,
+}
+
+/**
+ * Describes the enum wardline.v1.TierOutcome.
+ */
+export declare const TierOutcomeSchema: GenEnum<TierOutcome>;
 

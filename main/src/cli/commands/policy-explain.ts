@@ -1,4 +1,5 @@
 import {
+  type DecisionContent,
   type DirectionEvaluation,
   describeDecision,
   type Evaluation,
@@ -7,6 +8,7 @@ import {
   readPolicyFiles,
   resolveFlowEnds,
   type SourceRange,
+  type TierWalk,
   type Verdict,
   type WalkthroughStep,
 } from "@wardline/domain/policy";
@@ -69,17 +71,52 @@ function formatDirection(output: Output, evaluated: DirectionEvaluation): string
   const summary = visible(describeDecision(decision, direction));
   const verdict = paintVerdict(output, evaluated.verdict);
   const head = `${style.bold(`${whose} ${subject}`)} (${direction}): ${verdict}\n  ${summary}${formatPlace(decision.source)}\n`;
-  if (steps.length === 0) return head;
-  const rows = steps.map((step) => [
-    "  ",
-    { text: step.tier, paint: style.dim },
-    step.policyKey,
-    step.rule ?? "",
-    { text: OUTCOMES[step.outcome], ...(step.outcome === "decided" ? { paint: style.bold } : {}) },
-    step.reason,
-  ]);
-  return `${head}${formatTable(["  ", "TIER", "POLICY", "RULE", "OUTCOME", "WHY"], rows)}`;
+  return [head, formatModes(evaluated), ...evaluated.tiers.map((tier) => formatTier(output, tier, steps))].join("");
 }
+
+/** Both verdicts where policies in observe mode take part. */
+function formatModes({ direction, modes }: DirectionEvaluation): string {
+  if (modes === null) return "";
+  const line = (title: string, decision: DecisionContent): string =>
+    `  ${title}: ${visible(describeDecision(decision, direction))}${formatPlace(decision.source)}\n`;
+  return `${line("enforced policies alone", modes.enforced)}${line("with those in observe mode", modes.withObserved)}`;
+}
+
+/** A tier without any policy says nothing. */
+function formatTier(output: Output, tier: TierWalk, steps: readonly WalkthroughStep[]): string {
+  const { style } = output;
+  if (tier.selected + tier.notSelected === 0) return "";
+  const head = `  ${style.bold(tier.tier)}: ${TIER_OUTCOMES[tier.outcome]} ${style.dim(countSelected(tier))}\n`;
+  const rows = steps
+    .filter((step) => step.tier === tier.tier)
+    .map((step) => [
+      "    ",
+      step.policyKey,
+      step.rule ?? "",
+      { text: OUTCOMES[step.outcome], ...(step.outcome === "decided" ? { paint: style.bold } : {}) },
+      step.reason,
+      step.source.file === "" ? "" : `${step.source.file}:${step.source.line}`,
+    ]);
+  return rows.length === 0
+    ? head
+    : `${head}${formatTable(["    ", "POLICY", "RULE", "OUTCOME", "WHY", "WHERE"], rows)}`;
+}
+
+function countSelected({ selected, notSelected }: TierWalk): string {
+  if (selected === 0) return `(nothing here selects it, ${countPolicies(notSelected)})`;
+  return notSelected === 0 ? "" : `(${countPolicies(notSelected)} about others)`;
+}
+
+function countPolicies(count: number): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? "policy" : "policies"}`;
+}
+
+const TIER_OUTCOMES: Record<TierWalk["outcome"], string> = {
+  decided: "decides",
+  passed: "passes on",
+  undecided: "does not decide",
+  "not-reached": "not asked, it is decided already",
+};
 
 const OUTCOMES: Record<WalkthroughStep["outcome"], string> = {
   decided: "decided",

@@ -1,7 +1,9 @@
 import {
   Direction,
+  type DirectionEvaluation,
   type Evaluation,
   Tier,
+  TierOutcome,
   Verdict,
   WalkthroughOutcome,
   type WalkthroughStep,
@@ -64,6 +66,15 @@ export function Walkthrough({ evaluation, title, basis }: WalkthroughProps) {
               ))}
             </ol>
           ) : null}
+          {countNotSelected(direction) > 0 ? (
+            <p className="faint">{countNotSelected(direction).toLocaleString("en")} more policies are about others.</p>
+          ) : null}
+          {direction.enforcedDecision && direction.observedDecision ? (
+            <p className="soft wrap-anywhere">
+              Enforced policies alone: {visibleText(direction.enforcedDecision.summary)}. With those in observe mode:{" "}
+              {visibleText(direction.observedDecision.summary)}.
+            </p>
+          ) : null}
           {direction.decision ? (
             <p className="walkthrough-end soft wrap-anywhere">{visibleText(direction.decision.summary)}</p>
           ) : null}
@@ -71,6 +82,13 @@ export function Walkthrough({ evaluation, title, basis }: WalkthroughProps) {
       ))}
     </section>
   );
+}
+
+/** Policies of the tiers that were asked; the steps do not list them. */
+function countNotSelected({ tiers }: DirectionEvaluation): number {
+  return tiers
+    .filter(({ outcome }) => outcome !== TierOutcome.NOT_REACHED)
+    .reduce((sum, { notSelected }) => sum + notSelected, 0);
 }
 
 function Step({ step, verdict }: { step: WalkthroughStep; verdict: Verdict }) {
