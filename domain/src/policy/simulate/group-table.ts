@@ -17,6 +17,7 @@ import type { RecordedFlow } from "./recorded-flow.ts";
 /** How many times as many groups are followed as are listed, so that late but busy ones are not lost among early ones. */
 const FOLLOWED = 4;
 const MAX_REMEMBERED_NETWORKS = 50_000;
+const PORTS = 2 ** 16;
 /** Bytes of an address that nobody has, by which such addresses are put together: /24 and /64. */
 const NETWORK_BYTES = { 4: 3, 6: 8 } as const;
 
@@ -78,7 +79,9 @@ class ListedGroup extends GroupCounter {
 export class GroupTable {
   readonly #options: GroupTableOptions;
   readonly #names: readonly ReadonlyMap<string, { readonly text: string }>[];
-  readonly #groups = new Map<string, ListedGroup>();
+  readonly #groups: ListedGroup[] = [];
+  /** By kind, ends, protocol and port. */
+  readonly #byKind = new Map<string, Map<string, Map<string, Map<number, ListedGroup>>>>();
   readonly #followed = new Map<string, number>();
   readonly #networks = new Map<string, string>();
   readonly #others = new Map<string, GroupCounter>();
@@ -99,19 +102,27 @@ export class GroupTable {
     const from = this.#endText(candidate.fromKey ?? base?.fromKey ?? null, flow.sourceAddress);
     const to = this.#endText(candidate.toKey ?? base?.toKey ?? null, flow.destinationAddress);
     const kindKey = `${kind.recordedClass} ${kind.baseClass} ${kind.reason} ${kind.isObserved}`;
-    const key = `${kindKey}\n${from}\n${to}\n${flow.protocol} ${flow.port}`;
-    const known = this.#groups.get(key);
+    const byService = this.#groupsBetween(kindKey, from, to);
+    const service = flow.protocol * PORTS + flow.port;
+    const known = byService.get(service);
     if (known) return known;
     const followed = this.#followed.get(kindKey) ?? 0;
     if (followed >= this.#options.maxGroups * FOLLOWED) return this.#other(kindKey, kind);
     this.#followed.set(kindKey, followed + 1);
     const group = new ListedGroup(kind, { from, to }, flow, candidate);
-    this.#groups.set(key, group);
+    byService.set(service, group);
+    this.#groups.push(group);
     return group;
   }
 
+  #groupsBetween(kindKey: string, from: string, to: string): Map<number, ListedGroup> {
+    const byFrom = inner(this.#byKind, kindKey, () => new Map<string, Map<string, Map<number, ListedGroup>>>());
+    const byTo = inner(byFrom, from, () => new Map<string, Map<number, ListedGroup>>());
+    return inner(byTo, to, () => new Map<number, ListedGroup>());
+  }
+
   totals() {
-    const counters = [...this.#groups.values(), ...this.#others.values()];
+    const counters = [...this.#groups, ...this.#others.values()];
     const unmatched = counts(UNMATCHED_REASONS);
     let observed = 0;
     for (const { kind, flows } of counters) {
@@ -122,7 +133,7 @@ export class GroupTable {
   }
 
   list(): { readonly groups: readonly SimulationGroup[]; readonly other: OtherGroups } {
-    const sorted = [...this.#groups.values()].filter(({ flows }) => flows > 0).sort(compareGroups);
+    const sorted = this.#groups.filter(({ flows }) => flows > 0).sort(compareGroups);
     const listed: ListedGroup[] = [];
     const left: GroupCounter[] = [...this.#others.values()];
     const perClass = new Map<string, number>();
@@ -173,6 +184,15 @@ export class GroupTable {
     }
     return text;
   }
+}
+
+function inner<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }
 
 function reasonOf(flow: RecordedFlow, candidate: FlowAnswer, base: FlowAnswer | null): UnmatchedReason | null {

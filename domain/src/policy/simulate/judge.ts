@@ -70,10 +70,7 @@ export class WorldJudge {
   remote(text: string): RemoteEnd | null {
     let remote = this.#remotes.get(text);
     if (remote === undefined) {
-      if (this.#remotes.size >= MAX_REMEMBERED_REMOTES) {
-        this.#remotes.clear();
-        this.#matcher.forget();
-      }
+      if (this.#remotes.size >= MAX_REMEMBERED_REMOTES) this.#remotes.clear();
       remote = this.addresses.remote(text);
       this.#remotes.set(text, remote);
     }

@@ -1,4 +1,4 @@
-/** Whether a rule matches a packet, with the answers about peers remembered. Same meaning as `matchRule`. */
+/** Whether a rule matches a packet, asked of an end whose endpoints are known. Same meaning as `matchRule`. */
 import { cidrContainsAddress } from "../address.ts";
 import type { PlanRule } from "../compile/plan.ts";
 import { endpointMatches } from "../labels.ts";
@@ -6,24 +6,14 @@ import type { Direction, Endpoint, Inventory, Peer, PortMatch } from "../model.t
 import { domainNameMatches } from "../named-peers.ts";
 import type { RemoteEnd } from "./address-book.ts";
 
-const MAX_REMEMBERED = 2_000_000;
-/** More remotes than a judge remembers at a time; keys stay exact below 2^53. */
-const REMOTES = 2 ** 30;
-
 export class PeerMatcher {
   readonly #inventory: Inventory;
-  readonly #numbers = new Map<Peer, number>();
-  readonly #known = new Map<number, boolean>();
 
   constructor(inventory: Inventory) {
     this.#inventory = inventory;
   }
 
-  /** Drops what is remembered of remotes. */
-  forget(): void {
-    this.#known.clear();
-  }
-
+  /** Whether the other end is among the rule's peers, whatever the port. */
   hasPeer({ rule, owners }: PlanRule, remote: RemoteEnd): boolean {
     return rule.peers === null || rule.peers.some((peer) => this.#contains(peer, remote, owners));
   }
@@ -39,24 +29,6 @@ export class PeerMatcher {
   }
 
   #contains(peer: Peer, remote: RemoteEnd, owners: readonly Endpoint[]): boolean {
-    // Depends on who asks, so it is not remembered.
-    if (peer.kind === "entity" && peer.entity === "host") return isOwnHost(remote, owners);
-    let number = this.#numbers.get(peer);
-    if (number === undefined) {
-      number = this.#numbers.size;
-      this.#numbers.set(peer, number);
-    }
-    const key = number * REMOTES + remote.number;
-    let contains = this.#known.get(key);
-    if (contains === undefined) {
-      if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
-      contains = this.#peerContains(peer, remote);
-      this.#known.set(key, contains);
-    }
-    return contains;
-  }
-
-  #peerContains(peer: Peer, remote: RemoteEnd): boolean {
     switch (peer.kind) {
       case "addresses":
         return (
@@ -68,6 +40,7 @@ export class PeerMatcher {
       case "domains":
         return remote.domainNames.some((name) => peer.names.some((pattern) => domainNameMatches(pattern, name)));
       case "entity": {
+        if (peer.entity === "host") return isOwnHost(remote, owners);
         const isCluster = remote.behind.length > 0;
         return peer.entity === "cluster"
           ? isCluster

@@ -21,7 +21,6 @@ export interface SimulationOptions {
 export const DEFAULT_MAX_GROUPS = 1_000;
 /** Answers that are remembered at a time; a bound on memory, not on what is counted. */
 const MAX_REMEMBERED = 500_000;
-const ENDS = 2 ** 24;
 const PORTS = 2 ** 16;
 
 /** Everything about flows that only differ in time and in what was recorded. */
@@ -37,8 +36,8 @@ export class Simulation {
   readonly #base: FlowJudge | null;
   readonly #groups: GroupTable;
   readonly #sampleEvery: number;
-  /** By both ends, then by protocol and port. */
-  readonly #known = new Map<number, Map<number, Remembered>>();
+  /** By the numbers of both ends, then by protocol and port: small whole numbers are the fastest keys. */
+  #known: (Map<number, Map<number, Remembered>> | undefined)[] = [];
   /** By recorded endpoint, then by address. */
   readonly #ends = new Map<string, Map<string, number>>();
   #endCount = 0;
@@ -110,11 +109,15 @@ export class Simulation {
     if (this.#remembered >= MAX_REMEMBERED || this.#endCount >= MAX_REMEMBERED) this.#forget();
     const from = this.#end(flow.sourceAddress, flow.direction === "egress" ? flow : null);
     const to = this.#end(flow.destinationAddress, flow.direction === "ingress" ? flow : null);
-    const pair = from * ENDS + to;
-    let byPort = this.#known.get(pair);
+    let byTo = this.#known[from];
+    if (!byTo) {
+      byTo = new Map();
+      this.#known[from] = byTo;
+    }
+    let byPort = byTo.get(to);
     if (!byPort) {
       byPort = new Map();
-      this.#known.set(pair, byPort);
+      byTo.set(to, byPort);
     }
     const service = flow.protocol * PORTS + flow.port;
     let remembered = byPort.get(service);
@@ -144,7 +147,7 @@ export class Simulation {
   }
 
   #forget(): void {
-    this.#known.clear();
+    this.#known = [];
     this.#ends.clear();
     this.#endCount = 0;
     this.#remembered = 0;
