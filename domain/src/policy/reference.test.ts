@@ -2,11 +2,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { formatAddress, parseAddress } from "./address.ts";
 import { effectiveAddresses } from "./endpoints.ts";
-import { evaluate } from "./evaluate.ts";
 import type { FlowEnd } from "./evaluation.ts";
 import { DECLARED_KINDS, kindTables, sharedTables } from "./formats/schema/index.ts";
 import { type Inventory, PROTOCOL } from "./model.ts";
 import { readPolicyFiles } from "./read.ts";
+import { evaluateByBothEngines } from "./testing/index.ts";
 import { DEFAULT_READ_LIMITS } from "./yaml/limits.ts";
 
 const PATH = new URL("../../../docs/policy-reference.md", import.meta.url);
@@ -96,7 +96,7 @@ describe("docs/policy-reference.md", () => {
 
   it.each(statedVerdicts())("is right: $from to $to on $service is $verdict", (stated) => {
     const [protocol, port] = stated.service.split("/") as [keyof typeof PROTOCOL, string];
-    const { verdict, directions } = evaluate(world, {
+    const { verdict, directions } = evaluateByBothEngines(world, {
       from: flowEnd(world.inventory, stated.from),
       to: flowEnd(world.inventory, stated.to),
       protocol: PROTOCOL[protocol],

@@ -160,6 +160,12 @@ describe("AdminNetworkPolicy", () => {
     expect(diagnostics[0]?.fix?.edits[0]?.newText).toBe("Allow");
   });
 
+  it("offers the name of this version as a fix", () => {
+    const text = admin('{priority: 1, subject: {"namespaceSelector": {}}}');
+    const { diagnostics } = readPolicyFiles([{ path: "a.yaml", text }]);
+    expect(diagnostics[0]?.fix?.edits[0]?.newText).toBe('"namespaces"');
+  });
+
   it("lists every problem at once", () => {
     const text = admin(`{priority: 2000, subject: {}, ingress: [{action: No, from: [{}]}, {from: []}], egres: []}`);
     expect([...problems(text)].sort()).toEqual(["WL201", "WL202", "WL206", "WL218", "WL219", "WL219", "WL225"]);

@@ -8,6 +8,7 @@ import {
   type YamlNode,
 } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
+import type { ForeignField } from "./schema/shape.ts";
 import { nearestWord } from "./suggest.ts";
 
 /** A value with the path that people know it by (`spec.ingress[0].from`) and the place that stands for it. */
@@ -24,7 +25,7 @@ export interface ObjectShape {
   /** Fields of the same kind elsewhere that are accepted and mean nothing here. */
   readonly ignored?: readonly string[];
   /** Fields that another version of the format has here, with what to write instead. */
-  readonly foreign?: ReadonlyMap<string, string>;
+  readonly foreign?: ReadonlyMap<string, ForeignField>;
 }
 
 /** Reads the fields of one mapping and reports those that it does not know. */
@@ -140,7 +141,7 @@ export class ObjectReader {
       const place = this.path === "" ? "the document" : this.path;
       const instead = foreign?.get(key);
       if (instead !== undefined) {
-        this.report.report("WL223", keySpan, `"${shown}" is not a field of ${place} in this version. ${instead}`);
+        this.#reportForeign(keySpan, `"${shown}" is not a field of ${place} in this version. ${instead.hint}`, instead);
         continue;
       }
       const nearest = nearestWord(
@@ -152,10 +153,19 @@ export class ObjectReader {
         this.report.report("WL201", keySpan, `"${shown}" is not a field of ${place}. ${known}`);
         continue;
       }
-      const quote = /^["']/.exec(this.report.textOf(keySpan))?.[0] ?? "";
       const message = `"${shown}" is not a field of ${place}. Did you mean "${nearest}"?`;
-      this.report.reportFixable("WL201", keySpan, message, `Change to ${nearest}`, `${quote}${nearest}${quote}`);
+      this.#reportRenamed("WL201", keySpan, message, nearest);
     }
+  }
+
+  #reportForeign(keySpan: Span, message: string, { renamedTo }: ForeignField): void {
+    if (renamedTo === null || this.has(renamedTo)) this.report.report("WL223", keySpan, message);
+    else this.#reportRenamed("WL223", keySpan, message, renamedTo);
+  }
+
+  #reportRenamed(code: "WL201" | "WL223", keySpan: Span, message: string, name: string): void {
+    const quote = /^["']/.exec(this.report.textOf(keySpan))?.[0] ?? "";
+    this.report.reportFixable(code, keySpan, message, `Change to ${name}`, `${quote}${name}${quote}`);
   }
 }
 

@@ -42,7 +42,7 @@ export const CLUSTER_PROTOCOL = objectShape(
     foreign: {
       portNumber: "Write tcp: {destinationPort: {number: …}}, or udp or sctp.",
       portRange: "Write tcp: {destinationPort: {range: {start: …, end: …}}}, or udp or sctp.",
-      namedPort: "It is called destinationNamedPort.",
+      namedPort: { renamedTo: "destinationNamedPort" },
     },
   },
 );

@@ -1,7 +1,7 @@
 /** Shapes of the cluster-wide Kubernetes policies (network-policy-api v0.2). */
 import { CIDR_TEXT, NAMESPACES_SELECTOR, SELECTOR } from "./common.ts";
 import { DOMAIN_NAME } from "./domain-names.ts";
-import { choiceOf, type Field, listOf, objectShape, type Shape, type TextShape } from "./shape.ts";
+import { choiceOf, type Field, listOf, objectShape, type RenamedField, type Shape, type TextShape } from "./shape.ts";
 
 export const PRIORITY = { type: "integer", minimum: 0, maximum: 1000 } as const;
 export const RULE_NAME: TextShape = { type: "text", maxLength: 100 };
@@ -41,8 +41,8 @@ const PODS: Field = {
 };
 
 const FOREIGN_SUBJECT = {
-  namespaceSelector: "It is called namespaces.",
-  namespaceAndPodSelector: "It is called pods.",
+  namespaceSelector: { renamedTo: "namespaces" },
+  namespaceAndPodSelector: { renamedTo: "pods" },
 };
 
 export const SUBJECT = objectShape(
@@ -53,7 +53,7 @@ export const SUBJECT = objectShape(
 
 const FOREIGN_PEER = {
   ...FOREIGN_SUBJECT,
-  namespacedPods: "It is called pods.",
+  namespacedPods: { renamedTo: "pods" },
   sameLabels: "Relations between namespaces were dropped; write the labels out, one policy for each value.",
   notSameLabels: "Relations between namespaces were dropped; write the labels out with NotIn.",
 };
@@ -114,7 +114,7 @@ export interface RuleShapeOptions {
   readonly portsName: "ports" | "protocols";
   readonly ports: Shape;
   readonly portsMeaning: string;
-  readonly foreign?: Readonly<Record<string, string>>;
+  readonly foreign?: Readonly<Record<string, string | RenamedField>>;
 }
 
 export function clusterRuleShape(title: string, options: RuleShapeOptions) {

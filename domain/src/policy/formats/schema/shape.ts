@@ -60,7 +60,7 @@ export interface ObjectShape<Name extends string = string> {
   readonly known: {
     readonly fields: readonly Name[];
     readonly ignored: readonly string[];
-    readonly foreign: ReadonlyMap<string, string>;
+    readonly foreign: ReadonlyMap<string, ForeignField>;
   };
   /** Exactly one of these fields stands in the mapping. */
   readonly exactlyOneOf: readonly Name[];
@@ -93,11 +93,30 @@ export interface Field {
   readonly examples?: readonly JsonValue[];
 }
 
+/** A field that has another name here and takes the same. */
+export interface RenamedField {
+  readonly renamedTo: string;
+}
+
+/** A field of another version of the format. */
+export interface ForeignField {
+  /** What to write instead, as a sentence. */
+  readonly hint: string;
+  /** Its name here, where a new name is all it needs. */
+  readonly renamedTo: string | null;
+}
+
+function foreignField(instead: string | RenamedField): ForeignField {
+  return typeof instead === "string"
+    ? { hint: instead, renamedTo: null }
+    : { hint: `It is called ${instead.renamedTo}.`, renamedTo: instead.renamedTo };
+}
+
 export interface ObjectOptions<Name extends string> {
   /** Fields that are accepted and mean nothing. */
   readonly ignored?: readonly string[];
   /** Fields that other versions of the format have here, with what to write instead. */
-  readonly foreign?: Readonly<Record<string, string>>;
+  readonly foreign?: Readonly<Record<string, string | RenamedField>>;
   readonly exactlyOneOf?: readonly Name[];
   readonly alternatives?: readonly (readonly Name[])[];
   readonly atLeastOneOf?: readonly Name[];
@@ -116,7 +135,7 @@ export function objectShape<Name extends string>(
     known: {
       fields: Object.keys(fields) as Name[],
       ignored: options.ignored ?? [],
-      foreign: new Map(Object.entries(options.foreign ?? {})),
+      foreign: new Map(Object.entries(options.foreign ?? {}).map(([name, instead]) => [name, foreignField(instead)])),
     },
     exactlyOneOf: options.exactlyOneOf ?? [],
     alternatives: options.alternatives ?? [],

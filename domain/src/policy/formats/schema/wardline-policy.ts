@@ -27,7 +27,7 @@ export const POLICY_SUBJECT = objectShape(
   {
     conditions: [{ not: { required: ["hosts", "selector"] } }, { not: { required: ["hosts", "namespaceSelector"] } }],
     foreign: {
-      podSelector: "It is called selector.",
+      podSelector: { renamedTo: "selector" },
       matchLabels: "Write selector: {matchLabels: …}.",
       matchExpressions: "Write selector: {matchExpressions: …}.",
     },
@@ -52,7 +52,7 @@ const INGRESS_ALTERNATIVES = [
 ] as const;
 
 const FOREIGN_PEER = {
-  podSelector: "It is called selector.",
+  podSelector: { renamedTo: "selector" },
   matchLabels: "Write selector: {matchLabels: …}.",
   cidr: "Write ipBlock: {cidr: …}.",
 };
