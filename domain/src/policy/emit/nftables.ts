@@ -41,8 +41,8 @@ const PORT_FIELDS: ReadonlyMap<ProtocolNumber, string> = new Map([
   [PROTOCOL.sctp, "sctp"],
 ]);
 
-/** Ports of one protocol in one class are compared one by one up to this many; more are a map. */
-const MAX_PORT_RULES = 3;
+/** In one class, ports of a protocol (and whole protocols) are compared one by one up to this many; more are a map. */
+const MAX_COMPARISONS = 3;
 
 /** Whether a packet is from the end that opened its connection, or from the other one. */
 type Packet = "opened" | "answered";
@@ -61,6 +61,8 @@ class Script {
   readonly #rules: readonly ClassRules[];
   readonly #byClass: ReadonlyMap<number, ClassRules>;
   readonly #enforces: boolean;
+  /** Decisions that maps lead to. */
+  readonly #chained = new Set<Decision>();
   /** Names of maps by what they hold. */
   readonly #portMaps = new Map<string, string>();
 
@@ -83,16 +85,24 @@ class Script {
   }
 
   *#body(): Iterable<string> {
-    const decisions = this.#decisions();
-    for (const decision of decisions) yield* this.#counter(decision);
-    for (const decision of decisions) yield* this.#decisionChain(decision);
+    const judging = [...this.#judging()];
+    for (const decision of this.#decisions()) yield* this.#counter(decision);
+    for (const decision of this.#chained) {
+      yield `chain ${nftablesDecisionName(decision)} {`;
+      yield `\t${this.#settle(decision)}`;
+      yield "}";
+    }
+    yield* judging;
+  }
+
+  *#judging(): Iterable<string> {
     yield* this.#portMapLines();
     for (const rules of this.#rules) yield* this.#classChains(rules);
     for (const direction of ["ingress", "egress"] as const) {
       yield* this.#judgeChain(direction, "source");
       yield* this.#judgeChain(direction, "destination");
     }
-    yield* this.#builtinChains();
+    yield* this.#builtinChain();
     yield* this.#baseChain("input", "ingress", "egress", "source");
     yield* this.#baseChain("output", "egress", "ingress", "destination");
   }
@@ -122,28 +132,38 @@ class Script {
     yield "}";
   }
 
-  *#decisionChain(decision: Decision): Iterable<string> {
-    const name = nftablesDecisionName(decision);
+  /** Counts the packet for its decision, which ends its way through the table. */
+  #settle(decision: Decision): string {
     const drops = decision.verdict === "deny" && !decision.observeOnly && this.#enforces;
-    yield `chain ${name} {`;
-    yield `\tcounter name ${name} ${drops ? "drop" : "accept"}`;
-    yield "}";
+    return `counter name ${nftablesDecisionName(decision)} ${drops ? "drop" : "accept"}`;
+  }
+
+  /** A chain that does the same, which is what maps lead to. */
+  #chainOf(decision: Decision): string {
+    this.#chained.add(decision);
+    return nftablesDecisionName(decision);
+  }
+
+  #classTarget(rules: ClassRules, packet: Packet): string {
+    return isUniform(rules) ? this.#chainOf(rules.otherwise) : classChain(rules, packet);
   }
 
   /** A chain for packets of those who opened the connection, and one for replies, where ports make a difference. */
   *#classChains(rules: ClassRules): Iterable<string> {
     const { classId, byPort, whole, otherwise } = rules;
     if (isUniform(rules)) return;
-    if (whole.size > 0) {
-      const targets = [...whole].map(([protocol, decision]) => [protocol, nftablesDecisionName(decision)] as const);
+    const isMap = whole.size > MAX_COMPARISONS;
+    if (isMap) {
+      const targets = [...whole].map(([protocol, decision]) => [protocol, this.#chainOf(decision)] as const);
       yield* protocolMap(`class_${classId}_protocols`, targets);
     }
+    const byProtocol = isMap
+      ? [`meta l4proto vmap @class_${classId}_protocols`]
+      : [...whole].map(([protocol, decision]) => `meta l4proto ${protocol} ${this.#settle(decision)}`);
     for (const packet of byPort.size > 0 ? PACKETS : PACKETS.slice(0, 1)) {
       const byPorts = [...byPort].flatMap(([protocol, runs]) => this.#portLookups(protocol, runs, otherwise, packet));
-      yield `chain ${classTarget(rules, packet)} {`;
-      for (const line of byPorts) yield `\t${line}`;
-      if (whole.size > 0) yield `\tmeta l4proto vmap @class_${classId}_protocols`;
-      yield `\tgoto ${nftablesDecisionName(otherwise)}`;
+      yield `chain ${classChain(rules, packet)} {`;
+      for (const line of [...byPorts, ...byProtocol, this.#settle(otherwise)]) yield `\t${line}`;
       yield "}";
     }
   }
@@ -160,7 +180,7 @@ class Script {
     if (map !== undefined) return [`${field} vmap @${map}`];
     return runs
       .filter(({ decision }) => decision !== otherwise)
-      .map((run) => `${field} ${portRangeText(run)} goto ${nftablesDecisionName(run.decision)}`);
+      .map((run) => `${field} ${portRangeText(run)} ${this.#settle(run.decision)}`);
   }
 
   /** One for each set of ports, however many classes and protocols have it. */
@@ -170,12 +190,12 @@ class Script {
         const key = portMapKey(runs);
         if (this.#portMaps.has(key)) continue;
         const count = runs.filter(({ decision }) => decision !== otherwise).length;
-        if (count <= MAX_PORT_RULES) continue;
+        if (count <= MAX_COMPARISONS) continue;
         const name = `ports_${this.#portMaps.size + 1}`;
         this.#portMaps.set(key, name);
         yield* portMap(
           name,
-          runs.map((run) => [portRangeText(run), nftablesDecisionName(run.decision)]),
+          runs.map((run) => [portRangeText(run), this.#chainOf(run.decision)]),
         );
       }
     }
@@ -187,7 +207,7 @@ class Script {
     const packet = (direction === "ingress") === (remote === "source") ? "opened" : "answered";
     const field = remote === "source" ? "saddr" : "daddr";
     const classOf = classOfAtom(this.#program, HOST_SET, direction);
-    const target = (classId: number): string => classTarget(this.#rulesOf(classId), packet);
+    const target = (classId: number): string => this.#classTarget(this.#rulesOf(classId), packet);
     const name = `${direction}_by_${remote}`;
     yield* addressMap(`${name}_4`, 32, addressRanges(addresses4, 32, classOf), target);
     yield* addressMap(`${name}_6`, 128, addressRanges(addresses6, 128, classOf), target);
@@ -199,33 +219,34 @@ class Script {
   }
 
   /** What is decided before any policy: docs/datapath.md. Fragments are put together before these hooks. */
-  *#builtinChains(): Iterable<string> {
-    const name = (builtin: keyof typeof BUILTIN_DECISIONS): string => nftablesDecisionName(this.#builtin(builtin));
+  *#builtinChain(): Iterable<string> {
+    const settle = (name: keyof typeof BUILTIN_DECISIONS): string => this.#settle(this.#builtin(name));
+    const transports = "meta l4proto { icmp, tcp, udp, icmpv6, sctp }";
     yield "chain builtin {";
-    yield `\trt seg-left != 0 goto ${name("extensionHeader")}`;
-    yield `\tip frag-off & 0x3fff != 0 goto ${name("fragment")}`;
-    yield `\tfrag frag-off != 0 goto ${name("fragment")}`;
-    yield `\tfrag more-fragments 1 goto ${name("fragment")}`;
-    yield `\ticmpv6 type 133-137 ip6 hoplimit 255 goto ${name("neighborDiscovery")}`;
-    yield `\ticmpv6 type 2 goto ${name("pathMtu")}`;
-    yield `\ticmp type 3 icmp code 4 goto ${name("pathMtu")}`;
-    yield `\tct state related icmp type { 3, 11, 12 } goto ${name("pathMtu")}`;
-    yield `\tct state related icmpv6 type 1-4 goto ${name("pathMtu")}`;
-    yield `\ttcp doff < 5 goto ${name("malformed")}`;
+    yield `\trt seg-left != 0 ${settle("extensionHeader")}`;
+    yield `\tip frag-off & 0x3fff != 0 ${settle("fragment")}`;
+    yield `\tfrag frag-off != 0 ${settle("fragment")}`;
+    yield `\tfrag more-fragments 1 ${settle("fragment")}`;
+    yield `\ticmpv6 type 133-137 ip6 hoplimit 255 ${settle("neighborDiscovery")}`;
+    yield `\ticmpv6 type 2 ${settle("pathMtu")}`;
+    yield `\ticmp type 3 icmp code 4 ${settle("pathMtu")}`;
+    yield `\tct state related icmp type { 3, 11, 12 } ${settle("pathMtu")}`;
+    yield `\tct state related icmpv6 type 1-4 ${settle("pathMtu")}`;
+    yield `\ttcp doff < 5 ${settle("malformed")}`;
     // A comparison that holds for every value: it fails only where these bytes are not there to be read.
-    yield "\tmeta l4proto { icmp, tcp, udp, icmpv6, sctp } @th,0,32 & 0x0 == 0x0 return";
-    yield `\tmeta l4proto { icmp, tcp, udp, icmpv6, sctp } goto ${name("malformed")}`;
+    yield `\t${transports} @th,0,32 & 0x0 == 0x0 return`;
+    yield `\t${transports} ${settle("malformed")}`;
     yield "}";
   }
 
   *#baseChain(hook: "input" | "output", opened: Direction, answered: Direction, remote: Remote): Iterable<string> {
-    const loopback = nftablesDecisionName(this.#builtin("loopback"));
+    const loopback = this.#settle(this.#builtin("loopback"));
     yield `chain ${hook} {`;
     yield `\ttype filter hook ${hook} priority filter; policy ${this.#enforces ? "drop" : "accept"};`;
-    yield `\t${hook === "input" ? "iif" : "oif"} lo goto ${loopback}`;
+    yield `\t${hook === "input" ? "iif" : "oif"} lo ${loopback}`;
     if (hook === "output") {
-      yield `\tip daddr 127.0.0.0/8 goto ${loopback}`;
-      yield `\tip6 daddr ::1 goto ${loopback}`;
+      yield `\tip daddr 127.0.0.0/8 ${loopback}`;
+      yield `\tip6 daddr ::1 ${loopback}`;
     }
     yield "\tjump builtin";
     yield `\t${TCP_OPENS} goto ${opened}_by_${remote}`;
@@ -233,7 +254,7 @@ class Script {
     yield `\t${IS_REPLY} goto ${answered}_by_${remote}`;
     // Holds whenever the transport header was found.
     yield `\tmeta l4proto >= 0 goto ${opened}_by_${remote}`;
-    yield `\tgoto ${nftablesDecisionName(this.#builtin("malformed"))}`;
+    yield `\t${this.#settle(this.#builtin("malformed"))}`;
     yield "}";
   }
 }
@@ -256,8 +277,7 @@ function isUniform({ byPort, whole }: ClassRules): boolean {
   return byPort.size === 0 && whole.size === 0;
 }
 
-function classTarget(rules: ClassRules, packet: Packet): string {
-  if (isUniform(rules)) return nftablesDecisionName(rules.otherwise);
+function classChain(rules: ClassRules, packet: Packet): string {
   return `class_${rules.classId}_${rules.byPort.size > 0 ? packet : "opened"}`;
 }
 
