@@ -176,7 +176,7 @@ describe("a simulation", () => {
     });
   });
 
-  it("gives every flow of random worlds the verdict of the reference", () => {
+  it("gives every flow of random worlds the verdict of the reference", { timeout: 60_000 }, () => {
     const flows = (of: PolicyWorld) => {
       const addresses = [...of.inventory.endpoints.flatMap(({ addresses: own }) => own), "192.0.2.77", "2001:db8::77"];
       return fc.array(
