@@ -1,86 +1,23 @@
 /** Questions about sets of connections, answered for every one of them. */
 import { ErrorCode, Failure } from "../../errors/index.ts";
 import { parseAddress } from "../address.ts";
-import { type DecisionContent, enforcedVerdict } from "../decision.ts";
 import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
-import type { Endpoint, EndpointSelector, PortMatch, ProtocolNumber, Verdict } from "../model.ts";
 import { compareBytes } from "./address-regions.ts";
-import {
-  type AccessEnd,
-  type ClassedGroup,
-  compareEnds,
-  firstEnds,
-  type GroupEnd,
-  groupMembers,
-  type MemberGroup,
-} from "./member-groups.ts";
+import { type ClassedGroup, compareEnds, firstEnds, type GroupEnd } from "./member-groups.ts";
 import type { AccessModel } from "./model.ts";
-import { combineSpaces, coveredSpace, firstPlace, mapSpace, type PortSpace, partsOf, valueAt } from "./port-space.ts";
-import { type DecisionPair, decisionsOfPair } from "./space-book.ts";
-import { portsNamed } from "./terms.ts";
-
-/**
- * A set of connections: from every member of one end to every member of the other of the same family.
- *
- * Never part of it: an address with itself (loopback, always allowed) and two addresses of which neither belongs to an
- * endpoint (nobody's policies are asked).
- */
-export interface AccessQuestion {
-  readonly from: AccessEnd;
-  readonly to: AccessEnd;
-  /** Endpoints that are left out of `from`. */
-  readonly fromWithout?: EndpointSelector | null;
-  /** `null` = every protocol and port. Names are looked up at the members of `to`, each for itself. */
-  readonly ports: readonly PortMatch[] | null;
-  /**
-   * Whether connections that are decided before any policy count (loopback addresses, and the ICMP without which IP
-   * breaks). They are allowed whatever the policies say, so a proof about policies leaves them out. Default false.
-   */
-  readonly builtins?: boolean;
-}
-
-/** What is decided about a connection, by both sides. */
-export interface DecidedConnection {
-  /** What `evaluate` answers: an observed denial counts as one. */
-  readonly reported: Verdict;
-  /** What happens to packets: an observed denial allows. */
-  readonly enforced: Verdict;
-  /** Of the source's subject. */
-  readonly egress: DecisionContent;
-  /** Of the destination's subject. */
-  readonly ingress: DecisionContent;
-}
-
-export interface DecidedPorts extends DecidedConnection {
-  /** `null` = every protocol but `exceptProtocols`. */
-  readonly protocol: ProtocolNumber | null;
-  readonly exceptProtocols: readonly ProtocolNumber[];
-  /** Inclusive; 0 to 65535 for every protocol. `type << 8 | code` for ICMP. */
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Every pair of a source and a destination at different addresses is decided like this. */
-export interface AccessRegion {
-  readonly from: MemberGroup;
-  readonly to: MemberGroup;
-  readonly ports: readonly DecidedPorts[];
-}
-
-/** A connection that shows something; can be given to `evaluate` as it is. */
-export interface ConnectionExample extends DecidedConnection {
-  readonly from: FlowEnd;
-  readonly to: FlowEnd;
-  readonly protocol: ProtocolNumber;
-  readonly port: number;
-}
-
-/** Pairs of groups with everything that is decided between them; `null` values are not part of the question. */
-interface DecidedPair {
-  readonly from: ClassedGroup;
-  readonly to: ClassedGroup;
-  readonly space: PortSpace<DecisionPair | null>;
-}
+import { firstPlace, partsOf, valueAt } from "./port-space.ts";
+import {
+  type AccessQuestion,
+  type AccessRegion,
+  type ConnectionExample,
+  createExplainer,
+  type DecidedConnection,
+  type DecidedPair,
+  type DecidedPorts,
+  decidedPairs,
+  explainPair,
+} from "./question.ts";
+import type { DecisionPair } from "./space-book.ts";
 
 /**
  * The whole question in regions: each of its connections is in exactly one region and there in exactly one range of
@@ -172,88 +109,6 @@ function notOneFamily(from: string, to: string): Failure {
     code: ErrorCode.INVALID_ARGUMENT,
     message: `${from} and ${to} are not two addresses of one family.`,
   });
-}
-
-function explainPair(model: AccessModel, egressNumber: number, ingressNumber: number): DecidedConnection {
-  const egress = model.decisions.content(egressNumber);
-  const ingress = model.decisions.content(ingressNumber);
-  const both = (one: Verdict, other: Verdict): Verdict => (one === "allow" && other === "allow" ? "allow" : "deny");
-  return {
-    reported: both(egress.verdict, ingress.verdict),
-    enforced: both(enforcedVerdict(egress), enforcedVerdict(ingress)),
-    egress,
-    ingress,
-  };
-}
-
-/** Explanations of pairs, each one object. */
-function createExplainer(model: AccessModel): (pair: DecisionPair) => DecidedConnection {
-  const known = new Map<DecisionPair, DecidedConnection>();
-  return (pair) => {
-    let decided = known.get(pair);
-    if (!decided) {
-      const { egress, ingress } = decisionsOfPair(pair);
-      decided = explainPair(model, egress, ingress);
-      known.set(pair, decided);
-    }
-    return decided;
-  };
-}
-
-function* decidedPairs(model: AccessModel, question: AccessQuestion): Generator<DecidedPair> {
-  const { ports } = question;
-  const names = (ports ?? []).filter((port) => port.kind === "named");
-  const splitBy = (endpoint: Endpoint | null): string =>
-    names.length === 0 ? "" : JSON.stringify(portsNamed(endpoint === null ? [] : [endpoint], names));
-  const sources = groupMembers(model, question.from, "egress", { without: question.fromWithout ?? null });
-  const destinations = groupMembers(model, question.to, "ingress", { splitBy });
-  for (const to of destinations) {
-    const [first] = to.members;
-    const space = createPairTable(model, question, coveredPorts(ports, first?.endpoint ?? null));
-    for (const from of sources) {
-      if (from.family !== to.family || (from.members.length === 0 && to.members.length === 0)) continue;
-      if (isOneAddress(from, to)) continue;
-      const egress = from.view.spaceOf(to.addressClass);
-      const ingress = to.view.spaceOf(from.addressClass);
-      yield { from, to, space: space(egress, ingress) };
-    }
-  }
-}
-
-/** The ports of a question at one destination; `null` = all. */
-function coveredPorts(ports: AccessQuestion["ports"], destination: Endpoint | null): PortSpace<boolean> | null {
-  if (ports === null) return null;
-  const ranges = ports.filter((port) => port.kind === "range");
-  const names = ports.filter((port) => port.kind === "named");
-  return coveredSpace([...ranges, ...portsNamed(destination === null ? [] : [destination], names)]);
-}
-
-function createPairTable(model: AccessModel, question: AccessQuestion, covered: PortSpace<boolean> | null) {
-  const isPolicy = (pair: DecisionPair): boolean => {
-    const { egress, ingress } = decisionsOfPair(pair);
-    return !model.decisions.isBuiltin(egress) && !model.decisions.isBuiltin(ingress);
-  };
-  const known = new Map<PortSpace<DecisionPair>, PortSpace<DecisionPair | null>>();
-  return (egress: number, ingress: number): PortSpace<DecisionPair | null> => {
-    const whole = model.spaces.pair(egress, ingress);
-    let space = known.get(whole);
-    if (!space) {
-      const asked = question.builtins ? whole : mapSpace(whole, (pair) => (isPolicy(pair) ? pair : null));
-      space = covered === null ? asked : combineSpaces(asked, covered, (pair, isCovered) => (isCovered ? pair : null));
-      known.set(whole, space);
-    }
-    return space;
-  };
-}
-
-/** Whether all members of both groups are at one and the same address, so that no connection is between them. */
-function isOneAddress(from: MemberGroup, to: MemberGroup): boolean {
-  const [first] = from.members;
-  return (
-    first !== undefined &&
-    from.regions.length + to.regions.length === 0 &&
-    [...from.members, ...to.members].every(({ address }) => address === first.address)
-  );
 }
 
 interface EndPair {

@@ -15,6 +15,7 @@ export class DecisionBook {
   readonly #contents: (DecisionContent | (() => DecisionContent))[] = [];
   readonly #byId = new Map<string, number>();
   readonly #ofRule = new Map<PolicyRule, number>();
+  readonly #ofIsolating = new Map<string, number>();
   readonly #merged = new Map<string, number>();
   readonly #allows: boolean[] = [];
   readonly #builtins = new Set<number>();
@@ -30,7 +31,14 @@ export class DecisionBook {
   }
 
   isolated(policies: readonly Policy[], direction: Direction): number {
-    return this.#intern(isolatedDecision(policies, direction));
+    const key = `${direction} ${policies.map((policy) => policy.key).join("\n")}`;
+    let number = this.#ofIsolating.get(key);
+    if (number === undefined) {
+      number = this.#contents.push(() => isolatedDecision(policies, direction)) - 1;
+      this.#allows.push(false);
+      this.#ofIsolating.set(key, number);
+    }
+    return number;
   }
 
   notIsolated(direction: Direction): number {

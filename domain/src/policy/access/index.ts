@@ -16,16 +16,7 @@
  * An endpoint counts at each of its addresses, and several behind one address count each for itself, as in `evaluate`.
  */
 export type { Member } from "./address-space.ts";
-export {
-  type AccessQuestion,
-  type AccessRegion,
-  type ConnectionExample,
-  type DecidedConnection,
-  type DecidedPorts,
-  decide,
-  decideConnection,
-  findConnection,
-} from "./decide.ts";
+export { decide, decideConnection, findConnection } from "./decide.ts";
 export {
   type AccessComparison,
   type AccessDiff,
@@ -41,4 +32,11 @@ export { type AccessModel, createAccessModel } from "./model.ts";
 export { ACCESS_END_HELP, parseAccessEnd } from "./parse-end.ts";
 export type { Party, PartyEndpoint } from "./party.ts";
 export { formatPortSet, type PortRangePart } from "./port-set.ts";
+export type {
+  AccessQuestion,
+  AccessRegion,
+  ConnectionExample,
+  DecidedConnection,
+  DecidedPorts,
+} from "./question.ts";
 export { type ReachAnswer, type ReachQuestion, type ReachRow, reach } from "./reach.ts";

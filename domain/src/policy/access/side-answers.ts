@@ -50,9 +50,7 @@ export class SideAnswers {
         if (!first) throw new Error("each place has a row");
         let row = known.get(number);
         if (!row) {
-          row = Int32Array.from(columns.firsts, (other) =>
-            other.family === first.family ? this.#ask(first, other) : 0,
-          );
+          row = this.#askAll(first, columns.firsts);
           known.set(number, row);
         }
         return row;
@@ -60,9 +58,26 @@ export class SideAnswers {
     };
   }
 
-  #ask(asked: JointGroup, about: JointGroup): number {
-    const old = asked.old.view.policySpaceOf(about.old.addressClass);
-    const next = asked.next.view.policySpaceOf(about.next.addressClass);
+  #askAll(asked: JointGroup, about: readonly JointGroup[]): Int32Array {
+    const row = new Int32Array(about.length);
+    const { old, next } = asked;
+    // Most others are of no interest to a subject, so most answers are the one before.
+    let [oldSpace, nextSpace, answer] = [-1, -1, 0];
+    for (let column = 0; column < row.length; column++) {
+      const other = about[column];
+      if (other?.family !== asked.family) continue;
+      const before = old.view.policySpaceOf(other.old.addressClass);
+      const after = next.view.policySpaceOf(other.next.addressClass);
+      if (before !== oldSpace || after !== nextSpace) {
+        [oldSpace, nextSpace] = [before, after];
+        answer = this.#answerOf(before, after);
+      }
+      row[column] = answer;
+    }
+    return row;
+  }
+
+  #answerOf(old: number, next: number): number {
     const key = pairOf(old, next);
     let number = this.#numbers.get(key);
     if (number === undefined) {

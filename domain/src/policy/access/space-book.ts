@@ -48,6 +48,11 @@ export class SpaceBook {
     return number;
   }
 
+  /** For a space that is known to be new, or that is not worth to be looked for. */
+  add(space: PortSpace<number>): number {
+    return this.#spaces.push(space) - 1;
+  }
+
   space(number: number): PortSpace<number> {
     const space = this.#spaces[number];
     if (!space) throw new Error(`there is no space ${number}`);

@@ -4,9 +4,9 @@ import { effectiveAddresses } from "../endpoints.ts";
 import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
 import type { PolicyWorld } from "../model.ts";
 import { probeAddresses, probePorts } from "../testing/index.ts";
-import type { DecidedPorts } from "./decide.ts";
 import type { MemberGroup } from "./member-groups.ts";
 import type { Party } from "./party.ts";
+import type { DecidedPorts } from "./question.ts";
 
 export interface ProbeLimits {
   /** Addresses that belong to nobody; picked evenly. */

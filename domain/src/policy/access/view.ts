@@ -86,13 +86,13 @@ interface PreparedView {
 
 /** The cases of a view: classes of addresses that differ only in units that the view does not ask for are one. */
 interface ViewCases {
+  readonly count: number;
   /** By number of the class. */
   readonly ofClass: Int32Array;
-  /** Those units of the view that the addresses of each case are in. */
-  readonly units: readonly (readonly number[])[];
+  /** Those units of the view that the addresses of a case are in. */
+  unitsOf(place: number): readonly number[];
 }
 
-const UNIT_LIMIT = 2 ** 24;
 const UNKNOWN = -1;
 
 export class SubjectView {
@@ -102,6 +102,7 @@ export class SubjectView {
   readonly #context: ViewContext;
   #prepared: PreparedView | null = null;
   #spaceOfCase: Int32Array | null = null;
+  readonly #bySpace = new DecisionLists();
 
   constructor(enforced: BoundPlan, all: BoundPlan | null, context: ViewContext) {
     this.direction = enforced.plan.direction;
@@ -119,11 +120,11 @@ export class SubjectView {
   policySpaceOf(remote: AddressClass): number {
     this.#prepared ??= this.#prepare();
     const { cases } = this.#prepared;
-    this.#spaceOfCase ??= new Int32Array(cases.units.length).fill(UNKNOWN);
+    this.#spaceOfCase ??= new Int32Array(cases.count).fill(UNKNOWN);
     const place = cases.ofClass[remote.number] ?? 0;
     const known = this.#spaceOfCase[place] ?? UNKNOWN;
     if (known !== UNKNOWN) return known;
-    const number = this.#decide(this.#prepared, cases.units[place] ?? []);
+    const number = this.#decide(this.#prepared, cases.unitsOf(place));
     this.#spaceOfCase[place] = number;
     return number;
   }
@@ -152,28 +153,61 @@ export class SubjectView {
       all === null
         ? byEnforced
         : byEnforced.map((decision, cell) => decisions.merge(decision, byAll[cell] ?? decision));
-    return spaces.intern(toSpace(cells, merged));
+    return this.#bySpace.numberOf(merged, () => spaces.add(toSpace(cells, merged)));
   }
+}
+
+/** Numbers by list of decisions: cases that are decided alike share a space. */
+class DecisionLists {
+  readonly #byHash = new Map<number, { readonly decisions: Int32Array; readonly number: number }[]>();
+
+  numberOf(decisions: Int32Array, make: () => number): number {
+    let hash = 0;
+    for (let index = 0; index < decisions.length; index++) hash = (Math.imul(hash, 31) + (decisions[index] ?? 0)) | 0;
+    const alike = this.#byHash.get(hash) ?? [];
+    const known = alike.find((one) => isSameList(one.decisions, decisions));
+    if (known) return known.number;
+    const number = make();
+    alike.push({ decisions, number });
+    this.#byHash.set(hash, alike);
+    return number;
+  }
+}
+
+function isSameList(one: Int32Array, other: Int32Array): boolean {
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 /** Goes through the units one after the other; each moves the classes that it holds to a case of their own. */
 function findCases(units: readonly number[], { classCount, classesOfUnit }: ViewContext): ViewCases {
   const ofClass = new Int32Array(classCount());
-  const unitsOfCase: (readonly number[])[] = [[]];
+  // Each case but the first is another one with one more unit.
+  const before: number[] = [0];
+  const added: number[] = [UNKNOWN];
   const next = new Map<number, number>();
   for (const unit of units) {
+    next.clear();
     for (const classNumber of classesOfUnit(unit)) {
-      const before = ofClass[classNumber] ?? 0;
-      const step = before * UNIT_LIMIT + unit;
-      let after = next.get(step);
-      if (after === undefined) {
-        after = unitsOfCase.push([...(unitsOfCase[before] ?? []), unit]) - 1;
-        next.set(step, after);
+      const from = ofClass[classNumber] ?? 0;
+      let to = next.get(from);
+      if (to === undefined) {
+        to = before.push(from) - 1;
+        added.push(unit);
+        next.set(from, to);
       }
-      ofClass[classNumber] = after;
+      ofClass[classNumber] = to;
     }
   }
-  return { ofClass, units: unitsOfCase };
+  return {
+    count: before.length,
+    ofClass,
+    unitsOf(place) {
+      const own: number[] = [];
+      for (let at = place; at !== 0; at = before[at] ?? 0) own.push(added[at] ?? UNKNOWN);
+      return own;
+    },
+  };
 }
 
 function toSpace(cells: CellSpace, decisions: Int32Array): PortSpace<number> {
