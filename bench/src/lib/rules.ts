@@ -1,3 +1,5 @@
+import { type PolicyRule, type PolicyWorld, parseCidr, readPolicyFiles } from "@wardline/domain/policy";
+
 /**
  * One rule set for every peer of a comparison: `count` rules that allow a network and a port range, and the one that
  * allows the benchmark's own server. Wardline gets it as a policy, nftables as a set.
@@ -85,4 +87,29 @@ ${lines.join("\n")}
   }
 }
 `;
+}
+
+/** The same as a world of one host: one rule each, in one policy. */
+export function toWorld(rules: readonly BenchRule[], hostName: string): PolicyWorld {
+  const host = `apiVersion: wardline.io/v1\nkind: Host\nmetadata: {name: ${hostName}}\nspec: {addresses: [10.77.0.2]}\n`;
+  const head = toPolicy(rules.slice(0, 1));
+  const { world } = readPolicyFiles([
+    { path: "bench.yaml", text: head },
+    { path: "host.yaml", text: host },
+  ]);
+  const [policy] = world.policies;
+  const [first] = policy?.rules ?? [];
+  if (!policy || !first) throw new Error("the policy of the benchmark was not read");
+  const policyRules = rules.map(({ cidr, low, high }, index): PolicyRule => {
+    const parsed = parseCidr(cidr);
+    if (!parsed.ok) throw new Error(`${cidr} is not a prefix`);
+    const { source } = first;
+    return {
+      ...first,
+      index,
+      peers: [{ kind: "addresses", cidr: parsed.cidr, except: [], source }],
+      ports: [{ kind: "range", protocol: 6, low, high, source }],
+    };
+  });
+  return { ...world, policies: [{ ...policy, rules: policyRules }] };
 }

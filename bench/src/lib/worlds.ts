@@ -240,7 +240,10 @@ function fifthOfHosts(seed: number): Peer {
     ["zone", "z", ZONES] as const,
     ["rack", "r", RACKS] as const,
   ][seed % 3] ?? ["zone", "z", ZONES];
-  const values = Array.from({ length: count / 5 }, (_, part) => `${letter}${(seed * 17 + part * (1 + 2 * (seed % 11))) % count}`);
+  const values = Array.from(
+    { length: count / 5 },
+    (_, part) => `${letter}${(seed * 17 + part * (1 + 2 * (seed % 11))) % count}`,
+  );
   return peer([key, "In", values]);
 }
 
