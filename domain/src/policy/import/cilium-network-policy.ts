@@ -31,7 +31,8 @@ function readerOf(kind: string, namespaced: boolean): DocumentReader {
     kind,
     tier: "application",
     metadata: { name: "subdomain", namespaced },
-    fields: ["spec", "specs", "status"],
+    // The description belongs into the spec; in some examples of Cilium it stands beside it.
+    fields: ["spec", "specs", "status", "description"],
     key: ({ namespace, name }) => (namespaced ? `${kind}/${namespace}/${name}` : `${kind}/${name}`),
     read: (input) => read(input, reader),
   };
@@ -111,8 +112,8 @@ function readRuleLists(
   namespaces: NamespaceMatch,
 ): Readonly<Record<Direction, RuleLists>> {
   const lists = (direction: Direction): RuleLists => ({
-    allow: readCiliumRules(report, given(spec, direction), { direction, action: "allow", namespaces }, 0),
-    deny: readCiliumRules(report, given(spec, `${direction}Deny`), { direction, action: "deny", namespaces }, 0),
+    allow: readCiliumRules(report, spec.get(direction), { direction, action: "allow", namespaces }, 0),
+    deny: readCiliumRules(report, spec.get(`${direction}Deny`), { direction, action: "deny", namespaces }, 0),
   });
   return { ingress: lists("ingress"), egress: lists("egress") };
 }

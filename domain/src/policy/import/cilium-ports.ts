@@ -22,6 +22,9 @@ const PROTOCOL_NUMBERS: Readonly<Partial<Record<(typeof PROTOCOLS)[number], read
   SCTP: [PROTOCOL.sctp],
 };
 
+/** Protocols without ports that Cilium lists among the ports. */
+const WHOLE_PROTOCOLS: Readonly<Record<string, number>> = { VRRP: 112, IGMP: 2 };
+
 const REFUSED = {
   rules: "it restricts what is said inside a connection",
   terminatingTLS: "TLS is not ended here",
@@ -47,6 +50,10 @@ function readPort(report: Reporter, value: Located): readonly PortMatch[] {
   const source = report.range(port.node);
   const protocolField = given(port, "protocol");
   const word = protocolField ? readChoice(report, protocolField, PROTOCOLS) : "ANY";
+  const whole = word === null ? undefined : WHOLE_PROTOCOLS[word];
+  if (whole !== undefined && !given(port, "port")) {
+    return [{ kind: "range", protocol: whole, low: 0, high: MAX_PORT, source }];
+  }
   const range = readRange(report, port);
   if (word === null || range === null) return [];
   const protocols = PROTOCOL_NUMBERS[word];
@@ -62,13 +69,13 @@ function readPort(report: Reporter, value: Located): readonly PortMatch[] {
   );
 }
 
-/** Ports are text: `"80"`, a name, or `"0"` for every port. */
+/** Ports are text: `"80"`, a name, or `"0"` for every port, as when there is none. */
 function readRange(
   report: Reporter,
   port: ObjectReader,
 ): { readonly low: number; readonly high: number } | string | null {
-  const field = port.require("port");
-  if (!field) return null;
+  const field = port.get("port");
+  if (!field) return port.has("port") ? null : { low: 0, high: MAX_PORT };
   const { node } = field;
   const text =
     node.kind === "scalar" && (typeof node.value === "string" || typeof node.value === "number") ? node.source : null;

@@ -42,7 +42,7 @@ ingress:
   - fromEndpoints:
       - matchLabels: {app: client, "k8s:io.kubernetes.pod.namespace": elsewhere}
       - matchExpressions: [{key: "any:tier", operator: NotIn, values: [test]}]
-    toPorts: [{ports: [{port: "80", protocol: TCP}, {port: "8000", endPort: 8010}, {port: dns, protocol: UDP}]}]
+    toPorts: [{ports: [{port: "80", protocol: TCP}, {port: "8000", endPort: 8010}, {port: dns, protocol: UDP}, {protocol: VRRP}]}]
   - fromEntities: [world, cluster]
     icmps: [{fields: [{type: 8}, {family: IPv6, type: EchoRequest}]}]
 ingressDeny:
@@ -93,6 +93,7 @@ egress:
               range(tcp, 80),
               ...[tcp, udp, sctp].map((protocol) => range(protocol, 8000, 8010)),
               { kind: "named", protocol: udp, name: "dns" },
+              range(112, 0, 65_535),
             ],
           },
           {
@@ -208,6 +209,7 @@ specs:
     ["labels that Cilium sets", `ingress:\n  - fromEndpoints: [{matchLabels: {"reserved:host": ""}}]`, "WL251 at 7"],
     ["names in denials", `egressDeny:\n  - toFQDNs: [{matchName: example.org}]`, "WL250 at 7"],
     ["two kinds of peers", `ingress:\n  - fromEntities: [all]\n    fromEndpoints: [{}]`, "WL212 at 8"],
+    ["a list without a value", "ingress:", "WL221 at 6"],
     ["no peers", `ingress:\n  - fromEndpoints: []`, "WL218 at 7"],
   ])("are refused whole with %s, by name and line", (_, spec, refusal) => {
     const reading = readForeign(policy(`endpointSelector: {}\n${spec}`));
