@@ -169,6 +169,33 @@ export function spaceKey(space: PortSpace<number>): string {
   return key;
 }
 
+/** Whether any place has a value for which it holds; a space of all protocols has no `otherwise` left. */
+export function hasValue<Value>(space: PortSpace<Value>, holds: (value: Value) => boolean): boolean {
+  if (space.protocols.size <= HIGHEST_PROTOCOL && holds(space.otherwise)) return true;
+  for (const segments of space.protocols.values()) {
+    for (const { value } of segments) if (holds(value)) return true;
+  }
+  return false;
+}
+
+/** Text that spaces have in common for which it holds at the same places. */
+export function truthKey<Value>(space: PortSpace<Value>, holds: (value: Value) => boolean): string {
+  const otherwise = holds(space.otherwise);
+  let key = otherwise ? "1" : "0";
+  for (const [protocol, segments] of space.protocols) {
+    let own = "";
+    let last: boolean | null = null;
+    for (const { low, value } of segments) {
+      const isTrue = holds(value);
+      if (isTrue === last) continue;
+      own += `${isTrue ? "+" : "-"}${low}`;
+      last = isTrue;
+    }
+    if (own !== (otherwise ? "+0" : "-0")) key += `|${protocol}${own}`;
+  }
+  return key;
+}
+
 /** The order in which protocols are named: those that people use first, then by number. */
 const PREFERRED_PROTOCOLS: readonly ProtocolNumber[] = [6, 17, 1, 58, 132];
 

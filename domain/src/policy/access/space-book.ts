@@ -6,10 +6,10 @@ import {
   combineSpaces,
   constantSpace,
   coveredSpace,
-  mapSpace,
+  hasValue,
   type PortSpace,
-  partsOf,
   spaceKey,
+  truthKey,
 } from "./port-space.ts";
 
 /** Two decision numbers in one number: that of the source's egress and that of the destination's ingress. */
@@ -96,7 +96,7 @@ export class SpaceBook {
   allowsSomething(number: number): boolean {
     let answer = this.#allowsSomething[number];
     if (answer === undefined) {
-      answer = partsOf(this.space(number)).some(({ value }) => this.#decisions.allows(value));
+      answer = hasValue(this.space(number), (decision) => this.#decisions.allows(decision));
       this.#allowsSomething[number] = answer;
     }
     return answer;
@@ -106,7 +106,7 @@ export class SpaceBook {
   allowedKey(number: number): string {
     let key = this.#allowedKeys[number];
     if (key === undefined) {
-      key = spaceKey(mapSpace(this.space(number), (decision) => (this.#decisions.allows(decision) ? 1 : 0)));
+      key = truthKey(this.space(number), (decision) => this.#decisions.allows(decision));
       this.#allowedKeys[number] = key;
     }
     return key;
