@@ -11,7 +11,15 @@ import {
 } from "@wardline/api/wardline/console/v1/ship";
 import { BackendKind } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { checkRisks, compile, type Diagnostic, readPolicyFiles } from "@wardline/domain/policy";
+import {
+  type Compiler,
+  checkRisks,
+  compile,
+  createCompiler,
+  type Diagnostic,
+  type PolicyWorld,
+  readPolicyFiles,
+} from "@wardline/domain/policy";
 import { failureToDetail, fromWireDiagnostic, toWireDiagnostic } from "@wardline/domain/wire";
 import { agentFailure } from "../agent/agent-failure.ts";
 import type { EnforcedFiles } from "../hosts/enforced-state.ts";
@@ -60,6 +68,8 @@ interface HostOutcome {
 export class Planner {
   readonly #ports: PlannerPorts;
   readonly #plans = new Map<string, StoredPlan>();
+  /** Goes on from one plan to the next, whose worlds differ by little, and is shared by the hosts of one. */
+  #compiler: { readonly world: PolicyWorld; readonly compiler: Compiler } | null = null;
 
   constructor(ports: PlannerPorts) {
     this.#ports = ports;
@@ -131,6 +141,14 @@ export class Planner {
     return isManaged && this.#risks(snapshot, [host]).some(({ severity }) => severity === "error");
   }
 
+  #compilerFor(world: PolicyWorld): Compiler {
+    if (this.#compiler?.world === world) return this.#compiler.compiler;
+    const compiler = this.#compiler?.compiler ?? createCompiler(world);
+    compiler.update(world);
+    this.#compiler = { world, compiler };
+    return compiler;
+  }
+
   #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[]): string {
     const id = randomUUID();
     const files = snapshot.files.map(({ path, text }) => ({ path, text }));
@@ -181,7 +199,7 @@ export class Planner {
     wire: HostPlan,
   ): Promise<readonly Diagnostic[]> {
     const hostName = hostNameOf(host);
-    const next = compile(snapshot.reading.world, hostName);
+    const next = this.#compilerFor(snapshot.reading.world).program(hostName);
     const isEnforcing = (enforced.generation?.number ?? 0n) > 0n;
     const old = isEnforcing ? compile(readPolicyFiles(enforced.files).world, hostName) : null;
     wire.programDigest = next.digest;
