@@ -12,15 +12,20 @@ export async function policyCheck(output: Output, names: readonly string[]): Pro
   // Policies with errors are left out of the world, and what is left may cut what the whole would allow.
   const risks = reading.ok ? checkRisks(reading.world, { files: input.files, nowUnixMs }) : [];
   const diagnostics = [...allDiagnostics(input, reading), ...risks];
-  if (output.format === "json") output.json(checkResult(reading.documents.length, diagnostics));
+  if (output.format === "json") output.json(checkResult(countDocuments(reading), diagnostics));
   else {
     output.text(formatProblems(output, input, diagnostics));
-    const documents = count(reading.documents.length, "document", "documents");
+    const documents = count(countDocuments(reading), "document", "documents");
     const files = count(input.files.length + input.refused.length, "file", "files");
     const found = countDiagnostics(diagnostics) || output.style.green("no problems");
     output.text(`${documents} in ${files}: ${found}\n`);
   }
   return hasErrors(diagnostics) ? EXIT.problems : EXIT.done;
+}
+
+/** A document of Cilium or Calico may stand for several policies. */
+function countDocuments({ documents }: ReturnType<typeof readPolicyFiles>): number {
+  return new Set(documents.map(({ source }) => `${source.line}:${source.column} ${source.file}`)).size;
 }
 
 export function allDiagnostics(input: ReadInput, reading: ReturnType<typeof readPolicyFiles>): Diagnostic[] {
