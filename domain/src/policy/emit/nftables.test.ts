@@ -52,6 +52,10 @@ describe("an export", () => {
       "Policy/default/a (test.yaml:1): It names domains, whose addresses a script cannot follow.",
       "Policy/default/b (test.yaml:1): It expires, and a script does not.",
     ]);
+    const nginx = workload("nginx", "web", { addresses: [], labels: new Map([["name", "nginx"]]) });
+    const ofWorkload = policy("c", { tier: "admin", subject: selectorFor("name=nginx"), rules: [names] });
+    const one = exportPolicy(world([host("web"), nginx], [ofWorkload]), "web", "pf", { mode: "enforce" });
+    expect(one.refused.map(({ policyKey }) => policyKey)).toEqual(["Policy/default/c"]);
     const elsewhere = { subject: selectorFor("name=db") };
     const others = [policy("a", { ...elsewhere, rules: [names] }), policy("b", { ...elsewhere, ...expiring })];
     expect(exported(others)).toMatchObject({ refused: [], target: "nftables" });

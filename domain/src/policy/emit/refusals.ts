@@ -11,8 +11,11 @@ const DIRECTIONS = ["ingress", "egress"] as const;
 
 /** Policies of a host whose meaning changes with time, while a script stays as it is. */
 export function refuseChanging(world: PolicyWorld, hostName: string): readonly Refusal[] {
-  const host = hostEndpoint(world.inventory, hostName);
-  const applies = ({ subject }: Policy): boolean => endpointMatches(subject, host, world.inventory.namespaces);
+  const { endpoints, namespaces } = world.inventory;
+  const workloads = endpoints.filter((endpoint) => endpoint.hostName === hostName && endpoint.match !== null);
+  const subjects = [hostEndpoint(world.inventory, hostName), ...workloads];
+  const applies = ({ subject }: Policy): boolean =>
+    subjects.some((endpoint) => endpointMatches(subject, endpoint, namespaces));
   return world.policies.filter(applies).flatMap((policy) => {
     const about = { policyKey: policy.key, rule: null, source: policy.source };
     const byName = policy.rules.flatMap((rule) =>
