@@ -7,10 +7,11 @@
  * connection that they belong to, so that a flow which loses its permission ends with its next packet.
  */
 import { describeDecision } from "../decision.ts";
-import { type Direction, PROTOCOL, type ProtocolNumber } from "../model.ts";
+import type { Direction, ProtocolNumber } from "../model.ts";
 import { BUILTIN_DECISIONS, type Decision, type HostProgram } from "../program.ts";
 import { type Emission, emitted, refuseAll } from "./emission.ts";
 import { addressMap, portMap, protocolMap } from "./nftables-maps.ts";
+import { PACKETS, type Packet, portField, portMapKey, portRangeText } from "./nftables-ports.ts";
 import { type ClassRules, classRules, decisionsOf, type PortRun } from "./port-rules.ts";
 import { refuseWorkloads } from "./refusals.ts";
 import { addressRanges, classesOfSet, classOfAtom, HOST_SET } from "./regions.ts";
@@ -35,19 +36,8 @@ export function emitNftables(program: HostProgram, options: NftablesOptions): Em
   return emitted("nftables", new Script(program, rules, options.mode).lines(tableName));
 }
 
-const PORT_FIELDS: ReadonlyMap<ProtocolNumber, string> = new Map([
-  [PROTOCOL.tcp, "tcp"],
-  [PROTOCOL.udp, "udp"],
-  [PROTOCOL.sctp, "sctp"],
-]);
-
 /** In one class, ports of a protocol (and whole protocols) are compared one by one up to this many; more are a map. */
 const MAX_COMPARISONS = 3;
-
-/** Whether a packet is from the end that opened its connection, or from the other one. */
-type Packet = "opened" | "answered";
-
-const PACKETS: readonly Packet[] = ["opened", "answered"];
 
 type Remote = "source" | "destination";
 
@@ -279,20 +269,4 @@ function isUniform({ byPort, whole }: ClassRules): boolean {
 
 function classChain(rules: ClassRules, packet: Packet): string {
   return `class_${rules.classId}_${rules.byPort.size > 0 ? packet : "opened"}`;
-}
-
-function portMapKey(runs: readonly PortRun[]): string {
-  return runs.map(({ low, decision }) => `${low} ${decision.index}`).join();
-}
-
-function portRangeText({ low, high }: PortRun): string {
-  return low === high ? String(low) : `${low}-${high}`;
-}
-
-function portField(protocol: ProtocolNumber, packet: Packet): string {
-  const transport = PORT_FIELDS.get(protocol);
-  if (transport !== undefined) return `${transport} ${packet === "opened" ? "dport" : "sport"}`;
-  const family = protocol === PROTOCOL.icmp ? "ipv4 meta l4proto icmp" : "ipv6 meta l4proto icmpv6";
-  // Type and code are the first two bytes. Connection tracking keeps those of the request as its destination port.
-  return `meta nfproto ${family} ${packet === "opened" ? "@th,0,16" : "ct original proto-dst"}`;
 }
