@@ -1,5 +1,5 @@
 /** Port tables, each once however many rules and addresses lead to it, with a memory of what was painted before. */
-import type { CellSpace } from "./cells.ts";
+import { type CellSpace, cutCells, type PortRanges } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import { ListInterner } from "./interner.ts";
 import { type Ends, type MatchedCells, paintMatched } from "./paint.ts";
@@ -10,9 +10,16 @@ export interface TermMatcher {
   readonly ends: Ends;
   /** Appends the ids of the terms that match, in order. */
   appendTermIds(signature: readonly number[], to: number[]): void;
-  /** The same terms as cells. */
-  cells(signature: readonly number[], space: CellSpace): readonly MatchedCells[];
+  /** Adds up how many ranges of ports the same terms have. */
+  countRanges(signature: readonly number[]): number;
+  /** The ports of the same terms. */
+  ports(signature: readonly number[]): readonly PortRanges[];
+  /** The same terms as cells; `remember` them when the space is asked about again. */
+  cells(signature: readonly number[], space: CellSpace, remember: boolean): readonly MatchedCells[];
 }
+
+/** One in so many; cutting a range anew costs about as much as painting so many cells. */
+const FEW_CELLS = 16;
 
 const NO_DECISION = -1;
 const SEPARATOR = -2;
@@ -55,13 +62,22 @@ export class PaintedTables {
     const question = this.#questions.intern(asked);
     let table = this.#answers[question];
     if (table === undefined) {
-      const cells = space();
-      const decisions = paintMatched(cells.count, enforced.cells(signature, cells), enforced.ends);
-      if (all !== null) this.#merge(decisions, paintMatched(cells.count, all.cells(signature, cells), all.ends));
-      table = this.#tableFor(cells, decisions);
+      table = this.#paint(signature, enforced, all, space());
       this.#answers[question] = table;
     }
     return table;
+  }
+
+  /** Where the terms at hand would use few of the shared cells, they get cells of their own. */
+  #paint(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: CellSpace): number {
+    const rangeCount = enforced.countRanges(signature) + (all?.countRanges(signature) ?? 0);
+    const isShared = rangeCount * FEW_CELLS >= shared.count;
+    const space = isShared ? shared : cutCells([...enforced.ports(signature), ...(all?.ports(signature) ?? [])]);
+    const decisions = paintMatched(space.count, enforced.cells(signature, space, isShared), enforced.ends);
+    if (all !== null) {
+      this.#merge(decisions, paintMatched(space.count, all.cells(signature, space, isShared), all.ends));
+    }
+    return this.#tableFor(space, decisions);
   }
 
   #tableFor(space: CellSpace, decisions: Int32Array): number {

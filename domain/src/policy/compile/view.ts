@@ -83,7 +83,7 @@ export class View {
   }
 
   #cut(): CellSpace {
-    this.#space ??= cutCells([...this.#enforced.ports(), ...(this.#all?.ports() ?? [])]);
+    this.#space ??= cutCells([...this.#enforced.allPorts(), ...(this.#all?.allPorts() ?? [])]);
     return this.#space;
   }
 }
@@ -98,6 +98,7 @@ class ViewPlan implements TermMatcher {
   readonly #positionsByUnit = new Map<number, number[]>();
   readonly #isMatched: Int32Array;
   readonly #cells: MatchedCells[] = [];
+  #last: { readonly signature: readonly number[]; readonly positions: readonly number[] } | null = null;
 
   constructor(rules: readonly ExpandedRule[], ends: Ends) {
     this.ends = ends;
@@ -126,28 +127,44 @@ class ViewPlan implements TermMatcher {
     return units;
   }
 
-  ports(): readonly PortRanges[] {
+  allPorts(): readonly PortRanges[] {
     return this.#terms.map(({ ports }) => ports);
   }
 
   appendTermIds(signature: readonly number[], to: number[]): void {
-    const isMatched = this.#mark(signature);
-    for (let word = 0; word < isMatched.length; word++) {
-      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        to.push(this.#ids[(word << 5) + 31 - Math.clz32(bits & -bits)] ?? 0);
-      }
-    }
+    for (const position of this.#positions(signature)) to.push(this.#ids[position] ?? 0);
   }
 
-  cells(signature: readonly number[], space: CellSpace): readonly MatchedCells[] {
+  countRanges(signature: readonly number[]): number {
+    let count = 0;
+    for (const position of this.#positions(signature)) count += this.#terms[position]?.ports?.length ?? 1;
+    return count;
+  }
+
+  ports(signature: readonly number[]): readonly PortRanges[] {
+    return this.#positions(signature).map((position) => this.#terms[position]?.ports ?? null);
+  }
+
+  cells(signature: readonly number[], space: CellSpace, remember: boolean): readonly MatchedCells[] {
+    return this.#positions(signature).map((position) => {
+      const cells = (remember ? this.#cells[position] : undefined) ?? this.#cellsAt(position, space);
+      if (remember) this.#cells[position] = cells;
+      return cells;
+    });
+  }
+
+  /** Positions of the terms that match addresses in these units, in order. */
+  #positions(signature: readonly number[]): readonly number[] {
+    if (this.#last?.signature === signature) return this.#last.positions;
     const isMatched = this.#mark(signature);
-    const cells: MatchedCells[] = [];
+    const positions: number[] = [];
     for (let word = 0; word < isMatched.length; word++) {
       for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        cells.push(this.#cellsAt((word << 5) + 31 - Math.clz32(bits & -bits), space));
+        positions.push((word << 5) + 31 - Math.clz32(bits & -bits));
       }
     }
-    return cells;
+    this.#last = { signature, positions };
+    return positions;
   }
 
   /** A bit for each position whose term matches addresses in these units. Valid until the next call. */
@@ -167,13 +184,9 @@ class ViewPlan implements TermMatcher {
   }
 
   #cellsAt(position: number, space: CellSpace): MatchedCells {
-    const known = this.#cells[position];
-    if (known) return known;
     const [rule, term] = [this.#rules[position], this.#terms[position]];
     if (!rule || !term) throw new Error(`the view has no term ${position}`);
     const { tier, action, decision } = rule;
-    const cells = { tier, action, decision, cells: coveredCells(space, term.ports) };
-    this.#cells[position] = cells;
-    return cells;
+    return { tier, action, decision, cells: coveredCells(space, term.ports) };
   }
 }
