@@ -14,7 +14,7 @@ import type { DecisionTable } from "./decision-table.ts";
 import { ListInterner } from "./interner.ts";
 import { refuseAbove } from "./limits.ts";
 import type { PaintedTables } from "./painted-tables.ts";
-import type { UnitTable } from "./units.ts";
+import type { NamedPrefix, UnitTable } from "./units.ts";
 import type { View } from "./view.ts";
 
 export type ProgramTables = Pick<HostProgram, "addresses4" | "addresses6" | "classes" | "ports" | "decisions">;
@@ -30,10 +30,14 @@ export function assembleTables(
   units: UnitTable,
   tables: PaintedTables,
   decisions: DecisionTable,
+  memory: TableMemory = new TableMemory(),
 ): ProgramTables {
   const views = [...new Set(sets.flatMap(({ ingress, egress }) => [ingress, egress]))];
-  const classes = new ClassNumbers(tables);
-  const atoms = assignAtoms(views, units, classes);
+  const prefixes = units.prefixesOf(new Set(views.flatMap((view) => [...view.units])));
+  refuseAbove(prefixes.length);
+  memory.keepFor(prefixes, views);
+  const classes = new ClassNumbers(tables, memory);
+  const atoms = assignAtoms(views, prefixes, classes);
   const classEntries = listClasses(sets, views, atoms, classes);
   const { ports, used } = numberDecisions(classes.tables, tables, decisions);
   return {
@@ -45,6 +49,26 @@ export function assembleTables(
   };
 }
 
+/** What the views of the last assembly answered, for the next one about the same addresses: mostly the same host. */
+export class TableMemory {
+  #prefixes: readonly NamedPrefix[] | null = null;
+  #byView = new Map<View, Map<readonly number[], number>>();
+
+  /** Forgets all answers about other addresses and of other views. */
+  keepFor(prefixes: readonly NamedPrefix[], views: readonly View[]): void {
+    const before = this.#prefixes === prefixes ? this.#byView : new Map<View, Map<readonly number[], number>>();
+    this.#prefixes = prefixes;
+    this.#byView = new Map(views.map((view) => [view, before.get(view) ?? new Map()]));
+  }
+
+  tableOf(view: View, signature: readonly number[]): number {
+    const known = this.#byView.get(view);
+    const table = known?.get(signature) ?? view.tableOf(signature);
+    known?.set(signature, table);
+    return table;
+  }
+}
+
 /** Classes are the port tables that this host needs, from 1. */
 class ClassNumbers {
   /** `tables[i]` belongs to class `i + 1`. */
@@ -52,13 +76,15 @@ class ClassNumbers {
   entryCount = 0;
   readonly #ofTable = new Map<number, number>();
   readonly #painted: PaintedTables;
+  readonly #memory: TableMemory;
 
-  constructor(painted: PaintedTables) {
+  constructor(painted: PaintedTables, memory: TableMemory) {
     this.#painted = painted;
+    this.#memory = memory;
   }
 
   classOf(view: View, signature: readonly number[]): number {
-    const table = view.tableOf(signature);
+    const table = this.#memory.tableOf(view, signature);
     const known = this.#ofTable.get(table);
     if (known !== undefined) return known;
     const classId = this.tables.push(table);
@@ -76,12 +102,7 @@ interface Atoms {
 }
 
 /** Prefixes that behave alike in every view share an atom; one that behaves as its surroundings is left out. */
-function assignAtoms(views: readonly View[], units: UnitTable, classes: ClassNumbers): Atoms {
-  const used = new Set<number>();
-  for (const view of views) for (const unit of view.units) used.add(unit);
-  const prefixes = units.prefixesOf(used);
-  refuseAbove(prefixes.length);
-
+function assignAtoms(views: readonly View[], prefixes: readonly NamedPrefix[], classes: ClassNumbers): Atoms {
   const behaviours = new ListInterner();
   const known = new Map<readonly number[], number>();
   const behaviourOf = (signature: readonly number[]): number => {

@@ -4,7 +4,7 @@ import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
 import type { Endpoint, Policy, PolicyWorld } from "../model.ts";
 import { orderPolicies } from "../order.ts";
 import { type HostProgram, type PolicySet, PROGRAM_FORMAT_VERSION } from "../program.ts";
-import { assembleTables, type ProgramTables } from "./assemble.ts";
+import { assembleTables, type ProgramTables, TableMemory } from "./assemble.ts";
 import { DecisionTable } from "./decision-table.ts";
 import { PaintedTables } from "./painted-tables.ts";
 import { PolicyGroups } from "./policy-groups.ts";
@@ -60,6 +60,7 @@ class CompilerState {
   readonly #units: UnitTable;
   readonly #context: ViewContext;
   readonly #views: ViewCache;
+  readonly #memory = new TableMemory();
   readonly #hosts: ReadonlyMap<string, Endpoint>;
   readonly #workloads: ReadonlyMap<string, readonly Endpoint[]>;
   readonly #tables = new Map<string, ProgramTables>();
@@ -99,7 +100,7 @@ class CompilerState {
     const views = subjects.map((subject) => this.#views.viewsOf(subject));
     const key = this.#views.keyOf(views);
     const { expander: _, tables: painted, decisions } = this.#context;
-    const tables = this.#tables.get(key) ?? assembleTables(views, this.#units, painted, decisions);
+    const tables = this.#tables.get(key) ?? assembleTables(views, this.#units, painted, decisions, this.#memory);
     this.#tables.set(key, tables);
     const known = this.#programs.get(hostName);
     if (known?.tables === tables) return known.program;

@@ -50,7 +50,7 @@ export interface UnitTable {
   prefixCount(): number;
   /** Sorted by family, address and length, so that a prefix comes after those that enclose it. */
   prefixes(): readonly NamedPrefix[];
-  /** The same for what these units name alone. */
+  /** The same for what these units name alone. Asked again about the same units, the answer is the same object. */
   prefixesOf(units: Iterable<number>): readonly NamedPrefix[];
 }
 
@@ -66,6 +66,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
   const contents: UnitContent[] = [];
   const units = new Map<string, number>();
   const namedPorts = new Map<string, readonly NamedPortUnit[]>();
+  let last: { readonly units: Int32Array; readonly prefixes: readonly NamedPrefix[] } | null = null;
 
   const unitOf = (meaning: string, fill: (content: UnitContent) => void): number => {
     const known = units.get(meaning);
@@ -145,8 +146,13 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
       return known;
     },
     prefixCount: () => prefixes.count,
-    prefixes: () => withSignatures(prefixes, contents, contents.keys()),
-    prefixesOf: (wanted) => withSignatures(prefixes, contents, wanted),
+    prefixes: () => withSignatures(prefixes, contents, Int32Array.from(contents.keys())),
+    prefixesOf(wanted) {
+      const sorted = Int32Array.from(wanted).sort();
+      const isSame = last?.units.length === sorted.length && sorted.every((unit, index) => unit === last?.units[index]);
+      if (last === null || !isSame) last = { units: sorted, prefixes: withSignatures(prefixes, contents, sorted) };
+      return last.prefixes;
+    },
   };
 }
 
@@ -203,7 +209,7 @@ interface PrefixNode {
 function withSignatures(
   prefixes: PrefixTable,
   contents: readonly UnitContent[],
-  units: Iterable<number>,
+  units: Int32Array,
 ): readonly NamedPrefix[] {
   const named: number[] = [];
   const nodes = new Array<PrefixNode | undefined>(prefixes.count);
@@ -216,7 +222,7 @@ function withSignatures(
     }
     return node;
   };
-  for (const unit of Int32Array.from(units).sort()) {
+  for (const unit of units) {
     const content = contents[unit];
     if (!content) throw new Error(`there is no unit ${unit}`);
     for (const prefix of content.adds) appendOnce(nodeOf(prefix).adds, unit);

@@ -132,7 +132,13 @@ class ViewPlan implements TermMatcher {
   }
 
   appendTermIds(signature: readonly number[], to: number[]): void {
-    for (const position of this.#positions(signature)) to.push(this.#ids[position] ?? 0);
+    // Asked for every address, and mostly the only question: no list of positions in between.
+    const isMatched = this.#mark(signature);
+    for (let word = 0; word < isMatched.length; word++) {
+      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
+        to.push(this.#ids[(word << 5) + 31 - Math.clz32(bits & -bits)] ?? 0);
+      }
+    }
   }
 
   countRanges(signature: readonly number[]): number {
