@@ -8,10 +8,30 @@ export interface ReadState {
   readonly ok: boolean;
 }
 
+/** What decides how policies are compiled besides their text. Kept with a generation: a restart compiles the same again. */
+export interface Circumstances {
+  /** Policies that have expired by then are absent. Wall clock. */
+  readonly atUnixMs: number;
+  /** Canonical addresses by domain name. */
+  readonly domainAddresses: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What in the policies makes the tables of a host change without anybody applying anything. */
+export interface Dependencies {
+  /** Ascending; those in the past included. */
+  readonly expiriesUnixMs: readonly number[];
+  /** Names to look up, lower case, sorted. */
+  readonly domainNames: readonly string[];
+}
+
+export const NO_NAMES: Circumstances["domainAddresses"] = new Map();
+
 export interface PolicyEngine {
   read(files: readonly SourceFile[]): ReadState;
   /** Throws `Failure` (TOO_LARGE, POLICY_UNSUPPORTED) when the world does not fit the tables. */
-  compile(world: PolicyWorld, hostName: string): HostProgram;
+  compile(world: PolicyWorld, hostName: string, circumstances: Circumstances): HostProgram;
+  /** Throws `Failure` POLICY_UNSUPPORTED for a name that no host can look up. */
+  dependencies(world: PolicyWorld, hostName: string): Dependencies;
   /** 64 hex digits. */
   stateDigest(files: readonly SourceFile[]): string;
 }

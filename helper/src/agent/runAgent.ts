@@ -9,10 +9,13 @@ import { makeDirectory } from "../files/directory.ts";
 import { FlowHub } from "../flows/flowHub.ts";
 import { GenerationContexts } from "../generations/contexts.ts";
 import { GenerationController } from "../generations/controller.ts";
+import { Refresher } from "../generations/refresher.ts";
 import { StateStore } from "../generations/stateStore.ts";
 import { CgroupPaths } from "../linux/cgroupPaths.ts";
 import { acquireFileLock, type FileLock } from "../linux/fileLock.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
+import { dnsLookup } from "../names/dnsLookup.ts";
+import { type NameLookup, NameResolver } from "../names/nameResolver.ts";
 import { AgentRpcs } from "../server/agentService.ts";
 import { Guard } from "../server/guard.ts";
 import { PeerListener } from "../server/peers.ts";
@@ -34,6 +37,7 @@ export interface AgentPorts {
   readonly engine?: PolicyEngine;
   readonly bootId?: string;
   readonly chooseBackend?: (options: AgentOptions, clock: Clock) => Promise<ChosenBackend>;
+  readonly lookup?: NameLookup;
   readonly groupPath?: string;
   readonly passwdPath?: string;
 }
@@ -107,6 +111,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   const http2 = createHttp2Server();
   const peers = new PeerListener(http2);
   const contexts = new GenerationContexts();
+  const resolver = new NameResolver({ lookup: ports.lookup ?? dnsLookup, nowMs: () => bootMs(clock) });
   const store = new StateStore(stateDir);
   await store.prepareDirectory();
   const controller = new GenerationController({
@@ -118,6 +123,11 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     clock,
     bootId: ports.bootId ?? readBootId(),
     newestConnection: () => peers.newestConnection,
+    circumstances: async ({ domainNames }) => {
+      resolver.watch(domainNames);
+      await resolver.update();
+      return { atUnixMs: clock.wallMs(), domainAddresses: resolver.addresses() };
+    },
     recordAutomatic: (action, detail) => {
       log.warn({ action, detail }, "the agent acted by itself");
       void trail.automatic(action, detail);
@@ -126,6 +136,9 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   await controller.start();
   closers.add(() => controller.close());
   for (const problem of [...controller.problems, ...audit.problems]) log.error({ problem }, "found at start");
+  const onProblem = (problem: string) => log.error({ problem }, "what is enforced could not be brought up to date");
+  const refresher = new Refresher({ controller, contexts, resolver, clock, onProblem });
+  closers.add(() => refresher.close());
 
   const cgroupMount = findCgroupMount();
   const hub = new FlowHub(enforcer, cgroupMount ? new CgroupPaths(cgroupMount, () => bootMs(clock)) : NO_CGROUPS);
@@ -136,6 +149,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     controller,
     contexts,
     audit,
+    resolver,
     clock,
     describeHost: () => describeHost({ ...facts, ...backend, backendLimits: enforcer.limits }),
   });

@@ -6,6 +6,7 @@ import type { BackendName, DatapathState, Enforcer } from "../enforce/enforcer.t
 import type { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
+import type { NameResolver } from "../names/nameResolver.ts";
 import { bootNsToWallMs, type Clock, toTimestamp } from "./clock.ts";
 
 export interface StatusPorts {
@@ -13,6 +14,7 @@ export interface StatusPorts {
   readonly controller: GenerationController;
   readonly contexts: GenerationContexts;
   readonly audit: AuditLog;
+  readonly resolver: Pick<NameResolver, "problems">;
   readonly clock: Clock;
   readonly describeHost: () => HostInfo;
 }
@@ -37,6 +39,7 @@ export class StatusReader {
       problems: [
         ...controller.problems,
         ...this.#ports.audit.problems,
+        ...this.#ports.resolver.problems,
         ...datapathProblems(enforcer.name, state, enforced.number),
       ],
       memoryBytes: BigInt(process.memoryUsage.rss()),

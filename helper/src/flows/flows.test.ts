@@ -5,6 +5,7 @@ import { FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { GenerationContexts } from "../generations/contexts.ts";
+import { withoutNames } from "../generations/switching.ts";
 import { CgroupPaths } from "../linux/cgroupPaths.ts";
 import { FakeClock } from "../testing/fakeClock.ts";
 import { FakeEnforcer } from "../testing/fakeEnforcer.ts";
@@ -75,7 +76,14 @@ describe("FlowHub", () => {
 describe("toWireFlow", () => {
   it("names ends, decision and time from the generation that decided", () => {
     const contexts = new GenerationContexts();
-    contexts.remember(4, fakeProgram("x"), new FakeEngine().read([]).world);
+    contexts.remember(4, {
+      program: fakeProgram("x"),
+      world: new FakeEngine().read([]).world,
+      circumstances: withoutNames(0),
+      dependencies: { expiriesUnixMs: [], domainNames: [] },
+      readUs: 0,
+      compileUs: 0,
+    });
     const kept = { id: 9n, event: flowEvent({ generation: 4 }), cgroupPath: "/system.slice/web.service" };
     const flow = toWireFlow(kept, {
       hostName: "alpha",

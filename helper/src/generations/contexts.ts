@@ -1,11 +1,15 @@
-/** What is needed to explain an event: the program that decided it and whose addresses are whose. */
-import type { Endpoint, HostProgram, PolicyWorld } from "@wardline/domain/policy";
+/** What is needed to explain an event (the program that decided it and whose addresses are whose), and to keep it true. */
+import type { Endpoint, HostProgram } from "@wardline/domain/policy";
+import type { Circumstances, Dependencies } from "../agent/policyEngine.ts";
+import type { Compiled } from "./switching.ts";
 
 export interface GenerationContext {
   readonly program: HostProgram;
   /** Display names (`web` for a host, `shop/web` for a workload) by canonical address. */
   readonly nameByAddress: ReadonlyMap<string, string>;
   readonly nameByKey: ReadonlyMap<string, string>;
+  readonly circumstances: Circumstances;
+  readonly dependencies: Dependencies;
 }
 
 /** Events of a generation arrive for a moment after it was left; more than a few are never in flight. */
@@ -30,13 +34,15 @@ function namesByAddress(endpoints: readonly Endpoint[]): Map<string, string> {
 export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
 
-  remember(generation: number, program: HostProgram, world: PolicyWorld): void {
+  remember(generation: number, { program, world, circumstances, dependencies }: Compiled): void {
     const { endpoints } = world.inventory;
     this.#byGeneration.delete(generation);
     this.#byGeneration.set(generation, {
       program,
       nameByAddress: namesByAddress(endpoints),
       nameByKey: new Map(endpoints.map((endpoint) => [endpoint.key, displayName(endpoint)])),
+      circumstances,
+      dependencies,
     });
     for (const oldest of this.#byGeneration.keys()) {
       if (this.#byGeneration.size <= KEPT_CONTEXTS) break;

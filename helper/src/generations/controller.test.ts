@@ -21,12 +21,15 @@ let stateDir: string;
 let clock: FakeClock;
 let kernel: FakeKernel;
 let automatic: string[];
+/** What DNS says at the moment. */
+let domainAddresses: ReadonlyMap<string, readonly string[]>;
 
 beforeEach(() => {
   stateDir = mkdtempSync(join(tmpdir(), "wardline-controller-"));
   clock = new FakeClock();
   kernel = new FakeKernel();
   automatic = [];
+  domainAddresses = new Map();
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
@@ -43,6 +46,7 @@ async function start(bootId = "boot-1", backend: BackendName = "ebpf") {
     clock,
     bootId,
     newestConnection: () => 1,
+    circumstances: async () => ({ atUnixMs: clock.wallMs(), domainAddresses }),
     recordAutomatic: (action, detail) => automatic.push(`${action}: ${detail}`),
   });
   await controller.start();
@@ -378,6 +382,98 @@ describe("damaged records", () => {
     expect(enforcer.deciding()).toBe(1);
     expect(controller.problems).toEqual([expect.stringContaining("knows nothing")]);
     expect(await applyAndConfirm(controller, "two", 1)).toBe(2);
+  });
+});
+
+describe("refresh", () => {
+  const until = (delayMs: number) => `until=${clock.wallMs() + delayMs};`;
+  const files = (text: string) => expect.objectContaining({ files: [{ path: "a.yaml", text }] });
+  const stored = (number: number) => new StateStore(stateDir).readGeneration(number);
+
+  it("ends a policy at its time, and a rollback still returns to the generation before the apply", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    const text = `two ${until(60_000)}`;
+    await applyAndConfirm(controller, text, 1);
+    await controller.refresh("a look");
+    expect(enforcer.deciding()).toBe(2);
+    await clock.advance(60_000);
+    await controller.refresh("a policy has expired");
+    expect(enforcer.state()).toMatchObject({
+      generation: 3,
+      programDigest: fakeProgram("two ").digest,
+      mode: "enforce",
+    });
+    expect(controller.enforced).toMatchObject({ number: 3, programDigest: fakeProgram("two ").digest });
+    expect(await stored(3)).toEqual(files(text));
+    expect(automatic).toEqual(["refresh: a policy has expired: generation 3 takes over from 2"]);
+    expect((await controller.rollback(3, accept)).number).toBe(1);
+    expect(enforcer.deciding()).toBe(1);
+  });
+
+  it("keeps a refreshed generation over a restart and a reboot", async () => {
+    const first = await start();
+    await applyAndConfirm(first.controller, `one ${until(1_000)}`, 0);
+    await clock.advance(1_000);
+    await first.controller.refresh("a policy has expired");
+    const again = await start();
+    expect(again.controller.problems).toEqual([]);
+    expect(again.enforcer.state()).toMatchObject({ generation: 2, programDigest: fakeProgram("one ").digest });
+    const booted = await reboot();
+    expect(booted.enforcer.state()).toMatchObject({ generation: 2, programDigest: fakeProgram("one ").digest });
+  });
+
+  it("adopts what was compiled before a policy expired, and ends it then", async () => {
+    const first = await start();
+    const text = `one ${until(1_000)}`;
+    await applyAndConfirm(first.controller, text, 0);
+    await clock.advance(5_000);
+    const { controller, enforcer } = await start();
+    expect(controller.problems).toEqual([]);
+    expect(enforcer.state().programDigest).toBe(fakeProgram(text).digest);
+    await controller.refresh("a policy has expired");
+    expect(enforcer.state().programDigest).toBe(fakeProgram("one ").digest);
+  });
+
+  it("waits while a confirmation is pending", async () => {
+    const { controller, enforcer } = await start();
+    const text = `one ${until(1_000)}`;
+    const { pending } = await controller.apply(request(text, 0), OLD, accept);
+    await clock.advance(2_000);
+    await controller.refresh("a policy has expired");
+    expect(enforcer.state().programDigest).toBe(fakeProgram(text).digest);
+    await controller.confirm(1, pending.generation.programDigest, FRESH, accept);
+    await controller.refresh("a policy has expired");
+    expect(enforcer.state().programDigest).toBe(fakeProgram("one ").digest);
+  });
+
+  it("looks names up at the apply, follows them, and loads the same tables after a reboot without DNS", async () => {
+    domainAddresses = new Map([["a.test", ["192.0.2.1"]]]);
+    const first = await start();
+    const { pending } = await first.controller.apply(request("name=a.test;", 0), OLD, accept);
+    const named = fakeProgram("name=a.test;,192.0.2.1").digest;
+    expect(first.enforcer.state().programDigest).toBe(named);
+    await first.controller.confirm(1, pending.generation.programDigest, FRESH, accept);
+    domainAddresses = new Map([["a.test", ["192.0.2.2"]]]);
+    await first.controller.refresh("addresses of domain names have changed");
+    const moved = fakeProgram("name=a.test;,192.0.2.2").digest;
+    expect(first.enforcer.state().programDigest).toBe(moved);
+    domainAddresses = new Map();
+    const { controller, enforcer } = await reboot();
+    expect(controller.problems).toEqual([]);
+    expect(enforcer.state().programDigest).toBe(moved);
+  });
+
+  it("changes nothing when the slot cannot be filled", async () => {
+    const { controller, enforcer } = await start();
+    await applyAndConfirm(controller, `one ${until(1_000)}`, 0);
+    await clock.advance(1_000);
+    enforcer.prepareFailure = new Error("verifier");
+    await expect(controller.refresh("a policy has expired")).rejects.toThrow("verifier");
+    expect(enforcer.deciding()).toBe(1);
+    enforcer.prepareFailure = null;
+    await controller.refresh("a policy has expired");
+    expect(enforcer.deciding()).toBe(2);
   });
 });
 

@@ -13,10 +13,17 @@ import type { Accept, ApplyOutcome, ApplyRequest, Caller, ControllerPorts, Pendi
 import { DATAPATH_MARGIN_MS } from "./limits.ts";
 import { Mutex } from "./mutex.ts";
 import { CorruptStateError } from "./recordCodec.ts";
-import { EMPTY_INDEX, GENERATION_ZERO, type GenerationRecord, type StateIndex, toRecord } from "./records.ts";
+import {
+  EMPTY_INDEX,
+  GENERATION_ZERO,
+  type GenerationRecord,
+  type StateIndex,
+  type StoredGeneration,
+  toRecord,
+} from "./records.ts";
 import { recover } from "./recovery.ts";
 import * as refuse from "./refusals.ts";
-import { type Compiled, elapsedUs, makeActive, readAndCompile } from "./switching.ts";
+import { type Compiled, compileAgain, elapsedUs, makeActive, readAndCompile, withoutNames } from "./switching.ts";
 
 interface PendingState extends Pending {
   readonly newestConnectionAtFlip: number;
@@ -91,8 +98,10 @@ export class GenerationController {
       const start = performance.now();
       if (this.#pending) throw refuse.confirmationPending(this.#pending.generation.number);
       refuse.checkApply(request, this.#enforced.number, this.#ports.enforcer.name);
-      const compiled = readAndCompile(this.#ports, request.files);
-      if (compiled.program.digest !== request.expectedProgramDigest) throw refuse.otherProgram();
+      const base = readAndCompile(this.#ports, request.files, withoutNames(this.#ports.clock.wallMs()));
+      // Who planned this knows no names: what they are looked up to differs from host to host.
+      if (base.program.digest !== request.expectedProgramDigest) throw refuse.otherProgram();
+      const compiled = await this.#underPresentCircumstances(base);
       await accept();
       if (!this.#ports.enforcer.state().attached) await this.#ports.enforcer.open();
       const prepared = await this.#ports.enforcer.prepare(compiled.program, this.#index.nextGeneration);
@@ -140,6 +149,31 @@ export class GenerationController {
     });
   }
 
+  /**
+   * Puts the enforced policies in force as they are now: without those that have expired, with the present addresses of
+   * domain names. That is a generation of its own, confirmed from the start, because nobody decided anything new; a
+   * rollback still returns to the generation before the last apply. Nothing happens while a confirmation is pending (both
+   * slots are taken) or when the tables stay the same. Throws `Failure`; then what was enforced still is.
+   */
+  refresh(why: string): Promise<void> {
+    return this.#mutex.run(async () => {
+      const before = this.#enforced;
+      if (this.#closed || this.#pending || before.number === 0 || !this.#trusted) return;
+      const stored = await this.#ports.store.readGeneration(before.number).catch((error: unknown) => {
+        throw error instanceof CorruptStateError ? refuse.damaged(before.number, error) : error;
+      });
+      const base = readAndCompile(this.#ports, stored.files, withoutNames(this.#ports.clock.wallMs()));
+      const compiled = await this.#underPresentCircumstances(base);
+      if (compiled.program.digest === this.#ports.enforcer.state().programDigest) {
+        this.#ports.contexts.remember(before.number, compiled);
+        return;
+      }
+      await this.#replaceQuietly(stored, compiled);
+      const { number } = this.#enforced;
+      this.#ports.recordAutomatic("refresh", `${why}: generation ${number} takes over from ${before.number}`);
+    });
+  }
+
   /** Ends enforcement on purpose: detaches and removes everything. Throws `Failure`. */
   release(accept: Accept): Promise<void> {
     return this.#mutex.run(async () => {
@@ -180,14 +214,14 @@ export class GenerationController {
     const { store, clock, bootId, enforcer, contexts } = this.#ports;
     const previous = this.#enforced;
     const before = this.#index;
-    await store.writeGeneration({ ...record, files: request.files });
+    await store.writeGeneration({ ...record, files: request.files, circumstances: compiled.circumstances });
     const deadlineBootMs = bootMs(clock) + request.confirmWithinMs;
     const pending = { generation: record.number, bootId, deadlineBootMs };
     const index = { ...before, confirmed: previous.number, nextGeneration: record.number + 1, pending };
     await store.writeIndex(index);
     this.#index = index;
     this.#writeProblem = null;
-    contexts.remember(record.number, compiled.program, compiled.world);
+    contexts.remember(record.number, compiled);
     let flipUs: number;
     try {
       flipUs = enforcer.activate(prepared, {
@@ -204,6 +238,30 @@ export class GenerationController {
     this.#pending = { generation: record, previous, deadlineBootMs, newestConnectionAtFlip, cancelTimer };
     this.#changed();
     return flipUs;
+  }
+
+  async #underPresentCircumstances(base: Compiled): Promise<Compiled> {
+    if (base.dependencies.domainNames.length === 0) return base;
+    const { domainAddresses } = await this.#ports.circumstances(base.dependencies);
+    return compileAgain(this.#ports, base, { ...base.circumstances, domainAddresses });
+  }
+
+  async #replaceQuietly(stored: StoredGeneration, compiled: Compiled): Promise<void> {
+    const { store, enforcer, contexts } = this.#ports;
+    const number = this.#index.nextGeneration;
+    const programDigest = compiled.program.digest;
+    const prepared = await enforcer.prepare(compiled.program, number);
+    const next: StoredGeneration = { ...stored, number, programDigest, circumstances: compiled.circumstances };
+    const index = { ...this.#index, confirmed: number, nextGeneration: number + 1 };
+    // An access that has ended must end on a full disk too: what could not be written is settled by the next start.
+    const isWritten = await store.writeGeneration(next).then(
+      () => true,
+      () => false,
+    );
+    contexts.remember(number, compiled);
+    enforcer.activate(prepared, { mode: stored.mode, fallbackAfterMs: null });
+    this.#enforced = toRecord(next);
+    await this.#settle(isWritten ? index : { ...index, confirmed: stored.number });
   }
 
   /** Looks at the boot clock in steps: a timer alone would stand still while the machine is suspended. */

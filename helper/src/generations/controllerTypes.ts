@@ -1,6 +1,7 @@
 /** What the commit-confirm controller takes and gives. */
 import type { SourceFile } from "@wardline/domain/policy";
 import type { Clock } from "../agent/clock.ts";
+import type { Circumstances, Dependencies } from "../agent/policyEngine.ts";
 import type { EnforcementMode } from "../enforce/enforcer.ts";
 import type { GenerationRecord } from "./records.ts";
 import type { StateStore } from "./stateStore.ts";
@@ -21,6 +22,8 @@ export interface ControllerPorts extends SwitchPorts {
   readonly bootId: string;
   /** Number of the newest connection. */
   readonly newestConnection: () => number;
+  /** How things stand now for policies that depend on it. Takes a few seconds at most; a name without answer is absent. */
+  readonly circumstances: (dependencies: Dependencies) => Promise<Circumstances>;
   /** Something that the agent did by itself. Must not throw. */
   readonly recordAutomatic: (action: string, detail: string) => void;
 }

@@ -13,6 +13,7 @@ import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
 import { GenerationContexts } from "./contexts.ts";
 import { GenerationController } from "./controller.ts";
 import { StateStore } from "./stateStore.ts";
+import { withoutNames } from "./switching.ts";
 
 const problem = process.platform !== "linux" ? "needs Linux" : process.geteuid?.() !== 0 ? "needs root" : null;
 const OLD = { actor: "root (0)", connectionOrder: 1 };
@@ -49,6 +50,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
       clock,
       bootId: "boot-1",
       newestConnection: () => 1,
+      circumstances: async () => withoutNames(clock.wallMs()),
       recordAutomatic: (action, detail) => void trail.automatic(action, detail),
     });
     await controller.start();

@@ -1,6 +1,7 @@
 /** Text form of the records: JSON with a checksum, every field checked on the way in. */
 import { createHash } from "node:crypto";
 import type { SourceFile } from "@wardline/domain/policy";
+import type { Circumstances } from "../agent/policyEngine.ts";
 import type { PendingRecord, StateIndex, StoredGeneration } from "./records.ts";
 
 const FORMAT_VERSION = 1;
@@ -82,7 +83,26 @@ export function decodeIndex(encoded: string): StateIndex {
 }
 
 export function encodeGeneration(stored: StoredGeneration): string {
-  return encode("generation", stored);
+  const { circumstances, ...rest } = stored;
+  const { atUnixMs, domainAddresses } = circumstances;
+  return encode("generation", { ...rest, circumstances: { atUnixMs, domainAddresses: [...domainAddresses] } });
+}
+
+/** Records from before policies could expire have none: they were compiled as they stood. */
+function circumstances(value: unknown, appliedAtMs: number): Circumstances {
+  if (value === undefined) return { atUnixMs: appliedAtMs, domainAddresses: new Map() };
+  const from = fields(value, "the circumstances");
+  if (!Array.isArray(from.domainAddresses)) throw new CorruptStateError(`"domainAddresses" is not a list`);
+  return { atUnixMs: count(from, "atUnixMs"), domainAddresses: new Map(from.domainAddresses.map(namedAddresses)) };
+}
+
+function namedAddresses(value: unknown): readonly [string, readonly string[]] {
+  const [name, addresses] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  const isWhole = typeof name === "string" && Array.isArray(addresses);
+  if (!isWhole || !addresses.every((address) => typeof address === "string")) {
+    throw new CorruptStateError("a domain name has no list of addresses");
+  }
+  return [name, addresses];
 }
 
 function file(value: unknown): SourceFile {
@@ -96,16 +116,18 @@ export function decodeGeneration(encoded: string): StoredGeneration {
   if (!Array.isArray(from.files)) throw new CorruptStateError(`"files" is not a list`);
   const mode = text(from, "mode");
   if (mode !== "observe" && mode !== "enforce") throw new CorruptStateError(`"mode" is "${mode}"`);
+  const appliedAtMs = count(from, "appliedAtMs");
   return {
     number: count(from, "number"),
     programDigest: text(from, "programDigest"),
     stateDigest: text(from, "stateDigest"),
     mode,
-    appliedAtMs: count(from, "appliedAtMs"),
+    appliedAtMs,
     appliedBy: text(from, "appliedBy"),
     reason: text(from, "reason"),
     policyCount: count(from, "policyCount"),
     ruleCount: count(from, "ruleCount"),
     files: from.files.map(file),
+    circumstances: circumstances(from.circumstances, appliedAtMs),
   };
 }

@@ -1,5 +1,6 @@
 /** What the agent keeps on disk about generations. */
 import type { SourceFile } from "@wardline/domain/policy";
+import { type Circumstances, NO_NAMES } from "../agent/policyEngine.ts";
 import type { EnforcementMode } from "../enforce/enforcer.ts";
 
 export interface GenerationRecord {
@@ -19,6 +20,7 @@ export interface GenerationRecord {
 /** A generation with the desired state it was compiled from. */
 export interface StoredGeneration extends GenerationRecord {
   readonly files: readonly SourceFile[];
+  readonly circumstances: Circumstances;
 }
 
 export interface PendingRecord {
@@ -52,9 +54,10 @@ export const GENERATION_ZERO: StoredGeneration = {
   policyCount: 0,
   ruleCount: 0,
   files: [],
+  circumstances: { atUnixMs: 0, domainAddresses: NO_NAMES },
 };
 
 export function toRecord(stored: StoredGeneration): GenerationRecord {
-  const { files: _files, ...record } = stored;
+  const { files: _files, circumstances: _circumstances, ...record } = stored;
   return record;
 }

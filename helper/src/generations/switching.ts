@@ -1,7 +1,7 @@
 /** Making a stored generation the one that decides, by the cheapest way that is certain. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram, PolicyWorld, SourceFile } from "@wardline/domain/policy";
-import type { PolicyEngine } from "../agent/policyEngine.ts";
+import { type Circumstances, type Dependencies, NO_NAMES, type PolicyEngine } from "../agent/policyEngine.ts";
 import type { Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "./contexts.ts";
 import type { StoredGeneration } from "./records.ts";
@@ -17,6 +17,8 @@ export interface SwitchPorts {
 export interface Compiled {
   readonly world: PolicyWorld;
   readonly program: HostProgram;
+  readonly circumstances: Circumstances;
+  readonly dependencies: Dependencies;
   readonly readUs: number;
   readonly compileUs: number;
 }
@@ -25,8 +27,16 @@ export function elapsedUs(sinceMs: number): number {
   return Math.round((performance.now() - sinceMs) * 1000);
 }
 
-/** Throws `Failure` POLICY_INVALID with every diagnostic, or what `compile` throws. */
-export function readAndCompile(ports: SwitchPorts, files: readonly SourceFile[]): Compiled {
+export function withoutNames(atUnixMs: number): Circumstances {
+  return { atUnixMs, domainAddresses: NO_NAMES };
+}
+
+/** Throws `Failure` POLICY_INVALID with every diagnostic, or what `compile` and `dependencies` throw. */
+export function readAndCompile(
+  ports: SwitchPorts,
+  files: readonly SourceFile[],
+  circumstances: Circumstances,
+): Compiled {
   const readStart = performance.now();
   const state = ports.engine.read(files);
   const readUs = elapsedUs(readStart);
@@ -41,16 +51,25 @@ export function readAndCompile(ports: SwitchPorts, files: readonly SourceFile[])
     });
   }
   const compileStart = performance.now();
-  const program = ports.engine.compile(state.world, ports.hostName);
-  return { world: state.world, program, readUs, compileUs: elapsedUs(compileStart) };
+  const { engine, hostName } = ports;
+  const dependencies = engine.dependencies(state.world, hostName);
+  const program = engine.compile(state.world, hostName, circumstances);
+  return { world: state.world, program, circumstances, dependencies, readUs, compileUs: elapsedUs(compileStart) };
+}
+
+/** The same policies under other circumstances, without reading them again. */
+export function compileAgain(ports: SwitchPorts, compiled: Compiled, circumstances: Circumstances): Compiled {
+  const start = performance.now();
+  const program = ports.engine.compile(compiled.world, ports.hostName, circumstances);
+  return { ...compiled, program, circumstances, compileUs: compiled.compileUs + elapsedUs(start) };
 }
 
 /** Lets events of an adopted generation be explained. False when this version compiles the state to other tables. */
 export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): boolean {
-  const { program, world } = readAndCompile(ports, stored.files);
-  if (stored.number !== 0 && program.digest !== stored.programDigest) return false;
-  ports.contexts.remember(stored.number, program, world);
-  ports.enforcer.recall(program, stored.number);
+  const compiled = readAndCompile(ports, stored.files, stored.circumstances);
+  if (stored.number !== 0 && compiled.program.digest !== stored.programDigest) return false;
+  ports.contexts.remember(stored.number, compiled);
+  ports.enforcer.recall(compiled.program, stored.number);
   return true;
 }
 
@@ -84,8 +103,8 @@ export async function makeActive(ports: SwitchPorts, target: StoredGeneration): 
   if (revertTo(enforcer, target)) return;
   if (enforcer.name === "observe" && target.mode === "enforce") throw observeOnly();
   if (state.deadlineBootMs !== null) enforcer.revert();
-  const { program, world } = readAndCompile(ports, target.files);
-  const prepared = await enforcer.prepare(program, target.number);
-  ports.contexts.remember(target.number, program, world);
+  const compiled = readAndCompile(ports, target.files, target.circumstances);
+  const prepared = await enforcer.prepare(compiled.program, target.number);
+  ports.contexts.remember(target.number, compiled);
   enforcer.activate(prepared, { mode: target.mode, fallbackAfterMs: null });
 }

@@ -16,6 +16,7 @@ import type { AuditLog } from "../audit/auditLog.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import type { Accept, Caller } from "../generations/controllerTypes.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
+import { withoutNames } from "../generations/switching.ts";
 import { type Guard, roleName } from "./guard.ts";
 import { METHOD_RULES, methodName } from "./methods.ts";
 import { PEER } from "./peers.ts";
@@ -117,9 +118,11 @@ export class AgentRpcs {
     const { engine, hostName } = this.#ports;
     const files = readFiles(request.state);
     const { world, diagnostics, ok } = engine.read(files);
+    if (ok) engine.dependencies(world, hostName);
+    const circumstances = withoutNames(this.#ports.clock.wallMs());
     return create(wire.CheckResponseSchema, {
       diagnostics: diagnostics.map(toWireDiagnostic),
-      programDigest: ok ? engine.compile(world, hostName).digest : "",
+      programDigest: ok ? engine.compile(world, hostName, circumstances).digest : "",
       stateDigest: engine.stateDigest(files),
       policyCount: world.policies.length,
       ruleCount: world.policies.reduce((sum, policy) => sum + policy.rules.length, 0),

@@ -1,7 +1,10 @@
-/** A policy engine whose tables depend on the text of the files and on nothing else. */
+/**
+ * A policy engine whose tables are the text of the files. `until=<Unix ms>;` goes when that time has come, and
+ * `name=<domain>;` stands for the addresses of the name.
+ */
 import { createHash } from "node:crypto";
 import type { Endpoint, HostProgram, SourceFile, SourceRange } from "@wardline/domain/policy";
-import type { PolicyEngine, ReadState } from "../agent/policyEngine.ts";
+import type { Circumstances, Dependencies, PolicyEngine, ReadState } from "../agent/policyEngine.ts";
 
 function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
@@ -75,12 +78,25 @@ export class FakeEngine implements PolicyEngine {
     };
   }
 
-  compile(world: ReadState["world"]): HostProgram {
-    const { files } = world as unknown as { files: readonly SourceFile[] };
-    return fakeProgram(files.map((file) => file.text).join("\n"));
+  compile(world: ReadState["world"], _hostName: string, circumstances: Circumstances): HostProgram {
+    const text = textOf(world)
+      .replace(/until=(\d+);/g, (whole, at) => (Number(at) <= circumstances.atUnixMs ? "" : whole))
+      .replace(/name=([^;]*);/g, (whole, name) => [whole, ...(circumstances.domainAddresses.get(name) ?? [])].join());
+    return fakeProgram(text);
+  }
+
+  dependencies(world: ReadState["world"]): Dependencies {
+    const text = textOf(world);
+    const found = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, value = ""]) => value);
+    return { expiriesUnixMs: found(/until=(\d+);/g).map(Number), domainNames: found(/name=([^;]*);/g) };
   }
 
   stateDigest(files: readonly SourceFile[]): string {
     return digestOf(JSON.stringify(files));
   }
+}
+
+function textOf(world: ReadState["world"]): string {
+  const { files } = world as unknown as { files: readonly SourceFile[] };
+  return files.map((file) => file.text).join("\n");
 }

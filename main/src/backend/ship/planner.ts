@@ -19,6 +19,7 @@ import {
   type Diagnostic,
   type PolicyWorld,
   readPolicyFiles,
+  withoutExpired,
 } from "@wardline/domain/policy";
 import { failureToDetail, fromWireDiagnostic, toWireDiagnostic } from "@wardline/domain/wire";
 import { agentFailure } from "../agent/agent-failure.ts";
@@ -199,12 +200,14 @@ export class Planner {
     wire: HostPlan,
   ): Promise<readonly Diagnostic[]> {
     const hostName = hostNameOf(host);
-    const next = this.#compilerFor(snapshot.reading.world).program(hostName);
+    const nowMs = this.#ports.clock.nowMs();
+    const next = this.#compilerFor(withoutExpired(snapshot.reading.world, nowMs)).program(hostName);
     const isEnforcing = (enforced.generation?.number ?? 0n) > 0n;
-    const old = isEnforcing ? compile(readPolicyFiles(enforced.files).world, hostName) : null;
+    const old = isEnforcing ? compile(withoutExpired(readPolicyFiles(enforced.files).world, nowMs), hostName) : null;
     wire.programDigest = next.digest;
-    wire.unchanged = enforced.generation?.programDigest === next.digest;
-    const sinceUs = (this.#ports.clock.nowMs() - RECORDED_WINDOW_MS) * 1000;
+    // Compared as planned, not as enforced: the host has put in the addresses of domain names.
+    wire.unchanged = old?.digest === next.digest;
+    const sinceUs = (nowMs - RECORDED_WINDOW_MS) * 1000;
     const changes = describeAccessChanges({
       old,
       next,

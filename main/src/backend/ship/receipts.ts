@@ -85,14 +85,17 @@ export class ReceiptKeeper {
     // A status that was made before the flip says nothing about it.
     if (!observedAfter(status, receipt)) return;
     const nowMs = this.#ports.clock.nowMs();
-    if (status.enforced?.number === generation) this.#end(receipt, "confirmed");
+    const { enforced } = status;
+    // A host that follows an expiry or a domain name by itself goes on to later numbers with the same policies.
+    const goesOn = enforced && enforced.number > generation && enforced.stateDigest === receipt.stateDigest;
+    if (enforced?.number === generation || goesOn) this.#end(receipt, "confirmed");
     else this.#end(receipt, nowMs >= (receipt.deadlineMs ?? 0) - 500 ? "expired" : "rolled-back");
   }
 
   #settleSending(host: ManagedHost, receipt: StoredReceipt, status: HostStatus): void {
     const { pending, enforced } = status;
     const ours = pending?.generation;
-    if (pending && ours?.stateDigest === receipt.stateDigest && ours.programDigest === receipt.programDigest) {
+    if (pending && ours?.stateDigest === receipt.stateDigest) {
       this.setPending(receipt.id, pending);
       return;
     }

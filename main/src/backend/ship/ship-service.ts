@@ -1,8 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/console/v1/ship";
-import type { Generation } from "@wardline/api/wardline/v1/host";
+import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToDetail } from "@wardline/domain/wire";
@@ -160,6 +160,8 @@ export class ShipServiceImpl {
 
   #pendingDigest(host: ManagedHost, generation: bigint): string {
     const receipt = this.#ports.receipts.openOf(host.id).find((open) => BigInt(open.generation) === generation);
+    // The agent's own digest: it has put in the addresses of domain names, which the plan does not know.
+    if (receipt?.generationWire) return fromBinary(GenerationSchema, receipt.generationWire).programDigest;
     if (receipt) return receipt.programDigest;
     const pending = host.connection.state.status?.pending?.generation;
     if (pending?.number === generation) return pending.programDigest;

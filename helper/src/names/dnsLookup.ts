@@ -1,0 +1,51 @@
+/** One question to the name servers of this host, and to its hosts file where DNS knows nothing. */
+import { lookup, Resolver } from "node:dns/promises";
+import { formatAddress, parseAddress } from "@wardline/domain/policy";
+import type { NameAnswer, NameLookup } from "./nameResolver.ts";
+
+/** For answers that carry no time of their own (the hosts file). */
+const USUAL_TIME_TO_LIVE_MS = 60_000;
+/** The name exists without records of this family, or does not exist. */
+const NO_RECORD_CODES = new Set(["ENODATA", "ENOTFOUND"]);
+
+interface TimedAddress {
+  readonly address: string;
+  readonly ttl: number;
+}
+
+export const dnsLookup: NameLookup = async (name, signal) => {
+  const resolver = new Resolver({ timeout: 1_000, tries: 2 });
+  const cancel = () => resolver.cancel();
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    const records = await Promise.all([
+      resolver.resolve4(name, { ttl: true }).catch(noRecords),
+      resolver.resolve6(name, { ttl: true }).catch(noRecords),
+    ]);
+    const found = records.flat();
+    return found.length > 0 ? toAnswer(found) : await askHostsFile(name);
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+};
+
+function noRecords(error: unknown): readonly TimedAddress[] {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (NO_RECORD_CODES.has(code)) return [];
+  throw error;
+}
+
+/** The system's own order of sources, as programs on the host use it. */
+async function askHostsFile(name: string): Promise<NameAnswer> {
+  const found = await lookup(name, { all: true }).catch(noRecords);
+  return toAnswer(found.map(({ address }) => ({ address, ttl: USUAL_TIME_TO_LIVE_MS / 1000 })));
+}
+
+function toAnswer(records: readonly TimedAddress[]): NameAnswer {
+  const addresses = records.flatMap(({ address }) => {
+    const parsed = parseAddress(address);
+    return parsed.ok ? [formatAddress(parsed.bytes)] : [];
+  });
+  const shortestS = Math.min(...records.map(({ ttl }) => ttl), USUAL_TIME_TO_LIVE_MS / 1000);
+  return { addresses: [...new Set(addresses)], timeToLiveMs: shortestS * 1000 };
+}
