@@ -1,19 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Failure } from "../../errors/index.ts";
-import { cidrContainsAddress, parseAddress } from "../address.ts";
+import { parseAddress } from "../address.ts";
 import { enforcedVerdict } from "../decision.ts";
 import { evaluate } from "../evaluate.ts";
 import type { Evaluation, FlowEnd, PolicyFlow } from "../evaluation.ts";
-import { endpointMatches } from "../labels.ts";
 import type { PolicyWorld, PortMatch, TestEnd } from "../model.ts";
-import { entityContains } from "../named-peers.ts";
 import { arbitraryWorld, cidr, host, namedPort, policy, ports, selectorFor, world } from "../testing/index.ts";
 import { decide, decideConnection, findConnection } from "./decide.ts";
 import { type AccessQuestion, createAccessModel, type DecidedConnection } from "./index.ts";
 import { compareEnds, type GroupEnd } from "./member-groups.ts";
 import { compareProtocols } from "./port-space.ts";
-import { groupHolds, portsHold, probeFlows } from "./testing.ts";
+import { groupHolds, isAsked, portsHold, probeFlows, type TestQuestion } from "./testing.ts";
 
 const WORLDS = Number(process.env.WARDLINE_ACCESS_WORLDS ?? 25);
 const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
@@ -32,11 +30,6 @@ function expectSame(decided: DecidedConnection, evaluation: Evaluation, text: st
   expect(decided.reported, text).toBe(evaluation.verdict);
   const allowed = [egress, ingress].every(({ decision }) => enforcedVerdict(decision) === "allow");
   expect(decided.enforced, text).toBe(allowed ? "allow" : "deny");
-}
-
-interface TestQuestion extends AccessQuestion {
-  readonly from: TestEnd;
-  readonly to: TestEnd;
 }
 
 const ends: fc.Arbitrary<TestEnd> = fc.oneof(
@@ -98,44 +91,6 @@ describe("the whole space of connections", () => {
     }
   });
 });
-
-/** The question, asked of one connection in the words of the model. */
-function isAsked(world: PolicyWorld, question: TestQuestion, { from, to, protocol, port }: PolicyFlow): boolean {
-  const destination = world.inventory.endpoints.find(({ key }) => key === to.endpointKey);
-  const source = world.inventory.endpoints.find(({ key }) => key === from.endpointKey);
-  const { namespaces } = world.inventory;
-  if (source && question.fromWithout && endpointMatches(question.fromWithout, source, namespaces)) return false;
-  const isPort = (match: PortMatch): boolean => {
-    if (match.protocol !== protocol) return false;
-    if (match.kind === "range") return match.low <= port && port <= match.high;
-    return (
-      destination?.ports.some((own) => own.name === match.name && own.protocol === protocol && own.port === port) ??
-      false
-    );
-  };
-  return (
-    endHolds(world, question.from, from) && endHolds(world, question.to, to) && (question.ports?.some(isPort) ?? true)
-  );
-}
-
-function endHolds(world: PolicyWorld, end: TestEnd, { endpointKey, address }: FlowEnd): boolean {
-  const parsed = parseAddress(address);
-  const endpoint = world.inventory.endpoints.find(({ key }) => key === endpointKey);
-  if (!parsed.ok) return false;
-  switch (end.kind) {
-    case "any":
-      return true;
-    case "endpoints":
-      return endpoint !== undefined && endpointMatches(end.selector, endpoint, world.inventory.namespaces);
-    case "addresses":
-      return (
-        [end.cidr].some((inner) => cidrContainsAddress(inner, parsed.bytes)) &&
-        !end.except.some((inner) => cidrContainsAddress(inner, parsed.bytes))
-      );
-    case "entity":
-      return entityContains(world.inventory, end.entity, null, address);
-  }
-}
 
 function compareConnections(left: PolicyFlow, right: PolicyFlow): number {
   const end = ({ endpointKey, address }: FlowEnd): GroupEnd => {

@@ -37,6 +37,9 @@ export function* decide(model: AccessModel, question: AccessQuestion): Generator
  * The smallest connection of the question for which `isWanted` holds, or `null` when it holds for none, which proves the
  * opposite for all. Smallest: by source, then destination (endpoints by key, then addresses that belong to nobody; IPv4
  * first, lowest address first), then protocol (TCP, UDP, ICMP, ICMPv6, SCTP, the others by number), then port.
+ *
+ * `isWanted` is asked about every way in which connections of the question are decided, each once; never when the
+ * question is about no connection.
  */
 export function findConnection(
   model: AccessModel,

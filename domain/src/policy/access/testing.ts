@@ -2,11 +2,13 @@
 import { cidrContainsAddress, parseAddress } from "../address.ts";
 import { effectiveAddresses } from "../endpoints.ts";
 import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
-import type { PolicyWorld } from "../model.ts";
+import { endpointMatches } from "../labels.ts";
+import type { PolicyWorld, PortMatch, TestEnd } from "../model.ts";
+import { entityContains } from "../named-peers.ts";
 import { probeAddresses, probePorts } from "../testing/index.ts";
 import type { MemberGroup } from "./member-groups.ts";
 import type { Party } from "./party.ts";
-import type { DecidedPorts } from "./question.ts";
+import type { AccessQuestion, DecidedPorts } from "./question.ts";
 
 export interface ProbeLimits {
   /** Addresses that belong to nobody; picked evenly. */
@@ -84,4 +86,48 @@ export function portsHold(
 export function partyHolds(party: Party, end: FlowEnd): boolean {
   if (end.endpointKey === null) return regionsHold(party.regions, end.address);
   return party.endpoints.some(({ key, addresses }) => key === end.endpointKey && addresses.includes(end.address));
+}
+
+/** A question in the words of tests. */
+export interface TestQuestion extends AccessQuestion {
+  readonly from: TestEnd;
+  readonly to: TestEnd;
+}
+
+/** The question, asked of one connection in the words of the model. */
+export function isAsked(world: PolicyWorld, question: TestQuestion, { from, to, protocol, port }: PolicyFlow): boolean {
+  const destination = world.inventory.endpoints.find(({ key }) => key === to.endpointKey);
+  const source = world.inventory.endpoints.find(({ key }) => key === from.endpointKey);
+  const { namespaces } = world.inventory;
+  if (source && question.fromWithout && endpointMatches(question.fromWithout, source, namespaces)) return false;
+  const isPort = (match: PortMatch): boolean => {
+    if (match.protocol !== protocol) return false;
+    if (match.kind === "range") return match.low <= port && port <= match.high;
+    return (
+      destination?.ports.some((own) => own.name === match.name && own.protocol === protocol && own.port === port) ??
+      false
+    );
+  };
+  return (
+    endHolds(world, question.from, from) && endHolds(world, question.to, to) && (question.ports?.some(isPort) ?? true)
+  );
+}
+
+function endHolds(world: PolicyWorld, end: TestEnd, { endpointKey, address }: FlowEnd): boolean {
+  const parsed = parseAddress(address);
+  const endpoint = world.inventory.endpoints.find(({ key }) => key === endpointKey);
+  if (!parsed.ok) return false;
+  switch (end.kind) {
+    case "any":
+      return true;
+    case "endpoints":
+      return endpoint !== undefined && endpointMatches(end.selector, endpoint, world.inventory.namespaces);
+    case "addresses":
+      return (
+        [end.cidr].some((inner) => cidrContainsAddress(inner, parsed.bytes)) &&
+        !end.except.some((inner) => cidrContainsAddress(inner, parsed.bytes))
+      );
+    case "entity":
+      return entityContains(world.inventory, end.entity, null, address);
+  }
 }
