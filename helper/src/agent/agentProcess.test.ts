@@ -166,6 +166,30 @@ describe.skipIf(problem)(
 
     it("applies, enforces, shows the flow that it denied, and rolls back", walk);
 
+    it("ends a policy at its time, without anybody applying anything, and over a kill", async () => {
+      await start();
+      const expires = new Date(Date.now() + 6_000).toISOString();
+      const opened = `apiVersion: wardline.io/v1
+kind: Policy
+metadata: {name: maintenance}
+spec:
+  tier: admin
+  expires: "${expires}"
+  subject: {selector: {matchLabels: {app: web}}}
+  ingress: [{from: [{entity: cluster}], ports: [{port: 9090}]}]
+`;
+      await applyAndConfirm(0n, WEB_ONLY, opened);
+      expect([await reach(8080), await reach(9090)]).toEqual(["ok", "ok"]);
+      await expect.poll(() => reach(9090), { timeout: 20_000, interval: 500 }).toBe("timeout");
+      expect(await reach(8080)).toBe("ok");
+      await agent?.end("SIGKILL");
+      await start();
+      expect([await reach(8080), await reach(9090)]).toEqual(["ok", "timeout"]);
+      const { status } = await connect().agent.getStatus({});
+      expect(status).toMatchObject({ problems: [], enforced: { number: 2n }, attached: true });
+      expect((await connect().agent.rollback({ generation: 2n })).generation?.number).toBe(0n);
+    });
+
     const isBuilt = existsSync(AGENT_EXECUTABLE_PATH);
     it.skipIf(!isBuilt)(
       `does the same as the single executable${isBuilt ? "" : " (needs npm run build:agent)"}`,

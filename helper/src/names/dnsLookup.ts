@@ -13,8 +13,12 @@ interface TimedAddress {
   readonly ttl: number;
 }
 
-export const dnsLookup: NameLookup = async (name, signal) => {
+export const dnsLookup: NameLookup = (name, signal) => askServers(name, signal, []);
+
+/** `servers`: addresses with ports; none = those of the system. */
+export async function askServers(name: string, signal: AbortSignal, servers: readonly string[]): Promise<NameAnswer> {
   const resolver = new Resolver({ timeout: 1_000, tries: 2 });
+  if (servers.length > 0) resolver.setServers(servers);
   const cancel = () => resolver.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
@@ -27,7 +31,7 @@ export const dnsLookup: NameLookup = async (name, signal) => {
   } finally {
     signal.removeEventListener("abort", cancel);
   }
-};
+}
 
 function noRecords(error: unknown): readonly TimedAddress[] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";

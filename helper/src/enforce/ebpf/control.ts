@@ -65,9 +65,11 @@ export class Control {
     key.writeUInt32LE(slot);
     lookupElement(this.#slotsFd, key, value);
     const generation = Number(value.readBigUInt64LE(SLOT.generation));
+    const digest = value.subarray(SLOT.digest, SLOT.digest + 32);
     return {
       generation,
-      digest: generation === 0 ? "" : value.toString("hex", SLOT.digest, SLOT.digest + 32),
+      // A slot that was never filled has none; generation 0 has one when it was loaded to return to.
+      digest: digest.every((byte) => byte === 0) ? "" : digest.toString("hex"),
       epoch: value.readUInt32LE(SLOT.epoch),
       enforce: value.readUInt32LE(SLOT.enforce) === 1,
       decisionCount: value.readUInt32LE(SLOT.decisionCount),

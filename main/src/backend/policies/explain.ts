@@ -1,9 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { ExplainBasis, type ExplainRequest, ExplainResponseSchema } from "@wardline/api/wardline/console/v1/policies";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { evaluate, readPolicyFiles, resolveFlowEnds } from "@wardline/domain/policy";
+import { evaluate, readPolicyFiles, resolveFlowEnds, withoutExpired } from "@wardline/domain/policy";
 import { toWireEvaluation } from "@wardline/domain/wire";
 import type { HostRegistry } from "../hosts/managed-host.ts";
+import type { Clock } from "../ports.ts";
 import type { Workspace } from "./workspace.ts";
 
 const MAX_NAME_LENGTH = 600;
@@ -11,12 +12,13 @@ const MAX_NAME_LENGTH = 600;
 export interface ExplainPorts {
   readonly workspace: Workspace;
   readonly registry: HostRegistry;
+  readonly clock: Clock;
 }
 
 /** The verdict for one connection with every step that led to it. @throws Failure NOT_FOUND, INVALID_ARGUMENT, POLICY_INVALID */
 export async function explain(ports: ExplainPorts, request: ExplainRequest) {
   requireBounds(request);
-  const { world } = await readingFor(ports, request.basis);
+  const world = withoutExpired((await readingFor(ports, request.basis)).world, ports.clock.nowMs());
   const { from, to } = resolveFlowEnds(world, request.from, request.to);
   const evaluation = evaluate(world, { from, to, protocol: request.protocol, port: request.port });
   return create(ExplainResponseSchema, {

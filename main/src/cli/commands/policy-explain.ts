@@ -11,6 +11,7 @@ import {
   type TierWalk,
   type Verdict,
   type WalkthroughStep,
+  withoutExpired,
 } from "@wardline/domain/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatPort, parsePort, portOfFamily } from "../input/port.ts";
@@ -35,10 +36,11 @@ export async function policyExplain(output: Output, options: ExplainOptions): Pr
     output.note("The policies have errors, so nobody can say what they decide. Correct them first.");
     return EXIT.problems;
   }
-  const { from, to } = resolveFlowEnds(reading.world, options.from, options.to);
+  const world = withoutExpired(reading.world, Date.now());
+  const { from, to } = resolveFlowEnds(world, options.from, options.to);
   const family = from.address.includes(":") ? 6 : 4;
   const { protocol, port } = portOfFamily(typed, family);
-  const evaluation = evaluate(reading.world, { from, to, protocol, port });
+  const evaluation = evaluate(world, { from, to, protocol, port });
   if (output.format === "json") {
     const directions = evaluation.directions.map((direction) => ({
       ...direction,
