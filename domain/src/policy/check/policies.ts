@@ -1,7 +1,7 @@
 import { nearestWord } from "../formats/suggest.ts";
 import type { Endpoint, EndpointSelector, Peer, Policy, PolicyRule, PortMatch, SourceRange } from "../model.ts";
 import { explainEmptySelection } from "./empty-selection.ts";
-import { type EndpointIndex, selectorIdentity } from "./endpoint-index.ts";
+import type { EndpointIndex } from "./endpoint-index.ts";
 import type { DiagnosticSink } from "./sink.ts";
 import type { SourceTexts } from "./source-texts.ts";
 import { replaceWordFix } from "./text-fix.ts";
@@ -37,7 +37,7 @@ class PolicyCheck {
   readonly #sink: DiagnosticSink;
   readonly #texts: SourceTexts;
   /** A policy that repeats a peer in many rules is told once. */
-  readonly #toldPeers = new Set<string>();
+  readonly #toldPeers = new Set<readonly Endpoint[]>();
 
   constructor(checked: CheckedPolicy, index: EndpointIndex, sink: DiagnosticSink, texts: SourceTexts) {
     this.#policy = checked.policy;
@@ -65,16 +65,24 @@ class PolicyCheck {
   }
 
   #checkPeer(peer: Peer): void {
+    if (peer.kind === "domains") this.#checkNames(peer);
     if (peer.kind !== "endpoints") return;
     const picked = this.#index.select(peer.selector);
     if (picked.length === 0) {
       this.#reportEmpty("WL302", "This peer is nobody, so it allows nothing.", peer.selector, peer.source);
       return;
     }
-    const identity = selectorIdentity(peer.selector);
-    if (this.#toldPeers.has(identity)) return;
-    this.#toldPeers.add(identity);
+    if (this.#toldPeers.has(picked)) return;
+    this.#toldPeers.add(picked);
     this.#checkSharedAddresses(peer, picked);
+  }
+
+  /** See the agent's refusal in helper/src/agent/domainEngine.ts. */
+  #checkNames({ names, source }: Extract<Peer, { kind: "domains" }>): void {
+    const wildcard = names.find((name) => name.startsWith("*"));
+    if (wildcard === undefined) return;
+    const message = `No host can look up ${wildcard}: DNS answers for whole names only. Hosts that this policy is about refuse it.`;
+    this.#sink.report("WL351", source, message);
   }
 
   /** Peers are decided by address, so everybody behind an address of a peer passes with it. */

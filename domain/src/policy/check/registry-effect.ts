@@ -128,4 +128,22 @@ ${policyExample("example", "podSelector: {matchLabels: {app: dual}}\ningress:\n 
       limits: { maxRuleComparisons: 0 },
     },
   },
+  WL351: {
+    title: "Wildcard cannot be looked up",
+    severity: "warning",
+    meaning:
+      "Hosts look names up in DNS, which answers for whole names only. A name with * can be evaluated here, and a host that should enforce it refuses the policies.",
+    remedy: "List the names that are meant one by one, or use address blocks.",
+    example: {
+      text: `apiVersion: wardline.io/v1
+kind: Policy
+metadata: {name: example}
+spec:
+  subject: {}
+  egress:
+    - to: [⟦{domainNames: ["*.example.org"]}⟧]
+    - ports: [{protocol: UDP, port: 53}]
+`,
+    },
+  },
 } as const satisfies Record<`WL3${string}`, DiagnosticDefinition>;
