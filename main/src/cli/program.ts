@@ -7,6 +7,7 @@ import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
 import { addPolicySuggest } from "./commands/policy-suggest.options.ts";
+import { addPolicyTest } from "./commands/policy-test.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -53,6 +54,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
   addPolicyDiff(policy, runner);
+  addPolicyTest(policy, runner);
   addPolicySimulate(policy, runner);
   addPolicySuggest(policy, runner);
 

@@ -10,6 +10,7 @@ import type {
 import { formatPort } from "../input/port.ts";
 import type { FlowInput } from "../input/recorded-flows.ts";
 import type { Output } from "../output.ts";
+import { shellWord } from "../terminal/explain-command.ts";
 import { visible } from "../terminal/visible.ts";
 
 /** Groups of a class that text shows; JSON has them all. */
@@ -138,11 +139,6 @@ function formatGroup({ style }: Output, group: SimulationGroup, explainOptions: 
 /** The address says which of a host's it was; only the key says which workload behind a shared address. */
 function endText(key: string | null, address: string): string {
   return key?.startsWith("Workload/") ? key : address;
-}
-
-function shellWord(word: string): string {
-  const shown = visible(word);
-  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }
 
 function number(value: number): string {

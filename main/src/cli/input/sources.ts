@@ -1,5 +1,5 @@
 /** The policy files that a question is about, and the world that they describe. */
-import { type PolicyWorld, readPolicyFiles, withoutExpired } from "@wardline/domain/policy";
+import { type PolicyWorld, type ReadResult, readPolicyFiles, withoutExpired } from "@wardline/domain/policy";
 import { allDiagnostics, formatProblems } from "../commands/policy-check.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import type { Output } from "../output.ts";
@@ -27,9 +27,15 @@ export async function readSources(options: SourceOptions): Promise<ReadInput> {
 
 /** The world of the files as it is now, or the exit code when they have errors, which are shown. */
 export function worldOf(output: Output, input: ReadInput): PolicyWorld | ExitCode {
+  const reading = readingOf(output, input);
+  return typeof reading === "number" ? reading : reading.world;
+}
+
+/** The same with everything else that was read. */
+export function readingOf(output: Output, input: ReadInput): ReadResult | ExitCode {
   const reading = readPolicyFiles(input.files);
   const errors = allDiagnostics(input, reading).filter(({ severity }) => severity === "error");
-  if (!hasErrors(errors)) return withoutExpired(reading.world, Date.now());
+  if (!hasErrors(errors)) return { ...reading, world: withoutExpired(reading.world, Date.now()) };
   if (output.format === "json") output.json({ diagnostics: errors });
   else output.text(formatProblems(output, input, errors));
   output.note("The policies have errors, so nobody can say what they decide. Correct them first.");
