@@ -18,26 +18,31 @@ export interface SharedAddress {
  */
 export class EndpointIndex {
   readonly inventory: Inventory;
-  readonly #byLabel = new Map<string, Endpoint[]>();
+  readonly #byLabel = new Map<string, Map<string, Endpoint[]>>();
   readonly #byAddress = new Map<string, Endpoint[]>();
   readonly #hosts = new Map<string, Endpoint>();
-  readonly #valuesByKey = new Map<string, Set<string>>();
   readonly #shared = new Map<readonly Endpoint[], SharedAddress | null>();
   readonly #portNames = new Map<readonly Endpoint[], Map<number, Set<string>>>();
   readonly #selected = new Map<string, readonly Endpoint[]>();
+  readonly #bySelector = new WeakMap<EndpointSelector, readonly Endpoint[]>();
+  /** The commonest selectors, one label with one value in a namespace: by namespace, key and value. */
+  readonly #labelled = new Map<string, Map<string, Map<string, readonly Endpoint[]>>>();
+  /** Those with an address that others have too. */
+  readonly #crowded = new Set<Endpoint>();
 
   constructor(inventory: Inventory) {
     this.inventory = inventory;
     for (const endpoint of inventory.endpoints) {
       if (endpoint.kind === "host") this.#hosts.set(endpoint.name, endpoint);
       for (const [key, value] of endpoint.labels) {
-        append(this.#byLabel, labelText(key, value), endpoint);
-        const values = this.#valuesByKey.get(key) ?? new Set();
-        this.#valuesByKey.set(key, values.add(value));
+        append(submap(this.#byLabel, key), value, endpoint);
       }
     }
     for (const endpoint of inventory.endpoints) {
       for (const address of this.addressesOf(endpoint)) append(this.#byAddress, address, endpoint);
+    }
+    for (const sharing of this.#byAddress.values()) {
+      if (sharing.length > 1) for (const endpoint of sharing) this.#crowded.add(endpoint);
     }
   }
 
@@ -63,31 +68,63 @@ export class EndpointIndex {
     return this.#byAddress;
   }
 
-  /** The endpoints that the selector picks. Equal selectors are answered once. */
+  /** The endpoints that the selector picks. Equal selectors are answered once, with one list. */
   select(selector: EndpointSelector): readonly Endpoint[] {
-    const identity = selectorIdentity(selector);
-    const known = this.#selected.get(identity);
-    if (known) return known;
-    const found = this.#candidates(selector.endpoints.requirements).filter((endpoint) =>
-      endpointMatches(selector, endpoint, this.inventory.namespaces),
-    );
-    this.#selected.set(identity, found);
+    const { namespaces, endpoints, kind } = selector;
+    const [only, second] = endpoints.requirements;
+    if (
+      namespaces.kind === "name" &&
+      kind === undefined &&
+      only?.operator === "In" &&
+      second === undefined &&
+      only.values.length === 1
+    ) {
+      const lists = submap(submap(this.#labelled, namespaces.name), only.key);
+      return this.#remembered(lists, only.values[0]!, selector);
+    }
+    let found = this.#bySelector.get(selector);
+    if (!found) {
+      found = this.#remembered(this.#selected, selectorIdentity(selector), selector);
+      this.#bySelector.set(selector, found);
+    }
     return found;
   }
 
-  /** Not many that hold all matches: what carries a label that must have one of some values. */
-  #candidates(requirements: readonly LabelRequirement[]): readonly Endpoint[] {
-    let lists: readonly (readonly Endpoint[])[] = [this.inventory.endpoints];
-    let smallest = this.inventory.endpoints.length;
-    for (const { key, operator, values } of requirements) {
-      if (operator !== "In") continue;
-      const byValue = [...new Set(values)].map((value) => this.#byLabel.get(labelText(key, value)) ?? []);
-      const size = byValue.reduce((sum, list) => sum + list.length, 0);
-      if (size >= smallest) continue;
-      lists = byValue;
-      smallest = size;
+  #remembered(
+    lists: Map<string, readonly Endpoint[]>,
+    identity: string,
+    selector: EndpointSelector,
+  ): readonly Endpoint[] {
+    let found = lists.get(identity);
+    if (!found) {
+      found = this.#find(selector);
+      lists.set(identity, found);
     }
-    return lists.length === 1 ? lists[0]! : lists.flat();
+    return found;
+  }
+
+  /** Looks at the endpoints that carry a label which must have one of some values: the label with the fewest of them. */
+  #find(selector: EndpointSelector): readonly Endpoint[] {
+    const { requirements } = selector.endpoints;
+    let candidates: readonly (readonly Endpoint[])[] = [this.inventory.endpoints];
+    let fewest = this.inventory.endpoints.length;
+    let met: LabelRequirement | null = null;
+    for (const requirement of requirements) {
+      const { key, operator, values } = requirement;
+      if (operator !== "In") continue;
+      const byValue = [...new Set(values)].map((value) => this.#byLabel.get(key)?.get(value) ?? []);
+      const size = byValue.reduce((sum, list) => sum + list.length, 0);
+      if (size >= fewest) continue;
+      candidates = byValue;
+      fewest = size;
+      met = requirement;
+    }
+    const rest: EndpointSelector =
+      met === null
+        ? selector
+        : { ...selector, endpoints: { requirements: requirements.filter((requirement) => requirement !== met) } };
+    const { namespaces } = this.inventory;
+    return candidates.flatMap((list) => list.filter((endpoint) => endpointMatches(rest, endpoint, namespaces)));
   }
 
   /** The first of these endpoints that others, not among them, share an address with; of one list it is found once. */
@@ -102,6 +139,7 @@ export class EndpointIndex {
   #findSharedAddress(picked: readonly Endpoint[]): SharedAddress | null {
     const chosen = new Set(picked);
     for (const endpoint of picked) {
+      if (!this.#crowded.has(endpoint)) continue;
       for (const address of this.addressesOf(endpoint)) {
         const others = this.endpointsAt(address).filter((other) => !chosen.has(other));
         if (others.length === 0) continue;
@@ -128,11 +166,11 @@ export class EndpointIndex {
   }
 
   get labelKeys(): Iterable<string> {
-    return this.#valuesByKey.keys();
+    return this.#byLabel.keys();
   }
 
   valuesOf(key: string): Iterable<string> {
-    return this.#valuesByKey.get(key) ?? [];
+    return this.#byLabel.get(key)?.keys() ?? [];
   }
 
   /** Whether any endpoint anywhere fulfils the one requirement. */
@@ -141,19 +179,7 @@ export class EndpointIndex {
   }
 }
 
-/** Of selectors that were asked for before: an editor's next reading holds most of the same objects. */
-const identities = new WeakMap<EndpointSelector, string>();
-
-export function selectorIdentity(selector: EndpointSelector): string {
-  let identity = identities.get(selector);
-  if (identity === undefined) {
-    identity = writeIdentity(selector);
-    identities.set(selector, identity);
-  }
-  return identity;
-}
-
-function writeIdentity({ namespaces, endpoints, kind }: EndpointSelector): string {
+function selectorIdentity({ namespaces, endpoints, kind }: EndpointSelector): string {
   const where =
     namespaces.kind === "any"
       ? "*"
@@ -163,8 +189,13 @@ function writeIdentity({ namespaces, endpoints, kind }: EndpointSelector): strin
   return `${where}\n${formatSelector(endpoints)}\n${kind ?? ""}`;
 }
 
-function labelText(key: string, value: string): string {
-  return `${key}=${value}`;
+function submap<Key, Value>(maps: Map<string, Map<Key, Value>>, key: string): Map<Key, Value> {
+  let map = maps.get(key);
+  if (!map) {
+    map = new Map();
+    maps.set(key, map);
+  }
+  return map;
 }
 
 function append(map: Map<string, Endpoint[]>, key: string, endpoint: Endpoint): void {

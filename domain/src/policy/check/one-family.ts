@@ -58,6 +58,9 @@ function checkRule(
   const family = first.cidr.family;
   const others = family === 4 ? context.space.atoms.all6 : context.space.atoms.all4;
   if (boxes.some(({ addresses }) => overlaps(addresses, others))) return false;
+  const isWhole = peers.some(({ cidr }) => cidr.prefixLength === 0);
+  const isByNumber = rule.ports?.every(({ kind }) => kind === "range") ?? true;
+  if (!isWhole && isByNumber && !boxes.some(({ addresses }) => overlaps(addresses, dual.atoms))) return false;
   const ports = rule.ports === null ? ALL_PORTS : boxes.reduce<RangeSet>((all, box) => union(all, box.ports), EMPTY);
   for (const peer of peers) {
     const met = peer.cidr.prefixLength === 0 ? [] : endpointsIn(context, peer, dual);

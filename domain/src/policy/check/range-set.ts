@@ -14,14 +14,17 @@ export function rangeSet(ranges: readonly (readonly [start: number, end: number]
 export function union(...sets: readonly RangeSet[]): RangeSet {
   let length = 0;
   let filled = 0;
-  let only: RangeSet = EMPTY;
+  let one: RangeSet = EMPTY;
+  let other: RangeSet = EMPTY;
   for (const set of sets) {
     if (set.length === 0) continue;
     length += set.length / 2;
     filled += 1;
-    only = set;
+    one = other;
+    other = set;
   }
-  if (filled < 2) return only;
+  if (filled < 2) return other;
+  if (filled === 2) return unionOfTwo(one, other);
   const packed = new Float64Array(length);
   let count = 0;
   for (const set of sets) {
@@ -31,12 +34,37 @@ export function union(...sets: readonly RangeSet[]): RangeSet {
   const joined: number[] = [];
   for (const value of packed) {
     const start = Math.floor(value / LIMIT);
-    const end = value - start * LIMIT;
-    const last = joined.length - 1;
-    if (last > 0 && start <= joined[last]!) joined[last] = Math.max(joined[last]!, end);
-    else joined.push(start, end);
+    join(joined, start, value - start * LIMIT);
   }
   return joined;
+}
+
+/** Both are sorted already, so one walk does. */
+function unionOfTwo(one: RangeSet, other: RangeSet): RangeSet {
+  if (one === other) return one;
+  const joined: number[] = [];
+  let left = 0;
+  let right = 0;
+  while (left < one.length && right < other.length) {
+    if (one[left]! <= other[right]!) {
+      join(joined, one[left]!, one[left + 1]!);
+      left += 2;
+    } else {
+      join(joined, other[right]!, other[right + 1]!);
+      right += 2;
+    }
+  }
+  for (; left < one.length; left += 2) join(joined, one[left]!, one[left + 1]!);
+  for (; right < other.length; right += 2) join(joined, other[right]!, other[right + 1]!);
+  return joined;
+}
+
+/** Adds a range that starts no earlier than the last one. */
+function join(joined: number[], start: number, end: number): void {
+  const last = joined.length - 1;
+  if (last > 0 && start <= joined[last]!) {
+    if (end > joined[last]!) joined[last] = end;
+  } else joined.push(start, end);
 }
 
 export function intersect(one: RangeSet, other: RangeSet): RangeSet {

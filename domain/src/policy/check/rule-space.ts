@@ -1,5 +1,4 @@
 import { cidrOfAddress, parseAddress } from "../address.ts";
-import { peerMeaning } from "../decision.ts";
 import type { Cidr, Endpoint, Entity, Inventory, Peer, PolicyRule, PolicyWorld, PortMatch } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
 import { AddressAtoms } from "./address-atoms.ts";
@@ -12,7 +11,10 @@ export class RuleSpace {
   readonly atoms: AddressAtoms;
   readonly #inventory: Inventory;
   readonly #index: EndpointIndex;
-  readonly #peers = new Map<string, RangeSet>();
+  /** By the list of the index that a selector picks. */
+  readonly #picked = new Map<readonly Endpoint[], RangeSet>();
+  readonly #entities = new Map<string, RangeSet>();
+  readonly #domains = new Map<Peer, RangeSet>();
   readonly #endpoints = new Map<Endpoint, RangeSet>();
   readonly #namedPorts = new Map<readonly Endpoint[], Map<string, readonly Box[]>>();
   readonly #rules = new Map<PolicyRule, readonly Box[]>();
@@ -73,34 +75,55 @@ export class RuleSpace {
 
   /** The addresses that a peer stands for; `host` is seen from the host of the owner. */
   peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
-    const isOwn = peer.kind === "entity" && peer.entity === "host";
-    const meaning = isOwn ? `${meaningOf(peer)} ${owner?.hostName ?? ""}` : meaningOf(peer);
-    let known = this.#peers.get(meaning);
+    switch (peer.kind) {
+      case "addresses":
+        return this.#blockAddresses(peer.cidr, peer.except);
+      case "endpoints":
+        return this.#pickedAddresses(this.#index.select(peer.selector));
+      case "entity":
+        return this.#knownEntityAddresses(peer.entity, owner);
+      case "domains":
+        return this.#domainAddresses(peer);
+    }
+  }
+
+  #domainAddresses(peer: Peer & { readonly kind: "domains" }): RangeSet {
+    let known = this.#domains.get(peer);
     if (!known) {
-      known = this.#peerAddresses(peer, owner);
-      this.#peers.set(meaning, known);
+      known = this.atoms.ofAddresses(
+        [...this.#inventory.domainAddresses]
+          .filter(([name]) => peer.names.some((pattern) => domainNameMatches(pattern, name)))
+          .flatMap(([, addresses]) => addresses),
+      );
+      this.#domains.set(peer, known);
     }
     return known;
   }
 
-  #peerAddresses(peer: Peer, owner: Endpoint | null): RangeSet {
-    switch (peer.kind) {
-      case "addresses":
-        return subtract(
-          this.atoms.ofPrefix(peer.cidr),
-          union(...peer.except.map((except) => this.atoms.ofPrefix(except))),
-        );
-      case "endpoints":
-        return this.#addressesOf(this.#index.select(peer.selector));
-      case "entity":
-        return this.#entityAddresses(peer.entity, owner?.hostName ?? null);
-      case "domains":
-        return this.atoms.ofAddresses(
-          [...this.#inventory.domainAddresses]
-            .filter(([name]) => peer.names.some((pattern) => domainNameMatches(pattern, name)))
-            .flatMap(([, addresses]) => addresses),
-        );
+  #blockAddresses(cidr: Cidr, except: readonly Cidr[]): RangeSet {
+    const whole = this.atoms.ofPrefix(cidr);
+    if (except.length === 0) return whole;
+    return subtract(whole, union(...except.map((prefix) => this.atoms.ofPrefix(prefix))));
+  }
+
+  #pickedAddresses(picked: readonly Endpoint[]): RangeSet {
+    let known = this.#picked.get(picked);
+    if (!known) {
+      known = this.#addressesOf(picked);
+      this.#picked.set(picked, known);
     }
+    return known;
+  }
+
+  #knownEntityAddresses(entity: Entity, owner: Endpoint | null): RangeSet {
+    const hostName = entity === "host" ? (owner?.hostName ?? null) : null;
+    const identity = `${entity} ${hostName ?? ""}`;
+    let known = this.#entities.get(identity);
+    if (!known) {
+      known = this.#entityAddresses(entity, hostName);
+      this.#entities.set(identity, known);
+    }
+    return known;
   }
 
   #entityAddresses(entity: Entity, hostName: string | null): RangeSet {
@@ -189,18 +212,6 @@ export function dependsOnHost(rule: PolicyRule): boolean {
 
 export function dependsOnPorts(rule: PolicyRule): boolean {
   return rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
-}
-
-/** Of peers that were asked for before: an editor's next reading holds most of the same objects. */
-const meanings = new WeakMap<Peer, string>();
-
-function meaningOf(peer: Peer): string {
-  let meaning = meanings.get(peer);
-  if (meaning === undefined) {
-    meaning = peerMeaning(peer);
-    meanings.set(peer, meaning);
-  }
-  return meaning;
 }
 
 function* namedPrefixes({ policies, inventory }: PolicyWorld): Iterable<Cidr> {
