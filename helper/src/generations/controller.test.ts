@@ -53,6 +53,8 @@ async function start(bootId = "boot-1", backend: BackendName = "ebpf") {
   return { controller, enforcer };
 }
 
+const readFake = FakeEngine.prototype.read;
+
 /** The kernel keeps its maps over a restart and loses them at a reboot. */
 async function reboot() {
   kernel = new FakeKernel();
@@ -462,6 +464,21 @@ describe("refresh", () => {
     const { controller, enforcer } = await reboot();
     expect(controller.problems).toEqual([]);
     expect(enforcer.state().programDigest).toBe(moved);
+  });
+
+  it("loads what was accepted once, also when a newer version finds an error in it", async () => {
+    const first = await start();
+    const text = `one ${until(1_000)}`;
+    await applyAndConfirm(first.controller, text, 0);
+    vi.spyOn(FakeEngine.prototype, "read").mockImplementation((files) => ({ ...readFake(files), ok: false }));
+    const { controller, enforcer } = await reboot();
+    expect(controller.problems).toEqual([]);
+    expect(enforcer.state()).toMatchObject({ generation: 1, programDigest: fakeProgram(text).digest, mode: "enforce" });
+    await clock.advance(1_000);
+    await controller.refresh("a policy has expired");
+    expect(enforcer.state().programDigest).toBe(fakeProgram("one ").digest);
+    await expect(controller.apply(request("two", 2), OLD, accept)).rejects.toEqual(code(ErrorCode.POLICY_INVALID));
+    vi.restoreAllMocks();
   });
 
   it("changes nothing when the slot cannot be filled", async () => {

@@ -9,6 +9,7 @@ import { Failure } from "@wardline/domain/errors";
 import type { SourceFile } from "@wardline/domain/policy";
 import { bootMs } from "../agent/clock.ts";
 import type { PreparedProgram } from "../enforce/enforcer.ts";
+import { atBootTime, TIMER_STEP_MS } from "./bootTimer.ts";
 import type { Accept, ApplyOutcome, ApplyRequest, Caller, ControllerPorts, Pending } from "./controllerTypes.ts";
 import { DATAPATH_MARGIN_MS } from "./limits.ts";
 import { Mutex } from "./mutex.ts";
@@ -23,14 +24,21 @@ import {
 } from "./records.ts";
 import { recover } from "./recovery.ts";
 import * as refuse from "./refusals.ts";
-import { type Compiled, compileAgain, elapsedUs, makeActive, readAndCompile, withoutNames } from "./switching.ts";
+import {
+  type Compiled,
+  compileAgain,
+  elapsedUs,
+  makeActive,
+  newRecord,
+  readAndCompile,
+  readStored,
+  withoutNames,
+} from "./switching.ts";
 
 interface PendingState extends Pending {
   readonly newestConnectionAtFlip: number;
   readonly cancelTimer: () => void;
 }
-
-const TIMER_STEP_MS = 1_000;
 
 export class GenerationController {
   readonly #ports: ControllerPorts;
@@ -105,7 +113,7 @@ export class GenerationController {
       await accept();
       if (!this.#ports.enforcer.state().attached) await this.#ports.enforcer.open();
       const prepared = await this.#ports.enforcer.prepare(compiled.program, this.#index.nextGeneration);
-      const record = this.#newRecord(request, caller, compiled);
+      const record = this.#recordOf(request, caller, compiled);
       const flipUs = await this.#flip(record, request, compiled, prepared);
       const { readUs, compileUs } = compiled;
       const timings = { readUs, compileUs, ...prepared.timings, flipUs: Math.round(flipUs), totalUs: elapsedUs(start) };
@@ -157,20 +165,21 @@ export class GenerationController {
    */
   refresh(why: string): Promise<void> {
     return this.#mutex.run(async () => {
-      const before = this.#enforced;
-      if (this.#closed || this.#pending || before.number === 0 || !this.#trusted) return;
-      const stored = await this.#ports.store.readGeneration(before.number).catch((error: unknown) => {
-        throw error instanceof CorruptStateError ? refuse.damaged(before.number, error) : error;
+      const { number: current } = this.#enforced;
+      if (this.#closed || this.#pending || current === 0 || !this.#trusted) return;
+      const stored = await this.#ports.store.readGeneration(current).catch((error: unknown) => {
+        throw error instanceof CorruptStateError ? refuse.damaged(current, error) : error;
       });
-      const base = readAndCompile(this.#ports, stored.files, withoutNames(this.#ports.clock.wallMs()));
+      const before = readStored(this.#ports, stored);
+      const base = compileAgain(this.#ports, before, withoutNames(this.#ports.clock.wallMs()));
       const compiled = await this.#underPresentCircumstances(base);
       if (compiled.program.digest === this.#ports.enforcer.state().programDigest) {
-        this.#ports.contexts.remember(before.number, compiled);
+        this.#ports.contexts.remember(current, compiled);
         return;
       }
       await this.#replaceQuietly(stored, compiled);
       const { number } = this.#enforced;
-      this.#ports.recordAutomatic("refresh", `${why}: generation ${number} takes over from ${before.number}`);
+      this.#ports.recordAutomatic("refresh", `${why}: generation ${number} takes over from ${current}`);
     });
   }
 
@@ -195,19 +204,10 @@ export class GenerationController {
     return this.#mutex.run(async () => undefined);
   }
 
-  #newRecord(request: ApplyRequest, caller: Caller, compiled: Compiled): GenerationRecord {
-    const { policies } = compiled.world;
-    return {
-      number: this.#index.nextGeneration,
-      programDigest: compiled.program.digest,
-      stateDigest: this.#ports.engine.stateDigest(request.files),
-      mode: request.mode,
-      appliedAtMs: this.#ports.clock.wallMs(),
-      appliedBy: caller.actor,
-      reason: request.reason,
-      policyCount: policies.length,
-      ruleCount: policies.reduce((sum, policy) => sum + policy.rules.length, 0),
-    };
+  #recordOf(request: ApplyRequest, caller: Caller, compiled: Compiled): GenerationRecord {
+    const { engine, clock } = this.#ports;
+    const stateDigest = engine.stateDigest(request.files);
+    return newRecord(this.#index.nextGeneration, request, caller.actor, compiled, stateDigest, clock.wallMs());
   }
 
   async #flip(record: GenerationRecord, request: ApplyRequest, compiled: Compiled, prepared: PreparedProgram) {
@@ -234,7 +234,7 @@ export class GenerationController {
     }
     this.#enforced = record;
     const newestConnectionAtFlip = this.#ports.newestConnection();
-    const cancelTimer = this.#startTimer(deadlineBootMs);
+    const cancelTimer = atBootTime(clock, deadlineBootMs, () => void this.#expire(deadlineBootMs));
     this.#pending = { generation: record, previous, deadlineBootMs, newestConnectionAtFlip, cancelTimer };
     this.#changed();
     return flipUs;
@@ -262,18 +262,6 @@ export class GenerationController {
     enforcer.activate(prepared, { mode: stored.mode, fallbackAfterMs: null });
     this.#enforced = toRecord(next);
     await this.#settle(isWritten ? index : { ...index, confirmed: stored.number });
-  }
-
-  /** Looks at the boot clock in steps: a timer alone would stand still while the machine is suspended. */
-  #startTimer(deadlineBootMs: number): () => void {
-    let cancel = () => {};
-    const step = () => {
-      const leftMs = deadlineBootMs - bootMs(this.#ports.clock);
-      if (leftMs <= 0) void this.#expire(deadlineBootMs);
-      else cancel = this.#ports.clock.schedule(Math.min(leftMs, TIMER_STEP_MS), step);
-    };
-    step();
-    return () => cancel();
   }
 
   #expire(deadlineBootMs: number): Promise<void> {

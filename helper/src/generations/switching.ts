@@ -1,10 +1,16 @@
 /** Making a stored generation the one that decides, by the cheapest way that is certain. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram, PolicyWorld, SourceFile } from "@wardline/domain/policy";
-import { type Circumstances, type Dependencies, NO_NAMES, type PolicyEngine } from "../agent/policyEngine.ts";
+import {
+  type Circumstances,
+  type Dependencies,
+  NO_NAMES,
+  type PolicyEngine,
+  type ReadState,
+} from "../agent/policyEngine.ts";
 import type { Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "./contexts.ts";
-import type { StoredGeneration } from "./records.ts";
+import type { GenerationRecord, StoredGeneration } from "./records.ts";
 import { observeOnly } from "./refusals.ts";
 
 export interface SwitchPorts {
@@ -40,21 +46,41 @@ export function readAndCompile(
   const readStart = performance.now();
   const state = ports.engine.read(files);
   const readUs = elapsedUs(readStart);
-  if (!state.ok) {
-    const errors = state.diagnostics.filter((diagnostic) => diagnostic.severity === "error");
-    throw new Failure({
-      code: ErrorCode.POLICY_INVALID,
-      message: `The policies have ${errors.length} ${errors.length === 1 ? "error" : "errors"}. Nothing was changed.`,
-      hint: "Correct the places that are marked and try again.",
-      source: errors[0]?.source ?? null,
-      diagnostics: state.diagnostics,
-    });
-  }
-  const compileStart = performance.now();
+  if (!state.ok) throw policyErrors(state);
+  return { ...compileWorld(ports, state.world, circumstances), readUs };
+}
+
+/**
+ * A generation from disk, under the circumstances that it was compiled under. It was accepted once: an error that only
+ * this version finds does not count as long as the policies compile to the same tables, or a host would boot open after
+ * an upgrade. Throws as {@link readAndCompile}.
+ */
+export function readStored(ports: SwitchPorts, stored: StoredGeneration): Compiled {
+  const readStart = performance.now();
+  const state = ports.engine.read(stored.files);
+  const readUs = elapsedUs(readStart);
+  const compiled = compileWorld(ports, state.world, stored.circumstances);
+  if (!state.ok && compiled.program.digest !== stored.programDigest) throw policyErrors(state);
+  return { ...compiled, readUs };
+}
+
+function policyErrors(state: ReadState): Failure {
+  const errors = state.diagnostics.filter((diagnostic) => diagnostic.severity === "error");
+  return new Failure({
+    code: ErrorCode.POLICY_INVALID,
+    message: `The policies have ${errors.length} ${errors.length === 1 ? "error" : "errors"}. Nothing was changed.`,
+    hint: "Correct the places that are marked and try again.",
+    source: errors[0]?.source ?? null,
+    diagnostics: state.diagnostics,
+  });
+}
+
+function compileWorld(ports: SwitchPorts, world: PolicyWorld, circumstances: Circumstances): Omit<Compiled, "readUs"> {
+  const start = performance.now();
   const { engine, hostName } = ports;
-  const dependencies = engine.dependencies(state.world, hostName);
-  const program = engine.compile(state.world, hostName, circumstances);
-  return { world: state.world, program, circumstances, dependencies, readUs, compileUs: elapsedUs(compileStart) };
+  const dependencies = engine.dependencies(world, hostName);
+  const program = engine.compile(world, hostName, circumstances);
+  return { world, program, circumstances, dependencies, compileUs: elapsedUs(start) };
 }
 
 /** The same policies under other circumstances, without reading them again. */
@@ -64,9 +90,22 @@ export function compileAgain(ports: SwitchPorts, compiled: Compiled, circumstanc
   return { ...compiled, program, circumstances, compileUs: compiled.compileUs + elapsedUs(start) };
 }
 
+export function newRecord(
+  number: number,
+  { mode, reason }: Pick<GenerationRecord, "mode" | "reason">,
+  appliedBy: string,
+  { program, world: { policies } }: Compiled,
+  stateDigest: string,
+  appliedAtMs: number,
+): GenerationRecord {
+  const ruleCount = policies.reduce((sum, policy) => sum + policy.rules.length, 0);
+  const counts = { policyCount: policies.length, ruleCount };
+  return { number, programDigest: program.digest, stateDigest, mode, appliedAtMs, appliedBy, reason, ...counts };
+}
+
 /** Lets events of an adopted generation be explained. False when this version compiles the state to other tables. */
 export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): boolean {
-  const compiled = readAndCompile(ports, stored.files, stored.circumstances);
+  const compiled = readStored(ports, stored);
   if (stored.number !== 0 && compiled.program.digest !== stored.programDigest) return false;
   ports.contexts.remember(stored.number, compiled);
   ports.enforcer.recall(compiled.program, stored.number);
@@ -103,7 +142,7 @@ export async function makeActive(ports: SwitchPorts, target: StoredGeneration): 
   if (revertTo(enforcer, target)) return;
   if (enforcer.name === "observe" && target.mode === "enforce") throw observeOnly();
   if (state.deadlineBootMs !== null) enforcer.revert();
-  const compiled = readAndCompile(ports, target.files, target.circumstances);
+  const compiled = readStored(ports, target);
   const prepared = await enforcer.prepare(compiled.program, target.number);
   ports.contexts.remember(target.number, compiled);
   enforcer.activate(prepared, { mode: target.mode, fallbackAfterMs: null });
