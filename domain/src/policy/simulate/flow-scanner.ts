@@ -1,264 +1,228 @@
 /**
  * Reads the fields that count straight from the bytes of a line. `JSON.parse` builds forty objects and strings of a line
- * of which simulation needs eleven values, and would take most of its time. Whatever is unusual (escapes, other
- * alphabets, fractions, deep nesting) is left to `JSON.parse`: the scanner answers only where both say the same.
+ * of which simulation needs eleven values. Here the bytes between values are compared with those of a line that was
+ * walked before, four at a time, and only the values are looked at. Whatever is unusual is left to `JSON.parse`: the
+ * scanner answers only where both say the same.
  */
-import { ByteTexts } from "./byte-texts.ts";
-import type { RawFlow } from "./recorded-flow.ts";
+import { ByteTexts, mixWord } from "./byte-texts.ts";
+import type { FlowTexts } from "./flow-texts.ts";
+import {
+  BACKSLASH,
+  END_OF_LINE,
+  FIELD,
+  LAST_NUMBER_FIELD,
+  LAST_TEXT_FIELD,
+  type LineShape,
+  NINE,
+  NUMBERS_IN_STEP,
+  QUOTE,
+  SKIP_DIGITS,
+  SKIP_LITERAL,
+  SKIP_TEXT,
+  SPACE,
+  shapeOf,
+  ZERO,
+} from "./line-shape.ts";
+import { TimeScanner } from "./time-scanner.ts";
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const OPEN_LIST = 0x5b;
-const CLOSE_LIST = 0x5d;
-const ZERO = 0x30;
-const NINE = 0x39;
-const SPACE = 0x20;
-const LAST_ASCII = 0x7e;
-const MAX_DEPTH = 8;
+/** Bytes after the data that the scanner may look at. */
+export const PADDING_BYTES = 16;
+/** A value that the line does not have. */
+export const ABSENT = -1;
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const MAX_SHAPES = 8;
 const MAX_DIGITS = 9;
-const LITERALS = ["true", "false", "null"].map(asciiBytes);
-
-type TextField =
-  | "kind"
-  | "direction"
-  | "verdict"
-  | "enforced"
-  | "sourceAddress"
-  | "destinationAddress"
-  | "subjectKey"
-  | "host";
-type Field = TextField | "protocol" | "destinationPort" | "time";
-
-const FIELDS: readonly Field[] = [
-  "kind",
-  "direction",
-  "verdict",
-  "enforced",
-  "sourceAddress",
-  "destinationAddress",
-  "subjectKey",
-  "host",
-  "protocol",
-  "destinationPort",
-  "time",
-];
-
-interface FieldName {
-  readonly field: Field;
-  readonly bytes: Uint8Array;
-}
-
-/** No two fields share it; most other names do not either, so that their bytes need not be compared. */
-function nameSlot(length: number, first: number, last: number): number {
-  return ((length & 31) << 10) | ((first & 31) << 5) | (last & 31);
-}
-
-const FIELD_SLOTS: readonly (FieldName | undefined)[] = fieldSlots();
-
-function fieldSlots(): readonly (FieldName | undefined)[] {
-  const slots = new Array<FieldName | undefined>(2 ** 15).fill(undefined);
-  for (const field of FIELDS) {
-    const bytes = asciiBytes(field);
-    const slot = nameSlot(bytes.length, bytes[0] ?? 0, bytes[bytes.length - 1] ?? 0);
-    if (slots[slot]) throw new Error(`${field} needs a slot of its own`);
-    slots[slot] = { field, bytes };
-  }
-  return slots;
-}
+const MISMATCH = -1;
+const WORD_TRUE = 0x65757274;
+const WORD_FALS = 0x736c6166;
+const WORD_NULL = 0x6c6c756e;
+const LETTER_E = 0x65;
+const EVERY_HIGH_BIT = 0x8080_8080 | 0;
 
 export class FlowScanner {
-  readonly #texts = new ByteTexts();
-  #bytes: Uint8Array = new Uint8Array(0);
-  #position = 0;
-  #end = 0;
-  /** The last text read, without its quotes. */
-  #textStart = 0;
-  #textEnd = 0;
+  /** Of the last line: numbers of texts and plain numbers by `FIELD`, or {@link ABSENT}. */
+  readonly values = new Int32Array(LAST_NUMBER_FIELD + 1);
+  /** NaN when absent. */
+  timeMs = Number.NaN;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #texts: ByteTexts;
+  readonly #times: TimeScanner;
+  /** The last one that fitted comes first. */
+  readonly #shapes: LineShape[] = [];
+  #hash = 0;
   #number = 0;
-  #day = -1;
-  #dayMs = 0;
 
-  /** `null` = not for the scanner; it may or may not be a flow. */
-  scan(bytes: Uint8Array, start: number, end: number): RawFlow | null {
+  /** @param bytes lines, and after them {@link PADDING_BYTES}; the first byte after them is no part of any value */
+  constructor(bytes: Uint8Array, texts: FlowTexts) {
     this.#bytes = bytes;
-    this.#position = start;
-    this.#end = end;
-    const raw: RawFlow = {
-      timeMs: null,
-      kind: undefined,
-      direction: undefined,
-      protocol: undefined,
-      sourceAddress: undefined,
-      destinationAddress: undefined,
-      destinationPort: undefined,
-      verdict: undefined,
-      enforced: undefined,
-      subjectKey: undefined,
-      host: undefined,
-    };
-    if (!this.#take(OPEN_OBJECT)) return null;
-    do if (!this.#text() || !this.#field(raw, this.#fieldOfText())) return null;
-    while (this.#take(COMMA));
-    return this.#take(CLOSE_OBJECT) && this.#position === end ? raw : null;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#texts = new ByteTexts(texts, bytes);
+    this.#times = new TimeScanner(bytes);
   }
 
-  /** The field that the last text names; `null` = one that does not count. */
-  #fieldOfText(): Field | null {
-    const start = this.#textStart;
-    const length = this.#textEnd - start;
-    const bytes = this.#bytes;
-    const name = FIELD_SLOTS[nameSlot(length, bytes[start] ?? 0, bytes[this.#textEnd - 1] ?? 0)];
-    if (name === undefined || name.bytes.length !== length) return null;
-    for (let index = 0; index < length; index++) if (name.bytes[index] !== bytes[start + index]) return null;
-    return name.field;
-  }
-
-  #field(raw: RawFlow, field: Field | null): boolean {
-    if (!this.#take(COLON)) return false;
-    if (field === null) return this.#skip(0);
-    if (field === "protocol" || field === "destinationPort") {
-      if (!this.#digits()) return false;
-      raw[field] = this.#number;
-      return true;
-    }
-    if (!this.#text()) return false;
-    if (field === "time") {
-      raw.timeMs = this.#time();
-      return raw.timeMs !== null;
-    }
-    raw[field] = this.#texts.at(this.#bytes, this.#textStart, this.#textEnd);
-    return true;
-  }
-
-  #take(byte: number): boolean {
-    if (this.#position >= this.#end || this.#bytes[this.#position] !== byte) return false;
-    this.#position++;
-    return true;
-  }
-
-  /** Plain ASCII without escapes. */
-  #text(): boolean {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let position = this.#position;
-    if (position >= end || bytes[position] !== QUOTE) return false;
-    const start = ++position;
-    for (; position < end; position++) {
-      const byte = bytes[position]!;
-      if (byte === QUOTE) {
-        this.#textStart = start;
-        this.#textEnd = position;
-        this.#position = position + 1;
-        return true;
+  /** The position after the line's line break; negative when it has none of the shapes that were learnt. */
+  scan(start: number): number {
+    const shapes = this.#shapes;
+    for (let index = 0; index < shapes.length; index++) {
+      const shape = shapes[index]!;
+      const end = this.#run(shape, start);
+      if (end < 0) continue;
+      if (index > 0) {
+        shapes.copyWithin(1, 0, index);
+        shapes[0] = shape;
       }
-      if (byte < SPACE || byte > LAST_ASCII || byte === BACKSLASH) return false;
+      return end;
     }
-    return false;
+    return MISMATCH;
   }
 
-  /** A whole number of a few digits. */
-  #digits(): boolean {
-    const start = this.#position;
+  /** Learns the shape of a line; false when it has none, or one that is known and did not help. */
+  learn(start: number, end: number): boolean {
+    const shape = shapeOf(this.#bytes.subarray(start, end));
+    if (shape === null) return false;
+    if (this.#shapes.some((known) => isSameShape(known, shape))) return false;
+    if (this.#shapes.length >= MAX_SHAPES) this.#shapes.pop();
+    this.#shapes.unshift(shape);
+    return true;
+  }
+
+  /** The numbers of texts are no longer good. */
+  forgetTexts(): void {
+    this.#texts.clear();
+  }
+
+  #run(shape: LineShape, start: number): number {
+    const view = this.#view;
+    this.values.fill(ABSENT);
+    this.timeMs = Number.NaN;
+    const { steps, eights } = shape;
+    let position = start;
+    let eight = 0;
+    for (let at = 0; ; at += NUMBERS_IN_STEP) {
+      const length = steps[at]!;
+      if (length >= 8) {
+        const last = position + length - 8;
+        for (; position < last; position += 8) {
+          if (view.getFloat64(position, true) !== eights[eight++]) return MISMATCH;
+        }
+        if (view.getFloat64(last, true) !== eights[eight++]) return MISMATCH;
+        position = last + 8;
+      } else {
+        if ((view.getInt32(position, true) & steps[at + 1]!) !== steps[at + 2]) return MISMATCH;
+        if ((view.getInt32(position + 4, true) & steps[at + 3]!) !== steps[at + 4]) return MISMATCH;
+        position += length;
+      }
+      const code = steps[at + 5]!;
+      if (code === END_OF_LINE) return this.#lineBreak(position);
+      position = this.#value(code, position);
+      if (position < 0) return MISMATCH;
+    }
+  }
+
+  #value(code: number, start: number): number {
+    if (code === SKIP_TEXT) return this.#skipText(start);
+    if (code <= LAST_TEXT_FIELD) {
+      const end = this.#text(start);
+      if (end >= 0) this.values[code] = this.#texts.idAt(start, end, this.#hash);
+      return end;
+    }
+    if (code === SKIP_LITERAL) return this.#literal(start);
+    if (code === FIELD.time) {
+      const end = this.#skipText(start);
+      if (end < 0) return MISMATCH;
+      this.timeMs = this.#times.read(start, end);
+      return Number.isNaN(this.timeMs) ? MISMATCH : end;
+    }
+    const end = this.#digits(start);
+    if (code === SKIP_DIGITS) return end;
+    this.values[code] = this.#number;
+    return end - start > MAX_DIGITS ? MISMATCH : end;
+  }
+
+  /** The place of the closing quote. */
+  #skipText(start: number): number {
+    const view = this.#view;
+    for (let position = start; ; position += 4) {
+      let stops = stopsIn(view.getInt32(position, true));
+      while (stops !== 0) {
+        const offset = firstByteOf(stops);
+        const byte = this.#bytes[position + offset]!;
+        if (byte === QUOTE) return position + offset;
+        if (byte < SPACE || byte >= 0x80 || byte === BACKSLASH) return MISMATCH;
+        stops &= ~(0xff << (offset * 8));
+      }
+    }
+  }
+
+  /** The same, and the hash of what is before it. */
+  #text(start: number): number {
+    const view = this.#view;
+    let hash = 0;
+    for (let position = start; ; position += 4) {
+      const word = view.getInt32(position, true);
+      let stops = stopsIn(word);
+      while (stops !== 0) {
+        const offset = firstByteOf(stops);
+        const byte = this.#bytes[position + offset]!;
+        if (byte === QUOTE) {
+          this.#hash = mixWord(hash, word & ((1 << (offset * 8)) - 1));
+          return position + offset;
+        }
+        if (byte < SPACE || byte >= 0x80 || byte === BACKSLASH) return MISMATCH;
+        stops &= ~(0xff << (offset * 8));
+      }
+      hash = mixWord(hash, word);
+    }
+  }
+
+  /** A whole number; its value is right up to {@link MAX_DIGITS}. */
+  #digits(start: number): number {
+    const bytes = this.#bytes;
     let value = 0;
     let position = start;
-    for (; position < this.#end; position++) {
-      const byte = this.#bytes[position]!;
-      if (byte < ZERO || byte > NINE) break;
+    for (let byte = bytes[position]!; byte >= ZERO && byte <= NINE; byte = bytes[++position]!) {
       value = value * 10 + (byte - ZERO);
     }
     const digits = position - start;
-    if (digits === 0 || digits > MAX_DIGITS || (digits > 1 && this.#bytes[start] === ZERO)) return false;
+    if (digits === 0 || (digits > 1 && bytes[start] === ZERO)) return MISMATCH;
     this.#number = value;
-    this.#position = position;
-    return true;
+    return position;
   }
 
-  #skip(depth: number): boolean {
-    const byte = this.#bytes[this.#position] ?? 0;
-    if (this.#position >= this.#end || depth > MAX_DEPTH) return false;
-    if (byte === QUOTE) return this.#text();
-    if (byte >= ZERO && byte <= NINE) return this.#digits();
-    if (byte === OPEN_OBJECT) {
-      this.#position++;
-      if (this.#take(CLOSE_OBJECT)) return true;
-      do if (!this.#text() || !this.#take(COLON) || !this.#skip(depth + 1)) return false;
-      while (this.#take(COMMA));
-      return this.#take(CLOSE_OBJECT);
-    }
-    if (byte === OPEN_LIST) {
-      this.#position++;
-      if (this.#take(CLOSE_LIST)) return true;
-      do if (!this.#skip(depth + 1)) return false;
-      while (this.#take(COMMA));
-      return this.#take(CLOSE_LIST);
-    }
-    return LITERALS.some((literal) => this.#takeAll(literal));
+  #literal(start: number): number {
+    const word = this.#view.getInt32(start, true);
+    if (word === WORD_TRUE || word === WORD_NULL) return start + 4;
+    return word === WORD_FALS && this.#bytes[start + 4] === LETTER_E ? start + 5 : MISMATCH;
   }
 
-  #takeAll(expected: Uint8Array): boolean {
-    if (this.#position + expected.length > this.#end) return false;
-    if (!expected.every((byte, index) => this.#bytes[this.#position + index] === byte)) return false;
-    this.#position += expected.length;
-    return true;
-  }
-
-  /** `2026-11-21T05:17:15.123Z`, in UTC; `null` for any other form. */
-  #time(): number | null {
-    const start = this.#textStart;
-    const length = this.#textEnd - start;
-    if (length < 20 || length > 30 || this.#bytes[this.#textEnd - 1] !== 0x5a) return null;
-    for (const [index, byte] of TIME_MARKS) if (this.#bytes[start + index] !== byte) return null;
-    const year = this.#decimal(start, 4);
-    const month = this.#decimal(start + 5, 2);
-    const day = this.#decimal(start + 8, 2);
-    const hour = this.#decimal(start + 11, 2);
-    const minute = this.#decimal(start + 14, 2);
-    const second = this.#decimal(start + 17, 2);
-    // Days that not every month has, leap seconds and hour 24 are left to `Date.parse`.
-    if (!(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 28)) return null;
-    if (!(hour <= 23 && minute <= 59 && second <= 59)) return null;
-    const milliseconds = length === 20 ? 0 : this.#fraction(start + 19, this.#textEnd - 1);
-    const dayNumber = year * 10_000 + month * 100 + day;
-    if (dayNumber !== this.#day) {
-      this.#day = dayNumber;
-      this.#dayMs = Date.UTC(year, month - 1, day);
-    }
-    const timeMs = this.#dayMs + hour * 3_600_000 + minute * 60_000 + second * 1000 + milliseconds;
-    return Number.isNaN(timeMs) ? null : timeMs;
-  }
-
-  /** NaN when a byte is no digit. */
-  #decimal(start: number, digits: number): number {
-    let value = 0;
-    for (let position = start; position < start + digits; position++) {
-      const byte = this.#bytes[position]!;
-      if (byte < ZERO || byte > NINE) return Number.NaN;
-      value = value * 10 + (byte - ZERO);
-    }
-    return value;
-  }
-
-  /** `.123456` in whole milliseconds, as `Date.parse` cuts it. */
-  #fraction(start: number, end: number): number {
-    const digits = end - start - 1;
-    if (this.#bytes[start] !== 0x2e || digits < 1) return Number.NaN;
-    const value = this.#decimal(start + 1, digits);
-    return Math.floor(value / 10 ** (digits - 3));
+  #lineBreak(position: number): number {
+    const byte = this.#bytes[position];
+    if (byte === NEWLINE) return position + 1;
+    return byte === CARRIAGE_RETURN && this.#bytes[position + 1] === NEWLINE ? position + 2 : MISMATCH;
   }
 }
 
-const TIME_MARKS: readonly (readonly [number, number])[] = [
-  [4, 0x2d],
-  [7, 0x2d],
-  [10, 0x54],
-  [13, 0x3a],
-  [16, 0x3a],
-];
+function isSameShape(left: LineShape, right: LineShape): boolean {
+  return (
+    left.steps.length === right.steps.length &&
+    left.eights.length === right.eights.length &&
+    left.steps.every((number, index) => number === right.steps[index]) &&
+    left.eights.every((number, index) => number === right.eights[index])
+  );
+}
 
-function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+/**
+ * Marks the bytes of a word that may end a text with their highest bit: up to `"`, backslash, beyond ASCII. The lowest
+ * mark is always right; one above it may be a byte that only follows (the borrow of a subtraction), so each is looked at.
+ */
+function stopsIn(word: number): number {
+  const slashed = word ^ 0x5c5c5c5c;
+  return (((word - 0x23232323) & ~word) | ((slashed - 0x01010101) & ~slashed) | word) & EVERY_HIGH_BIT;
+}
+
+function firstByteOf(stops: number): number {
+  return (31 - Math.clz32(stops & -stops)) >> 3;
 }

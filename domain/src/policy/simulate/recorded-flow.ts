@@ -50,9 +50,9 @@ export class NotAFlow {
   }
 }
 
-const KINDS = choice("FLOW_EVENT_KIND_", ["start", "end", "deny"] as const);
-const DIRECTIONS = choice("DIRECTION_", ["ingress", "egress"] as const);
-const VERDICTS = choice("VERDICT_", ["allow", "deny"] as const);
+export const KINDS = choice("FLOW_EVENT_KIND_", ["start", "end", "deny"] as const);
+export const DIRECTIONS = choice("DIRECTION_", ["ingress", "egress"] as const);
+export const VERDICTS = choice("VERDICT_", ["allow", "deny"] as const);
 
 /** Names and numbers of a protobuf enum whose first value, 0, is `UNSPECIFIED`; absent counts as that. */
 function choice<Value extends string>(
