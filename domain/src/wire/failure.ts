@@ -26,6 +26,7 @@ const STATUS: Partial<Record<ErrorCode, Code>> = {
   [ErrorCode.DEADLINE_EXCEEDED]: Code.DeadlineExceeded,
   [ErrorCode.NOT_TEXT]: Code.InvalidArgument,
   [ErrorCode.ALREADY_EXISTS]: Code.AlreadyExists,
+  [ErrorCode.POLICY_TESTS_FAILED]: Code.FailedPrecondition,
 };
 
 export function failureToDetail(failure: Failure): ErrorDetail {

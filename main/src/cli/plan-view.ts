@@ -4,6 +4,7 @@ import {
   ChangeKind,
   type HostPlan,
   type PlanResponse,
+  type PolicyTestResults,
 } from "@wardline/api/wardline/console/v1/ship";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { fromWireDiagnostic } from "@wardline/domain/wire";
@@ -30,8 +31,29 @@ export function formatPlan(output: Output, plan: PlanResponse, textOf: (file: st
     const lines = plan.fileChanges.map((change) => `  ${SIGNS[change.kind] ?? " "} ${visible(change.path)}`);
     parts.push(`${style.bold("Files")}\n${lines.join("\n")}\n`);
   }
+  if (plan.tests) parts.push(...formatTests(output, plan.tests));
   for (const host of plan.hosts) parts.push(formatHostPlan(output, host));
   return parts.join("\n");
+}
+
+/** Nothing where there is no test. */
+function formatTests({ style }: Output, tests: PolicyTestResults): string[] {
+  const { heldCount, failedCount, vacuousCount, failed, failedLeftOut } = tests;
+  if (heldCount + failedCount + vacuousCount === 0) return [];
+  const empty = vacuousCount > 0 ? `, ${vacuousCount} about nobody` : "";
+  const failures = failedCount > 0 ? style.red(`${failedCount} failed`) : "0 failed";
+  const lines = [`${style.bold("Policy tests")}: ${heldCount} hold, ${failures}${empty}`];
+  for (const { name, expect, because, explanation, source } of failed) {
+    const place = source ? style.dim(` (${visible(source.file)}:${source.line})`) : "";
+    lines.push(
+      `  ${style.red("FAILS")} ${visible(name)} expects ${expect === Verdict.ALLOW ? "allow" : "deny"}${place}`,
+    );
+    if (because !== "") lines.push(`    because: ${visible(because)}`);
+    lines.push(`    ${visible(explanation)}`);
+  }
+  if (failedLeftOut > 0) lines.push(`  … and ${failedLeftOut} more that failed (wardline policy test)`);
+  if (failedCount > 0) lines.push("  An apply needs --override-tests with a reason.");
+  return [`${lines.join("\n")}\n`];
 }
 
 function formatHostPlan(output: Output, host: HostPlan): string {

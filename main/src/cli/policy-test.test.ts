@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CliSandbox } from "./testing/run-cli.ts";
+import { FAILING_TEST, GOOD_POLICY, INVENTORY as SAMPLE_INVENTORY } from "./testing/samples.ts";
 
 const INVENTORY = ["web-1 web 10.0.0.1", "ops-1 ops 10.0.0.2", "db-1 db 10.0.1.1"]
   .map((line) => line.split(" "))
@@ -134,5 +135,33 @@ holds  default/db-is-safe[0] expects allow (bad.yaml:6)
     const broken = await sandbox.run(["policy", "test", "set", "broken.yaml"]);
     expect(broken.exitCode).toBe(1);
     expect(broken.stdout).toContain("WL206");
+  });
+});
+
+describe("an apply", () => {
+  let own: CliSandbox;
+  beforeAll(async () => {
+    own = new CliSandbox();
+    writeFileSync(own.path("good.yaml"), GOOD_POLICY);
+    writeFileSync(own.path("hosts.yaml"), SAMPLE_INVENTORY);
+    writeFileSync(own.path("failing.yaml"), FAILING_TEST);
+    await own.startAgent();
+  });
+  afterAll(() => own.dispose());
+
+  it("applies nothing while a policy test fails, unless told why", async () => {
+    const command = ["policy", "apply", "good.yaml", "hosts.yaml", "failing.yaml", "--yes"];
+    const refused = await own.run(command);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stdout).toContain("Policy tests: 0 hold, 1 failed\n  FAILS default/closed[0] expects deny");
+    expect(refused.stdout).toMatch(/10\.0\.0\.0 → Host\/here \(10\.9\.0\.1\) 443\/tcp is allowed: ingress allowed by/);
+    expect(refused.stderr).toContain("--override-tests");
+    expect(await own.json(["policy", "list"])).toMatchObject({ value: { files: [] } });
+    const planned = await own.json(["policy", "plan", "good.yaml", "hosts.yaml", "failing.yaml"]);
+    expect(planned.exitCode).toBe(1);
+    expect(planned.value).toMatchObject({ tests: { failedCount: 1, failed: [{ name: "default/closed[0]" }] } });
+    // The override is heard: the next obstacle is the backend, which enforces nothing.
+    const overridden = await own.run([...command, "--override-tests", "The test is old"]);
+    expect(overridden.stderr + overridden.stdout).toContain("failed on local");
   });
 });

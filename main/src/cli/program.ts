@@ -82,6 +82,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
       new Option("--mode <mode>", "what to do with what is denied").choices(["observe", "enforce"]).default("enforce"),
     )
     .option("--reason <text>", "for the history", "")
+    .option("--override-tests <reason>", "apply although policy tests fail; the reason is kept in the history")
     .option("-y, --yes", "do not ask before applying", false)
     .option("--wait", "stay until it is confirmed or rolled back", false)
     .action((names: string[], options: CommonOptions & ApplyOptions & { policies?: string }) =>
@@ -218,6 +219,7 @@ export interface ApplyOptions extends SessionOptions {
   readonly confirmWithin: number;
   readonly mode: "observe" | "enforce";
   readonly reason: string;
+  readonly overrideTests?: string;
   readonly yes: boolean;
   readonly wait: boolean;
 }

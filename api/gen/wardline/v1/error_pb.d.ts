@@ -351,6 +351,13 @@ export enum ErrorCode {
    * @generated from enum value: ERROR_CODE_ALREADY_EXISTS = 23;
    */
   ALREADY_EXISTS = 23,
+
+  /**
+   * Policy tests of the workspace fail and no reason to apply anyway was given. Nothing was changed.
+   *
+   * @generated from enum value: ERROR_CODE_POLICY_TESTS_FAILED = 24;
+   */
+  POLICY_TESTS_FAILED = 24,
 }
 
 /**

@@ -5,10 +5,12 @@
 export { type Coverage, CoverageBook, type CoveredRule } from "./coverage.ts";
 export { type CaseResult, type CaseStatus, type Counterexample, MAX_TEST_CASES, type ReportedResult } from "./model.ts";
 export {
+  countStatuses,
   createProver,
   type ProofOptions,
   type Prover,
   proveTests,
+  requireFewCases,
   type TestCounts,
   type TestRun,
 } from "./prove.ts";

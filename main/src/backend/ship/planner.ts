@@ -30,6 +30,7 @@ import type { Clock } from "../ports.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 import { describeAccessChanges } from "./access-changes.ts";
 import type { HostNeedsSource } from "./host-needs.ts";
+import { WorkspaceTests } from "./policy-tests.ts";
 
 const MAX_PLANS = 20;
 const CHECK_TIMEOUT_MS = 30_000;
@@ -49,6 +50,8 @@ export interface StoredPlan {
   readonly workspaceRevision: number;
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly hosts: readonly PlannedHost[];
+  /** Policy tests that were not shown to hold when the plan was made. */
+  readonly failedTestCount: number;
 }
 
 export interface PlannerPorts {
@@ -69,6 +72,7 @@ interface HostOutcome {
 export class Planner {
   readonly #ports: PlannerPorts;
   readonly #plans = new Map<string, StoredPlan>();
+  readonly #tests = new WorkspaceTests();
   /** Goes on from one plan to the next, whose worlds differ by little, and is shared by the hosts of one. */
   #compiler: { readonly world: PolicyWorld; readonly compiler: Compiler } | null = null;
 
@@ -91,10 +95,11 @@ export class Planner {
         ...outcomes.flatMap((outcome) => outcome.diagnostics),
       ]).map(toWireDiagnostic),
     });
+    if (snapshot.reading.ok) answer.tests = await this.#tests.prove(snapshot.reading, clock.nowMs());
     const basis = outcomes.find((outcome) => outcome.enforced)?.enforced;
     if (basis) answer.fileChanges = fileChanges(basis.files, snapshot.files);
     const planned = outcomes.map((outcome) => outcome.planned).filter((host) => host !== null);
-    if (planned.length > 0) answer.planId = this.#keep(snapshot, planned);
+    if (planned.length > 0) answer.planId = this.#keep(snapshot, planned, answer.tests?.failedCount ?? 0);
     return answer;
   }
 
@@ -150,10 +155,10 @@ export class Planner {
     return compiler;
   }
 
-  #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[]): string {
+  #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[], failedTestCount: number): string {
     const id = randomUUID();
     const files = snapshot.files.map(({ path, text }) => ({ path, text }));
-    this.#plans.set(id, { id, workspaceRevision: snapshot.revision, files, hosts });
+    this.#plans.set(id, { id, workspaceRevision: snapshot.revision, files, hosts, failedTestCount });
     for (const oldest of this.#plans.keys()) {
       if (this.#plans.size <= MAX_PLANS) break;
       this.#plans.delete(oldest);

@@ -13,6 +13,7 @@ import type { Clock, Logger } from "../ports.ts";
 import { boundedReason, type Guard, pageSize } from "../rpc/guard.ts";
 import type { ReceiptsTable } from "../store/receipts-table.ts";
 import { type PlannedHost, Planner, type PlannerPorts, type StoredPlan } from "./planner.ts";
+import { reasonWithOverride } from "./policy-tests.ts";
 import { ReceiptKeeper, SENDING_LIMIT_MS, toWireReceipt } from "./receipts.ts";
 
 const USUAL_CONFIRM_MS = 60_000;
@@ -58,6 +59,7 @@ export class ShipServiceImpl {
   /**
    * Sends a plan to its hosts. One message when it is sent and one with how it ended, for each host; a host that fails
    * does not stop the others. An apply that was sent goes on when the reader of this stream leaves.
+   * @throws Failure PLAN_STALE, POLICY_TESTS_FAILED, INVALID_ARGUMENT: nothing was sent
    */
   async *apply(request: wire.ApplyRequest): AsyncGenerator<wire.ApplyResponse> {
     const confirmWithinMs = confirmationTime(request.confirmWithin);
@@ -67,8 +69,8 @@ export class ShipServiceImpl {
         message: "The request does not say whether to observe or to enforce.",
       });
     }
-    const reason = boundedReason(request.reason);
     const plan = this.#planner.take(request.planId);
+    const reason = reasonWithOverride(request.reason, request.overrideFailedTestsReason, plan.failedTestCount);
     const version = this.#ports.workspace.recordVersion(this.#ports.userName, reason || "Applied");
     for (const planned of plan.hosts) {
       yield create(wire.ApplyResponseSchema, { hostId: planned.host.id, step: wire.ApplyStep.SENDING });

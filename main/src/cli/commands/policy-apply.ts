@@ -1,7 +1,13 @@
 import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type ApplyResponse, ApplyResponseSchema, ApplyStep } from "@wardline/api/wardline/console/v1/ship";
+import {
+  type ApplyResponse,
+  ApplyResponseSchema,
+  ApplyStep,
+  type PlanResponse,
+} from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { confirmOnTerminal } from "../ask.ts";
 import { remainingMs, waitForConfirmation } from "../confirmation.ts";
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "../exit-code.ts";
@@ -34,6 +40,7 @@ export async function policyApply(output: Output, options: ApplyOptions, names: 
       if (output.format === "json") showPlan(output, session, plan);
       return planExitCode(plan);
     }
+    requireTestsOrReason(plan, options);
     if (files.length === 0 && !(options.yes || (await confirmOnTerminal("Apply this?")))) return declined(output);
     return apply(output, session, options, plan.planId);
   });
@@ -50,8 +57,20 @@ async function tryInScratch(
     const plan = await makePlan(session);
     if (output.format === "text" || plan.planId === "") showPlan(output, session, plan);
     if (plan.planId === "") return planExitCode(plan);
+    requireTestsOrReason(plan, options);
     if (!options.yes && !(await confirmOnTerminal("Apply this?"))) return declined(output);
     return EXIT.done;
+  });
+}
+
+/** Refused before anybody is asked, and before files become the workspace; the console checks it again. */
+function requireTestsOrReason({ tests }: PlanResponse, { overrideTests }: ApplyOptions): void {
+  const failedCount = tests?.failedCount ?? 0;
+  if (failedCount === 0 || (overrideTests ?? "").trim() !== "") return;
+  throw new Failure({
+    code: ErrorCode.POLICY_TESTS_FAILED,
+    message: `${failedCount === 1 ? "1 policy test fails" : `${failedCount} policy tests fail`}. Nothing was changed.`,
+    hint: "Correct the policies or the tests; or give --override-tests with a reason, which is kept with the receipt.",
   });
 }
 
@@ -63,8 +82,14 @@ function declined(output: Output): ExitCode {
 async function apply(output: Output, session: Session, options: ApplyOptions, planId: string): Promise<ExitCode> {
   const results: ApplyResponse[] = [];
   const mode = options.mode === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE;
-  const { reason } = options;
-  const request = { planId, mode, reason, confirmWithin: durationFromMs(options.confirmWithin) };
+  const { reason, overrideTests: overrideFailedTestsReason = "" } = options;
+  const request = {
+    planId,
+    mode,
+    reason,
+    overrideFailedTestsReason,
+    confirmWithin: durationFromMs(options.confirmWithin),
+  };
   for await (const message of session.ship.apply(request)) {
     if (message.step === ApplyStep.SENDING) output.note(`Applying to ${visible(message.hostId)} …`);
     else results.push(message);

@@ -46,10 +46,10 @@ export function showPlan(output: Output, session: Session, plan: PlanResponse): 
   output.text(formatPlan(output, plan, (file) => texts.get(file)));
 }
 
-/** 1 when policies have errors or a host refuses them, else 3 when a host could not be asked. */
+/** 1 when policies have errors, a host refuses them or a policy test fails, else 3 when a host could not be asked. */
 export function planExitCode(plan: PlanResponse): ExitCode {
   if (hasErrors(plan.diagnostics.map(fromWireDiagnostic))) return EXIT.problems;
   const worst = plan.hosts.map((host) => (host.error ? exitCodeOf(host.error.code) : EXIT.done));
   if (worst.includes(EXIT.unreachable)) return EXIT.unreachable;
-  return plan.planId === "" ? EXIT.problems : EXIT.done;
+  return plan.planId === "" || (plan.tests?.failedCount ?? 0) > 0 ? EXIT.problems : EXIT.done;
 }

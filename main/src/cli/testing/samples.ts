@@ -19,3 +19,12 @@ spec: {addresses: [10.9.0.1, "fd00::1"]}
 
 /** A misspelt field on line 7. */
 export const BAD_POLICY = GOOD_POLICY.replace("  ingress:", "  ingres:");
+
+/** The good policy allows 443 from 10.0.0.0/8. */
+export const FAILING_TEST = `apiVersion: wardline.io/v1
+kind: PolicyTest
+metadata: {name: closed}
+spec:
+  tests:
+    - {from: any, to: {hosts: {}}, ports: [{port: 443}], expect: deny}
+`;

@@ -8,7 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Decision, Direction, EnforcementMode, Verdict } from "../../v1/policy_pb.js";
 import type { BackendKind, Generation, PendingConfirmation } from "../../v1/host_pb.js";
-import type { Diagnostic, ErrorDetail } from "../../v1/error_pb.js";
+import type { Diagnostic, ErrorDetail, SourceRange } from "../../v1/error_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApplyTimings } from "../../agent/v1/agent_pb.js";
 
@@ -228,6 +228,98 @@ export declare type HostPlan = Message<"wardline.console.v1.HostPlan"> & {
 export declare const HostPlanSchema: GenMessage<HostPlan>;
 
 /**
+ * A case of a PolicyTest that was not shown to hold.
+ *
+ * @generated from message wardline.console.v1.FailedPolicyTest
+ */
+export declare type FailedPolicyTest = Message<"wardline.console.v1.FailedPolicyTest"> & {
+  /**
+   * `namespace/name[index]`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: wardline.v1.Verdict expect = 2;
+   */
+  expect: Verdict;
+
+  /**
+   * Why the person who wrote it wants this; empty when the test does not say.
+   *
+   * @generated from field: string because = 3;
+   */
+  because: string;
+
+  /**
+   * The smallest counterexample with the rules that decide it, or why the case cannot be asked.
+   *
+   * @generated from field: string explanation = 4;
+   */
+  explanation: string;
+
+  /**
+   * Place of the case.
+   *
+   * @generated from field: wardline.v1.SourceRange source = 5;
+   */
+  source?: SourceRange | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.FailedPolicyTest.
+ * Use `create(FailedPolicyTestSchema)` to create a new message.
+ */
+export declare const FailedPolicyTestSchema: GenMessage<FailedPolicyTest>;
+
+/**
+ * How the policy tests of the workspace came out, proved for every member and packet.
+ *
+ * @generated from message wardline.console.v1.PolicyTestResults
+ */
+export declare type PolicyTestResults = Message<"wardline.console.v1.PolicyTestResults"> & {
+  /**
+   * @generated from field: uint32 held_count = 1;
+   */
+  heldCount: number;
+
+  /**
+   * Cases that fail or cannot be asked.
+   *
+   * @generated from field: uint32 failed_count = 2;
+   */
+  failedCount: number;
+
+  /**
+   * Cases that are about nobody.
+   *
+   * @generated from field: uint32 vacuous_count = 3;
+   */
+  vacuousCount: number;
+
+  /**
+   * In the order of the files.
+   *
+   * @generated from field: repeated wardline.console.v1.FailedPolicyTest failed = 4;
+   */
+  failed: FailedPolicyTest[];
+
+  /**
+   * More failed cases than the list holds.
+   *
+   * @generated from field: uint32 failed_left_out = 5;
+   */
+  failedLeftOut: number;
+};
+
+/**
+ * Describes the message wardline.console.v1.PolicyTestResults.
+ * Use `create(PolicyTestResultsSchema)` to create a new message.
+ */
+export declare const PolicyTestResultsSchema: GenMessage<PolicyTestResults>;
+
+/**
  * @generated from message wardline.console.v1.PlanResponse
  */
 export declare type PlanResponse = Message<"wardline.console.v1.PlanResponse"> & {
@@ -257,6 +349,13 @@ export declare type PlanResponse = Message<"wardline.console.v1.PlanResponse"> &
    * @generated from field: repeated wardline.v1.Diagnostic diagnostics = 5;
    */
   diagnostics: Diagnostic[];
+
+  /**
+   * Absent while the policies have errors: then nothing can be proved.
+   *
+   * @generated from field: wardline.console.v1.PolicyTestResults tests = 6;
+   */
+  tests?: PolicyTestResults | undefined;
 };
 
 /**
@@ -288,6 +387,13 @@ export declare type ApplyRequest = Message<"wardline.console.v1.ApplyRequest"> &
    * @generated from field: string reason = 4;
    */
   reason: string;
+
+  /**
+   * Needed when policy tests of the plan failed (POLICY_TESTS_FAILED); kept in the receipt and in the audit log of the agent.
+   *
+   * @generated from field: string override_failed_tests_reason = 5;
+   */
+  overrideFailedTestsReason: string;
 };
 
 /**
