@@ -1,7 +1,7 @@
 /** Numbers of texts from their ASCII bytes. A text that was met before is found without being made. */
 import type { FlowTexts } from "./flow-texts.ts";
 
-const SLOTS = 2 ** 16;
+const SLOTS = 2 ** 15;
 const SLOT_WORDS = 16;
 const SLOT_BYTES = SLOT_WORDS * 4;
 

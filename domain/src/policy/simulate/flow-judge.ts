@@ -1,8 +1,7 @@
 /** What one world says of recorded flows: both ends of each connection, as far as the inventory knows them. */
 import type { DecisionContent } from "../decision.ts";
 import { enforcedVerdict } from "../decision.ts";
-import { sharesHostNetwork } from "../endpoints.ts";
-import type { Direction, Endpoint, PolicyWorld } from "../model.ts";
+import type { Direction, PolicyWorld } from "../model.ts";
 import type { RemoteEnd } from "./address-book.ts";
 import type { FlowAnswer } from "./classes.ts";
 import { WorldJudge } from "./judge.ts";
@@ -12,16 +11,10 @@ const NOBODY: readonly null[] = [null];
 
 export class FlowJudge {
   readonly #judge: WorldJudge;
-  readonly #sharers = new Map<string, string[]>();
 
   /** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
   constructor(world: PolicyWorld) {
     this.#judge = new WorldJudge(world);
-    for (const endpoint of world.inventory.endpoints) {
-      if (!sharesHostNetwork(endpoint)) continue;
-      const hostKey = `Host/${endpoint.hostName}`;
-      this.#sharers.set(hostKey, [...(this.#sharers.get(hostKey) ?? []), endpoint.key]);
-    }
   }
 
   /** The verdict is what would happen to the packet on hosts that enforce: an observed denial allows. */
@@ -62,8 +55,7 @@ export class FlowJudge {
     if (isRecorded && (flow.subjectKey.startsWith("Host/") || this.#judge.addresses.endpoint(flow.subjectKey))) {
       return [flow.subjectKey];
     }
-    const owners = end.behind.filter((endpoint: Endpoint) => !sharesHostNetwork(endpoint));
-    if (owners.length > 0) return owners.flatMap(({ key }) => [key, ...(this.#sharers.get(key) ?? [])]);
+    if (end.ownerKeys.length > 0) return end.ownerKeys;
     return isRecorded && flow.host !== "" ? [`Host/${flow.host}`] : NOBODY;
   }
 

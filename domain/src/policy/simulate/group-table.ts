@@ -12,12 +12,12 @@ import {
   type UnmatchedReason,
 } from "./classes.ts";
 import { type GroupOptions, labelGroups } from "./label-groups.ts";
+import { NumberTable } from "./number-table.ts";
 import type { RecordedFlow } from "./recorded-flow.ts";
 
 /** How many times as many groups are followed as are listed, so that late but busy ones are not lost among early ones. */
 const FOLLOWED = 4;
 const MAX_REMEMBERED_NETWORKS = 50_000;
-const PORTS = 2 ** 16;
 /** Bytes of an address that nobody has, by which such addresses are put together: /24 and /64. */
 const NETWORK_BYTES = { 4: 3, 6: 8 } as const;
 
@@ -30,30 +30,39 @@ export interface GroupTableOptions {
 }
 
 interface GroupKind {
+  /** Unique among kinds. */
+  readonly number: number;
   readonly recordedClass: FlowClass;
   readonly baseClass: FlowClass | null;
   readonly reason: UnmatchedReason | null;
   readonly isObserved: boolean;
+  /** Groups of this kind. */
+  followed: number;
 }
 
 export class GroupCounter {
   readonly kind: GroupKind;
   flows = 0;
   ends = 0;
-  firstSeenMs: number | null = null;
-  lastSeenMs: number | null = null;
+  firstSeenMs = Number.POSITIVE_INFINITY;
+  lastSeenMs = Number.NEGATIVE_INFINITY;
 
   constructor(kind: GroupKind) {
     this.kind = kind;
   }
 
-  count({ timeMs, kind }: RecordedFlow): void {
+  /** @param timeMs NaN when it was not recorded */
+  count(timeMs: number, isEnd: boolean): void {
     this.flows++;
-    if (kind === "end") this.ends++;
-    if (timeMs === null) return;
-    if (this.firstSeenMs === null || timeMs < this.firstSeenMs) this.firstSeenMs = timeMs;
-    if (this.lastSeenMs === null || timeMs > this.lastSeenMs) this.lastSeenMs = timeMs;
+    if (isEnd) this.ends++;
+    if (timeMs < this.firstSeenMs) this.firstSeenMs = timeMs;
+    if (timeMs > this.lastSeenMs) this.lastSeenMs = timeMs;
   }
+}
+
+/** Of the earliest or the latest time that was seen; `null` when there was none. */
+export function seenOrNull(timeMs: number): number | null {
+  return Number.isFinite(timeMs) ? timeMs : null;
 }
 
 class ListedGroup extends GroupCounter {
@@ -80,11 +89,14 @@ export class GroupTable {
   readonly #options: GroupTableOptions;
   readonly #names: readonly ReadonlyMap<string, { readonly text: string }>[];
   readonly #groups: ListedGroup[] = [];
-  /** By kind, ends, protocol and port. */
-  readonly #byKind = new Map<string, Map<string, Map<string, Map<number, ListedGroup>>>>();
-  readonly #followed = new Map<string, number>();
+  /** By kind, ends, protocol and port: places in {@link #groups}. */
+  readonly #numbers = new NumberTable();
+  readonly #kinds = new Map<number, GroupKind>();
+  /** Texts of ends, and their places. */
+  readonly #ends: string[] = [];
+  readonly #endNumbers = new Map<string, number>();
   readonly #networks = new Map<string, string>();
-  readonly #others = new Map<string, GroupCounter>();
+  readonly #others = new Map<GroupKind, GroupCounter>();
 
   constructor(options: GroupTableOptions) {
     this.#options = options;
@@ -93,32 +105,33 @@ export class GroupTable {
 
   /** Where flows with these answers are counted. */
   counter(flow: RecordedFlow, candidate: FlowAnswer, base: FlowAnswer | null): GroupCounter {
-    const kind: GroupKind = {
-      recordedClass: classOf(flow.enforced, candidate.verdict),
-      baseClass: this.#options.hasBase ? classOf(base?.verdict ?? null, candidate.verdict) : null,
-      reason: reasonOf(flow, candidate, base),
-      isObserved: candidate.verdict !== null && candidate.isObserved,
-    };
-    const from = this.#endText(candidate.fromKey ?? base?.fromKey ?? null, flow.sourceAddress);
-    const to = this.#endText(candidate.toKey ?? base?.toKey ?? null, flow.destinationAddress);
-    const kindKey = `${kind.recordedClass} ${kind.baseClass} ${kind.reason} ${kind.isObserved}`;
-    const byService = this.#groupsBetween(kindKey, from, to);
-    const service = flow.protocol * PORTS + flow.port;
-    const known = byService.get(service);
-    if (known) return known;
-    const followed = this.#followed.get(kindKey) ?? 0;
-    if (followed >= this.#options.maxGroups * FOLLOWED) return this.#other(kindKey, kind);
-    this.#followed.set(kindKey, followed + 1);
-    const group = new ListedGroup(kind, { from, to }, flow, candidate);
-    byService.set(service, group);
+    const kind = this.#kindOf(flow, candidate, base);
+    const isFull = kind.followed >= this.#options.maxGroups * FOLLOWED;
+    const from = this.#endNumber(candidate.fromKey ?? base?.fromKey ?? null, flow.sourceAddress, !isFull);
+    const to = this.#endNumber(candidate.toKey ?? base?.toKey ?? null, flow.destinationAddress, !isFull);
+    if (from < 0 || to < 0) return this.#other(kind);
+    const next = this.#groups.length;
+    const number = this.#numbers.numberOf(kind.number, from, to, flow.protocol, flow.port, !isFull);
+    if (number < 0) return this.#other(kind);
+    if (number < next) return this.#groups[number]!;
+    kind.followed++;
+    const group = new ListedGroup(kind, { from: this.#ends[from]!, to: this.#ends[to]! }, flow, candidate);
     this.#groups.push(group);
     return group;
   }
 
-  #groupsBetween(kindKey: string, from: string, to: string): Map<number, ListedGroup> {
-    const byFrom = inner(this.#byKind, kindKey, () => new Map<string, Map<string, Map<number, ListedGroup>>>());
-    const byTo = inner(byFrom, from, () => new Map<string, Map<number, ListedGroup>>());
-    return inner(byTo, to, () => new Map<number, ListedGroup>());
+  #kindOf(flow: RecordedFlow, candidate: FlowAnswer, base: FlowAnswer | null): GroupKind {
+    const recordedClass = classOf(flow.enforced, candidate.verdict);
+    const baseClass = this.#options.hasBase ? classOf(base?.verdict ?? null, candidate.verdict) : null;
+    const reason = reasonOf(flow, candidate, base);
+    const isObserved = candidate.verdict !== null && candidate.isObserved;
+    let number = FLOW_CLASSES.indexOf(recordedClass);
+    number = number * (FLOW_CLASSES.length + 1) + (baseClass === null ? 0 : FLOW_CLASSES.indexOf(baseClass) + 1);
+    number = number * (UNMATCHED_REASONS.length + 1) + (reason === null ? 0 : UNMATCHED_REASONS.indexOf(reason) + 1);
+    number = number * 2 + (isObserved ? 1 : 0);
+    const kind = this.#kinds.get(number) ?? { number, recordedClass, baseClass, reason, isObserved, followed: 0 };
+    this.#kinds.set(number, kind);
+    return kind;
   }
 
   totals() {
@@ -157,13 +170,24 @@ export class GroupTable {
     return { recorded, base: this.#options.hasBase ? base : null };
   }
 
-  #other(kindKey: string, kind: GroupKind): GroupCounter {
-    let counter = this.#others.get(kindKey);
+  #other(kind: GroupKind): GroupCounter {
+    let counter = this.#others.get(kind);
     if (!counter) {
       counter = new GroupCounter(kind);
-      this.#others.set(kindKey, counter);
+      this.#others.set(kind, counter);
     }
     return counter;
+  }
+
+  /** Negative when it is new and must not be added. */
+  #endNumber(key: string | null, address: string, mayAdd: boolean): number {
+    const text = this.#endText(key, address);
+    let number = this.#endNumbers.get(text) ?? -1;
+    if (number < 0 && mayAdd) {
+      number = this.#ends.push(text) - 1;
+      this.#endNumbers.set(text, number);
+    }
+    return number;
   }
 
   #endText(key: string | null, address: string): string {
@@ -184,15 +208,6 @@ export class GroupTable {
     }
     return text;
   }
-}
-
-function inner<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
 }
 
 function reasonOf(flow: RecordedFlow, candidate: FlowAnswer, base: FlowAnswer | null): UnmatchedReason | null {
@@ -216,7 +231,9 @@ function rank({ recordedClass, baseClass }: GroupKind): number {
 }
 
 function toGroup(group: ListedGroup): SimulationGroup {
-  const { kind, from, to, flow, answer, flows, ends, firstSeenMs, lastSeenMs } = group;
+  const { kind, from, to, flow, answer, flows, ends } = group;
+  const firstSeenMs = seenOrNull(group.firstSeenMs);
+  const lastSeenMs = seenOrNull(group.lastSeenMs);
   const { recordedClass, baseClass, reason } = kind;
   const { protocol, port } = flow;
   const example = { flow, answer };

@@ -25,9 +25,12 @@ import { type Direction, type Endpoint, type Policy, type PolicyWorld, PROTOCOL 
 import { orderPolicies } from "../order.ts";
 import { AddressBook, type RemoteEnd } from "./address-book.ts";
 import { PeerMatcher } from "./peer-matcher.ts";
+import { PlanTable, SelectorTable } from "./plan-table.ts";
 
 const MAX_REMEMBERED_REMOTES = 100_000;
 const MAX_REMEMBERED_RULES = 500_000;
+/** Plans with more rules remember which of them have an end among their peers. */
+const FEW_RULES = 64;
 
 /** What one end of a connection is asked: its own address, the other end's, protocol and port as in `PolicyFlow`. */
 export interface EndQuestion {
@@ -53,7 +56,10 @@ export class WorldJudge {
   readonly #remotes = new Map<string, RemoteEnd | null>();
   readonly #ruleDecisions = new Map<PlanRule["rule"], DecisionContent>();
   readonly #isolated = new Map<Plan, DecisionContent>();
-  readonly #rules = new Map<Plan, Map<number, readonly PlanRule[]>>();
+  readonly #selectors: SelectorTable;
+  readonly #tables = new Map<Plan, PlanTable>();
+  /** By number of the other end. */
+  readonly #rules = new Map<Plan, Map<number, Int32Array>>();
   #rememberedRules = 0;
 
   /** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
@@ -64,6 +70,7 @@ export class WorldJudge {
     this.#selector = createPolicySelector(world.inventory, this.#policies);
     this.addresses = new AddressBook(world.inventory);
     this.#matcher = new PeerMatcher(world.inventory);
+    this.#selectors = new SelectorTable(world.inventory);
   }
 
   /** `null` when the text is no address. */
@@ -116,20 +123,34 @@ export class WorldJudge {
 
   /** The rules in canonical order; a pass leads to the next tier, and isolation comes between application and baseline. */
   #walk(plan: Plan, remote: RemoteEnd, protocol: number, port: number): DecisionContent {
+    const table = this.#tableOf(plan);
+    const some = table.size > FEW_RULES ? this.#rulesFor(plan, table, remote) : null;
+    const count = some === null ? table.size : some.length;
     let passedTier: string | null = null;
-    for (const planned of this.#rulesFor(plan, remote)) {
+    for (let index = 0; index < count; index++) {
+      const number = some === null ? index : some[index]!;
+      if (!table.matches(number, remote, protocol, port)) continue;
+      const planned = plan.rules[number]!;
       const { policy, rule } = planned;
       if (policy.tier === passedTier) continue;
       if (policy.tier === "baseline" && plan.isolating.length > 0) break;
-      if (!this.#matcher.matches(planned, remote, protocol, port)) continue;
       if (rule.action !== "pass") return this.#ruleDecision(planned);
       passedTier = policy.tier;
     }
     return plan.isolating.length > 0 ? this.#isolatedDecision(plan) : NOT_ISOLATED[plan.direction];
   }
 
+  #tableOf(plan: Plan): PlanTable {
+    let table = this.#tables.get(plan);
+    if (!table) {
+      table = new PlanTable(plan, this.#matcher, this.#selectors);
+      this.#tables.set(plan, table);
+    }
+    return table;
+  }
+
   /** The rules of a plan that have the other end among their peers. */
-  #rulesFor(plan: Plan, remote: RemoteEnd): readonly PlanRule[] {
+  #rulesFor(plan: Plan, table: PlanTable, remote: RemoteEnd): Int32Array {
     let byRemote = this.#rules.get(plan);
     if (!byRemote) {
       byRemote = new Map();
@@ -137,12 +158,13 @@ export class WorldJudge {
     }
     let rules = byRemote.get(remote.number);
     if (!rules) {
+      const found: number[] = [];
+      for (let rule = 0; rule < table.size; rule++) if (table.hasPeer(rule, remote)) found.push(rule);
+      rules = Int32Array.from(found);
       if (this.#rememberedRules++ >= MAX_REMEMBERED_RULES) {
         this.#rules.clear();
         this.#rememberedRules = 0;
-      }
-      rules = plan.rules.filter((planned) => this.#matcher.hasPeer(planned, remote));
-      byRemote.set(remote.number, rules);
+      } else byRemote.set(remote.number, rules);
     }
     return rules;
   }

@@ -1,9 +1,22 @@
 /** Replays recorded flows through a candidate and counts what becomes of them. */
 import type { PolicyWorld } from "../model.ts";
 import type { FlowAnswer, SimulationCounts, SimulationResult } from "./classes.ts";
+import {
+  ColumnBuilder,
+  enforcedCode,
+  type FlowColumns,
+  flowAt,
+  KIND_END,
+  kindCode,
+  questionOf,
+  WORD,
+  WORDS_IN_FLOW,
+} from "./flow-columns.ts";
 import { FlowJudge } from "./flow-judge.ts";
-import { type GroupCounter, GroupTable } from "./group-table.ts";
+import { FlowTexts } from "./flow-texts.ts";
+import { type GroupCounter, GroupTable, seenOrNull } from "./group-table.ts";
 import type { GroupOptions } from "./label-groups.ts";
+import { NumberTable } from "./number-table.ts";
 import type { FlowBatch, LineProblem } from "./read-flows.ts";
 import type { RecordedFlow } from "./recorded-flow.ts";
 
@@ -21,14 +34,12 @@ export interface SimulationOptions {
 export const DEFAULT_MAX_GROUPS = 1_000;
 /** Answers that are remembered at a time; a bound on memory, not on what is counted. */
 const MAX_REMEMBERED = 500_000;
-const PORTS = 2 ** 16;
+/** Counters of a question: one for each verdict that may have been recorded. */
+const COUNTERS_OF_QUESTION = 3;
 
-/** Everything about flows that only differ in time and in what was recorded. */
-interface Remembered {
+interface Answers {
   readonly candidate: FlowAnswer;
   readonly base: FlowAnswer | null;
-  /** By recorded verdict: allow, deny, none. */
-  readonly counters: [GroupCounter | null, GroupCounter | null, GroupCounter | null];
 }
 
 export class Simulation {
@@ -36,17 +47,20 @@ export class Simulation {
   readonly #base: FlowJudge | null;
   readonly #groups: GroupTable;
   readonly #sampleEvery: number;
-  /** By the numbers of both ends, then by protocol and port: small whole numbers are the fastest keys. */
-  #known: (Map<number, Map<number, Remembered>> | undefined)[] = [];
-  /** By recorded endpoint, then by address. */
-  readonly #ends = new Map<string, Map<string, number>>();
-  #endCount = 0;
-  #remembered = 0;
+  /** What flows that are no columns are turned into. */
+  readonly #ownTexts = new FlowTexts();
+  readonly #ownColumns = new ColumnBuilder();
+  /** The list that the numbers below belong to. */
+  #texts: readonly string[] = [];
+  /** Ends, recording endpoint and host, direction, protocol and port: all that an answer depends on. */
+  #questions = new NumberTable();
+  #answers: Answers[] = [];
+  #counters: (GroupCounter | null)[] = [];
   #read = 0;
   #judged = 0;
   #unreadable = 0;
-  #firstSeenMs: number | null = null;
-  #lastSeenMs: number | null = null;
+  #firstSeenMs = Number.POSITIVE_INFINITY;
+  #lastSeenMs = Number.NEGATIVE_INFINITY;
 
   /** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
   constructor(options: SimulationOptions) {
@@ -62,22 +76,45 @@ export class Simulation {
   }
 
   add(flow: RecordedFlow): void {
+    if (this.#ownColumns.addFlow(flow, this.#ownTexts)) {
+      const { timesMs, words } = this.#ownColumns;
+      this.addColumns({ count: 1, timesMs, words, texts: this.#ownTexts.texts });
+      this.#ownColumns.count = 0;
+      this.#ownTexts.renewWhenFull();
+    } else if (this.#isAsked(flow.timeMs ?? Number.NaN)) {
+      this.#groups.counter(flow, ...this.#ask(flow)).count(flow.timeMs ?? Number.NaN, flow.kind === "end");
+    }
+  }
+
+  /** The first flows of the columns, or all. */
+  addColumns(columns: FlowColumns, count = columns.count): void {
+    if (columns.texts !== this.#texts || this.#questions.size >= MAX_REMEMBERED) this.#forget(columns.texts);
+    const { timesMs, words } = columns;
+    for (let index = 0; index < count; index++) {
+      const timeMs = timesMs[index]!;
+      if (!this.#isAsked(timeMs)) continue;
+      const at = index * WORDS_IN_FLOW;
+      const what = words[at + WORD.what]!;
+      const question = this.#questions.numberOf(
+        words[at + WORD.source]!,
+        words[at + WORD.destination]!,
+        words[at + WORD.subject]!,
+        words[at + WORD.host]!,
+        questionOf(what),
+      );
+      const place = question * COUNTERS_OF_QUESTION + enforcedCode(what);
+      const counter = this.#counters[place] ?? this.#newCounter(question, place, columns, index);
+      counter.count(timeMs, kindCode(what) === KIND_END);
+    }
+  }
+
+  #isAsked(timeMs: number): boolean {
     const position = this.#read++;
-    const { timeMs, enforced } = flow;
-    if (timeMs !== null) {
-      if (this.#firstSeenMs === null || timeMs < this.#firstSeenMs) this.#firstSeenMs = timeMs;
-      if (this.#lastSeenMs === null || timeMs > this.#lastSeenMs) this.#lastSeenMs = timeMs;
-    }
-    if (this.#sampleEvery > 1 && position % this.#sampleEvery !== 0) return;
+    if (timeMs < this.#firstSeenMs) this.#firstSeenMs = timeMs;
+    if (timeMs > this.#lastSeenMs) this.#lastSeenMs = timeMs;
+    if (this.#sampleEvery > 1 && position % this.#sampleEvery !== 0) return false;
     this.#judged++;
-    const remembered = this.#answers(flow);
-    const slot = enforced === "allow" ? 0 : enforced === "deny" ? 1 : 2;
-    let counter = remembered.counters[slot];
-    if (counter === null) {
-      counter = this.#groups.counter(flow, remembered.candidate, remembered.base);
-      remembered.counters[slot] = counter;
-    }
-    counter.count(flow);
+    return true;
   }
 
   /** A line that is no flow. */
@@ -96,8 +133,8 @@ export class Simulation {
       base,
       unmatched,
       observed,
-      firstSeenMs: this.#firstSeenMs,
-      lastSeenMs: this.#lastSeenMs,
+      firstSeenMs: seenOrNull(this.#firstSeenMs),
+      lastSeenMs: seenOrNull(this.#lastSeenMs),
     };
   }
 
@@ -105,58 +142,30 @@ export class Simulation {
     return { ...this.counts(), ...this.#groups.list(), isCancelled };
   }
 
-  #answers(flow: RecordedFlow): Remembered {
-    if (this.#remembered >= MAX_REMEMBERED || this.#endCount >= MAX_REMEMBERED) this.#forget();
-    const from = this.#end(flow.sourceAddress, flow.direction === "egress" ? flow : null);
-    const to = this.#end(flow.destinationAddress, flow.direction === "ingress" ? flow : null);
-    let byTo = this.#known[from];
-    if (!byTo) {
-      byTo = new Map();
-      this.#known[from] = byTo;
+  #newCounter(question: number, place: number, columns: FlowColumns, index: number): GroupCounter {
+    const flow = flowAt(columns, index);
+    let answers = this.#answers[question];
+    if (!answers) {
+      const [candidate, base] = this.#ask(flow);
+      answers = { candidate, base };
+      this.#answers.push(answers);
+      this.#counters.push(null, null, null);
     }
-    let byPort = byTo.get(to);
-    if (!byPort) {
-      byPort = new Map();
-      byTo.set(to, byPort);
-    }
-    const service = flow.protocol * PORTS + flow.port;
-    let remembered = byPort.get(service);
-    if (!remembered) {
-      const candidate = this.#candidate.answer(flow);
-      remembered = { candidate, base: this.#base?.answer(flow) ?? null, counters: [null, null, null] };
-      byPort.set(service, remembered);
-      this.#remembered++;
-    }
-    return remembered;
+    const counter = this.#groups.counter(flow, answers.candidate, answers.base);
+    this.#counters[place] = counter;
+    return counter;
   }
 
-  /** A number for an address with the endpoint that the host recorded there. */
-  #end(address: string, recordedBy: RecordedFlow | null): number {
-    const owner = recordedBy === null ? "" : ownerOf(recordedBy);
-    let numbers = this.#ends.get(owner);
-    if (!numbers) {
-      numbers = new Map();
-      this.#ends.set(owner, numbers);
-    }
-    let number = numbers.get(address);
-    if (number === undefined) {
-      number = this.#endCount++;
-      numbers.set(address, number);
-    }
-    return number;
+  #ask(flow: RecordedFlow): [candidate: FlowAnswer, base: FlowAnswer | null] {
+    return [this.#candidate.answer(flow), this.#base?.answer(flow) ?? null];
   }
 
-  #forget(): void {
-    this.#known = [];
-    this.#ends.clear();
-    this.#endCount = 0;
-    this.#remembered = 0;
+  #forget(texts: readonly string[]): void {
+    this.#texts = texts;
+    this.#questions = new NumberTable();
+    this.#answers = [];
+    this.#counters = [];
   }
-}
-
-/** What tells recorded ends with one address apart; see `FlowJudge`. */
-function ownerOf({ subjectKey, host }: RecordedFlow): string {
-  return subjectKey.startsWith("Host/") ? subjectKey : `${subjectKey} ${host}`;
 }
 
 export interface SimulationProgress extends SimulationCounts {
@@ -182,14 +191,24 @@ export async function* simulateFlows(
   const simulation = new Simulation(run);
   const limit = run.limit ?? Number.POSITIVE_INFINITY;
   let read = 0;
-  for await (const { flows, problems, problemCount } of batches) {
+  for await (const batch of batches) {
     if (run.signal?.aborted) return simulation.result(true);
-    const taken = flows.length > limit - read ? flows.slice(0, limit - read) : flows;
-    for (const flow of taken) simulation.add(flow);
-    read += taken.length;
-    simulation.addUnreadable(problemCount);
-    yield { ...simulation.counts(), problems };
+    read += addBatch(simulation, batch, limit - read);
+    simulation.addUnreadable(batch.problemCount);
+    yield { ...simulation.counts(), problems: batch.problems };
     if (read >= limit) break;
   }
   return simulation.result(run.signal?.aborted ?? false);
+}
+
+function addBatch(simulation: Simulation, batch: FlowBatch, limit: number): number {
+  const { columns } = batch;
+  if (columns) {
+    const count = Math.min(columns.count, limit);
+    simulation.addColumns(columns, count);
+    return count;
+  }
+  const flows = batch.flows.length > limit ? batch.flows.slice(0, limit) : batch.flows;
+  for (const flow of flows) simulation.add(flow);
+  return flows.length;
 }
