@@ -47,6 +47,8 @@ export interface Scenario {
   readonly isDown?: boolean;
   /** Nothing ever answers (loading states). */
   readonly isSilent?: boolean;
+  /** A policy test of the workspace fails. */
+  readonly hasFailingTest?: boolean;
   /** An applied generation waits, with this many seconds left. */
   readonly pendingSeconds?: number;
 }
@@ -62,6 +64,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   observe: { ...NORMAL, host: "observe", flowHistory: 0, flowsPerSecond: 0 },
   lost: { ...NORMAL, host: "lost", flowsPerSecond: 0 },
   viewer: { ...NORMAL, host: "viewer" },
+  "failing-test": { ...NORMAL, hasFailingTest: true },
   pending: { ...NORMAL, pendingSeconds: 272 },
   expiring: { ...NORMAL, pendingSeconds: 4 },
   many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
@@ -469,14 +472,19 @@ export class FakeConsole {
           files: fake.files,
           enforced: fake.enforcedFiles,
           diagnostics,
+          hasFailingTest: fake.scenario.hasFailingTest ?? false,
         });
       },
       async *apply(request: {
         mode: EnforcementMode;
         confirmWithin?: { seconds: bigint } | undefined;
         reason: string;
+        overrideFailedTestsReason: string;
       }) {
         await fake.#gate();
+        const { reason, overrideFailedTestsReason: override } = request;
+        if (fake.scenario.hasFailingTest && override === "")
+          throw failure(ErrorCode.POLICY_TESTS_FAILED, Code.FailedPrecondition, "1 policy test fails.");
         yield { hostId: "local", step: ApplyStep.SENDING };
         await sleep(250);
         if (fake.host.status?.pending)
@@ -486,7 +494,8 @@ export class FakeConsole {
             "Generation 42 is waiting for confirmation.",
             "Keep it or roll it back first.",
           );
-        fake.#setPending(request.mode, Number(request.confirmWithin?.seconds ?? 60n) * 1000, request.reason);
+        const kept = override === "" ? reason : `${reason} [applied although 1 policy test fails: ${override}]`;
+        fake.#setPending(request.mode, Number(request.confirmWithin?.seconds ?? 60n) * 1000, kept);
         yield {
           hostId: "local",
           step: ApplyStep.PENDING,

@@ -31,9 +31,19 @@ interface PlanInput {
   readonly files: ReadonlyMap<string, FakeFile>;
   readonly enforced: ReadonlyMap<string, string>;
   readonly diagnostics: Diagnostic[];
+  readonly hasFailingTest: boolean;
 }
 
-export function planHost({ planId, host, files, enforced, diagnostics }: PlanInput): PlanResponse {
+const FAILED_TEST = {
+  name: "default/web-is-closed[1]",
+  expect: Verdict.DENY,
+  because: "Only the office may reach the web tier.",
+  explanation:
+    "Host/build-3 (10.20.4.7) → Host/atlas (10.20.0.11) 8443/tcp is allowed: ingress allowed by default/web, ingress[0] (policies/web.yaml:13)",
+  source: { file: "policies/web.yaml", line: 13, column: 5, endLine: 22, endColumn: 24 },
+};
+
+export function planHost({ planId, host, files, enforced, diagnostics, hasFailingTest }: PlanInput): PlanResponse {
   const fileChanges = [...new Set([...files.keys(), ...enforced.keys()])].sort().flatMap((path) => {
     const oldText = enforced.get(path);
     const newText = files.get(path)?.text;
@@ -54,6 +64,9 @@ export function planHost({ planId, host, files, enforced, diagnostics }: PlanInp
     createdAt: timestampFromMs(Date.now()),
     fileChanges,
     diagnostics,
+    tests: hasFailingTest
+      ? { heldCount: 11, failedCount: 1, vacuousCount: 1, failed: [FAILED_TEST] }
+      : { heldCount: 12, failedCount: 0, vacuousCount: 0, failed: [] },
     hosts: [
       {
         hostId: host.id,

@@ -72,6 +72,14 @@ describe.skipIf(browserTestObstacle)(
           },
         ],
         [
+          "ship drawer with a failed test",
+          "failing-test",
+          async (page) => {
+            await page.getByRole("button", { name: "Review and apply" }).click();
+            await page.getByRole("heading", { name: "Policy tests: 1 failed, 11 hold" }).waitFor();
+          },
+        ],
+        [
           "history",
           "normal",
           async (page) => {
@@ -139,6 +147,27 @@ describe.skipIf(browserTestObstacle)(
       await page.keyboard.press("Alt+k");
       await page.keyboard.press("Alt+1");
       await page.getByText("Generation 42 is kept on atlas.").waitFor();
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("shows why a policy test fails, and applies only with a reason to do it anyway", async () => {
+      const { page, complaints, close } = await open({ scenario: "failing-test" });
+      await page.getByRole("button", { name: "Review and apply" }).click();
+      const drawer = page.getByRole("dialog", { name: "Review and apply" });
+      await drawer.getByText(/10\.20\.0\.11\) 8443\/tcp is allowed: ingress allowed by default\/web/).waitFor();
+      await drawer.getByLabel("Reason").fill("let the balancer in");
+      await drawer.getByRole("button", { name: "Observe on 1 host" }).click();
+      await drawer.getByText("Policy tests fail: say why to apply anyway.").waitFor();
+      expect(await drawer.getByRole("button", { name: /Keep/ }).count()).toBe(0);
+      const override = drawer.getByLabel("Why apply although 1 policy test fails");
+      expect(await override.getAttribute("aria-invalid")).toBe("true");
+      await override.fill("the test is out of date");
+      await drawer.getByRole("button", { name: "Observe on 1 host" }).click();
+      await drawer.getByRole("button", { name: /Keep/ }).waitFor();
+      expect(await page.evaluate("fake.receipts[0].reason")).toBe(
+        "let the balancer in [applied although 1 policy test fails: the test is out of date]",
+      );
       expect(complaints).toEqual([]);
       await close();
     });

@@ -35,16 +35,23 @@ function useObstacle(plan: PlanResponse | null, isPlanning: boolean): string | n
 /** The action, with everything that decides how it can be undone. */
 export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; isPlanning: boolean }) {
   const { connection } = useConsole();
-  const { mode, confirmWithinSeconds, reason, set } = useShip();
+  const { mode, confirmWithinSeconds, reason, overrideTestsReason, set } = useShip();
   const [wasTried, setTried] = useState(false);
   const environment = useWindow((state) => state.environment);
   const obstacle = useObstacle(plan, isPlanning);
   const hostCount = plan?.hosts.filter((host) => !host.error).length ?? 0;
   const isEnforcing = mode === EnforcementMode.ENFORCE;
   const isReasonMissing = reason.trim() === "";
+  const failedTestCount = plan?.tests?.failedCount ?? 0;
+  const isOverrideMissing = failedTestCount > 0 && overrideTestsReason.trim() === "";
+  const missing = isReasonMissing
+    ? "Give a reason: it is kept with the receipt."
+    : isOverrideMissing
+      ? "Policy tests fail: say why to apply anyway."
+      : null;
   const apply = () => {
     setTried(true);
-    if (obstacle !== null || isReasonMissing || !plan) return;
+    if (obstacle !== null || missing !== null || !plan) return;
     setTried(false);
     void applyPlan(connection, plan);
   };
@@ -85,12 +92,19 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
           onChange={(value) => set({ confirmWithinSeconds: Number(value) })}
         />
       </div>
+      {failedTestCount > 0 ? (
+        <TextField
+          label={`Why apply although ${formatQuantity(failedTestCount, "policy test")} ${failedTestCount === 1 ? "fails" : "fail"}`}
+          value={overrideTestsReason}
+          onChange={(value) => set({ overrideTestsReason: value })}
+          placeholder="kept with the receipt and in the audit log of each host"
+          isInvalid={wasTried && isOverrideMissing}
+          onSubmit={apply}
+        />
+      ) : null}
       <div className="apply-line">
         <span className="soft" role="status">
-          {obstacle ??
-            (wasTried && isReasonMissing
-              ? "Give a reason: it is kept with the receipt."
-              : "The agent rolls back by itself unless you keep it.")}
+          {obstacle ?? (wasTried ? missing : null) ?? "The agent rolls back by itself unless you keep it."}
         </span>
         {environment === "none" ? null : <EnvironmentName />}
         <Button tone="primary" size="large" isDisabled={obstacle !== null} onPress={apply}>

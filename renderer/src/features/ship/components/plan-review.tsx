@@ -14,6 +14,7 @@ import {
 } from "../../../ui/index.ts";
 import { Problem, TextDiff } from "../../policies/index.ts";
 import { HostPlanCard } from "./host-plan-card.tsx";
+import { PolicyTests } from "./policy-tests.tsx";
 
 const KINDS: Record<ChangeKind, { readonly text: string; readonly tone: NoticeTone }> = {
   [ChangeKind.UNSPECIFIED]: { text: "unknown", tone: "unknown" },
@@ -28,7 +29,7 @@ interface PlanReviewProps {
   readonly onRetry: () => void;
 }
 
-/** What would change, for whom: problems first, then access by host, then the text. */
+/** What would change, for whom: problems and failed tests first, then access by host, then the text. */
 export function PlanReview({ plan, failure, onRetry }: PlanReviewProps) {
   const goTo = useWindow((state) => state.goTo);
   if (failure) return <FailureNotice failure={failure} title="No plan could be made" onRetry={onRetry} />;
@@ -52,6 +53,7 @@ export function PlanReview({ plan, failure, onRetry }: PlanReviewProps) {
           {plan.diagnostics.length > 50 ? <p className="soft">and {plan.diagnostics.length - 50} more</p> : null}
         </section>
       ) : null}
+      {plan.tests ? <PolicyTests results={plan.tests} /> : null}
       {isUnchanged ? (
         <Notice tone="allow" icon={<CircleCheck size={16} aria-hidden="true" />}>
           <strong>Nothing would change.</strong>

@@ -28,6 +28,8 @@ interface ShipState {
   readonly mode: EnforcementMode;
   readonly confirmWithinSeconds: number;
   readonly reason: string;
+  /** Why policy tests that fail are overridden; for one apply only. */
+  readonly overrideTestsReason: string;
   /** `host:generation` of a confirm or roll back under way. */
   readonly busy: ReadonlySet<string>;
   readonly decisionFailure: ShownFailure | null;
@@ -40,6 +42,7 @@ export const useShip = create<ShipState>()((set) => ({
   mode: EnforcementMode.OBSERVE,
   confirmWithinSeconds: 120,
   reason: "",
+  overrideTestsReason: "",
   busy: new Set(),
   decisionFailure: null,
   set: (change) => set(change),
@@ -47,16 +50,18 @@ export const useShip = create<ShipState>()((set) => ({
 
 /** Applies a plan. The job goes on when the drawer is closed; the agents hold the deadline whatever happens here. */
 export async function applyPlan(connection: ConsoleConnection, plan: PlanResponse): Promise<void> {
-  const { set, mode, confirmWithinSeconds, reason } = useShip.getState();
+  const { set, mode, confirmWithinSeconds, reason, overrideTestsReason } = useShip.getState();
   let job: ApplyJob = { isRunning: true, plan, hosts: new Map(), failure: null };
   set({ job, ends: [], decisionFailure: null });
   try {
     const confirmWithin = { seconds: BigInt(confirmWithinSeconds), nanos: 0 };
-    for await (const message of connection.ship.apply({ planId: plan.planId, mode, confirmWithin, reason })) {
+    const overrideFailedTestsReason = (plan.tests?.failedCount ?? 0) > 0 ? overrideTestsReason : "";
+    const request = { planId: plan.planId, mode, confirmWithin, reason, overrideFailedTestsReason };
+    for await (const message of connection.ship.apply(request)) {
       job = { ...job, hosts: new Map(job.hosts).set(message.hostId, message) };
       set({ job });
     }
-    set({ job: { ...job, isRunning: false } });
+    set({ job: { ...job, isRunning: false }, overrideTestsReason: "" });
   } catch (error) {
     set({ job: { ...job, isRunning: false, failure: shownFailure(error) } });
   }
