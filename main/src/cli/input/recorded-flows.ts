@@ -5,13 +5,16 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { FlowFilterSchema } from "@wardline/api/wardline/console/v1/flows";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { type FlowBatch, readFlowLines } from "@wardline/domain/policy/simulate";
+import { ColumnBatch, columnsSince, type FlowBatch, readFlowLines } from "@wardline/domain/policy/simulate";
 import type { FlowSourceOptions } from "../commands/policy-simulate.options.ts";
 import { UsageError } from "../exit-code.ts";
 import { visible } from "../terminal/visible.ts";
+import { readFlowFileOnThread } from "./flow-lines-thread.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 const SHOWN_PROBLEMS = 10;
+/** Starting a thread takes about as long as reading this much. */
+const MIN_THREAD_BYTES = 32 * 1024 * 1024;
 
 export interface FlowInput {
   /** For people: `flows.ndjson`, `standard input`, `the store`. */
@@ -36,7 +39,7 @@ export async function withRecordedFlows<Result>(
   if (options.flows !== undefined) {
     const name = options.flows === "-" ? "standard input" : options.flows;
     const problems: string[] = [];
-    const lines = readFlowLines(await openChunks(options.flows, signal));
+    const lines = await openLines(options.flows, signal);
     return body({ name, total: null, problems, batches: checked(lines, { name, problems, sinceMs, ...options }) });
   }
   const { withSession } = await import("../session.ts");
@@ -68,20 +71,35 @@ async function* checked(batches: AsyncIterable<FlowBatch>, checks: Checks): Asyn
       }
       if (checks.problems.length < SHOWN_PROBLEMS) checks.problems.push(text);
     }
-    const { sinceMs } = checks;
-    if (sinceMs === null) yield batch;
-    else yield { ...batch, flows: batch.flows.filter(({ timeMs }) => timeMs === null || timeMs >= sinceMs) };
+    yield checks.sinceMs === null ? batch : batchSince(batch, checks.sinceMs);
   }
 }
 
-async function openChunks(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-  if (path === "-") return process.stdin as AsyncIterable<Uint8Array>;
+function batchSince(batch: FlowBatch, sinceMs: number): FlowBatch {
+  const { columns, problems, problemCount } = batch;
+  if (columns) return new ColumnBatch(columnsSince(columns, sinceMs), problems, problemCount);
+  const flows = batch.flows.filter(({ timeMs }) => timeMs === null || timeMs >= sinceMs);
+  return { flows, problems, problemCount };
+}
+
+async function openLines(path: string, signal: AbortSignal): Promise<AsyncIterable<FlowBatch>> {
+  if (path === "-") return readFlowLines(process.stdin as AsyncIterable<Uint8Array>);
   try {
-    if ((await stat(path)).isDirectory()) throw new UsageError(`${path} is a folder, not a file with flows.`);
+    const file = await stat(path);
+    if (file.isDirectory()) throw new UsageError(`${path} is a folder, not a file with flows.`);
+    if (file.isFile() && file.size >= MIN_THREAD_BYTES) return onThread(path, signal);
   } catch (error) {
     throw cannotOpen(path, error);
   }
-  return readable(path, signal);
+  return readFlowLines(readable(path, signal));
+}
+
+async function* onThread(path: string, signal: AbortSignal): AsyncGenerator<FlowBatch> {
+  try {
+    yield* readFlowFileOnThread(path, signal);
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
 }
 
 async function* readable(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
