@@ -39,7 +39,8 @@ describe.skipIf(browserTestObstacle)(
       return { page, complaints, close: () => page.context().close() };
     }
 
-    describe("has no accessibility violation in any theme", () => {
+    // axe looks at every cell of a page three times: long on a machine that is busy with other tests.
+    describe("has no accessibility violation in any theme", { timeout: 120_000 }, () => {
       const states: readonly (readonly [string, string, (page: Page) => Promise<void>])[] = [
         ["overview", "pending", async (page) => page.getByRole("button", { name: "Keep" }).waitFor()],
         ["overview with errors", "errors", async (page) => page.getByText("office.yaml has 3 errors").waitFor()],
