@@ -1,5 +1,6 @@
 /** Policy files in, a world and every problem out: the one way from text to the model. */
 
+import { CheckMemory } from "./check/memory.ts";
 import { DiagnosticSink } from "./check/sink.ts";
 import { checkWorld } from "./check/world.ts";
 import type { Diagnostic } from "./diagnostic.ts";
@@ -35,24 +36,34 @@ export interface ReadResult {
  * never throws on any text, and the work is bounded by the limits.
  */
 export function readPolicyFiles(files: readonly SourceFile[], options: ReadOptions = {}): ReadResult {
-  return createPolicyReader(options).read(files);
+  return createReader(options, null).read(files);
 }
 
 /** Reads again and again what changes little from one time to the next, as in an editor. */
 export interface PolicyReader {
   /**
-   * The same as `readPolicyFiles` with the same limits. Documents whose text, file and line are as they were in the
-   * reading before are not read again; the checks between documents always run.
+   * The same as `readPolicyFiles` with the same limits and time. Documents whose text, file and line are as they were in
+   * the reading before are not read again, and what was compared between them is not compared again.
    */
-  read(files: readonly SourceFile[]): ReadResult;
+  read(files: readonly SourceFile[], moment?: ReadMoment): ReadResult;
 }
 
-/** It keeps the texts and what was read from them until the next reading, and nothing of the readings before. */
+/** When a reading is made. */
+export type ReadMoment = Pick<ReadOptions, "nowUnixMs">;
+
+/**
+ * It keeps the texts, what was read from them and what was compared until the next reading, and little of the readings
+ * before. A time in the options counts for the readings that are given none of their own.
+ */
 export function createPolicyReader(options: ReadOptions = {}): PolicyReader {
+  return createReader(options, new CheckMemory());
+}
+
+function createReader(options: ReadOptions, memory: CheckMemory | null): PolicyReader {
   const limits: ReadLimits = { ...DEFAULT_READ_LIMITS, ...options.limits };
   let known: ReadonlyMap<string, FileReading> = new Map();
   return {
-    read(files) {
+    read(files, { nowUnixMs = options.nowUnixMs } = {}) {
       const sink = new DiagnosticSink(limits.maxDiagnostics);
       const readings = new Map<string, FileReading>();
       const documents: ReadDocument[] = [];
@@ -66,30 +77,19 @@ export function createPolicyReader(options: ReadOptions = {}): PolicyReader {
         }
       }
       known = readings;
-      return finish(files, documents, sink, options);
+      const resolved = resolveReferences(documents, sink);
+      const { maxRuleComparisons } = limits;
+      const moment = nowUnixMs === undefined ? {} : { nowUnixMs };
+      const world = checkWorld(resolved, sink, { files, maxRuleComparisons, ...moment }, memory);
+      const fileOrder = new Map(files.map((file, index) => [file.path, index]));
+      return {
+        world,
+        tests: testsOf(resolved),
+        documents: documents.map(({ info }) => info),
+        diagnostics: sink.finish(fileOrder),
+        ok: sink.errorCount === 0,
+      };
     },
-  };
-}
-
-function finish(
-  files: readonly SourceFile[],
-  documents: readonly ReadDocument[],
-  sink: DiagnosticSink,
-  options: ReadOptions,
-): ReadResult {
-  const resolved = resolveReferences(documents, sink);
-  const world = checkWorld(resolved, sink, {
-    files,
-    maxRuleComparisons: options.limits?.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
-    ...(options.nowUnixMs === undefined ? {} : { nowUnixMs: options.nowUnixMs }),
-  });
-  const fileOrder = new Map(files.map((file, index) => [file.path, index]));
-  return {
-    world,
-    tests: testsOf(resolved),
-    documents: documents.map(({ info }) => info),
-    diagnostics: sink.finish(fileOrder),
-    ok: sink.errorCount === 0,
   };
 }
 

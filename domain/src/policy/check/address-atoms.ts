@@ -45,6 +45,16 @@ export class AddressAtoms {
 
   /** The atoms of a prefix that the space was cut for. */
   ofPrefix(prefix: Cidr): RangeSet {
+    const found = this.#find(prefix);
+    if (found === null) throw new Error("the space is not cut for this prefix");
+    return found;
+  }
+
+  isCutFor(prefix: Cidr): boolean {
+    return this.#find(prefix) !== null;
+  }
+
+  #find(prefix: Cidr): RangeSet | null {
     let start: number | undefined;
     let end: number | undefined;
     if (prefix.family === 4) {
@@ -56,8 +66,7 @@ export class AddressAtoms {
       start = this.#numbers6.get(edges[0]);
       end = this.#numbers6.get(edges[1]);
     }
-    if (start === undefined || end === undefined) throw new Error("the space is not cut for this prefix");
-    return [start, end];
+    return start === undefined || end === undefined ? null : [start, end];
   }
 
   /** A search instead of a table: there may be hundreds of thousands of them, and most are asked for once. */

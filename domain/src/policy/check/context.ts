@@ -1,5 +1,6 @@
 import type { Policy, SourceRange } from "../model.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
+import type { CheckMemory } from "./memory.ts";
 import type { RuleSpace } from "./rule-space.ts";
 import type { DiagnosticSink } from "./sink.ts";
 import type { SourceTexts } from "./source-texts.ts";
@@ -15,6 +16,8 @@ interface ContextParts {
   readonly sink: DiagnosticSink;
   readonly texts: SourceTexts;
   readonly budget: WorkBudget;
+  /** What the check before left; `null` for a check of its own. */
+  readonly memory?: CheckMemory | null;
   /** Where a policy says whom it selects. */
   readonly subjectSources: ReadonlyMap<Policy, SourceRange>;
 }
@@ -29,7 +32,8 @@ export class CheckContext {
   readonly texts: SourceTexts;
   readonly budget: WorkBudget;
   readonly #subjectSources: ReadonlyMap<Policy, SourceRange>;
-  readonly #groupsOf = new Map<Policy, SubjectGroup[]>();
+  readonly memory: CheckMemory | null;
+  #groupsOf: ReadonlyMap<Policy, readonly SubjectGroup[]> | null = null;
 
   constructor(parts: ContextParts) {
     this.policies = parts.policies;
@@ -40,13 +44,7 @@ export class CheckContext {
     this.texts = parts.texts;
     this.budget = parts.budget;
     this.#subjectSources = parts.subjectSources;
-    for (const group of parts.groups) {
-      for (const policy of group.policies) {
-        const groups = this.#groupsOf.get(policy);
-        if (groups) groups.push(group);
-        else this.#groupsOf.set(policy, [group]);
-      }
-    }
+    this.memory = parts.memory ?? null;
   }
 
   /** True when more work would not be told: the list is full or the budget used up. */
@@ -54,12 +52,33 @@ export class CheckContext {
     return this.sink.full || this.budget.exhausted;
   }
 
+  /** Does the work and returns the steps that it took; `null` when it found something or could not be finished. */
+  stepsOfNothing(work: () => void): number | null {
+    const reportsBefore = this.sink.reportCount;
+    const leftBefore = this.budget.left;
+    work();
+    return this.stop || this.sink.reportCount > reportsBefore ? null : leftBefore - this.budget.left;
+  }
+
   /** The groups that the policy selects. */
   groupsOf(policy: Policy): readonly SubjectGroup[] {
+    this.#groupsOf ??= byPolicy(this.groups);
     return this.#groupsOf.get(policy) ?? [];
   }
 
   subjectSource(policy: Policy): SourceRange {
     return this.#subjectSources.get(policy) ?? policy.source;
   }
+}
+
+function byPolicy(all: readonly SubjectGroup[]): ReadonlyMap<Policy, readonly SubjectGroup[]> {
+  const groupsOf = new Map<Policy, SubjectGroup[]>();
+  for (const group of all) {
+    for (const policy of group.policies) {
+      const groups = groupsOf.get(policy);
+      if (groups) groups.push(group);
+      else groupsOf.set(policy, [group]);
+    }
+  }
+  return groupsOf;
 }

@@ -15,7 +15,7 @@ export function checkEffect(context: CheckContext): void {
   for (const policy of context.policies) {
     if (context.stop) return;
     if (policy.tier === "baseline") checkBaseline(context, policy);
-    if (policy.mode === "observe") checkObserved(context, policy);
+    if (policy.mode === "observe") checkObservedOnce(context, policy);
   }
 }
 
@@ -39,6 +39,20 @@ function checkBaseline(context: CheckContext, policy: Policy): void {
   const why = listNames([...reasons].map(namePolicy));
   const message = `No rule of ${policy.key} is ever asked: ${why} ${reasons.size === 1 ? "isolates" : "isolate"} all that it selects (${namesOf(groups.flatMap(({ endpoints }) => endpoints))}), and the baseline is only asked where nothing isolates.`;
   context.sink.report("WL345", context.subjectSource(policy), message);
+}
+
+/** The same as `checkObserved`, without the work where it found nothing to tell about the same groups before. */
+function checkObservedOnce(context: CheckContext, policy: Policy): void {
+  const { observed } = context.memory ?? {};
+  const groups = context.groupsOf(policy);
+  const known = observed?.find(policy);
+  const isKnown =
+    known !== undefined &&
+    known.groups.length === groups.length &&
+    known.groups.every((group, position) => group === groups[position]) &&
+    context.budget.spendAgain(known.steps);
+  const steps = isKnown ? known.steps : context.stepsOfNothing(() => checkObserved(context, policy));
+  if (steps !== null) observed?.keep(policy, { groups, steps });
 }
 
 /** Whether what happens with the policy is what happens without it, for every packet. */

@@ -27,6 +27,7 @@ export class EndpointIndex {
   readonly #bySelector = new WeakMap<EndpointSelector, readonly Endpoint[]>();
   /** The commonest selectors, one label with one value in a namespace: by namespace, key and value. */
   readonly #labelled = new Map<string, Map<string, Map<string, readonly Endpoint[]>>>();
+  #answerCount = 0;
   /** Those with an address that others have too. */
   readonly #crowded = new Set<Endpoint>();
 
@@ -44,6 +45,11 @@ export class EndpointIndex {
     for (const sharing of this.#byAddress.values()) {
       if (sharing.length > 1) for (const endpoint of sharing) this.#crowded.add(endpoint);
     }
+  }
+
+  /** How many different selectors it was asked for. */
+  get answerCount(): number {
+    return this.#answerCount;
   }
 
   host(name: string): Endpoint | null {
@@ -99,6 +105,7 @@ export class EndpointIndex {
     if (!found) {
       found = this.#find(selector);
       lists.set(identity, found);
+      this.#answerCount += 1;
     }
     return found;
   }

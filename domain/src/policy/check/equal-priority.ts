@@ -13,14 +13,24 @@ const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 /** Reports each pair of policies once in each direction, with one packet that both decide. */
 export function checkEqualPriority(context: CheckContext): void {
   const told = new Set<string>();
+  const { priorities } = context.memory ?? {};
   for (const group of context.groups) {
-    for (const tier of PRIORITY_TIERS) {
-      if (!group.asksTier(tier)) continue;
-      for (const direction of DIRECTIONS) {
-        // Where NetworkPolicies isolate, the baseline is not asked.
-        if (tier === "baseline" && group.isolating(direction).some(({ mode }) => mode === "enforce")) continue;
-        checkTier(context, group, tier, direction, told);
-      }
+    // What a pair that is told already saves, would make the steps differ.
+    const known = told.size === 0 ? priorities?.find(group) : undefined;
+    const isKnown = known !== undefined && context.budget.spendAgain(known);
+    const mayKeep = told.size === 0;
+    const steps = isKnown ? known : context.stepsOfNothing(() => checkGroup(context, group, told));
+    if (mayKeep && steps !== null) priorities?.keep(group, steps);
+  }
+}
+
+function checkGroup(context: CheckContext, group: SubjectGroup, told: Set<string>): void {
+  for (const tier of PRIORITY_TIERS) {
+    if (!group.asksTier(tier)) continue;
+    for (const direction of DIRECTIONS) {
+      // Where NetworkPolicies isolate, the baseline is not asked.
+      if (tier === "baseline" && group.isolating(direction).some(({ mode }) => mode === "enforce")) continue;
+      checkTier(context, group, tier, direction, told);
     }
   }
 }

@@ -5,6 +5,7 @@ import { CheckContext } from "./context.ts";
 import { checkEffect, checkExpiry } from "./effect.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
 import { checkEqualPriority } from "./equal-priority.ts";
+import type { CheckMemory } from "./memory.ts";
 import { checkOneFamily } from "./one-family.ts";
 import { RuleSpace } from "./rule-space.ts";
 import { checkShadowing } from "./shadowing.ts";
@@ -22,15 +23,17 @@ export interface MeaningInput {
   readonly texts: SourceTexts;
   readonly nowUnixMs: number | null;
   readonly maxRuleComparisons: number;
+  readonly memory?: CheckMemory | null;
 }
 
 export function checkMeaning(input: MeaningInput): void {
   const { world, policies, index, sink, texts, nowUnixMs } = input;
   const current = nowUnixMs === null ? world : withoutExpired(world, nowUnixMs);
-  const space = new RuleSpace(current, index);
+  const memory = input.memory ?? null;
+  const space = memory?.spaceOf(current.policies, index) ?? new RuleSpace(current, index);
   const budget = new WorkBudget(input.maxRuleComparisons);
   const subjectSources = new Map(policies.map(({ policy, subjectSource }) => [policy, subjectSource]));
-  const groups = groupSubjects(current.policies, index, space);
+  const groups = groupSubjects(current.policies, index, space, memory);
   const context = new CheckContext({
     policies: current.policies,
     index,
@@ -39,6 +42,7 @@ export function checkMeaning(input: MeaningInput): void {
     sink,
     texts,
     budget,
+    memory,
     subjectSources,
   });
   // Errors first: they are worth the budget most.

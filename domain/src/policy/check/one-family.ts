@@ -29,14 +29,25 @@ export function checkOneFamily(context: CheckContext): void {
   const isDual = new Set(dual);
   const atoms = union(...dual.map((endpoint) => context.space.endpointAddresses(endpoint)));
   const told = new Set<PolicyRule>();
+  const { families } = context.memory ?? {};
   for (const group of context.groups) {
     if (!group.endpoints.some((endpoint) => isDual.has(endpoint))) continue;
-    for (const direction of DIRECTIONS) {
-      for (const asked of group.asked(direction)) {
-        if (context.stop) return;
-        if (told.has(asked.rule) || asked.policy.mode === "observe" || asked.rule.action === "pass") continue;
-        if (checkRule(context, group, asked, { endpoints: dual, atoms })) told.add(asked.rule);
-      }
+    const mayKeep = told.size === 0;
+    const known = mayKeep ? families?.find(group) : undefined;
+    const isKnown = known !== undefined && !context.stop && context.budget.spendAgain(known);
+    const steps = isKnown
+      ? known
+      : context.stepsOfNothing(() => checkGroup(context, group, { endpoints: dual, atoms }, told));
+    if (mayKeep && steps !== null) families?.keep(group, steps);
+  }
+}
+
+function checkGroup(context: CheckContext, group: SubjectGroup, dual: DualEndpoints, told: Set<PolicyRule>): void {
+  for (const direction of DIRECTIONS) {
+    for (const asked of group.asked(direction)) {
+      if (context.stop) return;
+      if (told.has(asked.rule) || asked.policy.mode === "observe" || asked.rule.action === "pass") continue;
+      if (checkRule(context, group, asked, dual)) told.add(asked.rule);
     }
   }
 }

@@ -2,6 +2,7 @@ import { nearestWord } from "../formats/suggest.ts";
 import type { Endpoint, EndpointSelector, Peer, Policy, PolicyRule, PortMatch, SourceRange } from "../model.ts";
 import { explainEmptySelection } from "./empty-selection.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
+import type { CheckMemory } from "./memory.ts";
 import type { DiagnosticSink } from "./sink.ts";
 import type { SourceTexts } from "./source-texts.ts";
 import { replaceWordFix } from "./text-fix.ts";
@@ -14,6 +15,7 @@ export function checkPolicies(
   index: EndpointIndex,
   sink: DiagnosticSink,
   texts: SourceTexts,
+  memory: CheckMemory | null = null,
 ): void {
   const [first] = policies;
   if (!first) return;
@@ -26,7 +28,11 @@ export function checkPolicies(
   for (const checked of policies) {
     // Only warnings and notices from here on, and none of them would be listed.
     if (sink.full) break;
+    const isSound = memory?.soundPolicies.has(checked.policy) ?? false;
+    if (isSound) continue;
+    const reportsBefore = sink.reportCount;
     new PolicyCheck(checked, index, sink, texts).run();
+    if (sink.reportCount === reportsBefore) memory?.soundPolicies.add(checked.policy);
   }
 }
 

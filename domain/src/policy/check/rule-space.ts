@@ -1,5 +1,5 @@
 import { cidrOfAddress, parseAddress } from "../address.ts";
-import type { Cidr, Endpoint, Entity, Inventory, Peer, PolicyRule, PolicyWorld, PortMatch } from "../model.ts";
+import type { Cidr, Endpoint, Entity, Inventory, Peer, Policy, PolicyRule, PolicyWorld, PortMatch } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
 import { AddressAtoms } from "./address-atoms.ts";
 import { ALL_PORTS, type Box, boxes, portNumber } from "./boxes.ts";
@@ -58,9 +58,17 @@ export class RuleSpace {
     return known;
   }
 
+  /** How many rules it has answers for. */
+  get answerCount(): number {
+    return this.#rules.size + this.#rulesByOwner.size;
+  }
+
   /** True when the rule may match more than {@link boxesOf} says, because nobody has looked up a name that it has. */
   hasUnknownPeers(rule: PolicyRule): boolean {
-    return rule.peers?.some((peer) => peer.kind === "domains" && this.peerAddresses(peer, null).length === 0) ?? false;
+    for (const peer of rule.peers ?? []) {
+      if (peer.kind === "domains" && this.#domainAddresses(peer).length === 0) return true;
+    }
+    return false;
   }
 
   /** The addresses under which others see an endpoint. */
@@ -206,12 +214,15 @@ export function dependsOnOwner(rule: PolicyRule): boolean {
   return dependsOnHost(rule) || dependsOnPorts(rule);
 }
 
-export function dependsOnHost(rule: PolicyRule): boolean {
-  return rule.peers?.some((peer) => peer.kind === "entity" && peer.entity === "host") ?? false;
+export function dependsOnHost({ peers }: PolicyRule): boolean {
+  for (const peer of peers ?? []) if (peer.kind === "entity" && peer.entity === "host") return true;
+  return false;
 }
 
-export function dependsOnPorts(rule: PolicyRule): boolean {
-  return rule.direction === "ingress" && (rule.ports?.some((port) => port.kind === "named") ?? false);
+export function dependsOnPorts({ direction, ports }: PolicyRule): boolean {
+  if (direction !== "ingress") return false;
+  for (const port of ports ?? []) if (port.kind === "named") return true;
+  return false;
 }
 
 function* namedPrefixes({ policies, inventory }: PolicyWorld): Iterable<Cidr> {
@@ -221,13 +232,16 @@ function* namedPrefixes({ policies, inventory }: PolicyWorld): Iterable<Cidr> {
     const address = parseAddress(text);
     if (address.ok) yield cidrOfAddress(address);
   }
-  for (const policy of policies) {
-    for (const rule of policy.rules) {
-      for (const peer of rule.peers ?? []) {
-        if (peer.kind !== "addresses") continue;
-        yield peer.cidr;
-        yield* peer.except;
-      }
+  for (const policy of policies) yield* prefixesOf(policy);
+}
+
+/** The prefixes that the rules of a policy name. */
+export function* prefixesOf(policy: Policy): Iterable<Cidr> {
+  for (const rule of policy.rules) {
+    for (const peer of rule.peers ?? []) {
+      if (peer.kind !== "addresses") continue;
+      yield peer.cidr;
+      yield* peer.except;
     }
   }
 }

@@ -1,47 +1,16 @@
 /** Rules, and parts of rules, that never decide anything because others decide every packet that they match. */
 import { ruleLabel } from "../decision.ts";
-import type { Action, Direction, Peer, PolicyRule, PortMatch, SourceRange } from "../model.ts";
+import type { Direction, Peer, PolicyRule, PortMatch, SourceRange } from "../model.ts";
+import { type AskedList, askedLists, MAX_NOTED, NotedRules } from "./asked-list.ts";
 import { type Box, boxesOverlap } from "./boxes.ts";
 import type { CheckContext } from "./context.ts";
-import { coversOf, RuleIndex } from "./coverage.ts";
-import type { AskedRule, SubjectGroup } from "./subject-groups.ts";
+import { coversOf } from "./coverage.ts";
+import { type AskedRule, areSameItems, type SubjectGroup } from "./subject-groups.ts";
 import { removeItemFix } from "./text-fix.ts";
 import { listNames, nameRule } from "./words.ts";
 
-const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
-
-/** The rules of one group in one direction, with what the checks ask about them again and again. */
-class AskedList {
-  readonly group: SubjectGroup;
-  readonly asked: readonly AskedRule[];
-  readonly passes: readonly number[];
-  readonly #firstOfAction = new Map<Action, number>();
-  #index: RuleIndex | null = null;
-
-  constructor(group: SubjectGroup, direction: Direction) {
-    this.group = group;
-    this.asked = group.asked(direction);
-    const passes: number[] = [];
-    for (const [position, { rule, policy }] of this.asked.entries()) {
-      if (rule.action === "pass") passes.push(position);
-      if (policy.mode === "enforce" && !this.#firstOfAction.has(rule.action)) {
-        this.#firstOfAction.set(rule.action, position);
-      }
-    }
-    this.passes = passes;
-  }
-
-  get index(): RuleIndex {
-    this.#index ??= new RuleIndex(this.asked);
-    return this.#index;
-  }
-
-  /** Whether a rule with another action is asked before this position. */
-  hasOpponentBefore(position: number): boolean {
-    const own = this.asked[position]!.rule.action;
-    return [...this.#firstOfAction].some(([action, first]) => action !== own && first < position);
-  }
-}
+/** Each group is asked about ingress before egress; the last rule comes first here. */
+const DIRECTIONS_REVERSED: readonly Direction[] = ["egress", "ingress"];
 
 /** One rule at one group of subjects. */
 interface Asking {
@@ -51,34 +20,57 @@ interface Asking {
 
 /** Reports rules without any effect and entries of rules that an opposite rule takes away. */
 export function checkShadowing(context: CheckContext): void {
-  const askings = collectAskings(context.groups);
   // From the last rule to the first, so that of two equal ones the later is told, and the other stays its reason.
-  const withoutEffect = new Set<PolicyRule>();
-  for (const [rule, places] of [...askings].reverse()) {
-    if (context.stop) return;
-    if (context.space.hasUnknownPeers(rule)) continue;
-    const covers = coversEverywhere(context, places, withoutEffect, (asking) => ruleAt(asking).boxes);
-    if (covers === null) checkEntries(context, rule, places);
-    else if (covers.length > 0) {
-      withoutEffect.add(rule);
-      reportRule(context, rule, covers);
+  const withoutEffect = new NotedRules();
+  for (const group of context.groups.toReversed()) {
+    for (const direction of DIRECTIONS_REVERSED) {
+      const list = askedLists(group)[direction];
+      for (let position = list.asked.length - 1; position >= 0; position -= 1) {
+        if (context.stop) return;
+        const groups = context.groupsOf(list.asked[position]!.policy);
+        // A rule has its turn where it is asked first.
+        if (groups[0] === group) checkAgain(context, { list, position }, groups, withoutEffect);
+      }
     }
   }
 }
 
-function collectAskings(groups: readonly SubjectGroup[]): ReadonlyMap<PolicyRule, readonly Asking[]> {
-  const askings = new Map<PolicyRule, Asking[]>();
-  for (const group of groups) {
-    for (const direction of DIRECTIONS) {
-      const list = new AskedList(group, direction);
-      for (const [position, { rule }] of list.asked.entries()) {
-        const places = askings.get(rule);
-        if (places) places.push({ list, position });
-        else askings.set(rule, [{ list, position }]);
-      }
-    }
+/** Checks a rule, without the work where there was nothing to tell and nothing of what that rests on has changed. */
+function checkAgain(
+  context: CheckContext,
+  first: Asking,
+  groups: readonly SubjectGroup[],
+  withoutEffect: NotedRules,
+): void {
+  const { list, position } = first;
+  const known = list.checked[position];
+  const isStillSo = known !== undefined && areSameItems(known.groups, groups) && withoutEffect.confirms(known.noted);
+  if (isStillSo && context.budget.spendAgain(known.steps)) return;
+  const { rule } = ruleAt(first);
+  if (context.space.hasUnknownPeers(rule)) return;
+  const places = groups.map((group): Asking => {
+    const at = askedLists(group)[rule.direction];
+    return at === list ? first : { list: at, position: at.positionOf(rule) };
+  });
+  withoutEffect.startNoting(context.memory !== null);
+  const steps = context.stepsOfNothing(() => checkRule(context, rule, places, withoutEffect));
+  const { noted } = withoutEffect;
+  const mayKeep = context.memory !== null && steps !== null && noted.length <= MAX_NOTED;
+  list.checked[position] = mayKeep ? { groups, steps, noted } : undefined;
+}
+
+function checkRule(
+  context: CheckContext,
+  rule: PolicyRule,
+  places: readonly Asking[],
+  withoutEffect: NotedRules,
+): void {
+  const covers = coversEverywhere(context, places, withoutEffect, (asking) => ruleAt(asking).boxes);
+  if (covers === null) checkEntries(context, rule, places);
+  else if (covers.length > 0) {
+    withoutEffect.add(rule);
+    reportRule(context, rule, covers);
   }
-  return askings;
 }
 
 function ruleAt({ list, position }: Asking): AskedRule {
@@ -89,7 +81,7 @@ function ruleAt({ list, position }: Asking): AskedRule {
 function coversEverywhere(
   context: CheckContext,
   places: readonly Asking[],
-  withoutEffect: ReadonlySet<PolicyRule>,
+  withoutEffect: Pick<ReadonlySet<PolicyRule>, "has">,
   boxesOf: (asking: Asking) => readonly Box[],
 ): readonly AskedRule[] | null {
   const all = new Map<PolicyRule, AskedRule>();
@@ -112,7 +104,7 @@ function coversEverywhere(
 function usableCovers(
   { list, position }: Asking,
   target: readonly Box[],
-  withoutEffect: ReadonlySet<PolicyRule>,
+  withoutEffect: Pick<ReadonlySet<PolicyRule>, "has">,
 ): (position: number) => boolean {
   const { asked } = list;
   const { policy, rule } = asked[position]!;

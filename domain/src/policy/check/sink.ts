@@ -24,6 +24,7 @@ export class DiagnosticSink {
   #omittedCount = 0;
   #lastOmitted: Diagnostic | null = null;
   #errorCount = 0;
+  #reportCount = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -32,6 +33,11 @@ export class DiagnosticSink {
   /** Counts every error, listed or not. */
   get errorCount(): number {
     return this.#errorCount;
+  }
+
+  /** How often something was reported, listed or not: whoever compares two moments knows whether work found anything. */
+  get reportCount(): number {
+    return this.#reportCount;
   }
 
   /** True once nothing more is listed: work that only finds more problems may stop. */
@@ -44,6 +50,7 @@ export class DiagnosticSink {
   }
 
   add(diagnostic: Diagnostic): void {
+    this.#reportCount += 1;
     const { code, source, message } = diagnostic;
     // The same place is read again through each alias of it.
     const identity = `${code}\n${source.file}\n${source.line}:${source.column}\n${message}`;

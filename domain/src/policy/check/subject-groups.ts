@@ -2,6 +2,7 @@ import type { Direction, Endpoint, Policy, PolicyRule, Tier } from "../model.ts"
 import { comparePolicies } from "../order.ts";
 import type { Box } from "./boxes.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
+import type { CheckMemory } from "./memory.ts";
 import { dependsOnHost, dependsOnPorts, type RuleSpace } from "./rule-space.ts";
 
 /** A rule as it is asked at one subject. */
@@ -18,6 +19,7 @@ export class SubjectGroup {
   readonly policies: readonly Policy[];
   readonly #space: RuleSpace;
   readonly #asked = new Map<Direction, readonly AskedRule[]>();
+  readonly #isolating = new Map<Direction, readonly Policy[]>();
 
   constructor(endpoints: readonly Endpoint[], policies: readonly Policy[], space: RuleSpace) {
     this.endpoints = endpoints;
@@ -43,7 +45,17 @@ export class SubjectGroup {
   }
 
   isolating(direction: Direction): readonly Policy[] {
-    return this.policies.filter(({ tier, isolates }) => tier === "application" && isolates[direction]);
+    let isolating = this.#isolating.get(direction);
+    if (!isolating) {
+      isolating = this.policies.filter(({ tier, isolates }) => tier === "application" && isolates[direction]);
+      this.#isolating.set(direction, isolating);
+    }
+    return isolating;
+  }
+
+  /** Whether it is about these endpoints and policies, in this space. */
+  isOf(endpoints: readonly Endpoint[], policies: readonly Policy[], space: RuleSpace): boolean {
+    return space === this.#space && areSameItems(endpoints, this.endpoints) && areSameItems(policies, this.policies);
   }
 
   asksTier(tier: Tier): boolean {
@@ -56,6 +68,7 @@ export function groupSubjects(
   policies: readonly Policy[],
   index: EndpointIndex,
   space: RuleSpace,
+  memory: CheckMemory | null = null,
 ): readonly SubjectGroup[] {
   const ordered = policies.toSorted(comparePolicies);
   const selections = new Map<readonly Endpoint[], number[]>();
@@ -74,11 +87,7 @@ export function groupSubjects(
       else byEndpoint.set(endpoint, [number]);
     }
   }
-  const rulesOf = (positions: readonly number[]) => positions.flatMap((position) => ordered[position]!.rules);
-  const needs = listed.map(([, positions]) => ({
-    host: rulesOf(positions).some(dependsOnHost),
-    portNames: namesOfPorts(rulesOf(positions)),
-  }));
+  const needs = listed.map(([, positions]) => needsOf(positions.map((position) => ordered[position]!)));
   const groups = new Map<string, { endpoints: Endpoint[]; numbers: readonly number[] }>();
   for (const [endpoint, numbers] of byEndpoint) {
     const host = numbers.some((number) => needs[number]!.host) ? endpoint.hostName : null;
@@ -93,16 +102,35 @@ export function groupSubjects(
   }
   return [...groups.values()].map(({ endpoints, numbers }) => {
     const positions = numbers.flatMap((number) => listed[number]![1]).sort((left, right) => left - right);
-    return new SubjectGroup(
-      endpoints,
-      positions.map((position) => ordered[position]!),
-      space,
-    );
+    const selecting = positions.map((position) => ordered[position]!);
+    const known = memory?.groups.find(endpoints[0]!);
+    const group = known?.isOf(endpoints, selecting, space) ? known : new SubjectGroup(endpoints, selecting, space);
+    memory?.groups.keep(endpoints[0]!, group);
+    return group;
   });
 }
 
-/** The port names that are looked up on the subject. */
-function namesOfPorts(rules: readonly PolicyRule[]): ReadonlySet<string> {
-  const ports = rules.filter(dependsOnPorts).flatMap((rule) => rule.ports ?? []);
-  return new Set(ports.flatMap((port) => (port.kind === "named" ? [port.name] : [])));
+/** Whether two lists hold the same objects in the same order. */
+export function areSameItems<Item>(one: readonly Item[], other: readonly Item[]): boolean {
+  return one.length === other.length && one.every((item, position) => item === other[position]);
+}
+
+interface SubjectNeeds {
+  /** Whether a rule depends on the subject's host. */
+  readonly host: boolean;
+  /** The port names that are looked up on the subject. */
+  readonly portNames: ReadonlySet<string>;
+}
+
+function needsOf(policies: readonly Policy[]): SubjectNeeds {
+  const portNames = new Set<string>();
+  let host = false;
+  for (const { rules } of policies) {
+    for (const rule of rules) {
+      host ||= dependsOnHost(rule);
+      if (!dependsOnPorts(rule)) continue;
+      for (const port of rule.ports ?? []) if (port.kind === "named") portNames.add(port.name);
+    }
+  }
+  return { host, portNames };
 }

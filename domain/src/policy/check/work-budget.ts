@@ -12,6 +12,18 @@ export class WorkBudget {
     return this.#left >= 0;
   }
 
+  /** What is left; below zero once it is used up. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Spends what the same work took before, or nothing (false) when it would not be enough any more. */
+  spendAgain(steps: number): boolean {
+    if (steps > this.#left) return false;
+    this.#left -= steps;
+    return true;
+  }
+
   get exhausted(): boolean {
     return this.#left < 0;
   }

@@ -1,10 +1,11 @@
 import type { ReadDocument } from "../formats/read-document.ts";
 import { NAMESPACE_NAME_LABEL } from "../labels.ts";
-import type { Endpoint, Namespace, Policy, PolicyWorld, SourceFile, SourceRange } from "../model.ts";
+import type { Endpoint, Inventory, Namespace, Policy, PolicyWorld, SourceFile, SourceRange } from "../model.ts";
 import { DEFAULT_READ_LIMITS } from "../yaml/limits.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
 import { checkInventory } from "./inventory.ts";
 import { checkMeaning } from "./meaning.ts";
+import type { CheckMemory } from "./memory.ts";
 import { checkPolicies } from "./policies.ts";
 import type { DiagnosticSink } from "./sink.ts";
 import { SourceTexts } from "./source-texts.ts";
@@ -35,6 +36,7 @@ export function checkWorld(
   documents: readonly ReadDocument[],
   sink: DiagnosticSink,
   options: WorldCheckOptions = {},
+  memory: CheckMemory | null = null,
 ): PolicyWorld {
   const policies: CheckedPolicy[] = [];
   const endpoints: CheckedEndpoint[] = [];
@@ -48,18 +50,19 @@ export function checkWorld(
     const name = endpoint.namespace;
     if (!namespaces.has(name)) namespaces.set(name, { name, labels: new Map([[NAMESPACE_NAME_LABEL, name]]) });
   }
+  const inventory: Inventory = {
+    endpoints: endpoints.map(({ endpoint }) => endpoint).toSorted(byKey),
+    namespaces,
+    domainAddresses: new Map(),
+  };
+  const index = memory?.indexOf(inventory, policies.length) ?? new EndpointIndex(inventory);
   const world: PolicyWorld = {
     policies: policies.map(({ policy }) => policy).toSorted(byKey),
-    inventory: {
-      endpoints: endpoints.map(({ endpoint }) => endpoint).toSorted(byKey),
-      namespaces,
-      domainAddresses: new Map(),
-    },
+    inventory: index.inventory,
   };
-  const index = new EndpointIndex(world.inventory);
   checkInventory(endpoints, index, sink);
   const texts = new SourceTexts(options.files ?? []);
-  checkPolicies(policies, index, sink, texts);
+  checkPolicies(policies, index, sink, texts, memory);
   checkMeaning({
     world,
     policies,
@@ -68,6 +71,7 @@ export function checkWorld(
     texts,
     nowUnixMs: options.nowUnixMs ?? null,
     maxRuleComparisons: options.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
+    memory,
   });
   return world;
 }
