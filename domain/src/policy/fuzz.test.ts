@@ -122,6 +122,7 @@ describe("hostile input", { timeout: 120_000 }, () => {
       "WL107",
     ],
     ["deep brackets", "[".repeat(40_000), "WL108"],
+    ["very deep brackets", "[".repeat(400_000), "WL108"],
     ["deep dashes", "- ".repeat(20_000), "WL108"],
     ["deep question marks", "? ".repeat(20_000), "WL108"],
     ["many keys", Array.from({ length: 20_000 }, (_, index) => `key${index}: 1\n`).join(""), "WL202"],

@@ -95,7 +95,7 @@ export function reportTooManyDocuments(report: Reporter, limits: ReadLimits, off
   report.report("WL111", { start: offset, end: offset + 3 }, message);
 }
 
-function reportTooDeep(report: Reporter, limits: ReadLimits, offset: number): void {
+export function reportTooDeep(report: Reporter, limits: ReadLimits, offset: number): void {
   const message = `Values are nested more than ${limits.maxDepth} levels deep; the document is not read.`;
   report.report("WL108", { start: offset, end: offset + 1 }, message);
 }

@@ -1,7 +1,8 @@
 /** One document's text to its value: by the quick reader when it can, by the library when it must, within the limits. */
 import type { ReadLimits } from "./limits.ts";
 import type { YamlNode } from "./node.ts";
-import { parseFully } from "./parse.ts";
+import { parseFully, reportTooDeep } from "./parse.ts";
+import { TOO_DEEP } from "./quick/cursor.ts";
 import { type QuickReading, readQuickly } from "./quick/read.ts";
 import type { Reporter } from "./reporter.ts";
 import type { DocumentText } from "./split.ts";
@@ -43,8 +44,13 @@ export function readYaml(
       isRefused: false,
     };
   }
+  const refused = { roots: [], documentCount: 1, fullParserTokens: full.tokenCount, isRefused: true };
+  if (quick.reason === TOO_DEEP) {
+    reportTooDeep(report, limits, quick.offset);
+    return refused;
+  }
   const place = { start: quick.offset, end: quick.offset };
   const message = `Here stands something that only the full YAML parser reads: ${quick.reason}. It is given at most ${limits.maxFullParserTokensPerFile} tokens of a file, and the document would be over that; it is not read.`;
   report.report("WL119", place, message);
-  return { roots: [], documentCount: 1, fullParserTokens: full.tokenCount, isRefused: true };
+  return refused;
 }

@@ -29,6 +29,9 @@ export const CHARACTER = {
 } as const;
 
 /** Thrown inside this folder only: the document is left to the full parser. */
+/** A reason to decline that is a verdict, too: the full parser has the same limit. */
+export const TOO_DEEP = "the depth of nesting";
+
 export class Declined extends Error {
   readonly offset: number;
 
@@ -84,7 +87,7 @@ export class Cursor {
   countNode(depth: number): void {
     this.nodeCount += 1;
     if (this.nodeCount > this.#limits.maxNodesPerDocument) this.decline("the number of values");
-    if (depth > this.#limits.maxDepth) this.decline("the depth of nesting");
+    if (depth > this.#limits.maxDepth) this.decline(TOO_DEEP);
   }
 
   /** Whether a line ends here; a carriage return counts only before a line feed. */
@@ -108,6 +111,15 @@ export class Cursor {
     let { at } = this;
     while (text.charCodeAt(at) === CHARACTER.space) at += 1;
     this.at = at;
+  }
+
+  /** From the start of a line past those without a character. */
+  skipEmptyLines(): void {
+    const { text, end } = this;
+    let { at } = this;
+    while (at < end && text.charCodeAt(at) === CHARACTER.lineFeed) at += 1;
+    this.at = at;
+    this.lineStart = at;
   }
 
   /** Past the line end here. */
@@ -135,6 +147,7 @@ export class Cursor {
   /** From the start of a line to the content of the next line that has any. `indent` says how far it is indented. */
   toContentLine(): void {
     while (this.at < this.end) {
+      this.skipEmptyLines();
       this.skipSpaces();
       if (this.isLineEnd()) this.takeLineEnd();
       else if (this.code() === CHARACTER.hash) this.takeComment();
