@@ -31,15 +31,10 @@ export class FlowJudge {
     if (fromKey === null && toKey === null) return { verdict: null, reason: "ends-unknown", fromKey, toKey };
     const egress = this.#decideEnd(from, "egress", source, destination, flow);
     const ingress = this.#decideEnd(to, "ingress", destination, source, flow);
-    for (const [direction, decision] of [
-      ["egress", egress],
-      ["ingress", ingress],
-    ] as const) {
-      if (decision === null || enforcedVerdict(decision) === "allow") continue;
-      return { verdict: "deny", fromKey, toKey, direction, decision, isObserved: false };
-    }
+    if (egress !== null && isDenial(egress)) return denial(fromKey, toKey, "egress", egress);
+    if (ingress !== null && isDenial(ingress)) return denial(fromKey, toKey, "ingress", ingress);
     if (egress === null || ingress === null) return { verdict: null, reason: "several-endpoints", fromKey, toKey };
-    const isObserved = [egress, ingress].some(({ verdict, observeOnly }) => observeOnly && verdict === "deny");
+    const isObserved = isObservedDenial(egress) || isObservedDenial(ingress);
     // The end that has a rule for it says more than the one that nobody restricts.
     const direction = egress.reason === "not-isolated" && toKey !== null ? "ingress" : "egress";
     const decision = direction === "egress" ? egress : ingress;
@@ -75,4 +70,21 @@ export class FlowJudge {
     }
     return first;
   }
+}
+
+function denial(
+  fromKey: string | null,
+  toKey: string | null,
+  direction: Direction,
+  decision: DecisionContent,
+): FlowAnswer {
+  return { verdict: "deny", fromKey, toKey, direction, decision, isObserved: false };
+}
+
+function isDenial(decision: DecisionContent): boolean {
+  return enforcedVerdict(decision) !== "allow";
+}
+
+function isObservedDenial({ verdict, observeOnly }: DecisionContent): boolean {
+  return observeOnly && verdict === "deny";
 }
