@@ -104,9 +104,13 @@ export function* decidedPairs(model: AccessModel, question: AccessQuestion): Gen
     names.length === 0 ? "" : JSON.stringify(portsNamed(endpoint === null ? [] : [endpoint], names));
   const sources = groupMembers(model, question.from, "egress", { without: question.fromWithout ?? null });
   const destinations = groupMembers(model, question.to, "ingress", { splitBy });
+  const tables = new Map<string, ReturnType<typeof createPairTable>>();
   for (const to of destinations) {
-    const [first] = to.members;
-    const space = createPairTable(model, question, coveredPorts(ports, first?.endpoint ?? null));
+    const endpoint = to.members[0]?.endpoint ?? null;
+    // Destinations at which the names mean the same have the same ports.
+    const key = splitBy(endpoint);
+    const space = tables.get(key) ?? createPairTable(model, question, coveredPorts(ports, endpoint));
+    tables.set(key, space);
     for (const from of sources) {
       if (from.family !== to.family || (from.members.length === 0 && to.members.length === 0)) continue;
       if (isOneAddress(from, to)) continue;

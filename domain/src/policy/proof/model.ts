@@ -19,8 +19,8 @@ export interface Counterexample {
   readonly connection: ConnectionExample;
   /** `verdict`: packets get the other verdict; `via`: the verdict is right, and something else decides it. */
   readonly contradicts: "verdict" | "via";
-  /** The reference's walk through every tier, policy and rule that it asks. */
-  readonly walkthrough: Evaluation;
+  /** The reference's walk through every tier, policy and rule that it asks; made when asked for, as it is not cheap. */
+  readonly walkthrough: () => Evaluation;
 }
 
 /** What the case would be if the reported verdicts counted, which policies in observe mode take part in. */

@@ -63,7 +63,7 @@ function counterexampleData(world: PolicyWorld, example: Counterexample, explain
     contradicts,
     summary: describeCounterexample(example),
     explain: explainCommand(world, connection, explainOptions),
-    walkthrough: walkthroughData(walkthrough),
+    walkthrough: walkthroughData(walkthrough()),
   };
 }
 
