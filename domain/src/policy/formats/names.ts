@@ -1,6 +1,6 @@
 /** Names and labels, by the rules of Kubernetes (apimachinery validation). */
 import type { DiagnosticCode } from "../check/registry.ts";
-import type { ScalarNode } from "../yaml/node.ts";
+import type { MapEntry, ScalarNode } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { type Located, ObjectReader, quoteLike, readText, reportWrongType } from "./object-reader.ts";
 import { foldLookalikes, isAscii } from "./suggest.ts";
@@ -101,23 +101,31 @@ export function readLabels(report: Reporter, value: Located): ReadonlyMap<string
     return labels;
   }
   for (const entry of value.node.entries) {
-    const path = `${value.path}.${entry.key.slice(0, 60)}`;
-    const keyNode: ScalarNode = {
-      kind: "scalar",
-      value: entry.key,
-      source: entry.key,
-      quoted: false,
-      ...entry.keySpan,
-    };
-    const keyIsValid = checkLabelKey(
-      report,
-      { node: keyNode, path: "The label key", anchor: entry.keySpan },
-      entry.key,
-    );
-    const text = readName(report, { node: entry.value, path, anchor: entry.keySpan }, "labelValue");
+    const keyIsValid = isPlainKey(entry.key) || checkKeyOf(report, entry);
+    const valueIsPlain = entry.value.kind === "scalar" && isPlainValue(entry.value.value);
+    const text = valueIsPlain ? (entry.value.value as string) : readLabelValue(report, value, entry);
     if (keyIsValid && text !== null) labels.set(entry.key, text);
   }
   return labels;
+}
+
+function isPlainKey(key: string): boolean {
+  return key.length <= LABEL_NAME_PART.maxLength && LABEL_NAME_PART.pattern.test(key);
+}
+
+function isPlainValue(value: ScalarNode["value"]): boolean {
+  const { maxLength, pattern } = NAME_RULES.labelValue;
+  return typeof value === "string" && value.length <= maxLength && pattern.test(value);
+}
+
+function checkKeyOf(report: Reporter, { key, keySpan }: MapEntry): boolean {
+  const node: ScalarNode = { kind: "scalar", value: key, source: key, quoted: false, ...keySpan };
+  return checkLabelKey(report, { node, path: "The label key", anchor: keySpan }, key);
+}
+
+function readLabelValue(report: Reporter, labels: Located, { key, keySpan, value }: MapEntry): string | null {
+  const path = `${labels.path}.${key.slice(0, 60)}`;
+  return readName(report, { node: value, path, anchor: keySpan }, "labelValue");
 }
 
 /** What an API server adds, and what only it reads. */

@@ -2,7 +2,7 @@ import { isNull, type MapNode, type Span } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import type { ForeignField } from "./schema/shape.ts";
 import { nearestWord } from "./suggest.ts";
-import { type Located, reportWrongType } from "./values.ts";
+import { fieldPath, type Located, LocatedPart, reportWrongType } from "./values.ts";
 
 export * from "./values.ts";
 
@@ -19,20 +19,24 @@ export interface ObjectShape {
 export class ObjectReader {
   readonly report: Reporter;
   readonly node: MapNode;
-  readonly path: string;
   readonly anchor: Span;
+  readonly #value: Omit<Located, "node">;
   #hasUnknown = false;
 
-  private constructor(report: Reporter, node: MapNode, path: string, anchor: Span) {
+  private constructor(report: Reporter, node: MapNode, value: Omit<Located, "node">) {
     this.report = report;
     this.node = node;
-    this.path = path;
-    this.anchor = anchor;
+    this.anchor = value.anchor;
+    this.#value = value;
+  }
+
+  get path(): string {
+    return this.#value.path;
   }
 
   /** For a first look at a mapping whose shape is not known yet. */
   static unchecked(report: Reporter, node: MapNode, value: Omit<Located, "node">): ObjectReader {
-    return new ObjectReader(report, node, value.path, value.anchor);
+    return new ObjectReader(report, node, value);
   }
 
   /** `null` when the value is no mapping, which is reported. */
@@ -41,13 +45,14 @@ export class ObjectReader {
       reportWrongType(report, value, "a mapping");
       return null;
     }
-    const reader = new ObjectReader(report, value.node, value.path, value.anchor);
+    const reader = new ObjectReader(report, value.node, value);
     reader.#reportUnknown(shape);
     return reader;
   }
 
   has(name: string): boolean {
-    return this.node.entries.some((entry) => entry.key === name);
+    for (const entry of this.node.entries) if (entry.key === name) return true;
+    return false;
   }
 
   /** The field, or `null` when it is absent. A field without a value is reported and counts as absent. */
@@ -61,9 +66,10 @@ export class ObjectReader {
 
   /** The field with its value, which may be null. */
   getNullable(name: string): Located | null {
-    const entry = this.node.entries.find((candidate) => candidate.key === name);
-    if (!entry) return null;
-    return { node: entry.value, path: this.pathOf(name), anchor: entry.keySpan };
+    for (const entry of this.node.entries) {
+      if (entry.key === name) return new LocatedPart(entry.value, entry.keySpan, this, name);
+    }
+    return null;
   }
 
   /** As `get`, and reports the field when the mapping lacks it. */
@@ -77,7 +83,7 @@ export class ObjectReader {
   }
 
   pathOf(name: string): string {
-    return this.path === "" ? name : `${this.path}.${name}`;
+    return fieldPath(this.path, name);
   }
 
   /** Of some fields of which exactly one must be there, that one; `null` (reported) when it is none or several. */

@@ -74,10 +74,8 @@ function readType(value: Located, report: Reporter): DocumentType | null {
     return null;
   }
   const header = ObjectReader.unchecked(report, value.node, value);
-  const keys = value.node.entries.map(({ key }) => key);
-  const nearMisses = keys.filter((key) => /^(api_?version|kind)$/i.test(key) && key !== "apiVersion" && key !== "kind");
-  if (nearMisses.length > 0) {
-    const ignored = keys.filter((key) => !nearMisses.includes(key));
+  if (value.node.entries.some(({ key }) => isNearMiss(key))) {
+    const ignored = value.node.entries.map(({ key }) => key).filter((key) => !isNearMiss(key));
     ObjectReader.open(report, value, { fields: ["apiVersion", "kind"], ignored });
     return null;
   }
@@ -93,6 +91,15 @@ function readType(value: Located, report: Reporter): DocumentType | null {
     kindNode: kindField!.node as ScalarNode,
   };
 }
+
+/** Whether the key would be one of the two that say the type, if it were written as they are. */
+function isNearMiss(key: string): boolean {
+  if (key === "apiVersion" || key === "kind" || !MAY_BE_TYPE_KEY.has(key.length)) return false;
+  const lower = key.toLowerCase();
+  return lower === "kind" || lower === "apiversion" || lower === "api_version";
+}
+
+const MAY_BE_TYPE_KEY: ReadonlySet<number> = new Set(["kind", "apiVersion", "api_version"].map(({ length }) => length));
 
 function readItems(value: Located, report: Reporter): readonly ReadDocument[] {
   const list = ObjectReader.open(report, value, { fields: ["apiVersion", "kind", "items"], ignored: ["metadata"] });

@@ -1,5 +1,5 @@
 /** Values of documents, each with the place that a problem is reported at. */
-import { describeNode, isNull, type ListNode, type ScalarNode, type Span, type YamlNode } from "../yaml/node.ts";
+import { describeNode, isNull, type ScalarNode, type Span, type YamlNode } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { nearestWord } from "./suggest.ts";
 
@@ -9,6 +9,31 @@ export interface Located {
   readonly path: string;
   /** The key that holds it, or the value itself in a list: where a missing field is reported. */
   readonly anchor: Span;
+}
+
+/** A field of a mapping or an entry of a list. Its path is put together when a problem is told, which is seldom. */
+export class LocatedPart implements Located {
+  readonly node: YamlNode;
+  readonly anchor: Span;
+  readonly #whole: { readonly path: string };
+  readonly #step: string | number;
+
+  constructor(node: YamlNode, anchor: Span, whole: { readonly path: string }, step: string | number) {
+    this.node = node;
+    this.anchor = anchor;
+    this.#whole = whole;
+    this.#step = step;
+  }
+
+  get path(): string {
+    return typeof this.#step === "number"
+      ? `${this.#whole.path}[${this.#step}]`
+      : fieldPath(this.#whole.path, this.#step);
+  }
+}
+
+export function fieldPath(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
 }
 
 export function reportWrongType(report: Reporter, value: Located, expected: string): void {
@@ -44,7 +69,7 @@ export function readList(report: Reporter, value: Located): readonly Located[] |
     reportWrongType(report, value, "a list");
     return null;
   }
-  return listEntries(value.node, value.path);
+  return value.node.items.map((node, index) => new LocatedPart(node, spanToShow(node), value, index));
 }
 
 /** As `readList`, and reports a list that is shorter or longer than declared. */
@@ -98,16 +123,12 @@ export function readLimitedText(report: Reporter, value: Located, maxLength: num
   return null;
 }
 
-function listEntries(list: ListNode, path: string): readonly Located[] {
-  return list.items.map((node, index) => ({ node, path: `${path}[${index}]`, anchor: spanToShow(node) }));
-}
-
 /** Text, or `null` when the value is something else (reported, with quotes as the fix for a bare number or boolean). */
 export function readText(report: Reporter, value: Located): string | null {
-  const { node, path } = value;
+  const { node } = value;
   if (node.kind === "scalar" && typeof node.value === "string") return node.value;
   if (node.kind === "scalar" && node.value !== null) {
-    const message = `${path} takes text, and this is ${describeNode(node)}. Put it in quotes.`;
+    const message = `${value.path} takes text, and this is ${describeNode(node)}. Put it in quotes.`;
     report.reportFixable("WL204", node, message, "Put it in quotes", JSON.stringify(node.source));
     return null;
   }
@@ -117,19 +138,19 @@ export function readText(report: Reporter, value: Located): string | null {
 
 /** A whole number in decimal, or `null` (reported). */
 export function readInteger(report: Reporter, value: Located): number | null {
-  const { node, path } = value;
+  const { node } = value;
   if (node.kind !== "scalar" || node.value === null || typeof node.value === "boolean") {
     reportWrongType(report, value, "a whole number");
     return null;
   }
   if (typeof node.value === "number" && /^(0|-?[1-9]\d{0,14})$/.test(node.source)) return node.value;
   if (typeof node.value === "string" && /^(0|[1-9]\d{0,9})$/.test(node.value)) {
-    const message = `${path} takes a number, and this is ${describeNode(node)}. Remove the quotes.`;
+    const message = `${value.path} takes a number, and this is ${describeNode(node)}. Remove the quotes.`;
     report.reportFixable("WL205", node, message, "Write it as a number", node.value);
     return null;
   }
   const plain = typeof node.value === "number" && Number.isSafeInteger(node.value) ? String(node.value) : null;
-  const message = `${path} takes a whole number in plain decimal digits, and this is ${describeNode(node)}.`;
+  const message = `${value.path} takes a whole number in plain decimal digits, and this is ${describeNode(node)}.`;
   if (plain === null) report.report("WL205", node, message);
   else report.reportFixable("WL205", node, message, `Change to ${plain}`, plain);
   return null;
@@ -143,7 +164,7 @@ export function readChoice<Choice extends string>(
   /** What other formats call the same thing. */
   synonyms: Readonly<Record<string, Choice>> = {},
 ): Choice | null {
-  const { node, path } = value;
+  const { node } = value;
   if (node.kind !== "scalar" || node.value === null) {
     reportWrongType(report, value, `one of ${choices.join(", ")}`);
     return null;
@@ -155,7 +176,7 @@ export function readChoice<Choice extends string>(
   const nearest =
     synonym ?? choices.find((choice) => choice.toLowerCase() === text.toLowerCase()) ?? nearestWord(text, choices);
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  const message = `${path} cannot be "${shown}". It is one of ${choices.join(", ")}.`;
+  const message = `${value.path} cannot be "${shown}". It is one of ${choices.join(", ")}.`;
   if (nearest === null) report.report("WL206", node, message);
   else report.reportFixable("WL206", node, message, `Change to ${nearest}`, quoteLike(node, nearest));
   return null;

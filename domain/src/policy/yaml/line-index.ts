@@ -49,6 +49,12 @@ function lineAt(starts: readonly number[], offset: number, from: number): number
 
 function lineStarts(text: string): number[] {
   const starts = [0];
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    starts.push(at + 1);
+    // Of many empty lines a search for each would cost too much.
+    for (; text.charCodeAt(at + 1) === LINE_FEED; at += 1) starts.push(at + 2);
+  }
   return starts;
 }
+
+const LINE_FEED = 0x0a;
