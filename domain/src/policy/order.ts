@@ -16,16 +16,31 @@ export function comparePolicies(left: Policy, right: Policy): number {
  * allows without an order, where a denial would mean nothing.
  */
 export function orderPolicies(policies: readonly Policy[]): readonly Policy[] {
-  for (const policy of policies) {
-    const wrong = policy.tier === "application" ? policy.rules.find((rule) => rule.action !== "allow") : undefined;
-    if (wrong) {
-      throw new Failure({
-        code: ErrorCode.POLICY_UNSUPPORTED,
-        message: `${policy.key} has a rule with the action ${wrong.action}; the application tier only allows.`,
-        hint: "Move the rule to a policy of the admin or baseline tier.",
-        source: wrong.source,
-      });
-    }
-  }
+  for (const policy of policies) refuseUnsupported(policy);
   return policies.toSorted(comparePolicies);
+}
+
+/**
+ * The order of `ordered`, which `orderPolicies` gave, after some policies were replaced by others of the same key. Throws
+ * as `orderPolicies`.
+ */
+export function reorderPolicies(ordered: readonly Policy[], replaced: ReadonlyMap<Policy, Policy>): readonly Policy[] {
+  let keepsPlaces = true;
+  for (const [old, next] of replaced) {
+    refuseUnsupported(next);
+    if (comparePolicies(old, next) !== 0) keepsPlaces = false;
+  }
+  const policies = replaced.size === 0 ? ordered : ordered.map((policy) => replaced.get(policy) ?? policy);
+  return keepsPlaces ? policies : policies.toSorted(comparePolicies);
+}
+
+function refuseUnsupported(policy: Policy): void {
+  const wrong = policy.tier === "application" ? policy.rules.find((rule) => rule.action !== "allow") : undefined;
+  if (!wrong) return;
+  throw new Failure({
+    code: ErrorCode.POLICY_UNSUPPORTED,
+    message: `${policy.key} has a rule with the action ${wrong.action}; the application tier only allows.`,
+    hint: "Move the rule to a policy of the admin or baseline tier.",
+    source: wrong.source,
+  });
 }

@@ -29,6 +29,17 @@ const EDITS: Record<string, Edit> = {
       current.policies.map((one) => (one === old && next ? { ...next, key: old.key } : one)),
     );
   },
+  "changes the ports of one rule": (current, other, place) => {
+    const [old, next] = [at(current.policies, place), at(other.policies, place)];
+    const changed = at(old?.rules ?? [], place);
+    const ports = at(next?.rules ?? [], place)?.ports ?? null;
+    return withPolicies(
+      current,
+      current.policies.map((one) =>
+        one === old ? { ...one, rules: one.rules.map((rule) => (rule === changed ? { ...rule, ports } : rule)) } : one,
+      ),
+    );
+  },
   "moves a policy in its file": (current, _other, place) => {
     const moved = at(current.policies, place);
     const source = { file: "moved.yaml", line: place + 2, column: 1, endLine: place + 2, endColumn: 2 };

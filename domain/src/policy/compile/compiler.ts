@@ -2,7 +2,7 @@
 import { programDigest } from "../digest.ts";
 import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
 import type { Endpoint, Policy, PolicyWorld } from "../model.ts";
-import { orderPolicies } from "../order.ts";
+import { orderPolicies, reorderPolicies } from "../order.ts";
 import { type HostProgram, type PolicySet, PROGRAM_FORMAT_VERSION } from "../program.ts";
 import { assembleTables, type ProgramTables, TableMemory } from "./assemble.ts";
 import { DecisionTable } from "./decision-table.ts";
@@ -13,7 +13,7 @@ import { indexEndpoints } from "./selection.ts";
 import { createUnitTable, type UnitTable } from "./units.ts";
 import type { ViewContext, ViewSubject } from "./view.ts";
 import { ViewCache } from "./view-cache.ts";
-import { adoptEqual } from "./world-changes.ts";
+import { adoptEqual, type WorldChanges } from "./world-changes.ts";
 
 export interface Compiler {
   readonly world: PolicyWorld;
@@ -40,11 +40,10 @@ export function createCompiler(world: PolicyWorld): Compiler {
     },
     program: (hostName) => state.program(hostName),
     update(next) {
-      const { world: adopted, changedPolicies } = adoptEqual(state.world, next);
-      const ordered = orderPolicies(adopted.policies);
-      const isKept = adopted.inventory === state.world.inventory && !state.isOvergrown;
-      if (isKept) state.update(adopted, ordered, changedPolicies);
-      else state = new CompilerState(adopted, ordered);
+      const changes = adoptEqual(state.world, next);
+      const isKept = changes.world.inventory === state.world.inventory && !state.isOvergrown;
+      if (isKept) state.update(changes);
+      else state = new CompilerState(changes.world, orderPolicies(changes.world.policies));
     },
   };
 }
@@ -65,10 +64,12 @@ class CompilerState {
   readonly #workloads: ReadonlyMap<string, readonly Endpoint[]>;
   readonly #tables = new Map<string, ProgramTables>();
   readonly #programs = new Map<string, KnownProgram>();
+  #ordered: readonly Policy[];
   #changedPolicies = 0;
 
   constructor(world: PolicyWorld, ordered: readonly Policy[]) {
     this.world = world;
+    this.#ordered = ordered;
     const { inventory } = world;
     this.#units = createUnitTable(inventory, indexEndpoints(inventory), null);
     const decisions = new DecisionTable();
@@ -86,11 +87,14 @@ class CompilerState {
     return this.#changedPolicies > this.world.policies.length;
   }
 
-  /** Goes on with other policies and the same inventory. */
-  update(world: PolicyWorld, ordered: readonly Policy[], changedPolicies: number): void {
+  /** Goes on with other policies and the same inventory. Throws as `orderPolicies`, and nothing has changed then. */
+  update({ world, changedPolicies, replaced, isInPlace }: WorldChanges): void {
+    const ordered = isInPlace ? reorderPolicies(this.#ordered, replaced) : orderPolicies(world.policies);
     this.world = world;
+    this.#ordered = ordered;
     this.#changedPolicies += changedPolicies;
     if (changedPolicies === 0) return;
+    for (const [old, next] of replaced) this.#context.expander.replace(old, next);
     this.#views.update(new PolicyGroups(world.inventory.namespaces, ordered, this.#views.groups));
     for (const key of this.#tables.keys()) if (!this.#views.hasAll(key)) this.#tables.delete(key);
   }

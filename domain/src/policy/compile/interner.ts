@@ -32,7 +32,8 @@ function hashOf(list: readonly number[]): number {
   return hash;
 }
 
-function isSameList(one: readonly number[] | undefined, other: readonly number[]): boolean {
+/** Whether both have the same numbers or the very same objects. */
+export function isSameList<Value>(one: readonly Value[] | undefined, other: readonly Value[]): boolean {
   if (one === undefined || one.length !== other.length) return false;
   for (let index = 0; index < other.length; index++) if (one[index] !== other[index]) return false;
   return true;

@@ -21,6 +21,12 @@ export interface TermMatcher {
 /** One in so many; cutting a range anew costs about as much as painting so many cells. */
 const FEW_CELLS = 16;
 
+/** The cells for the ports of all terms, which is worth cutting only for who asks often enough. */
+export interface SharedCells {
+  /** `null` while cutting them would cost more than cells of their own did for all that was asked, these `rangeCount` ranges included. */
+  cellsFor(rangeCount: number): CellSpace | null;
+}
+
 const NO_DECISION = -1;
 const SEPARATOR = -2;
 
@@ -44,15 +50,10 @@ export class PaintedTables {
   }
 
   /**
-   * Number of the table of addresses with this signature, decided by both together; `all` is `null` when no observed policy takes part. The space is cut
-   * for the ports of all terms.
+   * Number of the table of addresses with this signature, decided by both together; `all` is `null` when no observed
+   * policy takes part. `shared` is for the ports of all terms of both.
    */
-  tableOf(
-    signature: readonly number[],
-    enforced: TermMatcher,
-    all: TermMatcher | null,
-    space: () => CellSpace,
-  ): number {
+  tableOf(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: SharedCells): number {
     const asked: number[] = [];
     appendQuestion(enforced, signature, asked);
     if (all !== null) {
@@ -62,17 +63,18 @@ export class PaintedTables {
     const question = this.#questions.intern(asked);
     let table = this.#answers[question];
     if (table === undefined) {
-      table = this.#paint(signature, enforced, all, space());
+      table = this.#paint(signature, enforced, all, shared);
       this.#answers[question] = table;
     }
     return table;
   }
 
   /** Where the terms at hand would use few of the shared cells, they get cells of their own. */
-  #paint(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: CellSpace): number {
+  #paint(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: SharedCells): number {
     const rangeCount = enforced.countRanges(signature) + (all?.countRanges(signature) ?? 0);
-    const isShared = rangeCount * FEW_CELLS >= shared.count;
-    const space = isShared ? shared : cutCells([...enforced.ports(signature), ...(all?.ports(signature) ?? [])]);
+    const known = shared.cellsFor(rangeCount);
+    const isShared = known !== null && rangeCount * FEW_CELLS >= known.count;
+    const space = isShared ? known : cutCells([...enforced.ports(signature), ...(all?.ports(signature) ?? [])]);
     const decisions = paintMatched(space.count, enforced.cells(signature, space, isShared), enforced.ends);
     if (all !== null) {
       this.#merge(decisions, paintMatched(space.count, all.cells(signature, space, isShared), all.ends));

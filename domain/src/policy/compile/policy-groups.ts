@@ -6,6 +6,8 @@ import { selectorKey } from "./selection.ts";
 export interface PolicyGroup {
   /** Of no other group of this index or of one made from it. */
   readonly id: number;
+  /** The first id that a group with this subject had, in this index and those it was made from. */
+  readonly lineage: number;
   readonly subject: EndpointSelector;
   /** All policies with this subject, in canonical order. */
   readonly policies: readonly Policy[];
@@ -55,7 +57,9 @@ export class PolicyGroups {
       members.every((policy, index) => policy === before.policies[index]);
     const [first] = members;
     if (!first) throw new Error("a group has a policy");
-    return isSame ? before : { id: this.#nextId++, subject: first.subject, policies: members };
+    if (isSame) return before;
+    const id = this.#nextId++;
+    return { id, lineage: before?.lineage ?? id, subject: first.subject, policies: members };
   }
 
   #keyOf(policy: Policy): string {

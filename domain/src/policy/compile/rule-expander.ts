@@ -2,6 +2,7 @@
 import type { Action, Direction, Endpoint, Peer, Policy, PolicyRule, PortMatch, Tier } from "../model.ts";
 import type { PortRange, PortRanges } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
+import { isSameList } from "./interner.ts";
 import { ANY_ADDRESS, type UnitTable } from "./units.ts";
 
 /** The rule matches the addresses in any of `units`, for these ports. */
@@ -27,11 +28,14 @@ export interface RuleOwners {
   readonly hostName: string | null;
 }
 
-interface PolicyRules {
-  /** The rules of one direction. */
+/** The rules of one policy for one direction. */
+export interface PolicyRules {
+  readonly tier: Tier;
+  readonly direction: Direction;
   readonly rules: readonly PolicyRule[];
   /** Numbers of their decisions; -1 for `pass`. */
   readonly decisions: readonly number[];
+  /** Whether they can mean something else for other owners. */
   readonly dependsOnOwners: boolean;
   /** By variant. */
   readonly expanded: Map<string, readonly ExpandedRule[]>;
@@ -49,39 +53,14 @@ export class RuleExpander {
     this.#decisions = decisions;
   }
 
-  /** Whether the rules of a direction can mean something else for other owners. */
-  dependsOnOwners(policy: Policy, direction: Direction): boolean {
-    return this.#rulesOf(policy, direction).dependsOnOwners;
-  }
-
-  /** Equal texts = the same terms for both owners. */
-  variant(policy: Policy, direction: Direction, { endpoints, hostName }: RuleOwners): string {
-    const { rules, dependsOnOwners } = this.#rulesOf(policy, direction);
-    if (!dependsOnOwners) return "";
-    const names = direction === "egress" ? [] : rules.flatMap(({ ports }) => (ports ?? []).filter(isNamed));
-    const resolved = names.map(({ protocol, name }) => portsNamed(endpoints, protocol, name).map(({ low }) => low));
-    return JSON.stringify([rules.some(asksForHost) ? hostName : null, resolved]);
-  }
-
-  rules(policy: Policy, direction: Direction, owners: RuleOwners): readonly ExpandedRule[] {
-    const variant = this.variant(policy, direction, owners);
-    const { rules, decisions, expanded } = this.#rulesOf(policy, direction);
-    let known = expanded.get(variant);
-    if (!known) {
-      const { tier } = policy;
-      known = rules.map((rule, index) => {
-        return { tier, action: rule.action, decision: decisions[index] ?? -1, terms: this.#termsOf(rule, owners) };
-      });
-      expanded.set(variant, known);
-    }
-    return known;
-  }
-
-  #rulesOf(policy: Policy, direction: Direction): PolicyRules {
+  /** The same object for the same policy. */
+  rulesOf(policy: Policy, direction: Direction): PolicyRules {
     const known = this.#known[direction].get(policy);
     if (known) return known;
     const own = policy.rules.filter((rule) => rule.direction === direction);
     const rules: PolicyRules = {
+      tier: policy.tier,
+      direction,
       rules: own,
       decisions: own.map((rule) => (rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule))),
       dependsOnOwners: own.some(
@@ -91,6 +70,40 @@ export class RuleExpander {
     };
     this.#known[direction].set(policy, rules);
     return rules;
+  }
+
+  /** Goes on with `next` instead of `old`, a policy of the same key: the rules of a direction that are the same are kept. */
+  replace(old: Policy, next: Policy): void {
+    for (const direction of ["ingress", "egress"] as const) {
+      const known = this.#known[direction].get(old);
+      if (!known) continue;
+      this.#known[direction].delete(old);
+      const own = next.rules.filter((rule) => rule.direction === direction);
+      const isSame = old.tier === next.tier && isSameList(own, known.rules);
+      if (isSame) this.#known[direction].set(next, known);
+    }
+  }
+
+  /** Equal texts = the same terms for both owners. */
+  variant({ rules, direction, dependsOnOwners }: PolicyRules, { endpoints, hostName }: RuleOwners): string {
+    if (!dependsOnOwners) return "";
+    const names = direction === "egress" ? [] : rules.flatMap(({ ports }) => (ports ?? []).filter(isNamed));
+    const resolved = names.map(({ protocol, name }) => portsNamed(endpoints, protocol, name).map(({ low }) => low));
+    return JSON.stringify([rules.some(asksForHost) ? hostName : null, resolved]);
+  }
+
+  /** The same list for owners of the same variant. */
+  expand(own: PolicyRules, owners: RuleOwners): readonly ExpandedRule[] {
+    const variant = this.variant(own, owners);
+    let known = own.expanded.get(variant);
+    if (!known) {
+      const { tier, rules, decisions } = own;
+      known = rules.map((rule, index) => {
+        return { tier, action: rule.action, decision: decisions[index] ?? -1, terms: this.#termsOf(rule, owners) };
+      });
+      own.expanded.set(variant, known);
+    }
+    return known;
   }
 
   #termsOf(rule: PolicyRule, { endpoints, hostName }: RuleOwners): readonly Term[] {

@@ -8,14 +8,20 @@ import { SelectionPlan, type View, type ViewContext, type ViewSubject } from "./
 /** Subjects that the same groups select in the same way. */
 interface Selection {
   readonly groups: readonly PolicyGroup[];
+  /** Equal texts = groups with the same subjects, whatever their policies. */
+  readonly lineage: string;
   readonly plans: Readonly<Record<Direction, SelectionPlan>>;
   readonly views: Map<string, View>;
+  /** What was selected by groups of the same subjects before the last change. */
+  readonly previous: Selection["views"] | null;
 }
 
 export class ViewCache {
   #groups: PolicyGroups;
   readonly #context: ViewContext;
   readonly #selections = new Map<string, Selection>();
+  /** Views of the selections that the last change made invalid, by the subjects of their groups. */
+  readonly #retired = new Map<string, Selection["views"]>();
   readonly #viewIds = new Map<View, number>();
   readonly #liveIds = new Set<number>();
   #nextViewId = 0;
@@ -32,9 +38,11 @@ export class ViewCache {
   /** Forgets what the groups that are no longer there were part of. */
   update(groups: PolicyGroups): void {
     this.#groups = groups;
-    for (const [key, { groups: needed, views }] of this.#selections) {
+    this.#retired.clear();
+    for (const [key, { lineage, groups: needed, views }] of this.#selections) {
       if (needed.every((group) => groups.has(group))) continue;
       this.#selections.delete(key);
+      this.#retired.set(lineage, views);
       for (const view of views.values()) {
         this.#liveIds.delete(this.#viewIds.get(view) ?? -1);
         this.#viewIds.delete(view);
@@ -63,7 +71,9 @@ export class ViewCache {
   #selectionOf({ endpoint, host }: ViewSubject): Selection {
     const own = this.#groups.selecting(endpoint);
     const inherited = host === null ? [] : this.#groups.selecting(host);
-    const key = `${own.map(({ id }) => id).join()}/${inherited.map(({ id }) => id).join()}`;
+    const textOf = (field: "id" | "lineage") =>
+      `${own.map((group) => group[field]).join()}/${inherited.map((group) => group[field]).join()}`;
+    const key = textOf("id");
     let selection = this.#selections.get(key);
     if (!selection) {
       const { ingress, egress } = planGroups(this.#groups, own, inherited);
@@ -71,17 +81,20 @@ export class ViewCache {
         ingress: new SelectionPlan(ingress, this.#context),
         egress: new SelectionPlan(egress, this.#context),
       };
-      selection = { groups: [...own, ...inherited], plans, views: new Map() };
+      const lineage = textOf("lineage");
+      const previous = this.#retired.get(lineage) ?? null;
+      this.#retired.delete(lineage);
+      selection = { groups: [...own, ...inherited], lineage, plans, views: new Map(), previous };
       this.#selections.set(key, selection);
     }
     return selection;
   }
 
-  #viewOf({ plans, views }: Selection, direction: Direction, subject: ViewSubject): View {
+  #viewOf({ plans, views, previous }: Selection, direction: Direction, subject: ViewSubject): View {
     const key = `${direction} ${plans[direction].variant(subject)}`;
     let view = views.get(key);
     if (!view) {
-      view = plans[direction].view(subject);
+      view = plans[direction].view(subject, previous?.get(key) ?? null);
       views.set(key, view);
       this.#viewIds.set(view, this.#nextViewId);
       this.#liveIds.add(this.#nextViewId++);

@@ -1,22 +1,55 @@
 /** What of a world is as before, although it was read again. */
 import type { Endpoint, Inventory, Policy, PolicyWorld } from "../model.ts";
 
+export interface WorldChanges {
+  readonly world: PolicyWorld;
+  readonly changedPolicies: number;
+  /** The policies that another one with the same key stands in place of, and that one. */
+  readonly replaced: ReadonlyMap<Policy, Policy>;
+  /** Whether all other policies are where they were. */
+  readonly isInPlace: boolean;
+}
+
 /**
  * `next` with everything that is equal to something of `before` as the very object that it was there, so that the rest can
  * go by identity.
  */
-export function adoptEqual(before: PolicyWorld, next: PolicyWorld): { world: PolicyWorld; changedPolicies: number } {
+export function adoptEqual(before: PolicyWorld, next: PolicyWorld): WorldChanges {
   const inventory = isEqualInventory(before.inventory, next.inventory) ? before.inventory : next.inventory;
-  if (before.policies === next.policies) return { world: { policies: before.policies, inventory }, changedPolicies: 0 };
+  const replaced = new Map<Policy, Policy>();
+  if (before.policies === next.policies) {
+    return { world: { policies: before.policies, inventory }, changedPolicies: 0, replaced, isInPlace: true };
+  }
   const adopt = createAdopter(before.policies);
   let adopted = 0;
+  let isInPlace = before.policies.length === next.policies.length;
   const policies = next.policies.map((policy, place) => {
-    const old = adopt(policy, place);
-    if (old !== null) adopted++;
-    return old ?? policy;
+    const there = before.policies[place];
+    const old = there === policy ? policy : adopt(policy, place);
+    if (old !== null) {
+      adopted++;
+      if (old !== there) isInPlace = false;
+      return old;
+    }
+    if (there?.key !== policy.key) {
+      isInPlace = false;
+      return policy;
+    }
+    const changed = adoptRules(there, policy);
+    replaced.set(there, changed);
+    return changed;
   });
   const changedPolicies = Math.max(before.policies.length, next.policies.length) - adopted;
-  return { world: { policies, inventory }, changedPolicies };
+  return { world: { policies, inventory }, changedPolicies, replaced, isInPlace };
+}
+
+/** The changed policy with the rules that did not change as they were. */
+function adoptRules({ rules: before }: Policy, policy: Policy): Policy {
+  const rules = policy.rules.map((rule, place) => {
+    const old = before[place];
+    return old !== undefined && isEqual(old, rule) ? old : rule;
+  });
+  return { ...policy, rules };
 }
 
 /** Most policies are where they were; the others are looked for by key. */
@@ -24,7 +57,6 @@ function createAdopter(before: readonly Policy[]): (policy: Policy, place: numbe
   let byKey: ReadonlyMap<string, Policy> | null = null;
   return (policy, place) => {
     let old = before[place];
-    if (old === policy) return old;
     if (old?.key !== policy.key) {
       byKey ??= new Map(before.map((one) => [one.key, one]));
       old = byKey.get(policy.key);
