@@ -5,6 +5,7 @@ import { effectiveAddresses } from "./endpoints.ts";
 import type { FlowEnd } from "./evaluation.ts";
 import { DECLARED_KINDS, kindTables, sharedTables } from "./formats/schema/index.ts";
 import { type Inventory, PROTOCOL } from "./model.ts";
+import { describeCounterexample, proveTests, testName } from "./proof/index.ts";
 import { readPolicyFiles } from "./read.ts";
 import { evaluateByBothEngines } from "./testing/index.ts";
 import { DEFAULT_READ_LIMITS } from "./yaml/limits.ts";
@@ -61,6 +62,21 @@ function statedVerdicts(): readonly StatedVerdict[] {
   );
 }
 
+/** Rows of the proof: case, result, counterexample without the place of its rule. */
+function statedProofs(): readonly (readonly string[])[] {
+  const [, table = ""] = /<!-- proof -->\n([\s\S]*?)<!-- end of proof -->/.exec(PAGE) ?? [];
+  return table
+    .trim()
+    .split("\n")
+    .slice(2)
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll("`", "")),
+    );
+}
+
 function flowEnd(inventory: Inventory, text: string): FlowEnd {
   const address = parseAddress(text);
   if (address.ok) return { endpointKey: null, address: formatAddress(address.bytes) };
@@ -111,6 +127,15 @@ describe("docs/policy-reference.md", () => {
 
   it("states verdicts, allowed and denied", () => {
     expect(new Set(statedVerdicts().map(({ verdict }) => verdict))).toEqual(new Set(["allow", "deny"]));
+  });
+
+  it("says how its tests come out", () => {
+    const { cases } = proveTests(world, result.tests);
+    const proofs = cases.map(({ test, testCase, status, counterexample }) => {
+      const text = counterexample === null ? "" : describeCounterexample(counterexample);
+      return [testName(test, testCase.index), status, text.replace(/ \(policy-reference\.md block.*\)$/, "")];
+    });
+    expect(statedProofs()).toEqual(proofs);
   });
 
   it("has the field tables of the declarations (UPDATE_DOCS=1 writes them)", () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { enforcedVerdict } from "../decision.ts";
 import { evaluate } from "../evaluate.ts";
 import type { Endpoint, Inventory, PolicyWorld } from "../model.ts";
+import { proveTests } from "../proof/index.ts";
 import { readPolicyFiles } from "../read.ts";
 import type { RecordedFlow } from "../simulate/recorded-flow.ts";
 import { host, workload, world } from "../testing/index.ts";
@@ -170,6 +171,23 @@ describe("suggestions", () => {
         ],
       },
     ]);
+  });
+
+  it("come with a test that holds for the draft, as a proof over every packet says", () => {
+    for (const generalize of [0, 0.5, 1]) {
+      const { suggestions } = suggest([...times(5), ...times(5, { sourceAddress: "10.0.0.2" })], { generalize });
+      const files = suggestions.flatMap(({ policyText, testText }, index) => [
+        { path: `${index}.yaml`, text: policyText },
+        { path: `${index}-keeps.yaml`, text: testText ?? "" },
+      ]);
+      const { world, tests } = readPolicyFiles(files);
+      const { counts } = proveTests({ ...world, inventory }, tests);
+      expect(counts).toEqual({ holds: expect.any(Number), fails: 0, vacuous: 0, refused: 0 });
+      expect(counts.holds).toBeGreaterThan(0);
+      // Without the policies' allows the same tests fail, so that they say something.
+      const closed = world.policies.map((policy) => ({ ...policy, rules: [] }));
+      expect(proveTests({ policies: closed, inventory }, tests).counts.holds).toBe(0);
+    }
   });
 
   it("write labels that YAML would take for something else as text", () => {
