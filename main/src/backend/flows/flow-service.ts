@@ -57,7 +57,7 @@ export class FlowServiceImpl {
   }
 
   /** Stored flows for work that goes through all of them. @throws Failure INVALID_ARGUMENT */
-  recorded(filter: FlowFilter | undefined, signal: AbortSignal): RecordedFlows {
+  recorded(filter: FlowFilter | undefined, signal: AbortSignal): Promise<RecordedFlows> {
     return recordedFlows(this.#ports.flows, filter, signal);
   }
 

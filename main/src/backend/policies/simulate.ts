@@ -8,7 +8,7 @@ import {
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type PolicyWorld, type ReadResult, readPolicyFiles, withoutExpired } from "@wardline/domain/policy";
 import { simulateFlows } from "@wardline/domain/policy/simulate";
-import { recordedFlows } from "../flows/recorded-batches.ts";
+import { nextTurn, recordedFlows } from "../flows/recorded-batches.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { pageSize } from "../rpc/guard.ts";
@@ -42,7 +42,7 @@ export async function* simulatePolicies(
   const { clock } = ports;
   const candidate = worldOf(candidateReading(ports.workspace, request), "The candidate", clock);
   const base = request.compareEnforced ? await enforcedWorld(ports) : null;
-  const { total, batches } = recordedFlows(ports.flows, request.filter, signal);
+  const { total, batches } = await recordedFlows(ports.flows, request.filter, signal);
   const steps = simulateFlows(batches, { candidate, base, sampleEvery, maxGroups, signal });
   let toldAtMs = clock.nowMs();
   for (;;) {
@@ -55,6 +55,7 @@ export async function* simulatePolicies(
           case: "groups",
           value: { groups: groups.slice(start, start + GROUPS_IN_MESSAGE).map(toWireGroup) },
         });
+        await nextTurn();
       }
       const counts = toWireCounts(step.value, total);
       const otherRecorded = toWireClassCounts(other.recorded);

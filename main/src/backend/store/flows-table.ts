@@ -99,6 +99,11 @@ export class FlowsTable {
     return this.#store.get<{ id: number | null }>("SELECT max(id) AS id FROM flows")?.id ?? 0;
   }
 
+  /** 0 when there is none. */
+  oldestId(): number {
+    return this.#store.get<{ id: number | null }>("SELECT min(id) AS id FROM flows")?.id ?? 0;
+  }
+
   count(): number {
     return this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flows")?.count ?? 0;
   }
@@ -130,12 +135,13 @@ export class FlowsTable {
       .map(recordedFromRow);
   }
 
-  /** How many match, up to an id. */
-  countMatching(filter: FlowFilter | undefined, untilId: number): number {
+  /** How many match, above one id and up to another. */
+  countBetween(filter: FlowFilter | undefined, afterId: number, untilId: number): number {
     const condition = flowCondition(filter);
     return (
       this.#store.get<{ count: number }>(
-        `SELECT count(*) AS count FROM flows WHERE id <= ? AND ${condition.sql}`,
+        `SELECT count(*) AS count FROM flows WHERE id > ? AND id <= ? AND ${condition.sql}`,
+        afterId,
         untilId,
         ...condition.values,
       )?.count ?? 0

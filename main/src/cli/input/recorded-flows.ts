@@ -45,7 +45,7 @@ export async function withRecordedFlows<Result>(
   const { withSession } = await import("../session.ts");
   return withSession(options, {}, async ({ backend }) => {
     const filter = sinceMs === null ? undefined : create(FlowFilterSchema, { since: timestampFromMs(sinceMs) });
-    const { total, batches } = backend.services.flows.recorded(filter, signal);
+    const { total, batches } = await backend.services.flows.recorded(filter, signal);
     return body({ name: "the store", total, problems: [], batches });
   });
 }
