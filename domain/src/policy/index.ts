@@ -1,5 +1,6 @@
 export * from "./address.ts";
 export * from "./builtin.ts";
+export { nextExpiryNoticeUnixMs } from "./check/effect.ts";
 export { DIAGNOSTICS, type DiagnosticCode } from "./check/registry.ts";
 export { checkRisks, type HostNeeds, type NeededConnection, type RiskOptions, type RiskPurpose } from "./check/risk.ts";
 export * from "./compile/index.ts";

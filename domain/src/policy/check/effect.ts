@@ -78,6 +78,18 @@ function changesAnything(context: CheckContext, policy: Policy, group: SubjectGr
   });
 }
 
+/** The next moment after the given one at which something else is to be told about a policy that expires; `null` = none. */
+export function nextExpiryNoticeUnixMs(policies: readonly Policy[], nowUnixMs: number): number | null {
+  let next: number | null = null;
+  for (const { expiresAtUnixMs } of policies) {
+    if (expiresAtUnixMs === null) continue;
+    for (const moment of [expiresAtUnixMs - SOON_MS, expiresAtUnixMs]) {
+      if (moment > nowUnixMs && (next === null || moment < next)) next = moment;
+    }
+  }
+  return next;
+}
+
 /** Policies that are over, or soon will be, at the given moment. */
 export function checkExpiry(context: CheckContext, policies: readonly Policy[], nowUnixMs: number): void {
   for (const policy of policies) {

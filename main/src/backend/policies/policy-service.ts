@@ -87,7 +87,7 @@ export class PolicyServiceImpl {
       for (let sequence = 1n; !signal.aborted; ) {
         const seen = merged.changes.version;
         const snapshot = workspace.snapshot();
-        const state = `${snapshot.revision} ${enforced.changes.version}`;
+        const state = `${snapshot.revision} ${snapshot.readAtUnixMs} ${enforced.changes.version}`;
         if (state !== shown) {
           shown = state;
           yield create(wire.WatchWorkspaceResponseSchema, {
@@ -128,7 +128,7 @@ export class PolicyServiceImpl {
       files.length,
       files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0),
     );
-    const reading = this.#checkReader.read(files);
+    const reading = this.#checkReader.read(files, { nowUnixMs: this.#ports.clock.nowMs() });
     return create(wire.CheckResponseSchema, {
       diagnostics: reading.diagnostics.map(toWireDiagnostic),
       documents: [...summarizeDocuments(reading).values()].flat(),

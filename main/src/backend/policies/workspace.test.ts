@@ -13,12 +13,19 @@ import { Workspace } from "./workspace.ts";
 let stateDir: string;
 let store: Store;
 let workspace: Workspace;
+let nowMs: number;
 
 beforeEach(() => {
+  nowMs = Date.UTC(2026, 10, 1);
   stateDir = mkdtempSync(join(tmpdir(), "wardline-workspace-"));
   store = new Store({ stateDir, logger: silentLogger });
   const files = new FilesTable(store, new SettingsTable(store));
-  workspace = new Workspace({ store, files, versions: new VersionsTable(store), clock: systemClock });
+  workspace = new Workspace({
+    store,
+    files,
+    versions: new VersionsTable(store),
+    clock: { ...systemClock, nowMs: () => nowMs },
+  });
 });
 afterEach(() => {
   store.close();
@@ -88,4 +95,26 @@ it("does not remember a restore that failed half-way", () => {
     ["b.yaml", "# third\n"],
     ["c.yaml", "# fourth\n"],
   ]);
+});
+
+it("tells of a policy that soon expires, and then that it has, without any change of the files", () => {
+  const text = `apiVersion: wardline.io/v1
+kind: Policy
+metadata: {name: short}
+spec:
+  expires: 2026-11-23T00:00:00Z
+  subject: {selector: {}}
+  ingress:
+    - {ports: [{port: 80}]}
+`;
+  workspace.save("short.yaml", text, 0);
+  const codes = () => workspace.snapshot().reading.diagnostics.map(({ code }) => code);
+  expect(codes()).toEqual(["WL322"]);
+  nowMs = Date.UTC(2026, 10, 20);
+  expect(codes()).toContain("WL347");
+  const told = workspace.snapshot();
+  nowMs += 1000;
+  expect(workspace.snapshot()).toBe(told);
+  nowMs = Date.UTC(2026, 10, 23);
+  expect(codes()).toContain("WL346");
 });

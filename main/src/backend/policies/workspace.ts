@@ -1,6 +1,6 @@
 /** The workspace: drafts of every policy and inventory file, read as one whole whenever something changed. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { createPolicyReader, type ReadResult, stateDigest } from "@wardline/domain/policy";
+import { createPolicyReader, nextExpiryNoticeUnixMs, type ReadResult, stateDigest } from "@wardline/domain/policy";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import { type FilesTable, noSuchFile, type StoredFile } from "../store/files-table.ts";
@@ -14,6 +14,7 @@ export interface WorkspaceSnapshot {
   readonly revision: number;
   /** Sorted by path. */
   readonly files: readonly StoredFile[];
+  readonly readAtUnixMs: number;
   readonly reading: ReadResult;
   /** 64 hex digits: the id that a version with this content has. */
   readonly stateDigest: string;
@@ -34,6 +35,8 @@ export class Workspace {
   /** Texts that a full disk kept out of the store, until a later save succeeds. */
   readonly #unsaved = new Map<string, string>();
   #snapshot: WorkspaceSnapshot | null = null;
+  /** When a policy of the snapshot expires, or soon will, and the reading would say so. */
+  #snapshotEndsUnixMs = Number.POSITIVE_INFINITY;
   #dataVersion = -1;
 
   constructor(ports: WorkspacePorts) {
@@ -42,17 +45,21 @@ export class Workspace {
 
   snapshot(): WorkspaceSnapshot {
     const revision = this.#ports.files.workspaceRevision();
-    if (this.#snapshot?.revision === revision) return this.#snapshot;
+    const nowUnixMs = this.#ports.clock.nowMs();
+    if (this.#snapshot?.revision === revision && nowUnixMs < this.#snapshotEndsUnixMs) return this.#snapshot;
     // One transaction, so that files and revision belong together while another process writes.
     this.#snapshot = this.#ports.store.database.transaction((): WorkspaceSnapshot => {
       const files = this.#ports.files.all();
       return {
         revision: this.#ports.files.workspaceRevision(),
         files,
-        reading: this.#reader.read(files),
+        readAtUnixMs: nowUnixMs,
+        reading: this.#reader.read(files, { nowUnixMs }),
         stateDigest: stateDigest(files),
       };
     })();
+    const { policies } = this.#snapshot.reading.world;
+    this.#snapshotEndsUnixMs = nextExpiryNoticeUnixMs(policies, nowUnixMs) ?? Number.POSITIVE_INFINITY;
     return this.#snapshot;
   }
 
