@@ -16,7 +16,7 @@ import {
   world,
 } from "../testing/index.ts";
 import { FlowJudge } from "./flow-judge.ts";
-import type { FlowBatch } from "./read-flows.ts";
+import { type FlowBatch, FlowLineReader } from "./read-flows.ts";
 import type { RecordedFlow } from "./recorded-flow.ts";
 import { Simulation, simulateFlows } from "./simulation.ts";
 
@@ -227,4 +227,47 @@ it("takes a prefix peer and an unknown end together", () => {
     { candidate: open },
   );
   expect(classes).toMatchObject({ "stays-allowed": 1, "newly-blocked": 1 });
+});
+
+it("counts flows that are read as numbers like the same flows as objects", async () => {
+  const lines = Array.from({ length: 600 }, (_, index) => {
+    const verdict = index % 5 === 0 ? "VERDICT_DENY" : index % 7 === 0 ? undefined : "VERDICT_ALLOW";
+    return JSON.stringify({
+      time: new Date(1_790_000_000_000 + index * 1000).toISOString(),
+      kind: index % 3 === 0 ? "FLOW_EVENT_KIND_END" : undefined,
+      direction: index % 2 === 0 ? "DIRECTION_INGRESS" : "DIRECTION_EGRESS",
+      protocol: index % 11 === 0 ? 17 : 6,
+      sourceAddress: index % 4 === 0 ? `192.0.2.${index % 200}` : "10.0.0.1",
+      destinationAddress: "10.0.0.9",
+      destinationPort: [22, 5432, 80][index % 3],
+      verdict,
+      subjectKey: index % 2 === 0 ? "Host/db-1" : "Host/web-1",
+    });
+  });
+  const reader = new FlowLineReader();
+  const bytes = new TextEncoder().encode(lines.join("\n"));
+  const read = [reader.push(bytes.subarray(0, 30_001)), reader.push(bytes.subarray(30_001)), reader.finish()];
+  const run = async (batches: readonly FlowBatch[], more: { limit?: number; sampleEvery?: number }) => {
+    const steps = simulateFlows(batches, { candidate, base: world(ENDPOINTS, [onlyPort(22)]), ...more });
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (done) return value;
+    }
+  };
+  const asObjects = read.map(({ flows, problems, problemCount }) => ({ flows, problems, problemCount }));
+  for (const more of [{}, { limit: 333 }, { sampleEvery: 7 }]) {
+    const result = await run(read, more);
+    expect(result).toEqual(await run(asObjects, more));
+    expect(result.read).toBe(more.limit ?? 600);
+    expect(result.groups.length).toBeGreaterThan(5);
+  }
+});
+
+it("keeps flows apart whose numbers are beyond what a packet can have", () => {
+  const { recorded: classes, groups } = simulate([
+    recorded({ port: 70_000 }),
+    recorded({ port: 70_000 - 65_536, protocol: 7 }),
+  ]);
+  expect(classes["newly-blocked"]).toBe(2);
+  expect(groups).toHaveLength(2);
 });
