@@ -123,7 +123,12 @@ function readAnyOrList<Item>(
     report.report("WL321", field.anchor, message);
     return null;
   }
-  return (entries ?? []).flatMap((entry) => readItem(entry) ?? []);
+  const items: Item[] = [];
+  for (const entry of entries ?? []) {
+    const item = readItem(entry);
+    if (item !== null) items.push(item);
+  }
+  return items;
 }
 
 function readPeer(report: Reporter, value: Located, namespace: string): Peer | null {

@@ -2,7 +2,7 @@
 import type { ListNode, MapEntry, MapNode, Span, YamlNode } from "../node.ts";
 import { CHARACTER, type Cursor } from "./cursor.ts";
 import { addEntry } from "./entries.ts";
-import { isFlowIndicator, plainNode, requirePlainStart, takePlain, takeQuoted } from "./scalar.ts";
+import { isFlowIndicator, plainNode, plainValue, requirePlainStart, takePlain, takeQuoted } from "./scalar.ts";
 
 /** Lines of a collection inside a block are indented at least so much; the last bracket may stand one column before. */
 export interface FlowPlace {
@@ -64,8 +64,10 @@ function takePair(cursor: Cursor, place: FlowPlace, depth: number, entries: MapE
 
 /** The name that a plain key gives. Keys that are null are errors, and `<<` means something else elsewhere. */
 export function plainKey(cursor: Cursor, start: number, end: number): string {
-  const { source, value } = plainNode(cursor, start, end);
-  if (value === null || source === "<<") cursor.decline("a key that is no name", start);
+  const source = cursor.text.slice(start, end);
+  // Nothing longer than `null` is null, and most keys are.
+  const isNull = source.length <= 4 && plainValue(source) === null;
+  if (isNull || source === "<<") cursor.decline("a key that is no name", start);
   return source;
 }
 
