@@ -26,7 +26,7 @@ export interface Counterexample {
 /** What the case would be if the reported verdicts counted, which policies in observe mode take part in. */
 export interface ReportedResult {
   readonly status: "holds" | "fails";
-  /** A connection whose reported verdict is not the enforced one, and makes the difference. */
+  /** What contradicts the case with the other verdicts: for `fails` by what is reported, for `holds` by what is enforced. */
   readonly example: ConnectionExample;
 }
 

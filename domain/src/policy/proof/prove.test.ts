@@ -325,6 +325,9 @@ describe("a proof", () => {
           if (reported !== null) {
             seen.reported += 1;
             expect(reported.status, text).not.toBe(status);
+            const by = reported.status === "fails" ? own : enforced;
+            expect(contradicts(testCase, evaluate(by, reported.example)), text).toBe(true);
+            expect(reported.example.reported, text).toBe(evaluate(own, reported.example).verdict);
           }
           const wrongReports = asked.filter((probe) => contradicts(testCase, probe.reported));
           if (status === "holds" && reported === null) expect(wrongReports, text).toEqual([]);

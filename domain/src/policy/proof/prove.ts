@@ -5,6 +5,7 @@ import {
   type AccessQuestion,
   type ConnectionExample,
   createAccessModel,
+  decideConnection,
   findConnection,
 } from "../access/index.ts";
 import { evaluate } from "../evaluate.ts";
@@ -124,35 +125,25 @@ class CaseProver implements Prover {
     if (!hasConnections) return { ...nothing, status: "vacuous", why: whyNobody(this.#enforced, parts) };
     const status = found === null ? "holds" : "fails";
     const counterexample = found === null ? null : this.#show(testCase, found);
-    return { ...nothing, status, counterexample, reported: this.#reported(parts, status) };
+    return { ...nothing, status, counterexample, reported: this.#reported(parts, found) };
   }
 
-  #reported(parts: readonly PolicyTestCase[], enforced: "holds" | "fails"): ReportedResult | null {
+  /** `enforced` is the counterexample by what is enforced, if there is one. */
+  #reported(parts: readonly PolicyTestCase[], enforced: ConnectionExample | null): ReportedResult | null {
     if (this.#all === null) return null;
     const { found } = this.#search(this.#all, parts, "reported");
-    const status = found === null ? "holds" : "fails";
-    if (status === enforced) return null;
-    const example = found ?? this.#smallest(this.#all, parts, ({ reported, enforced: own }) => reported !== own).found;
-    return example === null ? null : { status, example };
+    if (found !== null && enforced === null) return { status: "fails", example: found };
+    if (found !== null || enforced === null) return null;
+    return { status: "holds", example: { ...enforced, ...decideConnection(this.#all, enforced) } };
   }
 
   #search(model: AccessModel, parts: readonly PolicyTestCase[], counted: CountedVerdict): Search {
-    const [expectation] = parts;
-    if (!expectation) throw new Error("a case has at least one part");
-    return this.#smallest(model, parts, (decided) => contradictionOf(expectation, decided, counted) !== null);
-  }
-
-  #smallest(
-    model: AccessModel,
-    parts: readonly PolicyTestCase[],
-    isWanted: Parameters<typeof findConnection>[2],
-  ): Search {
     let hasConnections = false;
     const found = parts.flatMap((part) => {
       const example = findConnection(model, questionOf(part), (decided) => {
         hasConnections = true;
         this.#coverage.add(decided);
-        return isWanted(decided);
+        return contradictionOf(part, decided, counted) !== null;
       });
       return example ?? [];
     });
