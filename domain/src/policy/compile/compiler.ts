@@ -1,5 +1,5 @@
 /** Compiles hosts of one world and of what it becomes: what hosts and worlds have in common is made once. */
-import { programDigest } from "../digest.ts";
+import { type CreateSha256, programDigest } from "../digest.ts";
 import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
 import type { Endpoint, Policy, PolicyWorld } from "../model.ts";
 import { orderPolicies, reorderPolicies } from "../order.ts";
@@ -31,9 +31,9 @@ export interface Compiler {
   update(next: PolicyWorld): void;
 }
 
-/** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
-export function createCompiler(world: PolicyWorld): Compiler {
-  let state = new CompilerState(world, orderPolicies(world.policies));
+/** `createSha256`: what programs are digested with. Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
+export function createCompiler(world: PolicyWorld, createSha256?: CreateSha256): Compiler {
+  let state = new CompilerState(world, orderPolicies(world.policies), createSha256);
   return {
     get world() {
       return state.world;
@@ -43,7 +43,7 @@ export function createCompiler(world: PolicyWorld): Compiler {
       const changes = adoptEqual(state.world, next);
       const isKept = changes.world.inventory === state.world.inventory && !state.isOvergrown;
       if (isKept) state.update(changes);
-      else state = new CompilerState(changes.world, orderPolicies(changes.world.policies));
+      else state = new CompilerState(changes.world, orderPolicies(changes.world.policies), createSha256);
     },
   };
 }
@@ -64,10 +64,12 @@ class CompilerState {
   readonly #workloads: ReadonlyMap<string, readonly Endpoint[]>;
   readonly #tables = new Map<string, ProgramTables>();
   readonly #programs = new Map<string, KnownProgram>();
+  readonly #createSha256: CreateSha256 | undefined;
   #ordered: readonly Policy[];
   #changedPolicies = 0;
 
-  constructor(world: PolicyWorld, ordered: readonly Policy[]) {
+  constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256 | undefined) {
+    this.#createSha256 = createSha256;
     this.world = world;
     this.#ordered = ordered;
     const { inventory } = world;
@@ -113,7 +115,7 @@ class CompilerState {
       ({ endpoint }, id): PolicySet => ({ id, endpointKey: endpoint.key, match: id === 0 ? null : endpoint.match }),
     );
     const content = { formatVersion: PROGRAM_FORMAT_VERSION, hostName, sets, ...tables } as const;
-    const program: HostProgram = { ...content, digest: programDigest(content) };
+    const program: HostProgram = { ...content, digest: programDigest(content, this.#createSha256) };
     this.#programs.set(hostName, { tables, program });
     return program;
   }

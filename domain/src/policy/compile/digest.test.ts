@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { Entity, Peer } from "../model.ts";
 import {
@@ -75,5 +76,6 @@ describe("digests", () => {
     ["nobody", "836f693a601e4f2691ac4632668415fe6c2d6b8419034b67578717a365bdcbcd"],
   ])("of %s are those of the first compiler", (hostName, digest) => {
     expect(compile(FLEET, hostName).digest).toBe(digest);
+    expect(compile(FLEET, hostName, () => createHash("sha256")).digest).toBe(digest);
   });
 });

@@ -101,6 +101,9 @@ export function planGroups(
   own: readonly PolicyGroup[],
   inherited: readonly PolicyGroup[],
 ): Record<Direction, SharedSubjectPlan> {
+  if (inherited.length === 0) {
+    return planSelected(groups.inOrder(own).map((policy) => ({ policy, own: true, inherited: false })));
+  }
   const owning = new Set(own.flatMap((group) => group.policies));
   const inheriting = new Set(inherited.flatMap((group) => group.policies));
   const selected = groups

@@ -1,5 +1,5 @@
 /** What would change if the workspace were applied, host by host and by meaning. Changes nothing. */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -149,7 +149,7 @@ export class Planner {
 
   #compilerFor(world: PolicyWorld): Compiler {
     if (this.#compiler?.world === world) return this.#compiler.compiler;
-    const compiler = this.#compiler?.compiler ?? createCompiler(world);
+    const compiler = this.#compiler?.compiler ?? createCompiler(world, () => createHash("sha256"));
     compiler.update(world);
     this.#compiler = { world, compiler };
     return compiler;
