@@ -10,7 +10,10 @@ import { describeExample, nameRule } from "./words.ts";
 const PRIORITY_TIERS: readonly Tier[] = ["admin", "baseline"];
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
-/** Reports each pair of policies once in each direction, with one packet that both decide. */
+/**
+ * Reports each pair of policies once in each direction, with one packet that both decide. A pair that meets only at a
+ * workload behind its host's address, one policy selecting the workload and one the host, is not looked for.
+ */
 export function checkEqualPriority(context: CheckContext): void {
   const told = new Set<string>();
   const { priorities } = context.memory ?? {};

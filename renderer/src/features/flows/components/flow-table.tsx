@@ -68,7 +68,10 @@ export function FlowTable({ rows, received }: FlowTableProps) {
     else return;
     event.preventDefault();
   };
-  const activeId = selectedIndex >= 0 ? `flow-${selectedFlowId}` : undefined;
+  const visibleRows = virtualizer.getVirtualItems();
+  // A row that has scrolled out of the window is not in the page, and nothing may point at it.
+  const isInPage = visibleRows.some(({ index }) => index === selectedIndex);
+  const activeId = isInPage ? `flow-${selectedFlowId}` : undefined;
   return (
     <div
       className="flow-table"
@@ -89,7 +92,7 @@ export function FlowTable({ rows, received }: FlowTableProps) {
           ))}
         </div>
         <div className="flow-rows" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-          {virtualizer.getVirtualItems().map((item) => {
+          {visibleRows.map((item) => {
             const flow = rows[item.index];
             return flow ? (
               <FlowRow
