@@ -215,7 +215,7 @@ describe("the exact checks", () => {
           );
         }
       }
-    });
+    }, WORLDS * 4);
     expect(found).toBeGreaterThan(3);
   });
 });
