@@ -262,3 +262,9 @@ export function sameAddressText(left: string, right: string): boolean {
   if (!one.ok || !other.ok || one.family !== other.family) return false;
   return one.bytes.every((byte, position) => byte === other.bytes[position]);
 }
+
+/** Every IPv4 and every IPv6 address. */
+export const WHOLE_FAMILIES: readonly Cidr[] = [
+  { family: 4, bytes: new Uint8Array(4), prefixLength: 0 },
+  { family: 6, bytes: new Uint8Array(16), prefixLength: 0 },
+];

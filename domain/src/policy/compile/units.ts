@@ -3,18 +3,13 @@
  * packet is only which units its remote address is in; that list is the address's signature.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { cidrContains, cidrOfAddress, parseAddress } from "../address.ts";
+import { cidrContains, cidrOfAddress, parseAddress, WHOLE_FAMILIES } from "../address.ts";
 import { peerMeaning } from "../decision.ts";
 import { hostEndpoint } from "../endpoints.ts";
 import type { Cidr, EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
 import { ListInterner } from "./interner.ts";
 import { type EndpointIndex, type SelectableEndpoint, selectorKey } from "./selection.ts";
-
-const WHOLE_FAMILIES: readonly Cidr[] = [
-  { family: 4, bytes: new Uint8Array(4), prefixLength: 0 },
-  { family: 6, bytes: new Uint8Array(16), prefixLength: 0 },
-];
 
 /** Unit of rules without peers; every address is in it and no signature lists it. */
 export const ANY_ADDRESS = -1;

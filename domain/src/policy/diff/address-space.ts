@@ -1,6 +1,6 @@
 /** The address space cut by the prefixes of two programs, and parts of it in as few prefixes as they allow. */
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { cidrContains } from "../address.ts";
+import { cidrContains, WHOLE_FAMILIES } from "../address.ts";
 import type { Cidr } from "../model.ts";
 import type { AddressEntry, HostProgram } from "../program.ts";
 
@@ -20,11 +20,6 @@ export interface SpacePart {
   /** True when longer prefixes take all of it, so that it has no address. */
   readonly empty: boolean;
 }
-
-const WHOLE_FAMILIES: readonly Cidr[] = [
-  { family: 4, bytes: new Uint8Array(4), prefixLength: 0 },
-  { family: 6, bytes: new Uint8Array(16), prefixLength: 0 },
-];
 
 interface Named {
   readonly prefix: Cidr;
