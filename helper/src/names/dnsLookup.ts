@@ -27,7 +27,7 @@ export async function askServers(name: string, signal: AbortSignal, servers: rea
       resolver.resolve6(name, { ttl: true }).catch(noRecords),
     ]);
     const found = records.flat();
-    return found.length > 0 ? toAnswer(found) : await askHostsFile(name);
+    return found.length > 0 ? toAnswer(found) : await Promise.race([askHostsFile(name), rejectAt(signal)]);
   } finally {
     signal.removeEventListener("abort", cancel);
   }
@@ -37,6 +37,15 @@ function noRecords(error: unknown): readonly TimedAddress[] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (NO_RECORD_CODES.has(code)) return [];
   throw error;
+}
+
+/** The system's own lookup cannot be cancelled and may take half a minute: nobody waits longer than the signal says. */
+function rejectAt(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const refuse = () => reject(new Error("the system gave no answer in time"));
+    if (signal.aborted) refuse();
+    else signal.addEventListener("abort", refuse, { once: true });
+  });
 }
 
 /** The system's own order of sources, as programs on the host use it. */
