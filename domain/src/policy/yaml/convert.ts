@@ -123,12 +123,16 @@ class Converter {
       throw new Refused();
     }
     if (this.#openAnchors.has(name)) {
-      this.#report.report("WL106", span, `The alias *${name} stands inside the value that it names, without an end.`);
+      this.#report.report(
+        "WL106",
+        span,
+        `The alias *${shortName(name)} stands inside the value that it names, without an end.`,
+      );
       throw new Refused();
     }
     const anchor = this.#anchors.get(name);
     if (!anchor) {
-      this.#report.report("WL106", span, `The alias *${name} names no anchor before it in this document.`);
+      this.#report.report("WL106", span, `The alias *${shortName(name)} names no anchor before it in this document.`);
       throw new Refused();
     }
     this.#count(anchor.nodeCount, span);
@@ -142,6 +146,11 @@ class Converter {
     this.#report.report("WL107", span, `The document stands for more than ${limit} values; it is not read.`);
     throw new Refused();
   }
+}
+
+/** An alias may be as long as the file; a message is for people. */
+function shortName(name: string): string {
+  return name.length > 60 ? `${name.slice(0, 60)}…` : name;
 }
 
 function shortTag(tag: string): string {

@@ -102,7 +102,7 @@ const PLAIN_MESSAGES: readonly (readonly [RegExp, DiagnosticCode, string])[] = [
 function explain(error: YAMLError): readonly [DiagnosticCode, string] {
   for (const [pattern, code, text] of PLAIN_MESSAGES) {
     const found = pattern.exec(error.message);
-    if (found) return [code, text.replace("$1", () => found[1] ?? "")];
+    if (found) return [code, text.replace("$1", () => (found[1] ?? "").slice(0, 60))];
   }
   switch (error.code) {
     case "BAD_INDENT":
@@ -110,11 +110,11 @@ function explain(error: YAMLError): readonly [DiagnosticCode, string] {
     case "BAD_ALIAS":
     case "ALIAS_PROPS":
     case "MULTIPLE_ANCHORS":
-      return ["WL106", `${error.message}.`];
+      return ["WL106", `${clip(error.message)}.`];
     case "TAG_RESOLVE_FAILED":
     case "BAD_DIRECTIVE":
     case "MULTIPLE_TAGS":
-      return ["WL112", `${error.message}.`];
+      return ["WL112", `${clip(error.message)}.`];
     case "RESOURCE_EXHAUSTION":
       return ["WL108", "The document is nested too deeply to be read."];
     default:
@@ -122,8 +122,13 @@ function explain(error: YAMLError): readonly [DiagnosticCode, string] {
   }
 }
 
+/** The parser's messages quote the file, and a name or a directive in it may be as long as the file. */
+function clip(message: string): string {
+  return message.replace(/\s+/g, " ").slice(0, 200);
+}
+
 /** The parser's messages start with a capital and quote the text; only the first letter of a word is lowered. */
 function lowerFirst(message: string): string {
-  const oneLine = message.replace(/\s+/g, " ").slice(0, 200);
+  const oneLine = clip(message);
   return /^[A-Z][a-z]/.test(oneLine) ? oneLine[0]!.toLowerCase() + oneLine.slice(1) : oneLine;
 }
