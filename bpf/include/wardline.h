@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define WARDLINE_LAYOUT_VERSION 1
+#define WARDLINE_LAYOUT_VERSION 2
 
 /* Same numbers as `Direction` in the tables: one bit. */
 #define WARDLINE_INGRESS 0
@@ -27,6 +27,7 @@ enum wardline_builtin {
 	WARDLINE_DECISION_FRAGMENT = 5,
 	WARDLINE_DECISION_EXTENSION_HEADER = 6,
 	WARDLINE_DECISION_NOT_IP = 7,
+	WARDLINE_DECISION_EMERGENCY_CLOSED = 8,
 	WARDLINE_FIRST_RULE_DECISION = 16,
 };
 
@@ -39,6 +40,7 @@ enum wardline_builtin {
  *   bit 3        the deadline is armed
  *   bit 4        the other slot enforces
  *   bit 5        the other slot has workload sets
+ *   bits 6-7     emergency brake: 0 none, 1 open (nothing is dropped), 2 closed (only builtin decisions pass)
  *   bits 8-35    epoch of the active slot, 0 = nothing loaded
  *   bits 36-63   epoch of the other slot
  *
@@ -51,6 +53,8 @@ enum wardline_builtin {
 #define WARDLINE_WORD_DEADLINE (1ULL << 3)
 #define WARDLINE_WORD_OTHER_ENFORCE (1ULL << 4)
 #define WARDLINE_WORD_OTHER_WORKLOADS (1ULL << 5)
+#define WARDLINE_WORD_EMERGENCY_OPEN (1ULL << 6)
+#define WARDLINE_WORD_EMERGENCY_CLOSED (1ULL << 7)
 #define WARDLINE_WORD_EPOCH_SHIFT 8
 #define WARDLINE_WORD_OTHER_EPOCH_SHIFT 36
 #define WARDLINE_WORD_EPOCH_MASK 0xfffffffULL
@@ -192,6 +196,22 @@ enum wardline_event_kind {
 	WARDLINE_EVENT_DENY = 3,
 };
 
+/* Where the packet was met. */
+enum wardline_hook {
+	WARDLINE_HOOK_SOCKET = 0,
+	/* Refused before a packet was made. */
+	WARDLINE_HOOK_CONNECT = 1,
+	/* A packet without a socket on this host. */
+	WARDLINE_HOOK_EDGE = 2,
+};
+
+/* The process that connected, bound or first sent with a socket. */
+struct wardline_owner {
+	__u32 pid;
+	__u32 user_id;
+	__u8 command[16];
+};
+
 struct wardline_event {
 	__u64 boot_ns;
 	__u64 packets;
@@ -211,7 +231,11 @@ struct wardline_event {
 	__u8 enforced;
 	__u8 direction;
 	__u8 protocol;
-	__u8 pad[3];
+	/* enum wardline_hook */
+	__u8 hook;
+	__u8 pad[2];
+	/* Who opened the socket; pid 0 = unknown. */
+	struct wardline_owner owner;
 };
 
 /* Indexes of the per-CPU loss counters. */

@@ -22,6 +22,8 @@ struct report {
 	__u8 denied;
 	__u8 dropped;
 	__u8 direction;
+	__u8 hook;
+	struct wardline_owner owner;
 };
 
 INLINE void write_event(struct wardline_event *event, const struct packet *packet, const struct report *report)
@@ -46,7 +48,9 @@ INLINE void write_event(struct wardline_event *event, const struct packet *packe
 	event->enforced = report->dropped;
 	event->direction = report->direction;
 	event->protocol = packet->key.protocol;
-	event->pad[0] = event->pad[1] = event->pad[2] = 0;
+	event->hook = report->hook;
+	event->pad[0] = event->pad[1] = 0;
+	event->owner = report->owner;
 }
 
 INLINE void emit_flow_event(const struct packet *packet, const struct report *report)

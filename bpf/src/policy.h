@@ -16,6 +16,8 @@ struct view {
 	__u32 epoch;
 	__u8 enforce;
 	__u8 workloads;
+	/* The emergency brake is pulled: only builtin decisions pass. */
+	__u8 closed;
 };
 
 struct decision {
@@ -33,17 +35,23 @@ INLINE void read_view(__u64 now, struct view *view)
 	if (!control)
 		return;
 	word = *(volatile __u64 *)&control->word;
+	view->closed = !!(word & WARDLINE_WORD_EMERGENCY_CLOSED);
 	if (unlikely(word & WARDLINE_WORD_DEADLINE) && now > *(volatile __u64 *)&control->deadline_ns) {
 		view->slot = !(word & WARDLINE_WORD_SLOT);
 		view->enforce = !!(word & WARDLINE_WORD_OTHER_ENFORCE);
 		view->workloads = !!(word & WARDLINE_WORD_OTHER_WORKLOADS);
 		view->epoch = (word >> WARDLINE_WORD_OTHER_EPOCH_SHIFT) & WARDLINE_WORD_EPOCH_MASK;
-		return;
+	} else {
+		view->slot = word & WARDLINE_WORD_SLOT;
+		view->enforce = !!(word & WARDLINE_WORD_ENFORCE);
+		view->workloads = !!(word & WARDLINE_WORD_WORKLOADS);
+		view->epoch = (word >> WARDLINE_WORD_EPOCH_SHIFT) & WARDLINE_WORD_EPOCH_MASK;
 	}
-	view->slot = word & WARDLINE_WORD_SLOT;
-	view->enforce = !!(word & WARDLINE_WORD_ENFORCE);
-	view->workloads = !!(word & WARDLINE_WORD_WORKLOADS);
-	view->epoch = (word >> WARDLINE_WORD_EPOCH_SHIFT) & WARDLINE_WORD_EPOCH_MASK;
+	/* Closed wins where both bits are set. */
+	if (unlikely(word & WARDLINE_WORD_EMERGENCY_OPEN))
+		view->enforce = 0;
+	if (unlikely(view->closed))
+		view->enforce = 1;
 }
 
 /* The set of the deepest matching cgroup above the packet's socket; 0 when none matches. */

@@ -43,6 +43,8 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 	builtin = read_packet(skb, &context.packet, direction, 1);
 	if (builtin >= 0)
 		return decide_builtin(&context, builtin);
+	if (unlikely(context.view.closed))
+		return decide_builtin(&context, WARDLINE_DECISION_EMERGENCY_CLOSED);
 	if (unlikely(context.packet.signs & SIGN_ICMP_ERROR)) {
 		if (quotes_live_flow(&context))
 			return decide_builtin(&context, WARDLINE_DECISION_PATH_MTU);

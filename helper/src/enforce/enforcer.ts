@@ -15,6 +15,12 @@ export interface ProbedCapability {
   readonly detail: string;
 }
 
+/**
+ * The emergency brake, above all policy: `open` lets everything pass, `closed` lets only the builtin decisions pass
+ * (loopback, neighbour discovery, path MTU). Survives the agent; ends only by an explicit `none`.
+ */
+export type Emergency = "none" | "open" | "closed";
+
 /** What the datapath is doing now, read from the datapath itself and not from memory. */
 export interface DatapathState {
   readonly attached: boolean;
@@ -31,6 +37,7 @@ export interface DatapathState {
   readonly deadlineBootMs: number | null;
   /** True when that deadline has passed and the other slot therefore decides. */
   readonly expired: boolean;
+  readonly emergency: Emergency;
 }
 
 /** A program that is loaded in the inactive slot, read back and self-tested. */
@@ -48,8 +55,26 @@ export interface ActivateOptions {
 
 export type FlowEventKind = "start" | "end" | "deny";
 
+/**
+ * Where the datapath met the packet: `socket` (cgroup_skb, the authority), `connect` (refused before a packet was made),
+ * `edge` (a packet without a socket here: closed port, inbound ICMP, forwarded).
+ */
+export type FlowHook = "socket" | "connect" | "edge";
+
+/** Who opened, bound or connected the socket, as the kernel knew it at that moment. */
+export interface FlowProcess {
+  /** Process (thread group) id in the initial PID namespace. */
+  readonly pid: number;
+  readonly userId: number;
+  /** The kernel's name of the process: at most 15 bytes. */
+  readonly command: string;
+}
+
 export interface FlowEvent {
   readonly kind: FlowEventKind;
+  readonly hook: FlowHook;
+  /** `null` where the kernel does not say: no socket, a socket older than the agent, an end event. */
+  readonly process: FlowProcess | null;
   /** Nanoseconds on the boot clock (CLOCK_BOOTTIME). */
   readonly bootNs: bigint;
   readonly generation: number;
@@ -73,9 +98,13 @@ export interface FlowEvent {
   readonly bytes: bigint;
 }
 
+/** Events that were not delivered, by cause, since the programs were loaded. Delivered plus all of these = made. */
 export interface EventLosses {
+  /** Both rings. */
   readonly ringFull: bigint;
   readonly rateLimited: bigint;
+  /** Flows that got their verdict but no entry in the flow table: reported, but not followed. No event was lost. */
+  readonly notFollowed: bigint;
 }
 
 export interface DecisionCounter {
@@ -102,6 +131,8 @@ export interface Enforcer {
   confirm(): void;
   /** Returns to the other slot in its former mode. */
   revert(): DatapathState;
+  /** Pulls or lets go of the emergency brake, at once. Touches no slot. Throws `Failure` when the backend cannot. */
+  setEmergency(emergency: Emergency): void;
   /**
    * Names the program of a generation that `open` adopted from an earlier process, so that its workloads are followed
    * again. Ignored when no slot holds that generation and digest. Changes no verdict.

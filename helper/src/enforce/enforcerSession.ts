@@ -7,6 +7,7 @@ import type {
   ActivateOptions,
   DatapathState,
   DecisionCounter,
+  Emergency,
   Enforcer,
   EventLosses,
   FlowEvent,
@@ -23,6 +24,7 @@ const NOTHING_LOADED: DatapathState = {
   previousMode: "observe",
   deadlineBootMs: null,
   expired: false,
+  emergency: "none",
 };
 
 export class EnforcerSession implements Enforcer {
@@ -30,7 +32,7 @@ export class EnforcerSession implements Enforcer {
   readonly #listeners = new Set<(events: readonly FlowEvent[]) => void>();
   #isOpen = false;
   #isListening = false;
-  #lastLosses: EventLosses = { ringFull: 0n, rateLimited: 0n };
+  #lastLosses: EventLosses = { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
 
   constructor(inner: Enforcer) {
     this.#inner = inner;
@@ -69,6 +71,10 @@ export class EnforcerSession implements Enforcer {
 
   revert(): DatapathState {
     return this.#inner.revert();
+  }
+
+  setEmergency(emergency: Emergency): void {
+    this.#inner.setEmergency(emergency);
   }
 
   recall(program: HostProgram, generation: number): void {

@@ -189,7 +189,7 @@ describe("flows", () => {
     const { agent } = test.connect();
     await agent.apply(applyRequest("one"));
     test.enforcer.emit([flowEvent(), flowEvent({ bootNs: test.clock.bootNs() - 1_000_000_000n })]);
-    test.enforcer.lost = { ringFull: 7n, rateLimited: 2n };
+    test.enforcer.lost = { ringFull: 7n, rateLimited: 2n, notFollowed: 0n };
     let count = 0;
     for await (const { sequence, flows, losses } of agent.watchFlows({ history: 1 })) {
       count += flows.length;

@@ -7,6 +7,7 @@ import type {
   BackendName,
   DatapathState,
   DecisionCounter,
+  Emergency,
   EnforcementMode,
   Enforcer,
   EventLosses,
@@ -31,6 +32,7 @@ export class FakeKernel {
   filled: number | null = null;
   deadlineBootMs: number | null = null;
   attached = false;
+  emergency: Emergency = "none";
 }
 
 export class FakeEnforcer implements Enforcer {
@@ -40,7 +42,7 @@ export class FakeEnforcer implements Enforcer {
   readonly #clock: Clock;
   readonly #listeners = new Set<(events: readonly FlowEvent[]) => void>();
   counters: readonly DecisionCounter[] = [];
-  lost: EventLosses = { ringFull: 0n, rateLimited: 0n };
+  lost: EventLosses = { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
   prepareFailure: Error | null = null;
   activateFailure: Error | null = null;
   recalled: number[] = [];
@@ -73,6 +75,7 @@ export class FakeEnforcer implements Enforcer {
       previousProgramDigest: other.digest,
       previousMode: other.mode,
       deadlineBootMs,
+      emergency: this.kernel.emergency,
       expired: deadlineBootMs !== null && bootMs(this.#clock) >= deadlineBootMs,
     };
   }
@@ -116,6 +119,10 @@ export class FakeEnforcer implements Enforcer {
     this.kernel.active = this.kernel.active === 0 ? 1 : 0;
     this.kernel.deadlineBootMs = null;
     return this.state();
+  }
+
+  setEmergency(emergency: Emergency): void {
+    this.kernel.emergency = emergency;
   }
 
   recall(_program: HostProgram, generation: number): void {

@@ -4,6 +4,8 @@ import type { FlowEvent } from "../enforce/enforcer.ts";
 export function flowEvent(over: Partial<FlowEvent> = {}): FlowEvent {
   return {
     kind: "deny",
+    hook: "socket",
+    process: null,
     bootNs: 1n,
     generation: 1,
     decision: 0,

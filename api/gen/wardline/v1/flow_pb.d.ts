@@ -15,6 +15,50 @@ import type { Decision, Direction, Verdict } from "./policy_pb.js";
 export declare const file_wardline_v1_flow: GenFile;
 
 /**
+ * The process that connected, bound or first sent with the socket.
+ *
+ * @generated from message wardline.v1.FlowProcess
+ */
+export declare type FlowProcess = Message<"wardline.v1.FlowProcess"> & {
+  /**
+   * @generated from field: uint32 pid = 1;
+   */
+  pid: number;
+
+  /**
+   * @generated from field: uint32 user_id = 2;
+   */
+  userId: number;
+
+  /**
+   * Empty when the host does not know the user.
+   *
+   * @generated from field: string user_name = 3;
+   */
+  userName: string;
+
+  /**
+   * The kernel's name of the process, at most 15 bytes.
+   *
+   * @generated from field: string command = 4;
+   */
+  command: string;
+
+  /**
+   * Path of the program; empty when the process was gone before it could be asked.
+   *
+   * @generated from field: string executable = 5;
+   */
+  executable: string;
+};
+
+/**
+ * Describes the message wardline.v1.FlowProcess.
+ * Use `create(FlowProcessSchema)` to create a new message.
+ */
+export declare const FlowProcessSchema: GenMessage<FlowProcess>;
+
+/**
  * @generated from message wardline.v1.Flow
  */
 export declare type Flow = Message<"wardline.v1.Flow"> & {
@@ -139,6 +183,18 @@ export declare type Flow = Message<"wardline.v1.Flow"> & {
    * @generated from field: uint64 bytes = 20;
    */
   bytes: bigint;
+
+  /**
+   * Absent when unknown: no socket, a socket older than the agent, an end event.
+   *
+   * @generated from field: wardline.v1.FlowProcess process = 21;
+   */
+  process?: FlowProcess | undefined;
+
+  /**
+   * @generated from field: wardline.v1.FlowHook hook = 22;
+   */
+  hook: FlowHook;
 };
 
 /**
@@ -169,6 +225,13 @@ export declare type FlowLosses = Message<"wardline.v1.FlowLosses"> & {
    * @generated from field: uint64 reader_lag = 3;
    */
   readerLag: bigint;
+
+  /**
+   * Flows that were reported and not followed: the flow table had no room. No event was lost.
+   *
+   * @generated from field: uint64 not_followed = 4;
+   */
+  notFollowed: bigint;
 };
 
 /**
@@ -210,4 +273,42 @@ export enum FlowEventKind {
  * Describes the enum wardline.v1.FlowEventKind.
  */
 export declare const FlowEventKindSchema: GenEnum<FlowEventKind>;
+
+/**
+ * Where the host met the packet.
+ *
+ * @generated from enum wardline.v1.FlowHook
+ */
+export enum FlowHook {
+  /**
+   * @generated from enum value: FLOW_HOOK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * At the socket: the authority.
+   *
+   * @generated from enum value: FLOW_HOOK_SOCKET = 1;
+   */
+  SOCKET = 1,
+
+  /**
+   * At connect(), before a packet was made.
+   *
+   * @generated from enum value: FLOW_HOOK_CONNECT = 2;
+   */
+  CONNECT = 2,
+
+  /**
+   * At the host's edge, without a socket: closed port, inbound ICMP, forwarded.
+   *
+   * @generated from enum value: FLOW_HOOK_EDGE = 3;
+   */
+  EDGE = 3,
+}
+
+/**
+ * Describes the enum wardline.v1.FlowHook.
+ */
+export declare const FlowHookSchema: GenEnum<FlowHook>;
 

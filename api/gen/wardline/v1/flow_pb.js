@@ -12,21 +12,28 @@ import { file_wardline_v1_policy } from "./policy_pb.js";
  * Describes the file wardline/v1/flow.proto.
  */
 export const file_wardline_v1_flow = /*@__PURE__*/
-  fileDesc("ChZ3YXJkbGluZS92MS9mbG93LnByb3RvEgt3YXJkbGluZS52MSKaBAoERmxvdxIKCgJpZBgBIAEoBBIMCgRob3N0GAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBGtpbmQYBCABKA4yGi53YXJkbGluZS52MS5GbG93RXZlbnRLaW5kEikKCWRpcmVjdGlvbhgFIAEoDjIWLndhcmRsaW5lLnYxLkRpcmVjdGlvbhIQCghwcm90b2NvbBgGIAEoDRIWCg5zb3VyY2VfYWRkcmVzcxgHIAEoCRITCgtzb3VyY2VfcG9ydBgIIAEoDRIbChNkZXN0aW5hdGlvbl9hZGRyZXNzGAkgASgJEhgKEGRlc3RpbmF0aW9uX3BvcnQYCiABKA0SEwoLc291cmNlX25hbWUYCyABKAkSGAoQZGVzdGluYXRpb25fbmFtZRgMIAEoCRIlCgd2ZXJkaWN0GA0gASgOMhQud2FyZGxpbmUudjEuVmVyZGljdBImCghlbmZvcmNlZBgOIAEoDjIULndhcmRsaW5lLnYxLlZlcmRpY3QSJwoIZGVjaXNpb24YDyABKAsyFS53YXJkbGluZS52MS5EZWNpc2lvbhISCgpnZW5lcmF0aW9uGBAgASgEEhMKC3N1YmplY3Rfa2V5GBEgASgJEhMKC2Nncm91cF9wYXRoGBIgASgJEg8KB3BhY2tldHMYEyABKAQSDQoFYnl0ZXMYFCABKAQiSQoKRmxvd0xvc3NlcxIRCglyaW5nX2Z1bGwYASABKAQSFAoMcmF0ZV9saW1pdGVkGAIgASgEEhIKCnJlYWRlcl9sYWcYAyABKAQqfgoNRmxvd0V2ZW50S2luZBIfChtGTE9XX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIZChVGTE9XX0VWRU5UX0tJTkRfU1RBUlQQARIXChNGTE9XX0VWRU5UX0tJTkRfRU5EEAISGAoURkxPV19FVkVOVF9LSU5EX0RFTlkQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_wardline_v1_policy]);
+  fileDesc("ChZ3YXJkbGluZS92MS9mbG93LnByb3RvEgt3YXJkbGluZS52MSJjCgtGbG93UHJvY2VzcxILCgNwaWQYASABKA0SDwoHdXNlcl9pZBgCIAEoDRIRCgl1c2VyX25hbWUYAyABKAkSDwoHY29tbWFuZBgEIAEoCRISCgpleGVjdXRhYmxlGAUgASgJIuoECgRGbG93EgoKAmlkGAEgASgEEgwKBGhvc3QYAiABKAkSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoEa2luZBgEIAEoDjIaLndhcmRsaW5lLnYxLkZsb3dFdmVudEtpbmQSKQoJZGlyZWN0aW9uGAUgASgOMhYud2FyZGxpbmUudjEuRGlyZWN0aW9uEhAKCHByb3RvY29sGAYgASgNEhYKDnNvdXJjZV9hZGRyZXNzGAcgASgJEhMKC3NvdXJjZV9wb3J0GAggASgNEhsKE2Rlc3RpbmF0aW9uX2FkZHJlc3MYCSABKAkSGAoQZGVzdGluYXRpb25fcG9ydBgKIAEoDRITCgtzb3VyY2VfbmFtZRgLIAEoCRIYChBkZXN0aW5hdGlvbl9uYW1lGAwgASgJEiUKB3ZlcmRpY3QYDSABKA4yFC53YXJkbGluZS52MS5WZXJkaWN0EiYKCGVuZm9yY2VkGA4gASgOMhQud2FyZGxpbmUudjEuVmVyZGljdBInCghkZWNpc2lvbhgPIAEoCzIVLndhcmRsaW5lLnYxLkRlY2lzaW9uEhIKCmdlbmVyYXRpb24YECABKAQSEwoLc3ViamVjdF9rZXkYESABKAkSEwoLY2dyb3VwX3BhdGgYEiABKAkSDwoHcGFja2V0cxgTIAEoBBINCgVieXRlcxgUIAEoBBIpCgdwcm9jZXNzGBUgASgLMhgud2FyZGxpbmUudjEuRmxvd1Byb2Nlc3MSIwoEaG9vaxgWIAEoDjIVLndhcmRsaW5lLnYxLkZsb3dIb29rIl8KCkZsb3dMb3NzZXMSEQoJcmluZ19mdWxsGAEgASgEEhQKDHJhdGVfbGltaXRlZBgCIAEoBBISCgpyZWFkZXJfbGFnGAMgASgEEhQKDG5vdF9mb2xsb3dlZBgEIAEoBCp+Cg1GbG93RXZlbnRLaW5kEh8KG0ZMT1dfRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhkKFUZMT1dfRVZFTlRfS0lORF9TVEFSVBABEhcKE0ZMT1dfRVZFTlRfS0lORF9FTkQQAhIYChRGTE9XX0VWRU5UX0tJTkRfREVOWRADKmYKCEZsb3dIb29rEhkKFUZMT1dfSE9PS19VTlNQRUNJRklFRBAAEhQKEEZMT1dfSE9PS19TT0NLRVQQARIVChFGTE9XX0hPT0tfQ09OTkVDVBACEhIKDkZMT1dfSE9PS19FREdFEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_wardline_v1_policy]);
+
+/**
+ * Describes the message wardline.v1.FlowProcess.
+ * Use `create(FlowProcessSchema)` to create a new message.
+ */
+export const FlowProcessSchema = /*@__PURE__*/
+  messageDesc(file_wardline_v1_flow, 0);
 
 /**
  * Describes the message wardline.v1.Flow.
  * Use `create(FlowSchema)` to create a new message.
  */
 export const FlowSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_flow, 0);
+  messageDesc(file_wardline_v1_flow, 1);
 
 /**
  * Describes the message wardline.v1.FlowLosses.
  * Use `create(FlowLossesSchema)` to create a new message.
  */
 export const FlowLossesSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_flow, 1);
+  messageDesc(file_wardline_v1_flow, 2);
 
 /**
  * Describes the enum wardline.v1.FlowEventKind.
@@ -39,4 +46,18 @@ export const FlowEventKindSchema = /*@__PURE__*/
  */
 export const FlowEventKind = /*@__PURE__*/
   tsEnum(FlowEventKindSchema);
+
+/**
+ * Describes the enum wardline.v1.FlowHook.
+ */
+export const FlowHookSchema = /*@__PURE__*/
+  enumDesc(file_wardline_v1_flow, 1);
+
+/**
+ * Where the host met the packet.
+ *
+ * @generated from enum wardline.v1.FlowHook
+ */
+export const FlowHook = /*@__PURE__*/
+  tsEnum(FlowHookSchema);
 

@@ -15,6 +15,49 @@ import type { EnforcementMode } from "./policy_pb.js";
 export declare const file_wardline_v1_host: GenFile;
 
 /**
+ * A subject that is cut off.
+ *
+ * @generated from message wardline.v1.Quarantine
+ */
+export declare type Quarantine = Message<"wardline.v1.Quarantine"> & {
+  /**
+   * @generated from field: string subject_key = 1;
+   */
+  subjectKey: string;
+
+  /**
+   * @generated from field: repeated string management_cidrs = 2;
+   */
+  managementCidrs: string[];
+
+  /**
+   * @generated from field: repeated uint32 management_ports = 3;
+   */
+  managementPorts: number[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string actor = 5;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message wardline.v1.Quarantine.
+ * Use `create(QuarantineSchema)` to create a new message.
+ */
+export declare const QuarantineSchema: GenMessage<Quarantine>;
+
+/**
  * One thing that the host was probed for at start.
  *
  * @generated from message wardline.v1.Capability
@@ -309,6 +352,16 @@ export declare type HostStatus = Message<"wardline.v1.HostStatus"> & {
    * @generated from field: uint64 memory_bytes = 8;
    */
   memoryBytes: bigint;
+
+  /**
+   * @generated from field: wardline.v1.Emergency emergency = 9;
+   */
+  emergency: Emergency;
+
+  /**
+   * @generated from field: repeated wardline.v1.Quarantine quarantines = 10;
+   */
+  quarantines: Quarantine[];
 };
 
 /**
@@ -381,4 +434,40 @@ export enum Role {
  * Describes the enum wardline.v1.Role.
  */
 export declare const RoleSchema: GenEnum<Role>;
+
+/**
+ * The emergency brake of a host.
+ *
+ * @generated from enum wardline.v1.Emergency
+ */
+export enum Emergency {
+  /**
+   * @generated from enum value: EMERGENCY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: EMERGENCY_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * Nothing is dropped.
+   *
+   * @generated from enum value: EMERGENCY_OPEN = 2;
+   */
+  OPEN = 2,
+
+  /**
+   * Nothing passes but loopback, neighbour discovery and path MTU.
+   *
+   * @generated from enum value: EMERGENCY_CLOSED = 3;
+   */
+  CLOSED = 3,
+}
+
+/**
+ * Describes the enum wardline.v1.Emergency.
+ */
+export declare const EmergencySchema: GenEnum<Emergency>;
 

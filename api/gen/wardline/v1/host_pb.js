@@ -12,49 +12,56 @@ import { file_wardline_v1_policy } from "./policy_pb.js";
  * Describes the file wardline/v1/host.proto.
  */
 export const file_wardline_v1_host = /*@__PURE__*/
-  fileDesc("ChZ3YXJkbGluZS92MS9ob3N0LnByb3RvEgt3YXJkbGluZS52MSI9CgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg4KBmRldGFpbBgDIAEoCSKCAwoISG9zdEluZm8SDAoEbmFtZRgBIAEoCRIYChBvcGVyYXRpbmdfc3lzdGVtGAIgASgJEhQKDGFyY2hpdGVjdHVyZRgDIAEoCRIWCg5rZXJuZWxfcmVsZWFzZRgEIAEoCRIVCg1hZ2VudF92ZXJzaW9uGAUgASgJEhMKC2FnZW50X2J1aWxkGAYgASgJEhEKCWFkZHJlc3NlcxgHIAMoCRIpCgdiYWNrZW5kGAggASgOMhgud2FyZGxpbmUudjEuQmFja2VuZEtpbmQSFgoOYmFja2VuZF9yZWFzb24YCSABKAkSFgoOYmFja2VuZF9saW1pdHMYCiADKAkSLQoMY2FwYWJpbGl0aWVzGAsgAygLMhcud2FyZGxpbmUudjEuQ2FwYWJpbGl0eRISCgpwcm9jZXNzX2lkGAwgASgNEi4KCnN0YXJ0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2Nncm91cF9yb290GA4gASgJIuQBCgpHZW5lcmF0aW9uEg4KBm51bWJlchgBIAEoBBIWCg5wcm9ncmFtX2RpZ2VzdBgCIAEoCRIUCgxzdGF0ZV9kaWdlc3QYAyABKAkSKgoEbW9kZRgEIAEoDjIcLndhcmRsaW5lLnYxLkVuZm9yY2VtZW50TW9kZRIuCgphcHBsaWVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgphcHBsaWVkX2J5GAYgASgJEhQKDHBvbGljeV9jb3VudBgHIAEoDRISCgpydWxlX2NvdW50GAggASgNIskBChNQZW5kaW5nQ29uZmlybWF0aW9uEisKCmdlbmVyYXRpb24YASABKAsyFy53YXJkbGluZS52MS5HZW5lcmF0aW9uEikKCHByZXZpb3VzGAIgASgLMhcud2FyZGxpbmUudjEuR2VuZXJhdGlvbhIsCghkZWFkbGluZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoJcmVtYWluaW5nGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInEKC1J1bGVDb3VudGVyEhMKC2RlY2lzaW9uX2lkGAEgASgJEg8KB3BhY2tldHMYAiABKAQSDQoFYnl0ZXMYAyABKAQSLQoJbGFzdF9zZWVuGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKmAgoKSG9zdFN0YXR1cxIjCgRpbmZvGAEgASgLMhUud2FyZGxpbmUudjEuSG9zdEluZm8SKQoIZW5mb3JjZWQYAiABKAsyFy53YXJkbGluZS52MS5HZW5lcmF0aW9uEjEKB3BlbmRpbmcYAyABKAsyIC53YXJkbGluZS52MS5QZW5kaW5nQ29uZmlybWF0aW9uEioKCGNvdW50ZXJzGAQgAygLMhgud2FyZGxpbmUudjEuUnVsZUNvdW50ZXISEAoIYXR0YWNoZWQYBSABKAgSLwoLb2JzZXJ2ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHByb2JsZW1zGAcgAygJEhQKDG1lbW9yeV9ieXRlcxgIIAEoBCqMAQoLQmFja2VuZEtpbmQSHAoYQkFDS0VORF9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRQkFDS0VORF9LSU5EX0VCUEYQARIZChVCQUNLRU5EX0tJTkRfTkZUQUJMRVMQAhITCg9CQUNLRU5EX0tJTkRfUEYQAxIYChRCQUNLRU5EX0tJTkRfT0JTRVJWRRAEKlAKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfVklFV0VSEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQURNSU4QA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_wardline_v1_policy]);
+  fileDesc("ChZ3YXJkbGluZS92MS9ob3N0LnByb3RvEgt3YXJkbGluZS52MSKfAQoKUXVhcmFudGluZRITCgtzdWJqZWN0X2tleRgBIAEoCRIYChBtYW5hZ2VtZW50X2NpZHJzGAIgAygJEhgKEG1hbmFnZW1lbnRfcG9ydHMYAyADKA0SKQoFc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFjdG9yGAUgASgJEg4KBnJlYXNvbhgGIAEoCSI9CgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg4KBmRldGFpbBgDIAEoCSKCAwoISG9zdEluZm8SDAoEbmFtZRgBIAEoCRIYChBvcGVyYXRpbmdfc3lzdGVtGAIgASgJEhQKDGFyY2hpdGVjdHVyZRgDIAEoCRIWCg5rZXJuZWxfcmVsZWFzZRgEIAEoCRIVCg1hZ2VudF92ZXJzaW9uGAUgASgJEhMKC2FnZW50X2J1aWxkGAYgASgJEhEKCWFkZHJlc3NlcxgHIAMoCRIpCgdiYWNrZW5kGAggASgOMhgud2FyZGxpbmUudjEuQmFja2VuZEtpbmQSFgoOYmFja2VuZF9yZWFzb24YCSABKAkSFgoOYmFja2VuZF9saW1pdHMYCiADKAkSLQoMY2FwYWJpbGl0aWVzGAsgAygLMhcud2FyZGxpbmUudjEuQ2FwYWJpbGl0eRISCgpwcm9jZXNzX2lkGAwgASgNEi4KCnN0YXJ0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2Nncm91cF9yb290GA4gASgJIuQBCgpHZW5lcmF0aW9uEg4KBm51bWJlchgBIAEoBBIWCg5wcm9ncmFtX2RpZ2VzdBgCIAEoCRIUCgxzdGF0ZV9kaWdlc3QYAyABKAkSKgoEbW9kZRgEIAEoDjIcLndhcmRsaW5lLnYxLkVuZm9yY2VtZW50TW9kZRIuCgphcHBsaWVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgphcHBsaWVkX2J5GAYgASgJEhQKDHBvbGljeV9jb3VudBgHIAEoDRISCgpydWxlX2NvdW50GAggASgNIskBChNQZW5kaW5nQ29uZmlybWF0aW9uEisKCmdlbmVyYXRpb24YASABKAsyFy53YXJkbGluZS52MS5HZW5lcmF0aW9uEikKCHByZXZpb3VzGAIgASgLMhcud2FyZGxpbmUudjEuR2VuZXJhdGlvbhIsCghkZWFkbGluZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoJcmVtYWluaW5nGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInEKC1J1bGVDb3VudGVyEhMKC2RlY2lzaW9uX2lkGAEgASgJEg8KB3BhY2tldHMYAiABKAQSDQoFYnl0ZXMYAyABKAQSLQoJbGFzdF9zZWVuGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL/AgoKSG9zdFN0YXR1cxIjCgRpbmZvGAEgASgLMhUud2FyZGxpbmUudjEuSG9zdEluZm8SKQoIZW5mb3JjZWQYAiABKAsyFy53YXJkbGluZS52MS5HZW5lcmF0aW9uEjEKB3BlbmRpbmcYAyABKAsyIC53YXJkbGluZS52MS5QZW5kaW5nQ29uZmlybWF0aW9uEioKCGNvdW50ZXJzGAQgAygLMhgud2FyZGxpbmUudjEuUnVsZUNvdW50ZXISEAoIYXR0YWNoZWQYBSABKAgSLwoLb2JzZXJ2ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHByb2JsZW1zGAcgAygJEhQKDG1lbW9yeV9ieXRlcxgIIAEoBBIpCgllbWVyZ2VuY3kYCSABKA4yFi53YXJkbGluZS52MS5FbWVyZ2VuY3kSLAoLcXVhcmFudGluZXMYCiADKAsyFy53YXJkbGluZS52MS5RdWFyYW50aW5lKowBCgtCYWNrZW5kS2luZBIcChhCQUNLRU5EX0tJTkRfVU5TUEVDSUZJRUQQABIVChFCQUNLRU5EX0tJTkRfRUJQRhABEhkKFUJBQ0tFTkRfS0lORF9ORlRBQkxFUxACEhMKD0JBQ0tFTkRfS0lORF9QRhADEhgKFEJBQ0tFTkRfS0lORF9PQlNFUlZFEAQqUAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9WSUVXRVIQARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BRE1JThADKmQKCUVtZXJnZW5jeRIZChVFTUVSR0VOQ1lfVU5TUEVDSUZJRUQQABISCg5FTUVSR0VOQ1lfTk9ORRABEhIKDkVNRVJHRU5DWV9PUEVOEAISFAoQRU1FUkdFTkNZX0NMT1NFRBADYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_wardline_v1_policy]);
+
+/**
+ * Describes the message wardline.v1.Quarantine.
+ * Use `create(QuarantineSchema)` to create a new message.
+ */
+export const QuarantineSchema = /*@__PURE__*/
+  messageDesc(file_wardline_v1_host, 0);
 
 /**
  * Describes the message wardline.v1.Capability.
  * Use `create(CapabilitySchema)` to create a new message.
  */
 export const CapabilitySchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 0);
+  messageDesc(file_wardline_v1_host, 1);
 
 /**
  * Describes the message wardline.v1.HostInfo.
  * Use `create(HostInfoSchema)` to create a new message.
  */
 export const HostInfoSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 1);
+  messageDesc(file_wardline_v1_host, 2);
 
 /**
  * Describes the message wardline.v1.Generation.
  * Use `create(GenerationSchema)` to create a new message.
  */
 export const GenerationSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 2);
+  messageDesc(file_wardline_v1_host, 3);
 
 /**
  * Describes the message wardline.v1.PendingConfirmation.
  * Use `create(PendingConfirmationSchema)` to create a new message.
  */
 export const PendingConfirmationSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 3);
+  messageDesc(file_wardline_v1_host, 4);
 
 /**
  * Describes the message wardline.v1.RuleCounter.
  * Use `create(RuleCounterSchema)` to create a new message.
  */
 export const RuleCounterSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 4);
+  messageDesc(file_wardline_v1_host, 5);
 
 /**
  * Describes the message wardline.v1.HostStatus.
  * Use `create(HostStatusSchema)` to create a new message.
  */
 export const HostStatusSchema = /*@__PURE__*/
-  messageDesc(file_wardline_v1_host, 5);
+  messageDesc(file_wardline_v1_host, 6);
 
 /**
  * Describes the enum wardline.v1.BackendKind.
@@ -79,4 +86,18 @@ export const RoleSchema = /*@__PURE__*/
  */
 export const Role = /*@__PURE__*/
   tsEnum(RoleSchema);
+
+/**
+ * Describes the enum wardline.v1.Emergency.
+ */
+export const EmergencySchema = /*@__PURE__*/
+  enumDesc(file_wardline_v1_host, 2);
+
+/**
+ * The emergency brake of a host.
+ *
+ * @generated from enum wardline.v1.Emergency
+ */
+export const Emergency = /*@__PURE__*/
+  tsEnum(EmergencySchema);
 

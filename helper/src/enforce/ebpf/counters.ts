@@ -41,12 +41,7 @@ export function clearSlotCounters(fd: number, slot: 0 | 1, count: number): void 
   updateBatch(fd, keys, Buffer.alloc(count * COUNTER.size * possibleCpuCount()), count);
 }
 
-export interface DatapathLosses extends EventLosses {
-  /** Flows that got their verdict but no entry in the flow table. */
-  readonly flowTable: bigint;
-}
-
-export function readLosses(fd: number): DatapathLosses {
+export function readLosses(fd: number): EventLosses {
   const cpus = possibleCpuCount();
   const read = (index: number): bigint => {
     const key = Buffer.alloc(4);
@@ -61,6 +56,6 @@ export function readLosses(fd: number): DatapathLosses {
   return {
     ringFull: read(LOSS.flowRingFull) + read(LOSS.denyRingFull),
     rateLimited: read(LOSS.rateLimited),
-    flowTable: read(LOSS.flowTable),
+    notFollowed: read(LOSS.flowTable),
   };
 }

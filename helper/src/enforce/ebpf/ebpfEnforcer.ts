@@ -13,12 +13,14 @@ import type {
   ActivateOptions,
   DatapathState,
   DecisionCounter,
+  Emergency,
   Enforcer,
+  EventLosses,
   FlowEvent,
   PreparedProgram,
 } from "../enforcer.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
-import { clearSlotCounters, type DatapathLosses, readLosses, readSlotCounters } from "./counters.ts";
+import { clearSlotCounters, readLosses, readSlotCounters } from "./counters.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
@@ -161,6 +163,7 @@ export class EbpfEnforcer implements Enforcer {
       previousMode: word.otherEnforce ? "enforce" : "observe",
       deadlineBootMs: word.deadlineArmed ? Number(control.deadlineNs() / 1_000_000n) : null,
       expired: this.#expired(word),
+      emergency: word.emergency,
     };
   }
 
@@ -240,6 +243,7 @@ export class EbpfEnforcer implements Enforcer {
       otherWorkloads: before.workloads,
       epoch,
       otherEpoch: before.epoch,
+      emergency: before.emergency,
     });
     const elapsedUs = (performance.now() - start) * 1000;
     for (const path of otherTrees(this.#treeSettings())) removeTree(path);
@@ -268,6 +272,11 @@ export class EbpfEnforcer implements Enforcer {
     return this.state();
   }
 
+  setEmergency(emergency: Emergency): void {
+    const { control } = this.#held();
+    control.write({ ...control.read(), emergency });
+  }
+
   readCounters(): readonly DecisionCounter[] {
     const { tree, control } = this.#held();
     const word = control.read();
@@ -280,7 +289,7 @@ export class EbpfEnforcer implements Enforcer {
     return this.#held().drain.listen(listener);
   }
 
-  losses(): DatapathLosses {
+  losses(): EventLosses {
     return readLosses(this.#held().tree.maps.wl_losses);
   }
 

@@ -29,6 +29,7 @@ describe.skipIf(problem !== null)(`struct layouts${problem === null ? "" : ` (${
     ["wardline_flow_key", layout.FLOW_KEY],
     ["wardline_flow", layout.FLOW],
     ["wardline_event", layout.EVENT],
+    ["wardline_owner", layout.OWNER],
     ["wardline_trie_key", layout.TRIE_KEY],
     ["wardline_trie_value", layout.TRIE_VALUE],
     ["wardline_counter", layout.COUNTER],
@@ -111,6 +112,7 @@ describe("the control word", () => {
       deadlineArmed: true,
       otherEnforce: false,
       otherWorkloads: true,
+      emergency: "closed",
       epoch: layout.MAX_EPOCH,
       otherEpoch: 5,
     };

@@ -2,8 +2,9 @@
  * The structs of bpf/include/wardline.h as byte offsets. layout.test.ts compares every one with the BTF of the object.
  * Little-endian only, like the object.
  */
+import type { Emergency } from "../enforcer.ts";
 
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export const CONTROL = { size: 32, word: 0, deadlineNs: 8, lastEpoch: 16, layoutVersion: 24 } as const;
 export const SLOT = {
@@ -34,7 +35,7 @@ export const FLOW = {
   direction: 50,
 } as const;
 export const EVENT = {
-  size: 88,
+  size: 112,
   bootNs: 0,
   packets: 8,
   bytes: 16,
@@ -51,7 +52,10 @@ export const EVENT = {
   enforced: 82,
   direction: 83,
   protocol: 84,
+  hook: 85,
+  owner: 88,
 } as const;
+export const OWNER = { size: 24, pid: 0, userId: 4, command: 8 } as const;
 
 /** Counters of each slot, and so the decisions that a program may have. */
 export const MAX_DECISIONS = 16_384;
@@ -98,6 +102,10 @@ export type MapName = (typeof MAP_NAMES)[number];
 
 export const PROGRAM_NAMES = { ingress: "wardline_ingress", egress: "wardline_egress", selftest: "wardline_selftest" };
 
+/** Two bits of the control word. */
+const EMERGENCY_BITS: Record<Emergency, number> = { none: 0, open: 1, closed: 2 };
+const EMERGENCIES: readonly Emergency[] = ["none", "open", "closed", "closed"];
+
 /** The control word, taken apart. See WARDLINE_WORD_* for the bits. */
 export interface ControlWord {
   readonly slot: 0 | 1;
@@ -109,6 +117,7 @@ export interface ControlWord {
   /** 0 = nothing loaded. */
   readonly epoch: number;
   readonly otherEpoch: number;
+  readonly emergency: Emergency;
 }
 
 export const MAX_EPOCH = 0xfff_ffff;
@@ -120,7 +129,8 @@ export function encodeWord(word: ControlWord): bigint {
     (Number(word.workloads) << 2) |
     (Number(word.deadlineArmed) << 3) |
     (Number(word.otherEnforce) << 4) |
-    (Number(word.otherWorkloads) << 5);
+    (Number(word.otherWorkloads) << 5) |
+    (EMERGENCY_BITS[word.emergency] << 6);
   return BigInt(bits) | (BigInt(word.epoch) << 8n) | (BigInt(word.otherEpoch) << 36n);
 }
 
@@ -135,6 +145,7 @@ export function decodeWord(bits: bigint): ControlWord {
     otherWorkloads: flag(5n),
     epoch: Number((bits >> 8n) & BigInt(MAX_EPOCH)),
     otherEpoch: Number((bits >> 36n) & BigInt(MAX_EPOCH)),
+    emergency: EMERGENCIES[Number((bits >> 6n) & 3n)] ?? "closed",
   };
 }
 
@@ -149,5 +160,6 @@ export function swapped(word: ControlWord): ControlWord {
     otherWorkloads: word.workloads,
     epoch: word.otherEpoch,
     otherEpoch: word.epoch,
+    emergency: word.emergency,
   };
 }

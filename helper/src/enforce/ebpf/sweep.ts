@@ -33,6 +33,8 @@ function endEvent(key: Buffer, flow: Buffer, nowNs: bigint, generationOf: (epoch
   const openerPort = key.readUInt16LE(egress ? FLOW_KEY.localPort : FLOW_KEY.remotePort);
   return {
     kind: "end",
+    hook: "socket",
+    process: null,
     bootNs: nowNs,
     generation: generationOf(flow.readUInt32LE(FLOW.epoch)),
     decision: flow.readUInt32LE(FLOW.decision),

@@ -9,6 +9,7 @@ import type {
   ActivateOptions,
   DatapathState,
   DecisionCounter,
+  Emergency,
   EnforcementMode,
   Enforcer,
   EventLosses,
@@ -72,6 +73,7 @@ class ObserveEnforcer implements Enforcer {
       previousMode: "observe",
       deadlineBootMs: this.#deadlineBootMs,
       expired: this.#isExpired(),
+      emergency: "none",
     };
   }
 
@@ -130,6 +132,16 @@ class ObserveEnforcer implements Enforcer {
     return this.state();
   }
 
+  /** Nothing is filtered here, so there is nothing to open, and closing would be a claim. */
+  setEmergency(emergency: Emergency): void {
+    if (emergency === "closed")
+      throw new Failure({
+        code: ErrorCode.OBSERVE_ONLY,
+        message: "This host cannot close its network: it has nothing to enforce with. Nothing was changed.",
+        hint: this.limits[0] ?? "",
+      });
+  }
+
   recall(_program: HostProgram, _generation: number): void {}
 
   readCounters(): readonly DecisionCounter[] {
@@ -141,7 +153,7 @@ class ObserveEnforcer implements Enforcer {
   }
 
   losses(): EventLosses {
-    return { ringFull: 0n, rateLimited: 0n };
+    return { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
   }
 
   async release(): Promise<void> {
