@@ -129,11 +129,10 @@ struct wardline_trie_value {
 #define WARDLINE_HASH_WORKLOADS 1
 
 /*
- * Counters of both slots are one per-CPU array, indexed by slot * WARDLINE_MAX_DECISIONS + decision. They are not in an
- * inner map because kernels from 6.10 on inline a lookup in a per-CPU inner array with the size of the shape, not with
- * the size of the real map.
+ * Counters of both slots are one per-CPU array, indexed by decision * 2 + slot; the agent chooses its size when it makes
+ * the tree. They are not in an inner map because kernels from 6.10 on inline a lookup in a per-CPU inner array with the
+ * size of the shape, not with the size of the real map.
  */
-#define WARDLINE_MAX_DECISIONS 16384
 
 struct wardline_counter {
 	__u64 packets;

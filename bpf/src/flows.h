@@ -259,7 +259,7 @@ NOINLINE int quotes_live_flow(struct context *context)
 	/* An error about IPv4 quotes IPv4, one about IPv6 quotes IPv6. */
 	if (bpf_skb_load_bytes(skb, offset, &first, 1))
 		return 0;
-	if (context->packet.key.protocol == IPPROTO_ICMP ? read_ipv4(skb, offset, 1, &quoted) : read_ipv6(skb, offset, 1, &quoted))
+	if (context->packet.key.protocol == IPPROTO_ICMP ? read_ipv4(skb, offset, 0, 1, &quoted) : read_ipv6(skb, offset, 0, 1, &quoted))
 		return 0;
 	key.local = was_egress ? quoted.source : quoted.destination;
 	key.remote = was_egress ? quoted.destination : quoted.source;

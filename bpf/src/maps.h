@@ -65,7 +65,7 @@ struct {
 
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	MAP_UINT(max_entries, 2 * WARDLINE_MAX_DECISIONS);
+	MAP_UINT(max_entries, 2 * 16384);
 	MAP_TYPE(key, __u32);
 	MAP_TYPE(value, struct wardline_counter);
 } wl_counters SEC(".maps");

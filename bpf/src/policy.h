@@ -150,19 +150,21 @@ INLINE int must_drop(const struct view *view, __u32 flags)
 	return (flags & WARDLINE_RESULT_DENY) && view->enforce && !(flags & WARDLINE_RESULT_OBSERVE_ONLY);
 }
 
-INLINE void count_decision(struct __sk_buff *skb, const struct view *view, __u32 index, __u64 now)
+INLINE void add_to_counter(const struct view *view, __u32 index, __u64 packets, __u64 bytes, __u64 now)
 {
-	__u32 place = view->slot * WARDLINE_MAX_DECISIONS + index;
-	struct wardline_counter *counter;
+	__u32 place = index * 2 + (view->slot & 1);
+	struct wardline_counter *counter = bpf_map_lookup_elem(&wl_counters, &place);
 
-	if (index >= WARDLINE_MAX_DECISIONS)
-		return;
-	counter = bpf_map_lookup_elem(&wl_counters, &place);
 	if (!counter)
 		return;
-	counter->packets += skb->gso_segs ? skb->gso_segs : 1;
-	counter->bytes += skb->len;
+	counter->packets += packets;
+	counter->bytes += bytes;
 	counter->last_seen_ns = now;
+}
+
+INLINE void count_decision(struct __sk_buff *skb, const struct view *view, __u32 index, __u64 now)
+{
+	add_to_counter(view, index, skb->gso_segs ? skb->gso_segs : 1, skb->len, now);
 }
 
 #endif

@@ -40,7 +40,7 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 
 	context.now = bpf_ktime_get_boot_ns();
 	read_view(context.now, &context.view);
-	builtin = read_packet(skb, &context.packet, direction, 1);
+	builtin = read_packet(skb, &context.packet, direction, 0);
 	if (builtin >= 0)
 		return decide_builtin(&context, builtin);
 	if (unlikely(context.view.closed))
@@ -81,7 +81,7 @@ int wardline_selftest(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct decision decision = {};
 	int direction = skb->cb[0] & WARDLINE_SELFTEST_EGRESS ? WARDLINE_EGRESS : WARDLINE_INGRESS;
-	int builtin = read_packet(skb, &packet, direction, 0);
+	int builtin = read_any_packet(skb, &packet, direction, 0, 0);
 
 	if (builtin >= 0) {
 		decision.index = builtin;

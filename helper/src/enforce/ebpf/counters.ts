@@ -1,30 +1,19 @@
 /** Per-CPU counters, added up. */
 import { lookupElement, possibleCpuCount, readBatch, updateBatch } from "../../linux/bpf/libbpf.ts";
 import type { DecisionCounter, EventLosses } from "../enforcer.ts";
-import { COUNTER, LOSS, MAX_DECISIONS } from "./layout.ts";
+import { COUNTER, LOSS } from "./layout.ts";
 
-function firstKey(slot: 0 | 1): number {
-  return slot * MAX_DECISIONS;
-}
-
-/** Counters of one slot; decisions that were never hit are included. */
+/** Counters of one slot; decisions that were never hit are included. Those of the other slot lie in between. */
 export function readSlotCounters(fd: number, slot: 0 | 1, count: number): readonly DecisionCounter[] {
   const cpus = possibleCpuCount();
   const valueSize = COUNTER.size * cpus;
-  const before = Buffer.alloc(4);
-  before.writeUInt32LE(Math.max(0, firstKey(slot) - 1));
-  const { values, count: read } = readBatch(
-    fd,
-    { keySize: 4, valueSize, cursorSize: 4 },
-    slot === 0 ? null : before,
-    count,
-  );
-  return Array.from({ length: read }, (_, decision) => {
+  const { values, count: read } = readBatch(fd, { keySize: 4, valueSize, cursorSize: 4 }, null, count * 2);
+  return Array.from({ length: read >> 1 }, (_, decision) => {
     let packets = 0n;
     let bytes = 0n;
     let lastSeenBootNs = 0n;
     for (let cpu = 0; cpu < cpus; cpu++) {
-      const at = decision * valueSize + cpu * COUNTER.size;
+      const at = (decision * 2 + slot) * valueSize + cpu * COUNTER.size;
       packets += values.readBigUInt64LE(at + COUNTER.packets);
       bytes += values.readBigUInt64LE(at + COUNTER.bytes);
       const seen = values.readBigUInt64LE(at + COUNTER.lastSeenNs);
@@ -37,7 +26,7 @@ export function readSlotCounters(fd: number, slot: 0 | 1, count: number): readon
 /** Sets the counters of a slot that decides nothing to zero. */
 export function clearSlotCounters(fd: number, slot: 0 | 1, count: number): void {
   const keys = Buffer.alloc(count * 4);
-  for (let decision = 0; decision < count; decision++) keys.writeUInt32LE(firstKey(slot) + decision, decision * 4);
+  for (let decision = 0; decision < count; decision++) keys.writeUInt32LE(decision * 2 + slot, decision * 4);
   updateBatch(fd, keys, Buffer.alloc(count * COUNTER.size * possibleCpuCount()), count);
 }
 

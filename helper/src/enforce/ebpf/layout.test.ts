@@ -55,7 +55,6 @@ describe("numbers of the shared header", () => {
   it("are the flags, limits and timeouts that TypeScript uses", () => {
     expect(numbers.get("WARDLINE_LAYOUT_VERSION")).toBe(layout.LAYOUT_VERSION);
     expect(numbers.get("WARDLINE_PORT_KEY_BITS")).toBe(layout.PORT_KEY_BITS);
-    expect(numbers.get("WARDLINE_MAX_DECISIONS")).toBe(layout.MAX_DECISIONS);
     expect(numbers.get("WARDLINE_RESULT_DENY")).toBe(layout.RESULT_DENY);
     expect(numbers.get("WARDLINE_RESULT_OBSERVE_ONLY")).toBe(layout.RESULT_OBSERVE_ONLY);
     for (const [name, value] of Object.entries(layout.FLOW_FLAG))
