@@ -19,6 +19,7 @@ export * from "./named-peers.ts";
 export * from "./order.ts";
 export * from "./packet-port.ts";
 export * from "./program.ts";
+export * from "./quarantine.ts";
 export * from "./read.ts";
 export { type DecodedPolicy, decodePolicyBytes, refuseBySize } from "./yaml/decode.ts";
 export { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";
