@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { AuditTrail } from "../audit/audited.ts";
 import { AuditLog } from "../audit/auditLog.ts";
 import { makeDirectory } from "../files/directory.ts";
+import { Executables } from "../flows/executables.ts";
 import { FlowHub } from "../flows/flowHub.ts";
 import { GenerationContexts } from "../generations/contexts.ts";
 import { GenerationController } from "../generations/controller.ts";
@@ -14,6 +15,7 @@ import { StateStore } from "../generations/stateStore.ts";
 import { CgroupPaths } from "../linux/cgroupPaths.ts";
 import { acquireFileLock, type FileLock } from "../linux/fileLock.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
+import { UserNames } from "../linux/passwd.ts";
 import { dnsLookup } from "../names/dnsLookup.ts";
 import { type NameLookup, NameResolver } from "../names/nameResolver.ts";
 import { AgentRpcs } from "../server/agentService.ts";
@@ -141,7 +143,9 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   closers.add(() => refresher.close());
 
   const cgroupMount = findCgroupMount();
-  const hub = new FlowHub(enforcer, cgroupMount ? new CgroupPaths(cgroupMount, () => bootMs(clock)) : NO_CGROUPS);
+  const nowMs = () => bootMs(clock);
+  const cgroups = cgroupMount ? new CgroupPaths(cgroupMount, nowMs) : NO_CGROUPS;
+  const hub = new FlowHub(enforcer, cgroups, new Executables({ nowMs }));
   closers.add(() => hub.close());
   const facts = { hostName, backend: enforcer.name, backendReason: backend.reason, startedAtMs: clock.wallMs() };
   const status = new StatusReader({
@@ -160,7 +164,9 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     ...(ports.passwdPath === undefined ? {} : { passwdPath: ports.passwdPath }),
   });
   const guard = new Guard({ roles, trail, log });
-  const streams = new Streams({ status, controller, hub, contexts, clock, hostName });
+  const users = new UserNames(nowMs, ports.passwdPath);
+  const userNameOf = (userId: number) => users.get(userId);
+  const streams = new Streams({ status, controller, hub, contexts, clock, hostName, userNameOf });
   const rpcs = new AgentRpcs({ guard, trail, audit, controller, engine, status, streams, clock, hostName });
   const parts = { http2, peers, guard, rpcs, isServing: () => status.isServing() };
   const server: RunningServer = await serve(parts, options.socketPath, socketGroupId(ports.groupPath));

@@ -2,12 +2,18 @@
  * Flows of this host: the newest are kept in memory, and every reader has a queue of its own. Nothing here ever waits
  * for a reader: a slow one loses flows and is told how many.
  */
-import type { Enforcer, EventLosses, FlowEvent } from "../enforce/enforcer.ts";
+import type { Enforcer, EventLosses, FlowEvent, FlowProcess } from "../enforce/enforcer.ts";
 import type { KeptFlow } from "./flowMessage.ts";
 
 export const KEPT_FLOWS = 10_000;
 export const READER_QUEUE = 4_096;
 const MAX_BATCH = 500;
+
+/** Says which program a process runs; see executables.ts. */
+export interface ProgramNames {
+  beginBatch(): void;
+  pathOf(process: FlowProcess, eventBootNs: bigint): string;
+}
 
 export interface CgroupNames {
   get(id: bigint): string | undefined;
@@ -72,15 +78,17 @@ export class FlowReader {
 export class FlowHub {
   readonly #enforcer: Enforcer;
   readonly #cgroups: CgroupNames;
+  readonly #programs: ProgramNames;
   readonly #kept: KeptFlow[] = [];
   readonly #readers = new Set<FlowReader>();
   readonly #stop: () => void;
   #nextId = 1n;
   #pipeline: Promise<void> = Promise.resolve();
 
-  constructor(enforcer: Enforcer, cgroups: CgroupNames) {
+  constructor(enforcer: Enforcer, cgroups: CgroupNames, programs: ProgramNames) {
     this.#enforcer = enforcer;
     this.#cgroups = cgroups;
+    this.#programs = programs;
     this.#stop = enforcer.onEvents((events) => this.#receive(events));
   }
 
@@ -103,17 +111,23 @@ export class FlowHub {
 
   /** Batches stay in order although a path may have to be looked up first. */
   #receive(events: readonly FlowEvent[]): void {
+    // At once: a process may be gone while a path is looked up.
+    this.#programs.beginBatch();
+    const programs = events.map(({ process, bootNs }) =>
+      process === null ? "" : this.#programs.pathOf(process, bootNs),
+    );
     this.#pipeline = this.#pipeline.then(async () => {
       await this.#cgroups.learn(events.map((event) => event.cgroupId));
-      this.#publish(events);
+      this.#publish(events, programs);
     });
   }
 
-  #publish(events: readonly FlowEvent[]): void {
-    const flows = events.map((event): KeptFlow => {
+  #publish(events: readonly FlowEvent[], programs: readonly string[]): void {
+    const flows = events.map((event, position): KeptFlow => {
       const id = this.#nextId;
       this.#nextId += 1n;
-      return { id, event, cgroupPath: this.#cgroups.get(event.cgroupId) ?? "" };
+      const cgroupPath = this.#cgroups.get(event.cgroupId) ?? "";
+      return { id, event, cgroupPath, executable: programs[position] ?? "" };
     });
     for (const flow of flows) this.#kept.push(flow);
     // Removed in large steps: one step per batch would move the whole list each time.

@@ -1,25 +1,40 @@
 /** A decided flow as the wire carries it. */
 
 import { create } from "@bufbuild/protobuf";
-import { type Flow, FlowSchema, FlowEventKind as WireKind } from "@wardline/api/wardline/v1/flow";
+import {
+  type Flow,
+  FlowProcessSchema,
+  FlowSchema,
+  FlowHook as WireHook,
+  FlowEventKind as WireKind,
+} from "@wardline/api/wardline/v1/flow";
 import { toWireDecision, toWireDirection, toWireVerdict } from "@wardline/domain/wire";
 import { toTimestamp } from "../agent/clock.ts";
-import type { FlowEvent, FlowEventKind } from "../enforce/enforcer.ts";
+import type { FlowEvent, FlowEventKind, FlowHook } from "../enforce/enforcer.ts";
 import type { GenerationContext } from "../generations/contexts.ts";
 
 const KINDS: Record<FlowEventKind, WireKind> = { start: WireKind.START, end: WireKind.END, deny: WireKind.DENY };
+const HOOKS: Record<FlowHook, WireHook> = {
+  socket: WireHook.SOCKET,
+  connect: WireHook.CONNECT,
+  edge: WireHook.EDGE,
+};
 
 export interface KeptFlow {
   readonly id: bigint;
   readonly event: FlowEvent;
   /** Empty when unknown. */
   readonly cgroupPath: string;
+  /** Path of the program; empty when unknown. */
+  readonly executable: string;
 }
 
 export interface FlowSurroundings {
   readonly hostName: string;
   readonly contextOf: (generation: number) => GenerationContext | undefined;
   readonly wallMsOf: (bootNs: bigint) => number;
+  /** Empty for a user that the host does not know. */
+  readonly userNameOf: (userId: number) => string;
 }
 
 /** The subject's own end has the subject's name; the other end has the name of its address. */
@@ -42,6 +57,7 @@ export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow
     host: surroundings.hostName,
     time: toTimestamp(surroundings.wallMsOf(event.bootNs)),
     kind: KINDS[event.kind],
+    hook: HOOKS[event.hook],
     direction: toWireDirection(event.direction),
     protocol: event.protocol,
     sourceAddress: event.sourceAddress,
@@ -58,5 +74,10 @@ export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow
     bytes: event.bytes,
   });
   if (decision) flow.decision = toWireDecision(decision, event.direction);
+  if (event.process) {
+    const { pid, userId, command } = event.process;
+    const userName = surroundings.userNameOf(userId);
+    flow.process = create(FlowProcessSchema, { pid, userId, userName, command, executable: kept.executable });
+  }
   return flow;
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FlowEventKind } from "@wardline/api/wardline/v1/flow";
+import { FlowEventKind, FlowHook } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { GenerationContexts } from "../generations/contexts.ts";
@@ -15,10 +15,11 @@ import { FlowHub, KEPT_FLOWS, READER_QUEUE } from "./flowHub.ts";
 import { toWireFlow } from "./flowMessage.ts";
 
 const noCgroups = { get: () => undefined, learn: async () => {} };
+const noPrograms = { beginBatch: () => {}, pathOf: () => "" };
 
 function makeHub() {
   const enforcer = new FakeEnforcer(new FakeClock());
-  return { enforcer, hub: new FlowHub(enforcer, noCgroups) };
+  return { enforcer, hub: new FlowHub(enforcer, noCgroups, noPrograms) };
 }
 
 async function settle(): Promise<void> {
@@ -84,11 +85,17 @@ describe("toWireFlow", () => {
       readUs: 0,
       compileUs: 0,
     });
-    const kept = { id: 9n, event: flowEvent({ generation: 4 }), cgroupPath: "/system.slice/web.service" };
+    const kept = {
+      id: 9n,
+      event: flowEvent({ generation: 4, hook: "connect", process: { pid: 77, userId: 33, command: "curl" } }),
+      cgroupPath: "/system.slice/web.service",
+      executable: "/usr/bin/curl",
+    };
     const flow = toWireFlow(kept, {
       hostName: "alpha",
       contextOf: (generation) => contexts.get(generation),
       wallMsOf: () => 1_700_000_000_500,
+      userNameOf: (userId) => (userId === 33 ? "www-data" : ""),
     });
     expect(flow).toMatchObject({
       id: 9n,
@@ -100,16 +107,19 @@ describe("toWireFlow", () => {
       enforced: Verdict.DENY,
       subjectKey: "Host/alpha",
       cgroupPath: "/system.slice/web.service",
+      hook: FlowHook.CONNECT,
+      process: { pid: 77, userId: 33, userName: "www-data", command: "curl", executable: "/usr/bin/curl" },
       decision: { id: "00000000000000aa", policyKeys: ["NetworkPolicy/default/web"] },
       time: { seconds: 1_700_000_000n, nanos: 500_000_000 },
     });
   });
 
   it("says nothing that it does not know when the generation is gone", () => {
-    const kept = { id: 1n, event: flowEvent({ generation: 77 }), cgroupPath: "" };
-    const flow = toWireFlow(kept, { hostName: "alpha", contextOf: () => undefined, wallMsOf: () => 0 });
+    const kept = { id: 1n, event: flowEvent({ generation: 77 }), cgroupPath: "", executable: "" };
+    const surroundings = { hostName: "alpha", contextOf: () => undefined, wallMsOf: () => 0, userNameOf: () => "" };
+    const flow = toWireFlow(kept, surroundings);
     expect(flow).toMatchObject({ sourceName: "", destinationName: "", subjectKey: "" });
-    expect(flow.decision).toBeUndefined();
+    expect([flow.decision, flow.process]).toEqual([undefined, undefined]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Which role a local user has, from the host's own accounts. Read anew after a few seconds, so a removal takes effect. */
 import { readFileSync } from "node:fs";
 import { Role } from "@wardline/api/wardline/v1/host";
+import { readUserNames } from "../linux/passwd.ts";
 import type { PeerCredentials } from "../linux/peerCredentials.ts";
 
 export interface Identity {
@@ -56,14 +57,6 @@ function readGroups(path: string): RoleGroup[] {
   });
 }
 
-function readNames(path: string): Map<number, string> {
-  const names = new Map<number, string>();
-  for (const [name = "", , id = ""] of lines(path)) {
-    if (name !== "" && /^\d+$/.test(id) && !names.has(Number(id))) names.set(Number(id), name);
-  }
-  return names;
-}
-
 /** Group id of the group that may open the socket, or `null` when this host has no such group. */
 export function socketGroupId(groupPath = "/etc/group"): number | null {
   return readGroups(groupPath).find((group) => group.role === Role.VIEWER)?.groupId ?? null;
@@ -96,7 +89,7 @@ export class RoleResolver {
     this.#accounts = {
       readAtMs: nowMs,
       groups: readGroups(this.#options.groupPath ?? "/etc/group"),
-      nameByUserId: readNames(this.#options.passwdPath ?? "/etc/passwd"),
+      nameByUserId: readUserNames(this.#options.passwdPath),
     };
     return this.#accounts;
   }

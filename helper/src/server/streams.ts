@@ -16,6 +16,7 @@ export interface StreamPorts {
   readonly contexts: GenerationContexts;
   readonly clock: Clock;
   readonly hostName: string;
+  readonly userNameOf: (userId: number) => string;
 }
 
 const STATUS_EVERY_MS = 2_000;
@@ -77,11 +78,12 @@ export class Streams {
   }
 
   #flowsMessage(sequence: bigint, reader: FlowReader): wire.WatchFlowsResponse {
-    const { contexts, clock, hostName, hub } = this.#ports;
+    const { contexts, clock, hostName, hub, userNameOf } = this.#ports;
     const nowBootNs = clock.bootNs();
     const nowWallMs = bootNsToWallMs(clock, nowBootNs);
     const surroundings: FlowSurroundings = {
       hostName,
+      userNameOf,
       contextOf: (generation) => contexts.get(generation),
       wallMsOf: (bootNs) => nowWallMs - Number(nowBootNs - bootNs) / 1e6,
     };
