@@ -24,9 +24,10 @@ import {
 } from "../testing/index.ts";
 import { describeRefusal, requireScript } from "./emission.ts";
 import { emitPf, pfDecisionLabel } from "./pf.ts";
+import { pfEmergencyScript } from "./pf-emergency.ts";
+import { parsePfAnchor } from "./pf-grammar.ts";
+import { type PfPacket, walkPf } from "./pf-walk.ts";
 import { goldenWorld } from "./testing/golden-world.ts";
-import { parsePfAnchor } from "./testing/pf-grammar.ts";
-import { walkPf } from "./testing/pf-walk.ts";
 
 const PACKETS_PER_WORLD = 60;
 const PACKETS = Number(process.env.WARDLINE_FUZZ_PACKETS ?? 12_000);
@@ -182,5 +183,30 @@ describe("pf anchors", () => {
     const count = (text: string) => parsePfAnchor(text).rules.length;
     expect(count(script)).toBe(count(requireScript(emitPf(plain, { mode: "enforce" }))));
     expect(script).not.toMatch(/[^\x20-\x7e\n]/);
+  });
+});
+
+describe("emergencies", () => {
+  const verdictOf = (emergency: "open" | "closed", packet: Omit<PfPacket, "interfaceName">) =>
+    walkPf(parsePfAnchor(pfEmergencyScript(emergency)), { interfaceName: "en0", ...packet });
+  const web = { direction: "ingress", remote: "192.0.2.1", protocol: PROTOCOL.tcp, port: 443 } as const;
+
+  it("let everything pass when open, and keep no state that would outlive them", () => {
+    expect(verdictOf("open", web)).toMatchObject({ action: "pass", keepsState: false, label: "d0_emergency" });
+    expect(
+      verdictOf("open", { ...web, direction: "egress", remote: "2001:db8::1", protocol: 47, port: 0 })?.action,
+    ).toBe("pass");
+  });
+
+  it("let only builtin decisions pass when closed", () => {
+    const closed = parsePfAnchor(pfEmergencyScript("closed"));
+    const labelOf = (packet: PfPacket) => walkPf(closed, packet)?.label;
+    expect(labelOf({ ...web, interfaceName: "en0" })).toBe("d8_emergency");
+    expect(labelOf({ ...web, interfaceName: "lo0" })).toBe("d1_emergency");
+    const discovery = { remote: "fe80::1", protocol: PROTOCOL.icmpv6, port: 135 << 8, interfaceName: "en0" } as const;
+    expect(labelOf({ direction: "egress", ...discovery })).toBe("d2_emergency");
+    const tooBig = { remote: "192.0.2.1", protocol: PROTOCOL.icmp, port: (3 << 8) | 4, interfaceName: "en0" } as const;
+    expect(labelOf({ direction: "ingress", ...tooBig })).toBe("d3_emergency");
+    expect(walkPf(closed, { ...web, interfaceName: "en0" })?.action).toBe("block");
   });
 });

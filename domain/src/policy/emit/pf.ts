@@ -17,6 +17,11 @@ import { refuseWorkloads } from "./refusals.ts";
 import { classesOfSet, classOfAtom, HOST_SET } from "./regions.ts";
 import { commentText } from "./text.ts";
 
+/** Reassembles fragments before rules look at ports. Has an effect only where the main rules call it (`scrub-anchor`). */
+export const SCRUB_LINE = "scrub in all fragment reassemble";
+
+export type PfBuiltinName = keyof typeof BUILTIN_DECISIONS;
+
 export interface PfOptions {
   /** `observe` = everything passes, and what would be blocked is logged. */
   readonly mode: "enforce" | "observe";
@@ -87,7 +92,7 @@ class Anchor {
         yield `table <${tableName(direction, classId)}> persist { ${entries.join(", ")} }`;
       }
     }
-    yield "scrub in all fragment reassemble";
+    yield SCRUB_LINE;
     yield* this.#builtins();
     for (const direction of ["ingress", "egress"] as const) {
       for (const classId of tables[direction].keys()) yield* this.#classRules(direction, classId, true);
@@ -124,22 +129,20 @@ class Anchor {
     return rules;
   }
 
-  /** What is decided before any policy. pf cannot compare hop limits; the system itself refuses routed discovery. */
+  /** What is decided before any policy. */
   *#builtins(): Iterable<string> {
-    const label = (name: keyof typeof BUILTIN_DECISIONS): string => {
+    const label = (name: PfBuiltinName): string => {
       const decision = this.#program.decisions[BUILTIN_DECISIONS[name].index];
       if (!decision) throw new Error("a program has every builtin decision");
       return `label "${pfDecisionLabel(decision)}"`;
     };
-    yield `pass quick on lo0 all no state allow-opts ${label("loopback")}`;
+    const [loopback, ...others] = pfBuiltinPasses(label);
+    yield loopback;
     const fragments = this.#enforces
       ? "block drop quick all fragment"
       : "pass log quick all fragment no state allow-opts";
     yield `${fragments} ${label("fragment")}`;
-    const discovery = "icmp6-type { 133, 134, 135, 136, 137 }";
-    yield `pass quick inet6 proto icmp6 all ${discovery} no state allow-opts ${label("neighborDiscovery")}`;
-    yield `pass quick inet6 proto icmp6 all icmp6-type 2 no state allow-opts ${label("pathMtu")}`;
-    yield `pass quick inet proto icmp all icmp-type 3 code 4 no state allow-opts ${label("pathMtu")}`;
+    yield* others;
   }
 
   /** Without a table: the rules of every other address, which end the direction. */
@@ -188,6 +191,20 @@ class Anchor {
     if (this.#blocks(decision)) return label;
     return `${mayBeTcp ? "flags any " : ""}keep state allow-opts ${label}`;
   }
+}
+
+/**
+ * Loopback first, then neighbour discovery and path MTU. pf cannot compare hop limits; the system itself refuses routed
+ * discovery. Loopback is a rule because pf ignores `set skip` inside an anchor.
+ */
+export function pfBuiltinPasses(label: (name: PfBuiltinName) => string): readonly [string, ...string[]] {
+  const discovery = "icmp6-type { 133, 134, 135, 136, 137 }";
+  return [
+    `pass quick on lo0 all no state allow-opts ${label("loopback")}`,
+    `pass quick inet6 proto icmp6 all ${discovery} no state allow-opts ${label("neighborDiscovery")}`,
+    `pass quick inet6 proto icmp6 all icmp6-type 2 no state allow-opts ${label("pathMtu")}`,
+    `pass quick inet proto icmp all icmp-type 3 code 4 no state allow-opts ${label("pathMtu")}`,
+  ];
 }
 
 function* icmpLines(

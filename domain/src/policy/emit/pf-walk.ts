@@ -1,7 +1,7 @@
 /** Walks the rules of an anchor as pf does: the first `quick` rule that matches a packet decides. */
-import { parseAddress } from "../../address.ts";
-import type { Direction } from "../../model.ts";
-import { type PfAnchor, type PfRule, tableHolds } from "./pf-grammar.ts";
+import { parseAddress } from "../address.ts";
+import type { Direction } from "../model.ts";
+import type { PfAnchor, PfRule } from "./pf-grammar.ts";
 
 export interface PfPacket {
   readonly direction: Direction;
@@ -33,5 +33,5 @@ function matches(anchor: PfAnchor, rule: PfRule, packet: PfPacket): boolean {
   }
   const [remoteTable, localTable] = packet.direction === "ingress" ? [rule.from, rule.to] : [rule.to, rule.from];
   if (localTable !== null) throw new Error("a rule names the host's own addresses");
-  return remoteTable === null || tableHolds(anchor.tables.get(remoteTable) ?? [], address.bytes);
+  return remoteTable === null || (anchor.tables.get(remoteTable)?.holds(address.bytes) ?? false);
 }

@@ -1,14 +1,10 @@
 /**
  * A strict reader for the part of the pf.conf grammar (pf.conf(5), BNF at its end) that anchors of ours use. Anything
- * else is an error: a text that leaves this part would have to be proved on a Mac first.
+ * else is an error: a text that leaves this part would have to be proved on a Mac first. The agent reads its own texts
+ * with it, to tell which connections a text no longer allows.
  */
-import { cidrContainsAddress, parseCidr } from "../../address.ts";
-import type { Cidr } from "../../model.ts";
-
-export interface PfTableEntry {
-  readonly cidr: Cidr;
-  readonly negated: boolean;
-}
+import { parseCidr } from "../address.ts";
+import { type PfTable, type PfTableEntry, pfTable } from "./pf-table.ts";
 
 export interface PfRule {
   readonly action: "pass" | "block";
@@ -31,7 +27,7 @@ export interface PfRule {
 }
 
 export interface PfAnchor {
-  readonly tables: ReadonlyMap<string, readonly PfTableEntry[]>;
+  readonly tables: ReadonlyMap<string, PfTable>;
   readonly rules: readonly PfRule[];
 }
 
@@ -42,15 +38,17 @@ const PROTOCOLS = new Map([
   ["icmp6", 58],
 ]);
 
-const TABLE = /^table <([a-z][a-z0-9_]{0,30})> persist \{ (.+) \}$/;
+/** A table without entries says something by its name alone. */
+const TABLE = /^table <([a-z][a-z0-9_]{0,30})> persist(?: \{ (.+) \})?$/;
 const ENTRY = /^(!?)([0-9a-f.:]+\/\d{1,3})$/;
 const LABEL = /^label "([a-z0-9_]{1,63})"$/;
-const MAX_LINE_LENGTH = 1 << 20;
+/** A table is one line, and may name every address of a large fleet. */
+const MAX_LINE_LENGTH = 1 << 26;
 
 /** Throws with the line that leaves the grammar. */
 export function parsePfAnchor(text: string): PfAnchor {
   if (!text.endsWith("\n")) throw new Error("the last line does not end");
-  const tables = new Map<string, readonly PfTableEntry[]>();
+  const tables = new Map<string, PfTable>();
   const rules: PfRule[] = [];
   // Statements come in this order or not at all: tables, scrub, filter rules.
   let stage: "tables" | "scrub" | "rules" = "tables";
@@ -64,10 +62,8 @@ export function parsePfAnchor(text: string): PfAnchor {
     if (table) {
       if (stage !== "tables") fail("a table after what uses it");
       if (tables.has(table[1] ?? "")) fail("a second table of this name");
-      tables.set(
-        table[1] ?? "",
-        (table[2] ?? "").split(", ").map((entry) => parseEntry(entry) ?? fail("an entry")),
-      );
+      const entries = table[2]?.split(", ") ?? [];
+      tables.set(table[1] ?? "", pfTable(entries.map((entry) => parseEntry(entry) ?? fail("an entry"))));
     } else if (line === "scrub in all fragment reassemble") {
       if (stage !== "tables") fail("scrub after filter rules");
       stage = "scrub";
@@ -237,14 +233,4 @@ class RuleParser {
   #fail(why: string): never {
     throw new Error(`${why}: ${this.#line.slice(0, 300)}`);
   }
-}
-
-/** Whether a table holds an address: its longest entry around it decides. */
-export function tableHolds(entries: readonly PfTableEntry[], address: Uint8Array): boolean {
-  let best: PfTableEntry | null = null;
-  for (const entry of entries) {
-    const isLonger = best === null || entry.cidr.prefixLength > best.cidr.prefixLength;
-    if (isLonger && cidrContainsAddress(entry.cidr, address)) best = entry;
-  }
-  return best !== null && !best.negated;
 }
