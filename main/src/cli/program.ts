@@ -135,6 +135,8 @@ function addFlowsCommand(program: Command, runner: Runner): void {
     .addOption(new Option("--verdict <verdict>", "only these").choices(["allow", "deny"]))
     .option("--port <number>", "only this destination port", parsePortNumber)
     .option("--address <cidr>", "only with this address or prefix at either end")
+    .option("--process <name>", "only of this process: its name, the path of its program, or its id")
+    .option("--user <user>", "only of processes that this user runs: name or number")
     .option("--text <text>", "only with this text in any column")
     .option("--since <time>", "only from the last 10m, 2h …", parseDuration)
     .action((options: CommonOptions & FlowsOptions) =>
@@ -236,6 +238,8 @@ export interface FlowsOptions extends SessionOptions {
   readonly verdict?: "allow" | "deny";
   readonly port?: number;
   readonly address?: string;
+  readonly process?: string;
+  readonly user?: string;
   readonly text?: string;
   readonly since?: number;
 }

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
 import type { WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
-import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind, FlowHook, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
@@ -77,6 +77,8 @@ describe("collecting", () => {
       decision: decision("NetworkPolicy/default/web"),
       sourceName: "client",
       cgroupPath: "/system.slice/web.service",
+      hook: FlowHook.CONNECT,
+      process: { pid: 4711, userId: 33, userName: "www-data", command: "curl", executable: "/usr/bin/curl (deleted)" },
       time: { $typeName: "google.protobuf.Timestamp", seconds: 1_700_000_000n, nanos: 123_456_000 },
     });
     tester.agent.pushFlows([sent, flow({ sourceAddress: "fd00::9", destinationAddress: "fd00::1" })]);
@@ -136,6 +138,33 @@ describe("filters", () => {
     const { flows, total } = await query(filter);
     expect(flows.map(({ id }) => Number(id))).toEqual(expected);
     expect(Number(total)).toBe(expected.length);
+  });
+
+  const processes = [
+    { pid: 4711, userId: 33, userName: "www-data", command: "curl", executable: "/usr/bin/curl" },
+    { pid: 1234, userId: 0, userName: "root", command: "systemd-resolve", executable: "/lib/systemd/systemd-resolved" },
+    { pid: 99, userId: 4711, userName: "", command: "1234", executable: "/opt/c_rl (deleted)" },
+  ];
+
+  it.each<[string, Record<string, unknown>, number[]]>([
+    ["its name", { processes: ["curl"] }, [4711]],
+    ["the file name of its program", { processes: ["systemd-resolved"] }, [1234]],
+    ["its path, deleted or not", { processes: ["/usr/bin/curl", "/opt/c_rl"] }, [99, 4711]],
+    ["its id, and a process that calls itself so", { processes: ["1234"] }, [99, 1234]],
+    ["a name with wildcards meant literally", { processes: ["c_rl", "%"] }, [99]],
+    ["a part of its path, which is no name", { processes: ["bin/curl"] }, []],
+    ["all but a process", { excludeProcesses: ["curl"] }, [99, 1234]],
+    ["the name or the number of its user", { users: ["www-data", "0"] }, [1234, 4711]],
+    ["all but a user", { excludeUsers: ["4711"] }, [1234, 4711]],
+    ["text", { text: "RESOLVED" }, [1234]],
+  ])("find a process by %s", async (_what, filter, expected) => {
+    tester.agent.pushFlows(processes.map((process) => flow({ process })));
+    await stored(7);
+    const { flows } = await query(filter);
+    expect(flows.flatMap(({ process }) => process?.pid ?? [])).toEqual(expected);
+    // Flows of unknown processes are of no process, so excluding one keeps them.
+    const keepsUnknown = "excludeProcesses" in filter || "excludeUsers" in filter;
+    expect(flows.some(({ process }) => process === undefined)).toBe(keepsUnknown);
   });
 
   it("page by id", async () => {

@@ -13,8 +13,8 @@ export class LossesTable {
 
   /** @param dropped flows that this console could not store in time */
   put(hostId: string, agent: FlowLosses, dropped: bigint): void {
-    const { ringFull, rateLimited, readerLag } = agent;
-    const sum = create(FlowLossesSchema, { ringFull, rateLimited, readerLag: readerLag + dropped });
+    const { ringFull, rateLimited, readerLag, notFollowed } = agent;
+    const sum = create(FlowLossesSchema, { ringFull, rateLimited, readerLag: readerLag + dropped, notFollowed });
     const encoded = Buffer.from(toBinary(FlowLossesSchema, sum)).toString("base64");
     if (this.#written.get(hostId) === encoded) return;
     this.#settings.set(`flow_losses:${hostId}`, encoded);
@@ -30,10 +30,11 @@ export class LossesTable {
   sum(hostIds: readonly string[]): FlowLosses {
     const total = create(FlowLossesSchema);
     for (const hostId of hostIds) {
-      const { ringFull, rateLimited, readerLag } = this.get(hostId);
+      const { ringFull, rateLimited, readerLag, notFollowed } = this.get(hostId);
       total.ringFull += ringFull;
       total.rateLimited += rateLimited;
       total.readerLag += readerLag;
+      total.notFollowed += notFollowed;
     }
     return total;
   }
@@ -46,5 +47,6 @@ export function lossesSince(now: FlowLosses, before: FlowLosses, readerLag: bigi
     ringFull: grown(now.ringFull, before.ringFull),
     rateLimited: grown(now.rateLimited, before.rateLimited),
     readerLag: grown(now.readerLag, before.readerLag) + readerLag,
+    notFollowed: grown(now.notFollowed, before.notFollowed),
   });
 }

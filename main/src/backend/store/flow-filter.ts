@@ -24,6 +24,9 @@ const ROW_TEXT = [
   "flows.cgroup_path",
   "flows.source_port",
   "flows.destination_port",
+  "flows.process_command",
+  "flows.process_executable",
+  "flows.process_user_name",
 ].join(" || char(10) || ");
 
 class Conditions {
@@ -60,6 +63,10 @@ export function flowCondition(filter: FlowFilter | undefined): SqlCondition {
   addAddresses(conditions, filter.excludeAddresses, true);
   addPolicyKeys(conditions, filter.policyKeys, false);
   addPolicyKeys(conditions, filter.excludePolicyKeys, true);
+  addProcesses(conditions, filter.processes, false);
+  addProcesses(conditions, filter.excludeProcesses, true);
+  addUsers(conditions, filter.users, false);
+  addUsers(conditions, filter.excludeUsers, true);
   addText(conditions, filter.text);
   if (filter.since) conditions.add("flows.time_us >= ?", timestampMs(filter.since) * 1000);
   if (filter.until) conditions.add("flows.time_us < ?", timestampMs(filter.until) * 1000);
@@ -78,6 +85,10 @@ function requireBounds(filter: FlowFilter): void {
     filter.excludeAddresses,
     filter.policyKeys,
     filter.excludePolicyKeys,
+    filter.processes,
+    filter.excludeProcesses,
+    filter.users,
+    filter.excludeUsers,
   ];
   if (lists.some((list) => list.length > MAX_VALUES) || filter.text.length > MAX_TEXT_LENGTH) {
     throw new Failure({
@@ -108,6 +119,43 @@ function addPolicyKeys(conditions: Conditions, keys: readonly string[], exclude:
     ? `flows.decision_row IS NULL OR flows.decision_row NOT IN (${matching})`
     : `flows.decision_row IN (${matching})`;
   conditions.add(sql, JSON.stringify(keys));
+}
+
+/** What the kernel appends to the path of a program whose file was replaced or removed since it started. */
+const DELETED = " (deleted)";
+/** No process and no user has it. */
+const NO_NUMBER = -1;
+
+/** Compared whole, except that a name also finds the programs of that file name. */
+function addProcesses(conditions: Conditions, given: readonly string[], exclude: boolean): void {
+  const values = given.map((value) => value.trim()).filter(Boolean);
+  if (values.length === 0) return;
+  const parameters: (string | number)[] = [];
+  const matches = values.map((value) => {
+    if (/^\d{1,10}$/.test(value)) {
+      parameters.push(Number(value), value);
+      return "flows.process_pid = ? OR flows.process_command = ?";
+    }
+    if (value.includes("/")) {
+      parameters.push(value, value + DELETED);
+      return "flows.process_executable IN (?, ?)";
+    }
+    const pattern = `%/${value.replace(/[\\%_]/g, "\\$&")}`;
+    parameters.push(value, pattern, pattern + DELETED);
+    return `flows.process_command = ? OR flows.process_executable LIKE ? ESCAPE '\\'
+      OR flows.process_executable LIKE ? ESCAPE '\\'`;
+  });
+  const sql = `flows.process_pid > 0 AND (${matches.join(" OR ")})`;
+  conditions.add(exclude ? `NOT (${sql})` : sql, ...parameters);
+}
+
+function addUsers(conditions: Conditions, given: readonly string[], exclude: boolean): void {
+  const values = given.map((value) => value.trim()).filter(Boolean);
+  if (values.length === 0) return;
+  const ids = values.map((value) => (/^\d{1,10}$/.test(value) ? Number(value) : NO_NUMBER));
+  const sql = `flows.process_pid > 0 AND (flows.process_user_name IN (SELECT value FROM json_each(?))
+    OR flows.process_user_id IN (SELECT value FROM json_each(?)))`;
+  conditions.add(exclude ? `NOT (${sql})` : sql, JSON.stringify(values), JSON.stringify(ids));
 }
 
 function addText(conditions: Conditions, given: string): void {

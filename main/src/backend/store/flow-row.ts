@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
-import { type Flow, FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowProcessSchema, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { type Decision, DecisionSchema } from "@wardline/api/wardline/v1/policy";
 import { addressKey } from "./address-key.ts";
 
@@ -28,6 +28,13 @@ export interface FlowRow {
   cgroup_path: string;
   packets: number;
   bytes: number;
+  hook: number;
+  /** 0 = the process is unknown. */
+  process_pid: number;
+  process_user_id: number;
+  process_user_name: string;
+  process_command: string;
+  process_executable: string;
 }
 
 /** What SQLite and JavaScript can both hold exactly. */
@@ -60,6 +67,12 @@ export const FLOW_COLUMNS = [
   "cgroup_path",
   "packets",
   "bytes",
+  "hook",
+  "process_pid",
+  "process_user_id",
+  "process_user_name",
+  "process_command",
+  "process_executable",
 ] as const;
 
 export interface FlowOrigin {
@@ -95,6 +108,12 @@ export function flowValues(origin: FlowOrigin, flow: Flow, decisionRow: number |
     flow.cgroupPath,
     bounded(flow.packets),
     bounded(flow.bytes),
+    flow.hook,
+    flow.process?.pid ?? 0,
+    flow.process?.userId ?? 0,
+    flow.process?.userName ?? "",
+    flow.process?.command ?? "",
+    flow.process?.executable ?? "",
   ];
 }
 
@@ -119,7 +138,17 @@ export function flowFromRow(row: FlowRow): Flow {
     cgroupPath: row.cgroup_path,
     packets: BigInt(row.packets),
     bytes: BigInt(row.bytes),
+    hook: row.hook,
   });
+  if (row.process_pid > 0) {
+    flow.process = create(FlowProcessSchema, {
+      pid: row.process_pid,
+      userId: row.process_user_id,
+      userName: row.process_user_name,
+      command: row.process_command,
+      executable: row.process_executable,
+    });
+  }
   if (row.decision_wire) flow.decision = fromBinary(DecisionSchema, row.decision_wire);
   return flow;
 }

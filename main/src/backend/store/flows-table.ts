@@ -12,8 +12,8 @@ const SELECT = `SELECT flows.*, flow_decisions.wire AS decision_wire FROM flows
   LEFT JOIN flow_decisions ON flow_decisions.row = flows.decision_row`;
 const MAX_COUNTED = 100_000;
 const MAX_CACHED_DECISIONS = 10_000;
-/** Measured with names and cgroup paths of usual length, indexes included. */
-const ROW_SIZE_BYTES = 420;
+/** Measured with names, cgroup paths and program paths of usual length, indexes included. */
+const ROW_SIZE_BYTES = 490;
 
 export interface FlowRetention {
   readonly maxRows: number;

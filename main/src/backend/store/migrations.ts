@@ -110,4 +110,15 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `);
   },
+  (database) => {
+    database.exec(`
+      -- The process behind a flow; pid 0 = unknown. Flows that were stored before know none.
+      ALTER TABLE flows ADD COLUMN hook INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE flows ADD COLUMN process_pid INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE flows ADD COLUMN process_user_id INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE flows ADD COLUMN process_user_name TEXT NOT NULL DEFAULT '';
+      ALTER TABLE flows ADD COLUMN process_command TEXT NOT NULL DEFAULT '';
+      ALTER TABLE flows ADD COLUMN process_executable TEXT NOT NULL DEFAULT '';
+    `);
+  },
 ];

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { FlowHook, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLogger } from "../ports.ts";
 import { FilesTable } from "./files-table.ts";
-import { FlowsTable } from "./flows-table.ts";
+import { FlowsTable, FlowsTable } from "./flows-table.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { LeaseTable, SettingsTable } from "./settings-table.ts";
 import { Store } from "./store.ts";
@@ -82,6 +82,18 @@ describe("opening", () => {
     } finally {
       backup.close();
     }
+  });
+
+  it("keeps flows of a console that knew no processes, as flows of unknown ones", () => {
+    const former = openStore({ migrations: MIGRATIONS.slice(0, 1) });
+    former.run(`INSERT INTO flows (host_id, agent_epoch_ms, host, time_us, kind, direction, protocol, source_address,
+      source_key, source_port, destination_address, destination_key, destination_port, source_name, destination_name,
+      verdict, enforced, generation, subject_key, cgroup_path, packets, bytes)
+      VALUES ('local', 1, 'alpha', 1, 1, 1, 6, '10.0.0.9', x'00', 1, '10.0.0.1', x'00', 443, '', '', 1, 1, 1, '', '', 1, 60)`);
+    close(former);
+    const { flows } = new FlowsTable(openStore()).query(undefined, 10, 0);
+    expect(flows).toMatchObject([{ host: "alpha", destinationPort: 443, hook: FlowHook.UNSPECIFIED }]);
+    expect(flows[0]?.process).toBeUndefined();
   });
 
   it("leaves the database as it was when a migration fails", () => {

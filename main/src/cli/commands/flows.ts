@@ -1,6 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind, FlowHook, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatPort } from "../input/port.ts";
@@ -9,8 +9,8 @@ import type { FlowsOptions } from "../program.ts";
 import { type Session, withSession } from "../session.ts";
 import { formatRow } from "../terminal/table.ts";
 
-const HEADER = ["TIME", "VERDICT", "", "FROM", "TO", "PORT", "DECIDED BY"];
-const WIDTHS = [12, 12, 3, 28, 28, 10, 0];
+const HEADER = ["TIME", "VERDICT", "", "FROM", "TO", "PORT", "PROCESS", "DECIDED BY"];
+const WIDTHS = [12, 12, 3, 28, 28, 10, 22, 0];
 /** After the agent answers, its history needs a moment to reach the store. */
 const SETTLE_MS = 400;
 const FIRST_CONTACT_MS = 3_000;
@@ -70,6 +70,8 @@ function filterOf(options: FlowsOptions) {
     verdicts: options.verdict ? [options.verdict === "allow" ? Verdict.ALLOW : Verdict.DENY] : [],
     ports: options.port === undefined ? [] : [options.port],
     addresses: options.address === undefined ? [] : [options.address],
+    processes: options.process === undefined ? [] : [options.process],
+    users: options.user === undefined ? [] : [options.user],
     text: options.text ?? "",
     ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
   };
@@ -93,10 +95,17 @@ function formatFlow({ style }: Output, flow: Flow): string {
       nameAndAddress(flow.sourceName, flow.sourceAddress),
       nameAndAddress(flow.destinationName, flow.destinationAddress),
       formatPort(flow.protocol, flow.destinationPort),
+      processText(flow),
       flow.decision?.summary ?? "",
     ],
     WIDTHS,
   );
+}
+
+/** `curl[4711]`, or where the packet was met when it had no socket. */
+function processText({ process: owner, hook }: Flow): string {
+  if (owner) return `${owner.command || "?"}[${owner.pid}]`;
+  return hook === FlowHook.EDGE ? "(no socket here)" : "";
 }
 
 function nameAndAddress(name: string, address: string): string {

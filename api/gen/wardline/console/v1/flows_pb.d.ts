@@ -89,6 +89,31 @@ export declare type FlowFilter = Message<"wardline.console.v1.FlowFilter"> & {
    * @generated from field: repeated string exclude_policy_keys = 13;
    */
   excludePolicyKeys: string[];
+
+  /**
+   * A number is a process id, what has a slash the path of a program, anything else the name that the process gives itself
+   * or the file name of its program.
+   *
+   * @generated from field: repeated string processes = 14;
+   */
+  processes: string[];
+
+  /**
+   * @generated from field: repeated string exclude_processes = 15;
+   */
+  excludeProcesses: string[];
+
+  /**
+   * Name or number of the user that the process ran as.
+   *
+   * @generated from field: repeated string users = 16;
+   */
+  users: string[];
+
+  /**
+   * @generated from field: repeated string exclude_users = 17;
+   */
+  excludeUsers: string[];
 };
 
 /**
