@@ -81,9 +81,8 @@ struct wardline_slot {
 /* Agent only: which object made this tree, so that a new process knows whether it is its own. */
 struct wardline_identity {
 	__u8 object_digest[32];
-	__u8 ingress_tag[8];
-	__u8 egress_tag[8];
-	__u8 selftest_tag[8];
+	/* SHA-256 over the tags of all programs, in the order of the agent's list. */
+	__u8 programs_digest[32];
 };
 
 /* IPv6, or IPv4 as ::ffff:a.b.c.d. Network order. */
@@ -179,6 +178,38 @@ struct wardline_flow {
 	__u8 pad[5];
 };
 
+/* The process that connected, bound or first sent with a socket. */
+struct wardline_owner {
+	__u32 pid;
+	__u32 user_id;
+	__u8 command[16];
+};
+
+/*
+ * Kept with a socket. The owner is noted when the socket connects, binds or first sends. A connected socket also holds its
+ * flow's verdict once the flow has lasted a while: its packets then ask nothing else, and an eviction from the flow
+ * table costs nothing.
+ */
+struct wardline_socket {
+	struct wardline_owner owner;
+	struct wardline_flow_key key;
+	/* epoch 0 = no flow is kept here; packets and bytes are those that the flow table does not know yet. */
+	struct wardline_flow flow;
+	/* Totals that the flow table was told last. */
+	__u64 folded_packets;
+	__u64 folded_bytes;
+	__u64 folded_ns;
+};
+
+/*
+ * Addresses of a network namespace, for the connect hooks. The entry with the unspecified address says that the agent
+ * vouches for this namespace: the list is complete, and nothing translates outgoing connections.
+ */
+struct wardline_local_key {
+	__u64 netns_cookie;
+	struct wardline_address address;
+};
+
 /* Idle limits in seconds; the agent's sweep uses the same. */
 #define WARDLINE_TIMEOUT_TCP_OPENING 120
 #define WARDLINE_TIMEOUT_TCP_ESTABLISHED 432000
@@ -202,13 +233,6 @@ enum wardline_hook {
 	WARDLINE_HOOK_CONNECT = 1,
 	/* A packet without a socket on this host. */
 	WARDLINE_HOOK_EDGE = 2,
-};
-
-/* The process that connected, bound or first sent with a socket. */
-struct wardline_owner {
-	__u32 pid;
-	__u32 user_id;
-	__u8 command[16];
 };
 
 struct wardline_event {

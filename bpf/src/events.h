@@ -23,10 +23,10 @@ struct report {
 	__u8 dropped;
 	__u8 direction;
 	__u8 hook;
-	struct wardline_owner owner;
 };
 
-INLINE void write_event(struct wardline_event *event, const struct packet *packet, const struct report *report)
+INLINE void write_event(struct wardline_event *event, const struct packet *packet, const struct report *report,
+			const struct wardline_owner *owner)
 {
 	int egress = report->direction == WARDLINE_EGRESS;
 	int is_icmp = packet->key.protocol == IPPROTO_ICMP || packet->key.protocol == IPPROTO_ICMPV6;
@@ -50,19 +50,29 @@ INLINE void write_event(struct wardline_event *event, const struct packet *packe
 	event->protocol = packet->key.protocol;
 	event->hook = report->hook;
 	event->pad[0] = event->pad[1] = 0;
-	event->owner = report->owner;
+	if (owner)
+		event->owner = *owner;
+	else
+		__builtin_memset(&event->owner, 0, sizeof(event->owner));
 }
 
-INLINE void emit_flow_event(const struct packet *packet, const struct report *report)
+/* `owner` may be 0. */
+GLOBAL int emit_flow_event(const struct packet *packet, const struct report *report,
+			   const struct wardline_owner *owner)
 {
-	struct wardline_event *event = bpf_ringbuf_reserve(&wl_flow_ring, sizeof(*event), 0);
+	struct wardline_event *event;
+
+	if (!packet || !report)
+		return 0;
+	event = bpf_ringbuf_reserve(&wl_flow_ring, sizeof(*event), 0);
 
 	if (!event) {
 		count_loss(WARDLINE_LOSS_FLOW_RING_FULL);
-		return;
+		return 0;
 	}
-	write_event(event, packet, report);
+	write_event(event, packet, report, owner);
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 INLINE __u32 mix(__u32 hash, __u32 word)
@@ -104,21 +114,25 @@ INLINE int take_token(const struct packet *packet, const struct report *report)
 	return 1;
 }
 
-INLINE void emit_deny_event(const struct packet *packet, const struct report *report)
+GLOBAL int emit_deny_event(const struct packet *packet, const struct report *report,
+			   const struct wardline_owner *owner)
 {
 	struct wardline_event *event;
 
+	if (!packet || !report)
+		return 0;
 	if (!take_token(packet, report)) {
 		count_loss(WARDLINE_LOSS_RATE_LIMITED);
-		return;
+		return 0;
 	}
 	event = bpf_ringbuf_reserve(&wl_deny_ring, sizeof(*event), 0);
 	if (!event) {
 		count_loss(WARDLINE_LOSS_DENY_RING_FULL);
-		return;
+		return 0;
 	}
-	write_event(event, packet, report);
+	write_event(event, packet, report, owner);
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 #endif

@@ -22,6 +22,8 @@ struct context {
 	__u64 now;
 	struct view view;
 	struct packet packet;
+	/* What is kept with the packet's socket; 0 when nothing is. */
+	struct wardline_socket *socket;
 	int direction;
 };
 
@@ -52,6 +54,7 @@ INLINE int is_idle(const struct context *context, const struct wardline_flow *fl
 
 INLINE void report_flow(struct context *context, const struct wardline_flow *flow, __u8 kind, int dropped)
 {
+	const struct wardline_owner *owner = 0;
 	struct report report = {
 		.now = context->now,
 		.packets = flow->packets,
@@ -66,11 +69,13 @@ INLINE void report_flow(struct context *context, const struct wardline_flow *flo
 		.direction = flow->direction,
 	};
 
+	if (context->socket)
+		owner = &context->socket->owner;
 	context->packet.policy_port = flow->policy_port;
 	if (kind == WARDLINE_EVENT_DENY)
-		emit_deny_event(&context->packet, &report);
+		emit_deny_event(&context->packet, &report, owner);
 	else
-		emit_flow_event(&context->packet, &report);
+		emit_flow_event(&context->packet, &report, owner);
 }
 
 INLINE int drops(const struct context *context, const struct wardline_flow *flow)
@@ -115,6 +120,9 @@ INLINE void follow_closing(struct context *context, struct wardline_flow *flow)
 	__u8 signs = context->packet.signs;
 	__u32 flags = flow->flags;
 
+	/* From here on the flow table follows each packet. */
+	if (context->socket)
+		*(volatile __u32 *)&context->socket->flow.epoch = 0;
 	if (signs & SIGN_RESET) {
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_RESET);
 		end_flow(context, flow);
@@ -142,6 +150,126 @@ INLINE void add_packet(const struct context *context, struct wardline_flow *flow
 	__sync_fetch_and_add(&flow->bytes, skb->len);
 }
 
+/* Packets after which a flow is worth the memory of an entry at its socket. */
+#define KEEP_AFTER_PACKETS 16
+/* Longest time for which the flow table does not hear of a socket's packets; far below every idle limit. */
+#define FOLD_INTERVAL_NS SECOND_NS
+
+INLINE int same_key(const struct wardline_flow_key *a, const struct wardline_flow_key *b)
+{
+	const __u64 *left = (const __u64 *)a, *right = (const __u64 *)b;
+
+	return !((left[0] ^ right[0]) | (left[1] ^ right[1]) | (left[2] ^ right[2]) | (left[3] ^ right[3]) |
+		 (left[4] ^ right[4]));
+}
+
+/* What is kept with the packet's socket, if anything. */
+INLINE struct wardline_socket *find_socket(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	return sk ? bpf_sk_storage_get(&wl_sockets, sk, 0, 0) : 0;
+}
+
+/* Lets a packet pass by what is kept with its socket. 0 = the flow table has to be asked. */
+INLINE int passes_by_socket(const struct context *context)
+{
+	struct wardline_socket *socket = context->socket;
+	struct __sk_buff *skb = context->skb;
+
+	if (!socket || !socket->flow.epoch || socket->flow.epoch != context->view.epoch)
+		return 0;
+	if (context->packet.signs & ~SIGN_MIDDLE)
+		return 0;
+	if ((__s64)(context->now - socket->folded_ns) > (__s64)FOLD_INTERVAL_NS)
+		return 0;
+	if (!same_key(&socket->key, &context->packet.key))
+		return 0;
+	count_decision(skb, &context->view, socket->flow.decision, context->now);
+	__sync_fetch_and_add(&socket->flow.packets, skb->gso_segs ? skb->gso_segs : 1);
+	__sync_fetch_and_add(&socket->flow.bytes, skb->len);
+	return 1;
+}
+
+/* Tells the flow table what passed by the socket alone. */
+INLINE void fold_socket(struct wardline_socket *socket, struct wardline_flow *flow)
+{
+	__sync_fetch_and_add(&flow->packets, __sync_lock_test_and_set(&socket->flow.packets, 0));
+	__sync_fetch_and_add(&flow->bytes, __sync_lock_test_and_set(&socket->flow.bytes, 0));
+}
+
+/* The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. */
+NOINLINE struct wardline_flow *restore_flow(struct context *context)
+{
+	struct wardline_socket *socket = context->socket;
+	struct wardline_flow flow;
+
+	if (!socket)
+		return 0;
+	flow = socket->flow;
+	flow.packets = socket->folded_packets;
+	flow.bytes = socket->folded_bytes;
+	flow.last_seen_ns = context->now;
+	if (bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, BPF_NOEXIST))
+		return 0;
+	return bpf_map_lookup_elem(&wl_flows, &context->packet.key);
+}
+
+/* The entry of the packet's flow, with everything that its socket knows about it. */
+INLINE struct wardline_flow *find_flow(struct context *context)
+{
+	struct wardline_flow *flow = bpf_map_lookup_elem(&wl_flows, &context->packet.key);
+	struct wardline_socket *socket = context->socket;
+
+	if (!socket || !socket->flow.epoch || !same_key(&socket->key, &context->packet.key))
+		return flow;
+	if (unlikely(!flow))
+		flow = restore_flow(context);
+	if (flow)
+		fold_socket(socket, flow);
+	return flow;
+}
+
+/* Keeps the verdict of an established flow with its connected socket. */
+INLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
+{
+	struct wardline_socket *socket;
+	struct bpf_sock *sk = context->skb->sk;
+
+	if (likely(flow->packets < KEEP_AFTER_PACKETS) || !context->view.epoch ||
+	    (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	/* Connected TCP and UDP sockets alike. */
+	if (!sk || sk->state != BPF_TCP_ESTABLISHED)
+		return;
+	socket = bpf_sk_storage_get(&wl_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!socket)
+		return;
+	/* Another CPU may be reading: it must not meet the epoch before the rest. */
+	*(volatile __u32 *)&socket->flow.epoch = 0;
+	if (!same_key(&socket->key, &context->packet.key)) {
+		socket->key = context->packet.key;
+		socket->flow.packets = 0;
+		socket->flow.bytes = 0;
+	}
+	socket->flow.cgroup_id = flow->cgroup_id;
+	socket->flow.decision = flow->decision;
+	socket->flow.set = flow->set;
+	socket->flow.flags = flow->flags;
+	socket->flow.policy_port = flow->policy_port;
+	socket->flow.direction = flow->direction;
+	socket->folded_packets = flow->packets;
+	socket->folded_bytes = flow->bytes;
+	socket->folded_ns = context->now;
+	*(volatile __u32 *)&socket->flow.epoch = context->view.epoch;
+}
+
+NOINLINE int open_flow(struct context *context, struct wardline_flow *known);
+
 /* Verdict for a packet of a known flow: 1 passes. */
 INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 {
@@ -150,6 +278,9 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 	if (unlikely(flow->epoch != context->view.epoch))
 		decide_again(context, flow);
 	dropped = drops(context, flow);
+	/* Without a handshake each side may open: that one side lost its permission says nothing about the other. */
+	if (unlikely(dropped) && context->direction != flow->direction && !context->packet.signs)
+		return open_flow(context, flow);
 	count_decision(context->skb, &context->view, flow->decision, context->now);
 	if (dropped) {
 		flow->last_seen_ns = context->now;
@@ -161,6 +292,8 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);
 	if (unlikely(context->packet.signs & (SIGN_FIN | SIGN_RESET)) || unlikely(flow->flags & WARDLINE_FLOW_RESET))
 		follow_closing(context, flow);
+	else
+		keep_with_socket(context, flow);
 	return 1;
 }
 

@@ -79,6 +79,21 @@ struct {
 } wl_flows SEC(".maps");
 
 struct {
+	MAP_UINT(type, BPF_MAP_TYPE_SK_STORAGE);
+	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);
+	MAP_TYPE(key, int);
+	MAP_TYPE(value, struct wardline_socket);
+} wl_sockets SEC(".maps");
+
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_HASH);
+	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);
+	MAP_UINT(max_entries, 4096);
+	MAP_TYPE(key, struct wardline_local_key);
+	MAP_TYPE(value, __u32);
+} wl_local_addresses SEC(".maps");
+
+struct {
 	MAP_UINT(type, BPF_MAP_TYPE_RINGBUF);
 	MAP_UINT(max_entries, 1 << 20);
 } wl_flow_ring SEC(".maps");

@@ -396,10 +396,13 @@ INLINE int read_plain_packet(struct __sk_buff *skb, struct packet *packet, int d
 }
 
 /* The same contract as read_any_packet, for packets that come from an interface. */
-INLINE int read_packet(struct __sk_buff *skb, struct packet *packet, int direction, __u32 offset)
+GLOBAL int read_packet(struct __sk_buff *skb, struct packet *packet, int direction, __u32 offset)
 {
-	int result = read_plain_packet(skb, packet, direction, offset);
+	int result;
 
+	if (!packet || offset > MAX_LINK_HEADER || skb->len < offset)
+		return WARDLINE_DECISION_MALFORMED;
+	result = read_plain_packet(skb, packet, direction, offset);
 	if (likely(result != READ_SLOWLY))
 		return result;
 	__builtin_memset(packet, 0, sizeof(*packet));

@@ -55,15 +55,13 @@ INLINE void read_view(__u64 now, struct view *view)
 }
 
 /* The set of the deepest matching cgroup above the packet's socket; 0 when none matches. */
-INLINE __u32 find_set(struct __sk_buff *skb, const struct view *view)
+GLOBAL __u32 find_set_in(struct __sk_buff *skb, __u32 slot)
 {
-	__u32 index = view->slot * WARDLINE_HASHES_PER_SLOT + WARDLINE_HASH_WORKLOADS;
+	__u32 index = (slot & 1) * WARDLINE_HASHES_PER_SLOT + WARDLINE_HASH_WORKLOADS;
 	__u32 set = 0;
 	void *workloads;
 	int level;
 
-	if (likely(!view->workloads))
-		return 0;
 	workloads = bpf_map_lookup_elem(&wl_hashes, &index);
 	if (!workloads)
 		return 0;
@@ -78,6 +76,11 @@ INLINE __u32 find_set(struct __sk_buff *skb, const struct view *view)
 			set = *found;
 	}
 	return set;
+}
+
+INLINE __u32 find_set(struct __sk_buff *skb, const struct view *view)
+{
+	return likely(!view->workloads) ? 0 : find_set_in(skb, view->slot);
 }
 
 INLINE __u32 find_atom(__u32 slot, const struct wardline_address *remote)
@@ -111,33 +114,48 @@ INLINE __u32 *find_class(__u32 slot, __u32 set, int direction, __u32 atom)
 	return class;
 }
 
-INLINE void find_decision(__u32 slot, __u32 set, int direction, const struct wardline_address *remote, __u8 protocol,
-			  __u16 port, struct decision *decision)
+/*
+ * `service` is protocol << 16 | port. Global, like every function here that has many ways out: the verifier then walks
+ * them once, and not once for each path that follows.
+ */
+GLOBAL int find_decision_in(__u32 slot_and_direction, __u32 set, const struct wardline_address *remote, __u32 service,
+			    struct decision *decision)
 {
+	__u32 slot = slot_and_direction & 1;
+	int direction = (slot_and_direction >> 1) & 1;
 	__u32 index = slot * WARDLINE_TRIES_PER_SLOT + WARDLINE_TRIE_PORTS;
 	struct wardline_trie_key key = { .prefix_bits = WARDLINE_PORT_KEY_BITS };
 	struct wardline_trie_value *found;
 	__u32 *class;
 	void *trie;
 
+	if (!remote || !decision)
+		return 0;
 	/* Tables that lack a default cannot be installed; if one were, it would close and not open. */
 	decision->index = WARDLINE_DECISION_NONE;
 	decision->flags = WARDLINE_RESULT_DENY;
 	class = find_class(slot, set, direction, find_atom(slot, remote));
 	if (!class)
-		return;
+		return 0;
 	trie = bpf_map_lookup_elem(&wl_tries, &index);
 	if (!trie)
-		return;
+		return 0;
 	*(__u32 *)&key.data[0] = network32(*class);
-	key.data[4] = protocol;
-	key.data[5] = port >> 8;
-	key.data[6] = port & 0xff;
+	key.data[4] = service >> 16;
+	key.data[5] = service >> 8;
+	key.data[6] = service;
 	found = bpf_map_lookup_elem(trie, &key);
 	if (!found)
-		return;
+		return 0;
 	decision->index = found->index;
 	decision->flags = found->flags;
+	return 0;
+}
+
+INLINE void find_decision(__u32 slot, __u32 set, int direction, const struct wardline_address *remote, __u8 protocol,
+			  __u16 port, struct decision *decision)
+{
+	find_decision_in((slot & 1) | (direction & 1) << 1, set, remote, (__u32)protocol << 16 | port, decision);
 }
 
 INLINE __u32 builtin_flags(__u32 builtin)

@@ -3,6 +3,7 @@
  * cgroup_skb programs. Return 1 to pass, 0 to drop. Order of a decision: read the control word once, read the packet,
  * builtin decisions, the flow table, the tables.
  */
+#include "connect.h"
 #include "flows.h"
 #include "helpers.h"
 #include "maps.h"
@@ -28,7 +29,7 @@ INLINE int decide_builtin(struct context *context, __u32 builtin)
 		return 1;
 	report.dropped = context->view.enforce;
 	report.cgroup_id = bpf_skb_cgroup_id(context->skb);
-	emit_deny_event(&context->packet, &report);
+	emit_deny_event(&context->packet, &report, 0);
 	return !report.dropped;
 }
 
@@ -50,7 +51,10 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 			return decide_builtin(&context, WARDLINE_DECISION_PATH_MTU);
 		return open_flow(&context, 0);
 	}
-	flow = bpf_map_lookup_elem(&wl_flows, &context.packet.key);
+	context.socket = find_socket(skb);
+	if (passes_by_socket(&context))
+		return 1;
+	flow = find_flow(&context);
 	if (!flow)
 		return open_flow(&context, 0);
 	if (unlikely(is_idle(&context, flow)) || belongs_to_other_set(&context, flow))
@@ -72,6 +76,53 @@ SEC("cgroup_skb/egress")
 int wardline_egress(struct __sk_buff *skb)
 {
 	return decide(skb, WARDLINE_EGRESS);
+}
+
+SEC("cgroup/connect4")
+int wardline_connect4(struct bpf_sock_addr *context)
+{
+	struct wardline_address remote;
+
+	map_ipv4(&remote, context->user_ip4);
+	return judge_connect(context, &remote);
+}
+
+/* An IPv6 socket that connects to ::ffff:a.b.c.d meets the policy of IPv4: both are written alike. */
+SEC("cgroup/connect6")
+int wardline_connect6(struct bpf_sock_addr *context)
+{
+	struct wardline_address remote;
+
+	read_ipv6_peer(context, &remote);
+	return judge_connect(context, &remote);
+}
+
+SEC("cgroup/sendmsg4")
+int wardline_sendmsg4(struct bpf_sock_addr *context)
+{
+	note_owner(context->sk);
+	return PROCEED;
+}
+
+SEC("cgroup/sendmsg6")
+int wardline_sendmsg6(struct bpf_sock_addr *context)
+{
+	note_owner(context->sk);
+	return PROCEED;
+}
+
+SEC("cgroup/post_bind4")
+int wardline_bind4(struct bpf_sock *context)
+{
+	note_owner(context);
+	return PROCEED;
+}
+
+SEC("cgroup/post_bind6")
+int wardline_bind6(struct bpf_sock *context)
+{
+	note_owner(context);
+	return PROCEED;
 }
 
 /* See WARDLINE_SELFTEST_SLOT in wardline.h: never attached, run only through BPF_PROG_TEST_RUN. */
@@ -105,6 +156,7 @@ struct {
 	struct wardline_event event;
 	struct wardline_trie_key trie_key;
 	struct wardline_trie_value trie_value;
+	struct wardline_local_key local_key;
 } wardline_layouts SEC("layouts");
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -26,6 +26,7 @@ describe.skipIf(problem !== null)(`struct layouts${problem === null ? "" : ` (${
     ["wardline_control", layout.CONTROL],
     ["wardline_slot", layout.SLOT],
     ["wardline_identity", layout.IDENTITY],
+    ["wardline_local_key", layout.LOCAL_KEY],
     ["wardline_flow_key", layout.FLOW_KEY],
     ["wardline_flow", layout.FLOW],
     ["wardline_event", layout.EVENT],

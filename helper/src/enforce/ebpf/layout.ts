@@ -16,7 +16,8 @@ export const SLOT = {
   decisionCount: 48,
   workloadSets: 52,
 } as const;
-export const IDENTITY = { size: 56, objectDigest: 0, ingressTag: 32, egressTag: 40, selftestTag: 48 } as const;
+export const IDENTITY = { size: 64, objectDigest: 0, programsDigest: 32 } as const;
+export const LOCAL_KEY = { size: 24, netnsCookie: 0, address: 8 } as const;
 export const TRIE_KEY = { size: 20, prefixBits: 0, data: 4 } as const;
 export const TRIE_VALUE = { size: 8, index: 0, flags: 4 } as const;
 export const COUNTER = { size: 24, packets: 0, bytes: 8, lastSeenNs: 16 } as const;
@@ -93,6 +94,8 @@ export const MAP_NAMES = [
   "wl_hashes",
   "wl_counters",
   "wl_flows",
+  "wl_sockets",
+  "wl_local_addresses",
   "wl_flow_ring",
   "wl_deny_ring",
   "wl_losses",
@@ -100,7 +103,32 @@ export const MAP_NAMES = [
 ] as const;
 export type MapName = (typeof MAP_NAMES)[number];
 
-export const PROGRAM_NAMES = { ingress: "wardline_ingress", egress: "wardline_egress", selftest: "wardline_selftest" };
+/** Every program of the object, by its role. */
+export const PROGRAM_NAMES = {
+  ingress: "wardline_ingress",
+  egress: "wardline_egress",
+  connect4: "wardline_connect4",
+  connect6: "wardline_connect6",
+  sendmsg4: "wardline_sendmsg4",
+  sendmsg6: "wardline_sendmsg6",
+  bind4: "wardline_bind4",
+  bind6: "wardline_bind6",
+  selftest: "wardline_selftest",
+} as const;
+export type ProgramRole = keyof typeof PROGRAM_NAMES;
+
+/** Programs that are attached to the cgroup, with BPF_CGROUP_* of <linux/bpf.h>. The packet hooks come first. */
+export const CGROUP_HOOKS = {
+  ingress: 0,
+  egress: 1,
+  connect4: 10,
+  connect6: 11,
+  bind4: 12,
+  bind6: 13,
+  sendmsg4: 14,
+  sendmsg6: 15,
+} as const satisfies Partial<Record<ProgramRole, number>>;
+export type CgroupHook = keyof typeof CGROUP_HOOKS;
 
 /** Two bits of the control word. */
 const EMERGENCY_BITS: Record<Emergency, number> = { none: 0, open: 1, closed: 2 };

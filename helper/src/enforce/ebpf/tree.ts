@@ -17,7 +17,6 @@ import {
 import { join } from "node:path";
 import {
   attachToCgroup,
-  BPF_ATTACH_TYPE,
   cgroupLinkInfo,
   type LoadedObject,
   loadObject,
@@ -28,13 +27,18 @@ import {
   updateElement,
   updateLink,
 } from "../../linux/bpf/libbpf.ts";
-import { IDENTITY, LAYOUT_VERSION, MAP_NAMES, type MapName, PROGRAM_NAMES } from "./layout.ts";
+import {
+  CGROUP_HOOKS,
+  type CgroupHook,
+  IDENTITY,
+  LAYOUT_VERSION,
+  MAP_NAMES,
+  type MapName,
+  PROGRAM_NAMES,
+  type ProgramRole,
+} from "./layout.ts";
 
-const LINKS = { ingress: "link_ingress", egress: "link_egress" } as const;
-const ATTACH_TYPES = { ingress: BPF_ATTACH_TYPE.cgroupInetIngress, egress: BPF_ATTACH_TYPE.cgroupInetEgress } as const;
-const HOOKS = ["ingress", "egress"] as const;
-type Hook = (typeof HOOKS)[number];
-type ProgramRole = keyof typeof PROGRAM_NAMES;
+const HOOKS = Object.keys(CGROUP_HOOKS) as CgroupHook[];
 const ROLES = Object.keys(PROGRAM_NAMES) as ProgramRole[];
 
 export interface TreeSettings {
@@ -50,9 +54,13 @@ export interface PinnedTree {
   readonly path: string;
   readonly maps: Readonly<Record<MapName, number>>;
   readonly programs: Readonly<Record<ProgramRole, number>>;
-  readonly links: Readonly<Record<Hook, number>>;
+  readonly links: Readonly<Record<CgroupHook, number>>;
   /** How it came to be. */
   readonly origin: "created" | "adopted" | "upgraded";
+}
+
+function linkPin(hook: CgroupHook): string {
+  return `link_${hook}`;
 }
 
 function treePath(settings: TreeSettings): string {
@@ -76,12 +84,16 @@ function objectDigest(settings: TreeSettings): Buffer {
   return createHash("sha256").update(settings.objectBytes).digest();
 }
 
+function programsDigest(programs: Record<ProgramRole, number>): Buffer {
+  const hash = createHash("sha256");
+  for (const role of ROLES) hash.update(Buffer.from(programInfo(programs[role]).tag, "hex"));
+  return hash.digest();
+}
+
 function writeIdentity(mapFd: number, settings: TreeSettings, programs: Record<ProgramRole, number>): void {
   const identity = Buffer.alloc(IDENTITY.size);
   objectDigest(settings).copy(identity, IDENTITY.objectDigest);
-  Buffer.from(programInfo(programs.ingress).tag, "hex").copy(identity, IDENTITY.ingressTag);
-  Buffer.from(programInfo(programs.egress).tag, "hex").copy(identity, IDENTITY.egressTag);
-  Buffer.from(programInfo(programs.selftest).tag, "hex").copy(identity, IDENTITY.selftestTag);
+  programsDigest(programs).copy(identity, IDENTITY.programsDigest);
   updateElement(mapFd, Buffer.alloc(4), identity);
 }
 
@@ -89,12 +101,10 @@ function writeIdentity(mapFd: number, settings: TreeSettings, programs: Record<P
 function isOwnTree(settings: TreeSettings, identityFd: number, programs: Record<ProgramRole, number>): boolean {
   const identity = Buffer.alloc(IDENTITY.size);
   if (!lookupElement(identityFd, Buffer.alloc(4), identity)) return false;
-  const tagAt = (offset: number): string => identity.toString("hex", offset, offset + 8);
+  const digestAt = (offset: number): Buffer => identity.subarray(offset, offset + 32);
   return (
-    identity.subarray(0, 32).equals(objectDigest(settings)) &&
-    tagAt(IDENTITY.ingressTag) === programInfo(programs.ingress).tag &&
-    tagAt(IDENTITY.egressTag) === programInfo(programs.egress).tag &&
-    tagAt(IDENTITY.selftestTag) === programInfo(programs.selftest).tag
+    digestAt(IDENTITY.objectDigest).equals(objectDigest(settings)) &&
+    digestAt(IDENTITY.programsDigest).equals(programsDigest(programs))
   );
 }
 
@@ -104,8 +114,8 @@ function pinAll(object: LoadedObject, path: string): void {
 }
 
 /** Makes sure that the hook runs the pinned program on the configured cgroup; a broken or missing link is made anew. */
-function ensureLink(settings: TreeSettings, path: string, hook: Hook, programFd: number): number {
-  const pinPath = join(path, LINKS[hook]);
+function ensureLink(settings: TreeSettings, path: string, hook: CgroupHook, programFd: number): number {
+  const pinPath = join(path, linkPin(hook));
   const existing = openPin(pinPath);
   if (existing !== null) {
     const info = cgroupLinkInfo(existing);
@@ -118,7 +128,7 @@ function ensureLink(settings: TreeSettings, path: string, hook: Hook, programFd:
   }
   const cgroupFd = openSync(settings.cgroupRoot, "r");
   try {
-    const link = attachToCgroup(programFd, cgroupFd, ATTACH_TYPES[hook]);
+    const link = attachToCgroup(programFd, cgroupFd, CGROUP_HOOKS[hook]);
     pin(link, pinPath);
     return link;
   } finally {
@@ -134,18 +144,16 @@ function openTree(settings: TreeSettings, path: string, origin: PinnedTree["orig
     for (const fd of Object.values(maps)) closeSync(fd);
     return null;
   }
-  const links = {
-    ingress: ensureLink(settings, path, "ingress", programs.ingress),
-    egress: ensureLink(settings, path, "egress", programs.egress),
-  };
+  const links = Object.fromEntries(
+    HOOKS.map((hook) => [hook, ensureLink(settings, path, hook, programs[hook])]),
+  ) as Record<CgroupHook, number>;
   return { path, maps, programs, links, origin };
 }
 
 function openPrograms(path: string): Record<ProgramRole, number> | null {
   const byName = openAll(path, Object.values(PROGRAM_NAMES));
   if (byName === null) return null;
-  const fdOf = (role: ProgramRole): number => byName[PROGRAM_NAMES[role]] as number;
-  return { ingress: fdOf("ingress"), egress: fdOf("egress"), selftest: fdOf("selftest") };
+  return Object.fromEntries(ROLES.map((role) => [role, byName[PROGRAM_NAMES[role]]])) as Record<ProgramRole, number>;
 }
 
 /** Loads the object beside whatever is there. `initialize` runs before anything is attached. */
@@ -185,7 +193,7 @@ function upgradeTree(settings: TreeSettings, path: string, maps: Readonly<Record
       programs[role] = fd;
     }
     for (const hook of HOOKS) {
-      const link = openPin(join(path, LINKS[hook]));
+      const link = openPin(join(path, linkPin(hook)));
       if (link === null) continue;
       updateLink(link, object.programFd(PROGRAM_NAMES[hook]));
       closeSync(link);
@@ -244,7 +252,7 @@ export function closeTree(tree: PinnedTree): void {
   for (const group of [tree.maps, tree.programs, tree.links]) for (const fd of Object.values(group)) closeSync(fd);
 }
 
-/** Both hooks run the pinned programs on a cgroup that still exists. Asked of the kernel. */
+/** All hooks run the pinned programs on a cgroup that still exists. Asked of the kernel. */
 export function isAttached(tree: PinnedTree): boolean {
   return HOOKS.every((hook) => {
     const info = cgroupLinkInfo(tree.links[hook]);
