@@ -11,7 +11,7 @@ import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLogger } from "../ports.ts";
 import { FilesTable } from "./files-table.ts";
-import { FlowsTable, FlowsTable } from "./flows-table.ts";
+import { FlowsTable } from "./flows-table.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { LeaseTable, SettingsTable } from "./settings-table.ts";
 import { Store } from "./store.ts";
