@@ -58,7 +58,7 @@ function StreamItems() {
   const { value, status } = useFlowStream();
   const isFrozen = useWindow((state) => state.isFrozen);
   const goTo = useWindow((state) => state.goTo);
-  const losses = value?.losses ?? { ringFull: 0n, rateLimited: 0n, readerLag: 0n };
+  const losses = value?.losses ?? { ringFull: 0n, rateLimited: 0n, readerLag: 0n, notFollowed: 0n };
   const notShown = losses.ringFull + losses.rateLimited + losses.readerLag;
   const rate = status === "live" && value ? `stream ${formatRate(value.ratePerSecond)}` : `stream ${status}`;
   return (
@@ -81,6 +81,8 @@ function StreamItems() {
               <dd>{formatCount(losses.ringFull)}</dd>
               <dt>This window read too slowly</dt>
               <dd>{formatCount(losses.readerLag)}</dd>
+              <dt>Shown, but their end will be missing</dt>
+              <dd>{formatCount(losses.notFollowed)}</dd>
             </dl>
             <p className="soft">Counters and verdicts are not affected: only the event was left out.</p>
           </>

@@ -30,6 +30,14 @@ export interface StripSecond {
   observed: number;
 }
 
+export interface FlowLossCounts {
+  readonly ringFull: bigint;
+  readonly rateLimited: bigint;
+  readonly readerLag: bigint;
+  /** Reported, but the host's flow table had no room to follow them. No event was lost. */
+  readonly notFollowed: bigint;
+}
+
 export interface FlowBuffer {
   /** One row a connection, newest first. An end is not a row of its own: it completes the counts of its start. */
   readonly rows: readonly Flow[];
@@ -37,7 +45,7 @@ export interface FlowBuffer {
   readonly newestId: bigint;
   /** All rows that were ever added in this subscription; grows even when `rows` is full. */
   readonly received: number;
-  readonly losses: { readonly ringFull: bigint; readonly rateLimited: bigint; readonly readerLag: bigint };
+  readonly losses: FlowLossCounts;
   readonly ratePerSecond: number;
   readonly silentHostIds: readonly string[];
   /** Counts by second of the flow's own time (Unix seconds). */
@@ -87,6 +95,7 @@ export function reduceFlows(previous: FlowBuffer | null, message: WatchFlowsResp
       ringFull: message.losses?.ringFull ?? 0n,
       rateLimited: message.losses?.rateLimited ?? 0n,
       readerLag: message.losses?.readerLag ?? 0n,
+      notFollowed: message.losses?.notFollowed ?? 0n,
     },
     ratePerSecond: message.ratePerSecond,
     silentHostIds: message.silentHostIds,
@@ -123,6 +132,11 @@ export interface FlowQuery {
   readonly excludePorts: readonly number[];
   readonly excludeAddresses: readonly string[];
   readonly excludePolicyKeys: readonly string[];
+  /** Name, path or id; see FlowFilter. */
+  readonly processes: readonly string[];
+  readonly excludeProcesses: readonly string[];
+  readonly users: readonly string[];
+  readonly excludeUsers: readonly string[];
   readonly text: string;
   /** How far back, in milliseconds; null = everything that is kept. */
   readonly lastMs: number | null;
@@ -139,6 +153,10 @@ export const EMPTY_FLOW_QUERY: FlowQuery = {
   excludePorts: [],
   excludeAddresses: [],
   excludePolicyKeys: [],
+  processes: [],
+  excludeProcesses: [],
+  users: [],
+  excludeUsers: [],
   text: "",
   lastMs: null,
 };
@@ -155,6 +173,10 @@ export function toWireFilter(query: FlowQuery, nowMs: number): FlowFilter {
     excludePorts: [...query.excludePorts],
     excludeAddresses: [...query.excludeAddresses],
     excludePolicyKeys: [...query.excludePolicyKeys],
+    processes: [...query.processes],
+    excludeProcesses: [...query.excludeProcesses],
+    users: [...query.users],
+    excludeUsers: [...query.excludeUsers],
     text: query.text,
   });
   if (query.lastMs !== null) filter.since = timestampFromMs(nowMs - query.lastMs);

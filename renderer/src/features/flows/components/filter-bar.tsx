@@ -47,8 +47,8 @@ export function FilterBar() {
         <input
           ref={input}
           className="field-input"
-          aria-label="Add a condition: address or CIDR, port:443, policy:key, text; ! excludes"
-          placeholder="10.0.0.0/8, port:443, !:53, text"
+          aria-label="Add a condition: address or CIDR, port:443, process:curl, user:root, policy:key, text; ! excludes"
+          placeholder="10.0.0.0/8, :443, process:curl, !:53"
           value={text}
           spellCheck={false}
           onChange={(event) => setText(event.target.value)}

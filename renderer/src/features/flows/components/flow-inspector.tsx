@@ -2,13 +2,13 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { skipToken } from "@tanstack/react-query";
 import { ExplainBasis, PolicyService } from "@wardline/api/wardline/console/v1/policies";
-import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind, FlowHook, type FlowProcess } from "@wardline/api/wardline/v1/flow";
 import { DecisionReason, Direction } from "@wardline/api/wardline/v1/policy";
 import { Filter, FilterX, X } from "lucide-react";
 import { useState } from "react";
 import { useConsoleNow, useHostsStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
-import { flowVerdict } from "../../../data/flow-buffer.ts";
+import { flowVerdict, type VerdictKind } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
@@ -35,6 +35,15 @@ const REASONS: Record<DecisionReason, string> = {
   [DecisionReason.ISOLATED]: "isolated, and no rule allows it",
   [DecisionReason.NOT_ISOLATED]: "no policy isolates this direction",
   [DecisionReason.BUILTIN]: "decided before any policy",
+};
+
+/** Where the host met the packet, in words. */
+const HOOKS: Record<FlowHook, (verdict: VerdictKind) => string> = {
+  [FlowHook.UNSPECIFIED]: () => "not known",
+  [FlowHook.SOCKET]: () => "at the socket",
+  [FlowHook.CONNECT]: (verdict) =>
+    verdict === "observed" ? "at connect(), which would have been refused" : "refused at connect(): no packet was made",
+  [FlowHook.EDGE]: () => "closed port, ICMP or forwarded: no socket here",
 };
 
 /** Everything that is known about one flow, with the way to the line that decided it. */
@@ -88,6 +97,7 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <dd className="wrap-anywhere">
           {flow.subjectKey ? visibleText(shortKey(flow.subjectKey)) : "nobody in the inventory"}
         </dd>
+        <ProcessFacts process={flow.process} />
         <dt>Process group</dt>
         <dd className="wrap-anywhere">
           {flow.cgroupPath ? (
@@ -96,6 +106,8 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
             <span className="faint">gone or unknown</span>
           )}
         </dd>
+        <dt>Met</dt>
+        <dd>{HOOKS[flow.hook](verdict)}</dd>
         <dt>Why</dt>
         <dd>{REASONS[decision?.reason ?? DecisionReason.UNSPECIFIED]}</dd>
         <dt>Generation</dt>
@@ -114,11 +126,57 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
           ...(decision?.policyKeys[0]
             ? [{ part: "policy" as const, value: decision.policyKeys[0], isExcluded: false }]
             : []),
+          ...processTerms(flow.process),
         ]}
       />
       <FlowWalkthrough flow={flow} />
     </aside>
   );
+}
+
+function ProcessFacts({ process }: { process: FlowProcess | undefined }) {
+  if (!process) {
+    return (
+      <>
+        <dt>Process</dt>
+        <dd className="faint">not known</dd>
+      </>
+    );
+  }
+  return (
+    <>
+      <dt>Process</dt>
+      <dd className="wrap-anywhere">
+        {visibleText(process.command || "without a name")} <span className="faint">pid</span> <code>{process.pid}</code>
+      </dd>
+      <dt>Program</dt>
+      <dd className="wrap-anywhere">
+        {process.executable ? (
+          <code>{visibleText(process.executable)}</code>
+        ) : (
+          <span className="faint">gone before it could be asked</span>
+        )}
+      </dd>
+      <dt>User</dt>
+      <dd className="wrap-anywhere">
+        {process.userName ? `${visibleText(process.userName)} ` : ""}
+        <code>{process.userId}</code>
+      </dd>
+    </>
+  );
+}
+
+function processTerms(process: FlowProcess | undefined): ExcludableTerm[] {
+  if (!process) return [];
+  const name = process.command || String(process.pid);
+  // The filter finds the program with and without this.
+  const path = process.executable.replace(/ \(deleted\)$/, "");
+  const user = process.userName || String(process.userId);
+  return [
+    { part: "process", value: name, isExcluded: false },
+    ...(path ? [{ part: "process" as const, value: path, isExcluded: false }] : []),
+    { part: "user", value: user, isExcluded: false },
+  ];
 }
 
 function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: string }) {

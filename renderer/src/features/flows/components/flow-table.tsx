@@ -2,7 +2,7 @@
 // biome-ignore-all lint/a11y/useFocusableInteractive: focus stays on the grid, which names its active row (aria-activedescendant).
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowHook } from "@wardline/api/wardline/v1/flow";
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import { type KeyboardEvent, type MouseEvent, memo, useLayoutEffect, useRef } from "react";
 import { flowVerdict } from "../../../data/flow-buffer.ts";
@@ -27,7 +27,7 @@ interface FlowTableProps {
   readonly received: number;
 }
 
-const COLUMNS = ["Time", "Host", "Way", "Subject", "Peer", "Port", "Verdict", "Decided by"] as const;
+const COLUMNS = ["Time", "Host", "Way", "Subject", "Peer", "Port", "Process", "Verdict", "Decided by"] as const;
 
 /** A windowed grid: ten thousand rows, some thirty in the page. What is looked at stays where it is when rows arrive. */
 export function FlowTable({ rows, received }: FlowTableProps) {
@@ -86,7 +86,7 @@ export function FlowTable({ rows, received }: FlowTableProps) {
       <div ref={scroller} className="flow-scroll scroll" role="presentation">
         <div className="flow-head" role="row" aria-rowindex={1}>
           {COLUMNS.map((column) => (
-            <span key={column} role="columnheader">
+            <span key={column} role="columnheader" className={column === "Process" ? "flow-process" : undefined}>
               {column}
             </span>
           ))}
@@ -160,6 +160,7 @@ const FlowRow = memo(function FlowRow({ flow, index, top, height, isSelected }: 
       <Cell term={{ part: "port", value: flow.destinationPort, isExcluded: false }}>
         {formatProtocolPort(flow.protocol, flow.destinationPort)}
       </Cell>
+      <ProcessCell flow={flow} />
       <Cell term={verdictTerm(flow)}>
         <VerdictMark verdict={verdict} words={VERDICT_WORDS[verdict]} />
       </Cell>
@@ -177,6 +178,24 @@ const FlowRow = memo(function FlowRow({ flow, index, top, height, isSelected }: 
   );
 });
 
+/** Without a process there may still be something to say: that there was no socket which could have one. */
+function ProcessCell({ flow }: { flow: Flow }) {
+  const { process, hook } = flow;
+  if (!process) {
+    return (
+      <span role="gridcell" className="flow-process truncate faint">
+        {hook === FlowHook.EDGE ? "no socket here" : "–"}
+      </span>
+    );
+  }
+  const name = process.command || String(process.pid);
+  return (
+    <Cell className="flow-process" term={{ part: "process", value: name, isExcluded: false }}>
+      {visibleText(name)} <span className="code faint">{process.command ? process.pid : ""}</span>
+    </Cell>
+  );
+}
+
 function EndCell({ end }: { end: FlowEndText }) {
   return (
     <Cell term={{ part: "address", value: end.address, isExcluded: false }}>
@@ -187,7 +206,7 @@ function EndCell({ end }: { end: FlowEndText }) {
 }
 
 /** A value that filters: click shows only it, Alt+click hides it. The inspector offers the same by keyboard. */
-function Cell({ term, children }: { term: FilterTerm; children: React.ReactNode }) {
+function Cell({ term, className, children }: { term: FilterTerm; className?: string; children: React.ReactNode }) {
   const filter = (event: MouseEvent) => {
     event.stopPropagation();
     const { flowQuery, set } = useWindow.getState();
@@ -195,7 +214,7 @@ function Cell({ term, children }: { term: FilterTerm; children: React.ReactNode 
   };
   const hint = "isExcluded" in term ? "Click: only this. Alt+click: hide this." : "Click: only this.";
   return (
-    <span role="gridcell" className="flow-cell truncate">
+    <span role="gridcell" className={`flow-cell truncate${className ? ` ${className}` : ""}`}>
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: the inspector has these as buttons. */}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: as above. */}
       <span className="flow-value truncate" title={hint} onClick={filter}>

@@ -101,6 +101,7 @@ export function FlowsView() {
       losses.rateLimited > 0n ? `${formatCount(losses.rateLimited)} not shown (rate limit)` : "",
       losses.ringFull > 0n ? `${formatCount(losses.ringFull)} not shown (kernel buffer full)` : "",
       losses.readerLag > 0n ? `${formatCount(losses.readerLag)} not shown (window too slow)` : "",
+      losses.notFollowed > 0n ? `${formatCount(losses.notFollowed)} shown without their end (flow table full)` : "",
     ].filter(Boolean);
     return parts.length === 0 ? (
       <span className="faint">nothing left out</span>

@@ -11,6 +11,8 @@ describe("filter terms", () => {
     { part: "port", value: 53, isExcluded: true },
     { part: "address", value: "10.0.0.0/8", isExcluded: false },
     { part: "policy", value: "NetworkPolicy/default/web", isExcluded: true },
+    { part: "process", value: "/usr/bin/curl", isExcluded: false },
+    { part: "user", value: "root", isExcluded: true },
     { part: "text", value: "db" },
   ];
   it("survive a round trip through the query, and removing each leaves nothing", () => {
@@ -35,6 +37,8 @@ describe("filter terms", () => {
       "port is not 53",
       "address is 10.0.0.0/8",
       "policy is not default/web",
+      "process is /usr/bin/curl",
+      "user is not root",
       "“db”",
     ]);
   });
@@ -48,6 +52,9 @@ describe("parseSearch", () => {
     ["port:443", { part: "port", value: 443, isExcluded: false }],
     ["!:53", { part: "port", value: 53, isExcluded: true }],
     ["policy:NetworkPolicy/default/web", { part: "policy", value: "NetworkPolicy/default/web", isExcluded: false }],
+    ["process:nginx: worker", { part: "process", value: "nginx: worker", isExcluded: false }],
+    ["!user:www-data", { part: "user", value: "www-data", isExcluded: true }],
+    ["process:", { part: "text", value: "process:" }],
     ["nginx", { part: "text", value: "nginx" }],
     ["port:99999", { part: "text", value: "port:99999" }],
   ])("%j", (text, term) => {

@@ -11,13 +11,21 @@ export type FilterTerm =
   | { readonly part: "port"; readonly value: number; readonly isExcluded: boolean }
   | { readonly part: "address"; readonly value: string; readonly isExcluded: boolean }
   | { readonly part: "policy"; readonly value: string; readonly isExcluded: boolean }
+  | { readonly part: "process"; readonly value: string; readonly isExcluded: boolean }
+  | { readonly part: "user"; readonly value: string; readonly isExcluded: boolean }
   | { readonly part: "text"; readonly value: string };
 
 const with_ = <Value>(list: readonly Value[], value: Value) => (list.includes(value) ? list : [...list, value]);
 const without = <Value>(list: readonly Value[], value: Value) => list.filter((other) => other !== value);
 
-type ListPart = "ports" | "addresses" | "policyKeys";
-const EXCLUDED = { ports: "excludePorts", addresses: "excludeAddresses", policyKeys: "excludePolicyKeys" } as const;
+type ListPart = "ports" | "addresses" | "policyKeys" | "processes" | "users";
+const EXCLUDED = {
+  ports: "excludePorts",
+  addresses: "excludeAddresses",
+  policyKeys: "excludePolicyKeys",
+  processes: "excludeProcesses",
+  users: "excludeUsers",
+} as const;
 
 function setTerm<Part extends ListPart>(
   query: FlowQuery,
@@ -48,6 +56,10 @@ export function addTerm(query: FlowQuery, term: FilterTerm): FlowQuery {
       return setTerm(query, "addresses", term.value, term.isExcluded);
     case "policy":
       return setTerm(query, "policyKeys", term.value, term.isExcluded);
+    case "process":
+      return setTerm(query, "processes", term.value, term.isExcluded);
+    case "user":
+      return setTerm(query, "users", term.value, term.isExcluded);
     case "text":
       return { ...query, text: term.value };
   }
@@ -73,6 +85,14 @@ export function removeTerm(query: FlowQuery, term: FilterTerm): FlowQuery {
       return term.isExcluded
         ? { ...query, excludePolicyKeys: without(query.excludePolicyKeys, term.value) }
         : { ...query, policyKeys: without(query.policyKeys, term.value) };
+    case "process":
+      return term.isExcluded
+        ? { ...query, excludeProcesses: without(query.excludeProcesses, term.value) }
+        : { ...query, processes: without(query.processes, term.value) };
+    case "user":
+      return term.isExcluded
+        ? { ...query, excludeUsers: without(query.excludeUsers, term.value) }
+        : { ...query, users: without(query.users, term.value) };
     case "text":
       return { ...query, text: "" };
   }
@@ -80,7 +100,7 @@ export function removeTerm(query: FlowQuery, term: FilterTerm): FlowQuery {
 
 /** The conditions of a query, in the order in which chips are shown. */
 export function termsOf(query: FlowQuery): FilterTerm[] {
-  const both = <Part extends "port" | "address" | "policy", Value extends string | number>(
+  const both = <Part extends "port" | "address" | "policy" | "process" | "user", Value extends string | number>(
     part: Part,
     included: readonly Value[],
     excluded: readonly Value[],
@@ -95,6 +115,8 @@ export function termsOf(query: FlowQuery): FilterTerm[] {
     ...both("port", query.ports, query.excludePorts),
     ...both("address", query.addresses, query.excludeAddresses),
     ...both("policy", query.policyKeys, query.excludePolicyKeys),
+    ...both("process", query.processes, query.excludeProcesses),
+    ...both("user", query.users, query.excludeUsers),
     ...(query.text === "" ? [] : [{ part: "text" as const, value: query.text }]),
   ];
 }
@@ -116,6 +138,10 @@ export function termText(term: FilterTerm): string {
       return `address ${term.isExcluded ? "is not" : "is"} ${term.value}`;
     case "policy":
       return `policy ${term.isExcluded ? "is not" : "is"} ${shortKey(term.value)}`;
+    case "process":
+      return `process ${term.isExcluded ? "is not" : "is"} ${term.value}`;
+    case "user":
+      return `user ${term.isExcluded ? "is not" : "is"} ${term.value}`;
     case "text":
       return `“${term.value}”`;
   }
@@ -123,7 +149,7 @@ export function termText(term: FilterTerm): string {
 
 const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:.]*)(\/\d{1,3})?$/i;
 
-/** What a person types in the search: an address or CIDR, `port:443`, `policy:web`, `!` in front to exclude, or text. */
+/** What a person types in the search: an address or CIDR, `port:443`, `policy:web`, `process:curl`, `user:root`, `!` in front to exclude, or text. */
 export function parseSearch(text: string): FilterTerm | null {
   const trimmed = text.trim();
   if (trimmed === "") return null;
@@ -133,6 +159,8 @@ export function parseSearch(text: string): FilterTerm | null {
   if (port !== undefined && Number(port) <= 65_535) return { part: "port", value: Number(port), isExcluded };
   const policy = /^policy:(\S+)$/.exec(body)?.[1];
   if (policy !== undefined) return { part: "policy", value: policy, isExcluded };
+  const owner = /^(process|user):\s*(\S.*)$/.exec(body);
+  if (owner?.[2]) return { part: owner[1] === "user" ? "user" : "process", value: owner[2], isExcluded };
   if (ADDRESS.test(body)) return { part: "address", value: body, isExcluded };
   return { part: "text", value: trimmed };
 }
