@@ -1,46 +1,36 @@
-/** Verdict maps of an nftables script. */
+/** Verdict maps of an nftables table. */
 import { formatAddress } from "../address.ts";
 import type { ProtocolNumber } from "../model.ts";
+import type { NftablesMapPiece } from "./nftables-pieces.ts";
+import { portRangeText } from "./nftables-ports.ts";
+import type { PortRun } from "./port-rules.ts";
 import { type AddressRange, addressOfNumber } from "./regions.ts";
 
-export function* addressMap(
+export function addressMap(
   name: string,
   bits: 32 | 128,
   ranges: readonly AddressRange[],
   targetOf: (classId: number) => string,
-): Iterable<string> {
-  const type = bits === 32 ? "ipv4_addr" : "ipv6_addr";
-  const elements = ranges.map(({ low, high, classId }) => `${rangeText(low, high, bits)} : goto ${targetOf(classId)}`);
-  yield* map(name, `type ${type} : verdict`, elements, "interval");
+): NftablesMapPiece {
+  const elements = ranges.map(({ low, high, classId }) => {
+    return { text: rangeText(low, high, bits), low, high, target: targetOf(classId) };
+  });
+  return { kind: "map", name, key: bits === 32 ? "type ipv4_addr" : "type ipv6_addr", isInterval: true, elements };
 }
 
-/** Ports as text (`80`, `1024-2047`) with where they lead. */
-export function* portMap(
-  name: string,
-  targets: readonly (readonly [ports: string, target: string])[],
-): Iterable<string> {
-  const elements = targets.map(([ports, target]) => `${ports} : goto ${target}`);
+export function portMap(name: string, targets: readonly (readonly [run: PortRun, target: string])[]): NftablesMapPiece {
+  const elements = targets.map(([run, target]) => {
+    return { text: portRangeText(run), low: BigInt(run.low), high: BigInt(run.high), target };
+  });
   // Typed by an expression, so that the same map takes ports and ICMP type and code.
-  yield* map(name, "typeof @th,0,16 : verdict", elements, "interval");
+  return { kind: "map", name, key: "typeof @th,0,16", isInterval: true, elements };
 }
 
-export function* protocolMap(name: string, targets: readonly (readonly [ProtocolNumber, string])[]): Iterable<string> {
-  const elements = targets.map(([protocol, target]) => `${protocol} : goto ${target}`);
-  yield* map(name, "type inet_proto : verdict", elements, null);
-}
-
-function* map(name: string, type: string, elements: readonly string[], flags: "interval" | null): Iterable<string> {
-  yield `map ${name} {`;
-  yield `\t${type}`;
-  if (flags !== null) yield `\tflags ${flags}`;
-  if (elements.length > 0) {
-    yield "\telements = {";
-    for (const [position, element] of elements.entries()) {
-      yield `\t\t${element}${position + 1 < elements.length ? "," : ""}`;
-    }
-    yield "\t}";
-  }
-  yield "}";
+export function protocolMap(name: string, targets: readonly (readonly [ProtocolNumber, string])[]): NftablesMapPiece {
+  const elements = targets.map(([protocol, target]) => {
+    return { text: String(protocol), low: BigInt(protocol), high: BigInt(protocol), target };
+  });
+  return { kind: "map", name, key: "type inet_proto", isInterval: false, elements };
 }
 
 function rangeText(low: bigint, high: bigint, bits: 32 | 128): string {

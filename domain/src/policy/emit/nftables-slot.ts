@@ -1,0 +1,102 @@
+/**
+ * One host's program as chains that stand in a table beside those of another one. The agent loads them without a packet
+ * reaching them, looks at what the kernel has, and then leads packets there by changing one rule for each hook.
+ */
+import { BUILTIN_DECISIONS, type Decision, type HostProgram } from "../program.ts";
+import type { Refusal } from "./emission.ts";
+import { BUILTINS_IN_SCRIPT } from "./nftables.ts";
+import { FORWARD_IN, FORWARD_OUT, INPUT, Judging, OUTPUT } from "./nftables-judging.ts";
+import type { NftablesPiece } from "./nftables-pieces.ts";
+import { classRules } from "./port-rules.ts";
+import { refuseWorkloads } from "./refusals.ts";
+
+/**
+ * Hooks of a table with slots; in each slot a chain of the same name judges what the hook sees. Forwarded packets are
+ * judged twice, by hooks one after the other: as coming in from their source, and as going out to their destination.
+ */
+export const NFTABLES_SLOT_HOOKS = ["input", "output", "forward_in", "forward_out"] as const;
+
+export type NftablesSlotHook = (typeof NFTABLES_SLOT_HOOKS)[number];
+
+export interface NftablesSlot {
+  /** Empty when anything was refused. */
+  readonly pieces: readonly NftablesPiece[];
+  readonly refused: readonly Refusal[];
+}
+
+/**
+ * Names start with `prefix`. Besides the chains of {@link NFTABLES_SLOT_HOOKS} there is `closed_HOOK` for each, which lets
+ * only builtin decisions pass, whatever the mode. Denied packets go to the chain `deny`, which is the caller's to make: it
+ * drops or accepts. Refuses what `emitNftables` refuses.
+ */
+export function emitNftablesSlot(program: HostProgram, prefix: string): NftablesSlot {
+  const rules = classRules(program);
+  const refused = refuseWorkloads(program, rules);
+  if (refused.length > 0) return { pieces: [], refused };
+  const judging = new Judging(program, rules, { prefix, denial: `goto ${prefix}deny` });
+  const jump = `jump ${prefix}builtin`;
+  const ways: Record<NftablesSlotHook, readonly string[]> = {
+    input: [...judging.loopback("input"), jump, ...judging.judge(INPUT)],
+    output: [...judging.loopback("output"), jump, ...judging.judge(OUTPUT)],
+    forward_in: [jump, ...judging.judgeForwarded(FORWARD_IN)],
+    forward_out: [jump, ...judging.judgeForwarded(FORWARD_OUT)],
+  };
+  const pieces = judging.pieces(
+    [...BUILTINS_IN_SCRIPT, "emergencyClosed"],
+    [
+      judging.chain(judging.name("builtin"), judging.builtinRules()),
+      ...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), ways[hook])),
+      ...closedPieces(judging, true),
+    ],
+  );
+  return { pieces, refused: [] };
+}
+
+/** The slot of a host that never had a program: everything passes and counts for `none`. Connections are not tracked. */
+export function emitEmptyNftablesSlot(prefix: string): NftablesSlot {
+  const program: HostProgram = {
+    formatVersion: 1,
+    hostName: "",
+    digest: "",
+    sets: [],
+    addresses4: [],
+    addresses6: [],
+    classes: (["ingress", "egress"] as const).map((direction) => ({ set: 0, direction, atom: 0, classId: 1 })),
+    ports: [{ classId: 1, protocol: null, port: 0, portBits: 0, decision: BUILTIN_DECISIONS.none.index }],
+    decisions: Object.values(BUILTIN_DECISIONS).map(builtinDecision),
+  };
+  const judging = new Judging(program, classRules(program), { prefix, denial: `goto ${prefix}deny` });
+  const pass = judging.settleBuiltin("none");
+  const pieces = judging.pieces(
+    [...BUILTINS_IN_SCRIPT, "emergencyClosed"],
+    [...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), [pass])), ...closedPieces(judging, false)],
+  );
+  return { pieces, refused: [] };
+}
+
+function closedPieces(judging: Judging, asksConnections: boolean): readonly NftablesPiece[] {
+  const jump = `jump ${judging.name("closed_builtin")}`;
+  const closed = judging.settleBuiltin("emergencyClosed", "drop");
+  return [
+    judging.chain(judging.name("closed_builtin"), judging.builtinRules({ denial: "drop", asksConnections })),
+    ...NFTABLES_SLOT_HOOKS.map((hook) => {
+      const loopback = hook === "input" || hook === "output" ? judging.loopback(hook) : [];
+      return judging.chain(judging.name(`closed_${hook}`), [...loopback, jump, closed]);
+    }),
+  ];
+}
+
+function builtinDecision({ index, verdict }: { index: number; verdict: Decision["verdict"] }): Decision {
+  const id = index.toString(16).padStart(16, "0");
+  return {
+    index,
+    id,
+    verdict,
+    observeOnly: false,
+    reason: "builtin",
+    tier: null,
+    policyKeys: [],
+    rule: null,
+    source: null,
+  };
+}
