@@ -10,7 +10,10 @@ function load() {
   return dlopen(LIBRARY, {
     clock_gettime: { arguments: ["int32", "buffer"], return: "int32" },
     flock: { arguments: ["int32", "int32"], return: "int32" },
+    socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
     getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
+    setns: { arguments: ["int32", "int32"], return: "int32" },
+    setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
   }).functions;
 }
 
@@ -36,9 +39,27 @@ export function tryLockFile(fileDescriptor: number): boolean {
   return libc().flock(fileDescriptor, LOCK_EX | LOCK_NB) === 0;
 }
 
+/** Opens a socket; the caller closes its descriptor. `null` when the kernel refused. */
+export function openSocket(family: number, type: number, protocol: number): number | null {
+  const fileDescriptor = libc().socket(family, type, protocol);
+  return fileDescriptor < 0 ? null : fileDescriptor;
+}
+
 /** Fills `value` with a socket option; returns the number of bytes the kernel wrote, or `null` when it refused. */
 export function getSocketOption(fileDescriptor: number, level: number, option: number, value: Buffer): number | null {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(value.length);
   return libc().getsockopt(fileDescriptor, level, option, value, length) === 0 ? length.readUInt32LE() : null;
+}
+
+/** False when the kernel refused. */
+export function setSocketOption(fileDescriptor: number, level: number, option: number, value: Buffer): boolean {
+  return libc().setsockopt(fileDescriptor, level, option, value, value.length) === 0;
+}
+
+const CLONE_NEWNET = 0x40000000;
+
+/** Moves the calling thread, and only it, into the network namespace behind a descriptor. False when refused. */
+export function enterNetworkNamespace(fileDescriptor: number): boolean {
+  return libc().setns(fileDescriptor, CLONE_NEWNET) === 0;
 }
