@@ -203,7 +203,8 @@ struct wardline_socket {
 
 /*
  * Addresses of a network namespace, for the connect hooks. The entry with the unspecified address says that the agent
- * vouches for this namespace: the list is complete, and nothing translates outgoing connections.
+ * vouches for this namespace: the list is complete, and nothing translates outgoing connections. Its value is the second
+ * of the boot clock until which that holds; the agent moves it on, and a dead agent's word lapses.
  */
 struct wardline_local_key {
 	__u64 netns_cookie;

@@ -71,11 +71,12 @@ INLINE int is_unspecified(const struct wardline_address *a)
  * on the host. So the agent has to vouch for the network namespace: that it keeps the list of its addresses, and that
  * nothing translates outgoing connections there.
  */
-INLINE int is_surely_remote(struct bpf_sock_addr *context, const struct wardline_address *remote)
+INLINE int is_surely_remote(struct bpf_sock_addr *context, const struct wardline_address *remote, __u64 now)
 {
 	struct wardline_local_key key = { .netns_cookie = bpf_get_netns_cookie(context) };
+	__u32 *until_seconds = bpf_map_lookup_elem(&wl_local_addresses, &key);
 
-	if (!bpf_map_lookup_elem(&wl_local_addresses, &key))
+	if (!until_seconds || now / 1000000000ULL >= *until_seconds)
 		return 0;
 	key.address = *remote;
 	return !bpf_map_lookup_elem(&wl_local_addresses, &key);
@@ -134,7 +135,7 @@ INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_ad
 			return PROCEED;
 		find_decision(view.slot, set, WARDLINE_EGRESS, remote, IPPROTO_TCP, port, &decision);
 	}
-	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote))
+	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote, now))
 		return PROCEED;
 	report_refused(&view, remote, port, set, decision.index, now);
 	return REFUSE;

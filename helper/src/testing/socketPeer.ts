@@ -28,6 +28,11 @@ export class SocketPeer {
     });
   }
 
+  /** Of the process that opens the sockets: the shell and nsenter have become it. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   async #ask(command: PeerCommand): Promise<Outcome> {
     this.#serial += 1;
     const id = this.#serial;

@@ -19,6 +19,7 @@ import type {
   FlowEvent,
   PreparedProgram,
 } from "../enforcer.ts";
+import { Vouching, type VouchingPorts } from "./connect/vouching.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
 import { clearSlotCounters, readLosses, readSlotCounters } from "./counters.ts";
 import { EventDrain } from "./events.ts";
@@ -59,12 +60,15 @@ export interface EbpfEnforcerConfig {
   /** Powers of two, at least one page. Take effect when the tree is made. */
   readonly flowRingBytes?: number;
   readonly denyRingBytes?: number;
+  /** What is known of this process' network namespace; injected by tests, which guard another one. */
+  readonly vouching?: VouchingPorts;
 }
 
 interface Held {
   readonly tree: PinnedTree;
   readonly control: Control;
   readonly drain: EventDrain;
+  readonly vouching: Vouching;
   readonly timers: readonly NodeJS.Timeout[];
 }
 
@@ -109,12 +113,15 @@ export class EbpfEnforcer implements Enforcer {
       });
       const control = new Control(tree);
       const drain = new EventDrain(tree, (epoch) => this.#generations.get(epoch) ?? 0);
+      const vouching = new Vouching(tree.maps.wl_local_addresses, this.#config.vouching);
+      vouching.refresh();
       const timers = [
         setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
+        setInterval(() => vouching.refresh(), REFRESH_INTERVAL_MS),
         setInterval(() => this.sweep(), SWEEP_INTERVAL_MS),
       ];
       for (const timer of timers) timer.unref();
-      this.#open = { tree, control, drain, timers };
+      this.#open = { tree, control, drain, vouching, timers };
       for (const slot of [0, 1] as const) this.#rememberEpoch(control.readSlot(slot));
       return this.state();
     });
@@ -330,6 +337,11 @@ export class EbpfEnforcer implements Enforcer {
     control.write(word.slot === slot ? { ...word, epoch } : { ...word, otherEpoch: epoch });
   }
 
+  /** Finds out now whether connections are translated. Runs every half minute by itself. */
+  async checkTranslation(): Promise<void> {
+    await this.#open?.vouching.checkTranslation();
+  }
+
   /** Reports and removes silent flows. Runs every five seconds by itself. */
   sweep(): void {
     if (this.#open === null) return;
@@ -352,8 +364,9 @@ export class EbpfEnforcer implements Enforcer {
 
   async close(): Promise<void> {
     if (this.#open === null) return;
-    const { tree, control, drain, timers } = this.#open;
+    const { tree, control, drain, vouching, timers } = this.#open;
     this.#open = null;
+    vouching.close();
     for (const timer of timers) clearInterval(timer);
     drain.drain();
     drain.close();
