@@ -161,6 +161,8 @@ struct wardline_flow_key {
 #define WARDLINE_FLOW_RESET (1 << 5)
 /* Its end was reported; the entry stays a while for the last packets. */
 #define WARDLINE_FLOW_ENDED (1 << 6)
+/* Forwarded between two others. The key's local end is the service, the remote end opened the flow. */
+#define WARDLINE_FLOW_FORWARDED (1 << 7)
 
 struct wardline_flow {
 	__u64 last_seen_ns;

@@ -4,6 +4,8 @@
  * builtin decisions, the flow table, the tables.
  */
 #include "connect.h"
+#include "early_drop.h"
+#include "edge.h"
 #include "flows.h"
 #include "helpers.h"
 #include "maps.h"
@@ -125,6 +127,38 @@ int wardline_bind6(struct bpf_sock *context)
 	return PROCEED;
 }
 
+/* At interfaces whose packets start with an Ethernet header. */
+SEC("tc")
+int wardline_edge_l2(struct __sk_buff *skb)
+{
+	return decide_at_edge(skb, ETH_HLEN);
+}
+
+/* At interfaces whose packets start with the IP header: tunnels, point to point. */
+SEC("tc")
+int wardline_edge_l3(struct __sk_buff *skb)
+{
+	return decide_at_edge(skb, 0);
+}
+
+SEC("tc")
+int wardline_edge_out_l2(struct __sk_buff *skb)
+{
+	return note_translated(skb, ETH_HLEN);
+}
+
+SEC("tc")
+int wardline_edge_out_l3(struct __sk_buff *skb)
+{
+	return note_translated(skb, 0);
+}
+
+SEC("xdp")
+int wardline_early_drop(struct xdp_md *context)
+{
+	return drop_early(context);
+}
+
 /* See WARDLINE_SELFTEST_SLOT in wardline.h: never attached, run only through BPF_PROG_TEST_RUN. */
 SEC("cgroup_skb/egress")
 int wardline_selftest(struct __sk_buff *skb)
@@ -156,6 +190,7 @@ struct {
 	struct wardline_event event;
 	struct wardline_trie_key trie_key;
 	struct wardline_trie_value trie_value;
+	struct wardline_early_key early_key;
 	struct wardline_local_key local_key;
 } wardline_layouts SEC("layouts");
 

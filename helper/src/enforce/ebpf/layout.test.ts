@@ -32,6 +32,7 @@ describe.skipIf(problem !== null)(`struct layouts${problem === null ? "" : ` (${
     ["wardline_event", layout.EVENT],
     ["wardline_owner", layout.OWNER],
     ["wardline_trie_key", layout.TRIE_KEY],
+    ["wardline_early_key", layout.EARLY_KEY],
     ["wardline_trie_value", layout.TRIE_VALUE],
     ["wardline_counter", layout.COUNTER],
   ] as const)("struct %s is where TypeScript reads it", (name, { size, ...offsets }) => {

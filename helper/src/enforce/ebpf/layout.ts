@@ -19,6 +19,7 @@ export const SLOT = {
 export const IDENTITY = { size: 64, objectDigest: 0, programsDigest: 32 } as const;
 export const LOCAL_KEY = { size: 24, netnsCookie: 0, address: 8 } as const;
 export const TRIE_KEY = { size: 20, prefixBits: 0, data: 4 } as const;
+export const EARLY_KEY = { size: 24, prefixBits: 0, slot: 4, address: 5 } as const;
 export const TRIE_VALUE = { size: 8, index: 0, flags: 4 } as const;
 export const COUNTER = { size: 24, packets: 0, bytes: 8, lastSeenNs: 16 } as const;
 export const FLOW_KEY = { size: 40, local: 0, remote: 16, localPort: 32, remotePort: 34, protocol: 36 } as const;
@@ -71,6 +72,7 @@ export const FLOW_FLAG = {
   finEgress: 16,
   reset: 32,
   ended: 64,
+  forwarded: 128,
 } as const;
 export const LOSS = { flowRingFull: 0, denyRingFull: 1, rateLimited: 2, flowTable: 3, count: 4 } as const;
 
@@ -96,6 +98,10 @@ export const MAP_NAMES = [
   "wl_flows",
   "wl_sockets",
   "wl_local_addresses",
+  "wl_inner_interfaces",
+  "wl_translated",
+  "wl_early_sources",
+  "wl_early_drops",
   "wl_flow_ring",
   "wl_deny_ring",
   "wl_losses",
@@ -113,6 +119,11 @@ export const PROGRAM_NAMES = {
   sendmsg6: "wardline_sendmsg6",
   bind4: "wardline_bind4",
   bind6: "wardline_bind6",
+  edgeL2: "wardline_edge_l2",
+  edgeL3: "wardline_edge_l3",
+  edgeOutL2: "wardline_edge_out_l2",
+  edgeOutL3: "wardline_edge_out_l3",
+  earlyDrop: "wardline_early_drop",
   selftest: "wardline_selftest",
 } as const;
 export type ProgramRole = keyof typeof PROGRAM_NAMES;

@@ -33,7 +33,7 @@ function endEvent(key: Buffer, flow: Buffer, nowNs: bigint, generationOf: (epoch
   const openerPort = key.readUInt16LE(egress ? FLOW_KEY.localPort : FLOW_KEY.remotePort);
   return {
     kind: "end",
-    hook: "socket",
+    hook: (flow.readUInt32LE(FLOW.flags) & FLOW_FLAG.forwarded) !== 0 ? "edge" : "socket",
     process: null,
     bootNs: nowNs,
     generation: generationOf(flow.readUInt32LE(FLOW.epoch)),
