@@ -115,6 +115,15 @@ export interface DecisionCounter {
   readonly lastSeenBootNs: bigint;
 }
 
+/** What one slot has counted since it was filled. */
+export interface SlotCounters {
+  /** Names the storage that counts. Counters under another name began at zero; those under the same one went on. */
+  readonly storage: string;
+  readonly generation: number;
+  readonly programDigest: string;
+  readonly counters: readonly DecisionCounter[];
+}
+
 export interface Enforcer {
   readonly name: BackendName;
   /** One sentence each: what this backend cannot do. */
@@ -140,6 +149,16 @@ export interface Enforcer {
   recall(program: HostProgram, generation: number): void;
   /** Counters of the active program, builtins included. Totals since that program became active. */
   readCounters(): readonly DecisionCounter[];
+  /**
+   * Counters of every slot that holds an activated program. A backend without slots leaves it out: then `readCounters` is
+   * all there is, and what it counted since the last look is lost when a program is replaced.
+   */
+  slotCounters?(): readonly SlotCounters[];
+  /**
+   * Called with the last counters of a slot, right before they are lost (the slot is filled anew, or everything is
+   * released). Must not throw. Returns the disposer.
+   */
+  onCountersEnd?(listener: (last: SlotCounters) => void): () => void;
   /** Events as they are drained (at most every 100 ms). Returns the disposer. */
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void;
   losses(): EventLosses;

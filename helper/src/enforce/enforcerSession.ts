@@ -12,6 +12,7 @@ import type {
   EventLosses,
   FlowEvent,
   PreparedProgram,
+  SlotCounters,
 } from "./enforcer.ts";
 
 const NOTHING_LOADED: DatapathState = {
@@ -32,10 +33,14 @@ export class EnforcerSession implements Enforcer {
   readonly #listeners = new Set<(events: readonly FlowEvent[]) => void>();
   #isOpen = false;
   #isListening = false;
+  readonly #endListeners = new Set<(last: SlotCounters) => void>();
   #lastLosses: EventLosses = { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
 
   constructor(inner: Enforcer) {
     this.#inner = inner;
+    inner.onCountersEnd?.((last) => {
+      for (const listener of this.#endListeners) listener(last);
+    });
   }
 
   get name() {
@@ -83,6 +88,18 @@ export class EnforcerSession implements Enforcer {
 
   readCounters(): readonly DecisionCounter[] {
     return this.#isOpen ? this.#inner.readCounters() : [];
+  }
+
+  slotCounters(): readonly SlotCounters[] {
+    if (!this.#isOpen) return [];
+    if (this.#inner.slotCounters) return this.#inner.slotCounters();
+    const { generation, programDigest } = this.#inner.state();
+    return [{ storage: "", generation, programDigest, counters: this.#inner.readCounters() }];
+  }
+
+  onCountersEnd(listener: (last: SlotCounters) => void): () => void {
+    this.#endListeners.add(listener);
+    return () => this.#endListeners.delete(listener);
   }
 
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {

@@ -7,7 +7,7 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram, ProgramPacket } from "@wardline/domain/policy";
 import { bootTimeNs } from "../../linux/bootClock.ts";
-import { libbpfProblem, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
+import { libbpfProblem, mapInfo, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
 import { ensureBpffsDirectory } from "../../linux/bpffs.ts";
 import type {
   ActivateOptions,
@@ -18,6 +18,7 @@ import type {
   EventLosses,
   FlowEvent,
   PreparedProgram,
+  SlotCounters,
 } from "../enforcer.ts";
 import { Vouching, type VouchingPorts } from "./connect/vouching.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
@@ -88,6 +89,7 @@ export class EbpfEnforcer implements Enforcer {
   readonly #bootNs: () => bigint;
   readonly #generations = new Map<number, number>();
   readonly #workloads: WorkloadFollower;
+  readonly #counterEnds = new Set<(last: SlotCounters) => void>();
   #open: Held | null = null;
   #mountedOn: string | null = null;
 
@@ -215,6 +217,7 @@ export class EbpfEnforcer implements Enforcer {
         retryable: true,
       });
     const slot = word.slot === 0 ? 1 : 0;
+    this.#endCounters(slot);
     control.write({ ...word, otherEpoch: 0, otherEnforce: false, otherWorkloads: false });
     control.writeSlot(slot, { ...EMPTY_SLOT, generation: UNUSABLE_GENERATION });
     this.#workloads.forget(slot);
@@ -292,6 +295,31 @@ export class EbpfEnforcer implements Enforcer {
     return readSlotCounters(tree.maps.wl_counters, slot, decisionCount);
   }
 
+  slotCounters(): readonly SlotCounters[] {
+    const slots = [0, 1] as const;
+    return slots.flatMap((slot) => this.#countersOf(slot) ?? []);
+  }
+
+  onCountersEnd(listener: (last: SlotCounters) => void): () => void {
+    this.#counterEnds.add(listener);
+    return () => void this.#counterEnds.delete(listener);
+  }
+
+  /** `null` when the slot never decided anything since it was filled. */
+  #countersOf(slot: 0 | 1): SlotCounters | null {
+    const { tree, control } = this.#held();
+    const { epoch, generation, digest, decisionCount } = control.readSlot(slot);
+    if (epoch === 0) return null;
+    const fd = tree.maps.wl_counters;
+    const counters = readSlotCounters(fd, slot, decisionCount);
+    return { storage: `map ${mapInfo(fd).id}`, generation, programDigest: digest, counters };
+  }
+
+  #endCounters(slot: 0 | 1): void {
+    const last = this.#counterEnds.size > 0 ? this.#countersOf(slot) : null;
+    if (last !== null) for (const listener of this.#counterEnds) listener(last);
+  }
+
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {
     return this.#held().drain.listen(listener);
   }
@@ -355,6 +383,7 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   async release(): Promise<void> {
+    if (this.#open !== null) for (const slot of [0, 1] as const) this.#endCounters(slot);
     await this.close();
     const settings = this.#treeSettings();
     removeAllTrees(settings);
