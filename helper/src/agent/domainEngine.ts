@@ -9,6 +9,7 @@ import {
   readPolicyFiles,
   stateDigest,
   withoutExpired,
+  withQuarantines,
 } from "@wardline/domain/policy";
 import type { Dependencies, PolicyEngine } from "./policyEngine.ts";
 
@@ -18,9 +19,10 @@ const MAX_DOMAIN_NAMES = 1_024;
 /** The engine of `@wardline/domain/policy`. */
 export const domainEngine: PolicyEngine = {
   read: (files) => readPolicyFiles(files),
-  compile: (world, hostName, { atUnixMs, domainAddresses }) => {
+  compile: (world, hostName, { atUnixMs, domainAddresses, quarantines, observesPolicies }) => {
     const { policies, inventory } = withoutExpired(world, atUnixMs);
-    return compile({ policies, inventory: { ...inventory, domainAddresses } }, hostName);
+    const present = { policies, inventory: { ...inventory, domainAddresses } };
+    return compile(withQuarantines(present, hostName, quarantines, observesPolicies), hostName);
   },
   dependencies,
   stateDigest,

@@ -2,9 +2,11 @@
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { parseArgs } from "node:util";
+import type { StartFailure } from "../generations/controllerTypes.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 const BACKENDS = ["auto", "ebpf", "observe"] as const;
+const START_FAILURES = ["closed", "open"] as const satisfies readonly StartFailure[];
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type BackendChoice = (typeof BACKENDS)[number];
@@ -18,6 +20,8 @@ export interface AgentOptions {
   readonly hostName: string;
   readonly backend: BackendChoice;
   readonly logLevel: LogLevel;
+  /** What becomes of a host that was enforcing and cannot be brought to its last state. */
+  readonly bootFailure: StartFailure;
 }
 
 export type Command =
@@ -99,6 +103,7 @@ const FLAGS = {
   "host-name": { type: "string" },
   backend: { type: "string" },
   "log-level": { type: "string" },
+  "boot-failure": { type: "string" },
   version: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -135,6 +140,7 @@ export function readCommandLine(commandLine: readonly string[], surroundings: Su
       hostName: checkedHostName(values["host-name"] ?? surroundings.systemHostName),
       backend: oneOf("backend", values.backend ?? "auto", BACKENDS),
       logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
+      bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
     },
   };
 }

@@ -1,5 +1,5 @@
 /** The policy engine as the agent uses it: one seam, so that the agent's own tests need no policy text. */
-import type { Diagnostic, HostProgram, PolicyWorld, SourceFile } from "@wardline/domain/policy";
+import type { Diagnostic, HostProgram, PolicyWorld, QuarantineScope, SourceFile } from "@wardline/domain/policy";
 
 export interface ReadState {
   readonly world: PolicyWorld;
@@ -14,6 +14,17 @@ export interface Circumstances {
   readonly atUnixMs: number;
   /** Canonical addresses by domain name. */
   readonly domainAddresses: ReadonlyMap<string, readonly string[]>;
+  /** Subjects that are cut off, above all policies. */
+  readonly quarantines: readonly QuarantineRecord[];
+  /** The generation was applied in observe mode. Counts only with quarantines, which are enforced all the same. */
+  readonly observesPolicies: boolean;
+}
+
+/** Who is cut off, and by whose word. */
+export interface QuarantineRecord extends QuarantineScope {
+  readonly sinceMs: number;
+  readonly actor: string;
+  readonly reason: string;
 }
 
 /** What in the policies makes the tables of a host change without anybody applying anything. */

@@ -10,6 +10,7 @@ import { Executables } from "../flows/executables.ts";
 import { FlowHub } from "../flows/flowHub.ts";
 import { GenerationContexts } from "../generations/contexts.ts";
 import { GenerationController } from "../generations/controller.ts";
+import type { Checkpoint } from "../generations/controllerTypes.ts";
 import { Refresher } from "../generations/refresher.ts";
 import { StateStore } from "../generations/stateStore.ts";
 import { CgroupPaths } from "../linux/cgroupPaths.ts";
@@ -28,6 +29,7 @@ import { Streams } from "../server/streams.ts";
 import { type ChosenBackend, chooseBackend } from "./backend.ts";
 import { bootMs, type Clock, systemClock } from "./clock.ts";
 import { domainEngine } from "./domainEngine.ts";
+import { ForeignPrograms } from "./foreignPrograms.ts";
 import { describeHost } from "./hostInfo.ts";
 import type { AgentOptions } from "./options.ts";
 import type { PolicyEngine } from "./policyEngine.ts";
@@ -42,6 +44,8 @@ export interface AgentPorts {
   readonly lookup?: NameLookup;
   readonly groupPath?: string;
   readonly passwdPath?: string;
+  /** Called between the steps of a change of generation, for tests. */
+  readonly checkpoint?: (step: Checkpoint) => void;
 }
 
 export interface RunningAgent {
@@ -128,12 +132,14 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     circumstances: async ({ domainNames }) => {
       resolver.watch(domainNames);
       await resolver.update();
-      return { atUnixMs: clock.wallMs(), domainAddresses: resolver.addresses() };
+      return { domainAddresses: resolver.addresses() };
     },
     recordAutomatic: (action, detail) => {
       log.warn({ action, detail }, "the agent acted by itself");
       void trail.automatic(action, detail);
     },
+    onStartFailure: options.bootFailure,
+    ...(ports.checkpoint === undefined ? {} : { checkpoint: ports.checkpoint }),
   });
   await controller.start();
   closers.add(() => controller.close());
@@ -156,6 +162,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     resolver,
     clock,
     describeHost: () => describeHost({ ...facts, ...backend, backendLimits: enforcer.limits }),
+    foreignPrograms: new ForeignPrograms(backend.cgroupRoot, options.bpffsDir, () => bootMs(clock)),
   });
   const roles = new RoleResolver({
     agentUserId: process.geteuid?.() ?? 0,

@@ -1,13 +1,25 @@
 /** The host's status, read from the datapath at the time of the message. */
 import { create } from "@bufbuild/protobuf";
-import { type HostInfo, type HostStatus, HostStatusSchema, type RuleCounter } from "@wardline/api/wardline/v1/host";
+import {
+  type HostInfo,
+  type HostStatus,
+  HostStatusSchema,
+  type Quarantine,
+  QuarantineSchema,
+  type RuleCounter,
+  Emergency as WireEmergency,
+} from "@wardline/api/wardline/v1/host";
 import type { AuditLog } from "../audit/auditLog.ts";
-import type { BackendName, DatapathState, Enforcer } from "../enforce/enforcer.ts";
+import type { BackendName, DatapathState, Emergency, Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
+import { describeEmergency } from "../generations/emergencies.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
+import { describeQuarantine } from "../generations/quarantines.ts";
 import type { NameResolver } from "../names/nameResolver.ts";
 import { bootNsToWallMs, type Clock, toTimestamp } from "./clock.ts";
+import type { ForeignPrograms } from "./foreignPrograms.ts";
+import type { QuarantineRecord } from "./policyEngine.ts";
 
 export interface StatusPorts {
   readonly enforcer: Enforcer;
@@ -17,6 +29,23 @@ export interface StatusPorts {
   readonly resolver: Pick<NameResolver, "problems">;
   readonly clock: Clock;
   readonly describeHost: () => HostInfo;
+  readonly foreignPrograms: ForeignPrograms;
+}
+
+const WIRE_EMERGENCIES: Record<Emergency, WireEmergency> = {
+  none: WireEmergency.NONE,
+  open: WireEmergency.OPEN,
+  closed: WireEmergency.CLOSED,
+};
+
+function toWireQuarantine({ sinceMs, match: _match, ...record }: QuarantineRecord): Quarantine {
+  const { managementCidrs, managementPorts, ...rest } = record;
+  return create(QuarantineSchema, {
+    ...rest,
+    managementCidrs: [...managementCidrs],
+    managementPorts: [...managementPorts],
+    since: toTimestamp(sinceMs),
+  });
 }
 
 export class StatusReader {
@@ -37,15 +66,27 @@ export class StatusReader {
       attached: state.attached,
       observedAt: toTimestamp(clock.wallMs()),
       problems: [
+        ...this.#cuts(state),
         ...controller.problems,
         ...this.#ports.audit.problems,
         ...this.#ports.resolver.problems,
         ...datapathProblems(enforcer.name, state, enforced.number),
       ],
       memoryBytes: BigInt(process.memoryUsage.rss()),
+      emergency: WIRE_EMERGENCIES[state.emergency],
+      quarantines: controller.quarantines.map(toWireQuarantine),
+      foreignPrograms: this.#ports.foreignPrograms.list(),
+      edgeInterfaces: [...(enforcer.edgeInterfaces?.() ?? [])],
     });
     if (pending) status.pending = toWirePending(pending, clock);
     return status;
+  }
+
+  /** The brake and the quarantines: on purpose, and yet the first thing to know about a host. */
+  #cuts(state: DatapathState): string[] {
+    const { controller } = this.#ports;
+    const emergency = describeEmergency(state.emergency, controller.emergency);
+    return [...(emergency === null ? [] : [emergency]), ...controller.quarantines.map(describeQuarantine)];
   }
 
   /** False when policies should be enforced and the datapath is not there. */

@@ -113,6 +113,10 @@ export class EnforcerSession implements Enforcer {
     return this.#lastLosses;
   }
 
+  edgeInterfaces(): readonly string[] {
+    return (this.#isOpen ? this.#inner.edgeInterfaces?.() : null) ?? [];
+  }
+
   async release(): Promise<void> {
     this.losses();
     this.#isOpen = false;

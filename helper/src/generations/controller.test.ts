@@ -46,7 +46,7 @@ async function start(bootId = "boot-1", backend: BackendName = "ebpf") {
     clock,
     bootId,
     newestConnection: () => 1,
-    circumstances: async () => ({ atUnixMs: clock.wallMs(), domainAddresses }),
+    circumstances: async () => ({ domainAddresses }),
     recordAutomatic: (action, detail) => automatic.push(`${action}: ${detail}`),
   });
   await controller.start();

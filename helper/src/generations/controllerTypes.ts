@@ -23,10 +23,27 @@ export interface ControllerPorts extends SwitchPorts {
   /** Number of the newest connection. */
   readonly newestConnection: () => number;
   /** How things stand now for policies that depend on it. Takes a few seconds at most; a name without answer is absent. */
-  readonly circumstances: (dependencies: Dependencies) => Promise<Circumstances>;
+  readonly circumstances: (dependencies: Dependencies) => Promise<Pick<Circumstances, "domainAddresses">>;
   /** Something that the agent did by itself. Must not throw. */
   readonly recordAutomatic: (action: string, detail: string) => void;
+  /** What becomes of a host that was enforcing and cannot be brought to its last state. `closed` unless given. */
+  readonly onStartFailure?: StartFailure;
+  /** Called between the steps of a change. For tests that end the process there. */
+  readonly checkpoint?: (step: Checkpoint) => void;
 }
+
+export type StartFailure = "closed" | "open";
+
+/** The places where a change of generation can be cut in two. */
+export const CHECKPOINTS = [
+  "prepared",
+  "recorded",
+  "flipped",
+  "confirm-recorded",
+  "confirmed",
+  "quiet-flipped",
+] as const;
+export type Checkpoint = (typeof CHECKPOINTS)[number];
 
 export interface ApplyRequest {
   readonly files: readonly SourceFile[];

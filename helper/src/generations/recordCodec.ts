@@ -2,35 +2,13 @@
 import { createHash } from "node:crypto";
 import type { SourceFile } from "@wardline/domain/policy";
 import type { Circumstances } from "../agent/policyEngine.ts";
-import type { PendingRecord, StateIndex, StoredGeneration } from "./records.ts";
+import { decodeQuarantines } from "./quarantineCodec.ts";
+import { CorruptStateError, count, type Fields, fields, text } from "./recordFields.ts";
+import type { EmergencyRecord, PendingRecord, StateIndex, StoredGeneration } from "./records.ts";
+
+export { CorruptStateError } from "./recordFields.ts";
 
 const FORMAT_VERSION = 1;
-
-/** A file of the state directory that cannot be trusted. The message says which and why. */
-export class CorruptStateError extends Error {}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function fields(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new CorruptStateError(`${what} is not an object`);
-  }
-  return value as Fields;
-}
-
-function text(from: Fields, name: string): string {
-  const value = from[name];
-  if (typeof value !== "string") throw new CorruptStateError(`"${name}" is not text`);
-  return value;
-}
-
-function count(from: Fields, name: string): number {
-  const value = from[name];
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
-    throw new CorruptStateError(`"${name}" is not a whole number`);
-  }
-  return value;
-}
 
 function checksum(payload: unknown): string {
   return createHash("sha256").update(JSON.stringify(payload)).digest("hex");
@@ -71,6 +49,15 @@ function pending(value: unknown): PendingRecord | null {
   };
 }
 
+/** Records from before there was a brake have none. */
+function emergency(value: unknown): EmergencyRecord | null {
+  if (value === null || value === undefined) return null;
+  const from = fields(value, "the emergency");
+  const state = text(from, "state");
+  if (state !== "open" && state !== "closed") throw new CorruptStateError(`the emergency is "${state}"`);
+  return { state, sinceMs: count(from, "sinceMs"), actor: text(from, "actor"), reason: text(from, "reason") };
+}
+
 /** Throws {@link CorruptStateError}. */
 export function decodeIndex(encoded: string): StateIndex {
   const from = decode("index", encoded);
@@ -79,21 +66,28 @@ export function decodeIndex(encoded: string): StateIndex {
     confirmed: count(from, "confirmed"),
     previous: from.previous === null ? null : count(from, "previous"),
     pending: pending(from.pending),
+    emergency: emergency(from.emergency),
   };
 }
 
 export function encodeGeneration(stored: StoredGeneration): string {
   const { circumstances, ...rest } = stored;
-  const { atUnixMs, domainAddresses } = circumstances;
-  return encode("generation", { ...rest, circumstances: { atUnixMs, domainAddresses: [...domainAddresses] } });
+  const domainAddresses = [...circumstances.domainAddresses];
+  return encode("generation", { ...rest, circumstances: { ...circumstances, domainAddresses } });
 }
 
 /** Records from before policies could expire have none: they were compiled as they stood. */
 function circumstances(value: unknown, appliedAtMs: number): Circumstances {
-  if (value === undefined) return { atUnixMs: appliedAtMs, domainAddresses: new Map() };
+  const usual = { quarantines: [], observesPolicies: false };
+  if (value === undefined) return { atUnixMs: appliedAtMs, domainAddresses: new Map(), ...usual };
   const from = fields(value, "the circumstances");
   if (!Array.isArray(from.domainAddresses)) throw new CorruptStateError(`"domainAddresses" is not a list`);
-  return { atUnixMs: count(from, "atUnixMs"), domainAddresses: new Map(from.domainAddresses.map(namedAddresses)) };
+  return {
+    atUnixMs: count(from, "atUnixMs"),
+    domainAddresses: new Map(from.domainAddresses.map(namedAddresses)),
+    quarantines: decodeQuarantines(from.quarantines ?? []),
+    observesPolicies: from.observesPolicies === true,
+  };
 }
 
 function namedAddresses(value: unknown): readonly [string, readonly string[]] {

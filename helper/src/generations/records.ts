@@ -1,7 +1,7 @@
 /** What the agent keeps on disk about generations. */
 import type { SourceFile } from "@wardline/domain/policy";
 import { type Circumstances, NO_NAMES } from "../agent/policyEngine.ts";
-import type { EnforcementMode } from "../enforce/enforcer.ts";
+import type { Emergency, EnforcementMode } from "../enforce/enforcer.ts";
 
 export interface GenerationRecord {
   /** From 1; 0 is the state before anything was applied. */
@@ -30,6 +30,15 @@ export interface PendingRecord {
   readonly deadlineBootMs: number;
 }
 
+/** The emergency brake, pulled. */
+export interface EmergencyRecord {
+  readonly state: Exclude<Emergency, "none">;
+  readonly sinceMs: number;
+  /** `agent` when a host that was enforcing could not be brought up; empty when the record of it was lost. */
+  readonly actor: string;
+  readonly reason: string;
+}
+
 /** The one record that says which generation counts. Replaced as a whole. */
 export interface StateIndex {
   /** Numbers are never used twice, not even after a rollback. */
@@ -38,9 +47,16 @@ export interface StateIndex {
   /** Kept for a rollback of `confirmed`; `null` when nothing earlier is kept. */
   readonly previous: number | null;
   readonly pending: PendingRecord | null;
+  readonly emergency: EmergencyRecord | null;
 }
 
-export const EMPTY_INDEX: StateIndex = { nextGeneration: 1, confirmed: 0, previous: null, pending: null };
+export const EMPTY_INDEX: StateIndex = {
+  nextGeneration: 1,
+  confirmed: 0,
+  previous: null,
+  pending: null,
+  emergency: null,
+};
 
 /** The state before anything was applied: no policies, every packet passes. */
 export const GENERATION_ZERO: StoredGeneration = {
@@ -54,8 +70,16 @@ export const GENERATION_ZERO: StoredGeneration = {
   policyCount: 0,
   ruleCount: 0,
   files: [],
-  circumstances: { atUnixMs: 0, domainAddresses: NO_NAMES },
+  circumstances: { atUnixMs: 0, domainAddresses: NO_NAMES, quarantines: [], observesPolicies: false },
 };
+
+/** The mode that the datapath runs a generation in: quarantines are enforced over policies that are only observed. */
+export function datapathMode({
+  mode,
+  circumstances,
+}: Pick<StoredGeneration, "mode" | "circumstances">): EnforcementMode {
+  return circumstances.quarantines.length > 0 ? "enforce" : mode;
+}
 
 export function toRecord(stored: StoredGeneration): GenerationRecord {
   const { files: _files, circumstances: _circumstances, ...record } = stored;

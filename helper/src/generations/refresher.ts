@@ -9,7 +9,7 @@ import type { GenerationContexts } from "./contexts.ts";
 import type { GenerationController } from "./controller.ts";
 
 export interface RefresherPorts {
-  readonly controller: Pick<GenerationController, "enforced" | "pending" | "refresh">;
+  readonly controller: Pick<GenerationController, "enforced" | "pending" | "refresh" | "catchUp">;
   readonly contexts: GenerationContexts;
   readonly resolver: NameResolver;
   readonly clock: Clock;
@@ -42,6 +42,7 @@ export class Refresher {
 
   async #step(): Promise<void> {
     try {
+      await this.#ports.controller.catchUp();
       const why = await this.#reason();
       if (why !== null && !this.#closed) await this.#ports.controller.refresh(why);
     } catch (error) {

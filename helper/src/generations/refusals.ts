@@ -14,6 +14,23 @@ export function confirmationPending(generation: number): Failure {
   });
 }
 
+export function liftWhilePending(generation: number): Failure {
+  return new Failure({
+    code: ErrorCode.CONFIRMATION_PENDING,
+    message: `Generation ${generation} waits for confirmation; a quarantine is lifted by tables that have no place before that.`,
+    hint: "Confirm it or roll it back first. (To quarantine somebody does not have to wait.)",
+    retryable: true,
+  });
+}
+
+export function cannotCutOff(): Failure {
+  return new Failure({
+    code: ErrorCode.OBSERVE_ONLY,
+    message: "This host only observes: it has nothing to cut anybody off with. Nothing was changed.",
+    hint: "Start the agent as root on Linux 5.15 or newer.",
+  });
+}
+
 export function nothingPending(): Failure {
   return new Failure({
     code: ErrorCode.NOTHING_PENDING,
@@ -109,4 +126,9 @@ export function checkConfirm(pending: GenerationRecord, generation: number, prog
       hint: "Look at what is pending: somebody else may have changed it.",
     });
   }
+}
+
+/** The answer to an earlier confirmation may have been lost on its way. */
+export function isConfirmedAlready(enforced: GenerationRecord, generation: number, programDigest: string): boolean {
+  return generation !== 0 && enforced.number === generation && enforced.programDigest === programDigest;
 }

@@ -6,11 +6,12 @@ import {
   type Dependencies,
   NO_NAMES,
   type PolicyEngine,
+  type QuarantineRecord,
   type ReadState,
 } from "../agent/policyEngine.ts";
-import type { Enforcer } from "../enforce/enforcer.ts";
+import type { EnforcementMode, Enforcer } from "../enforce/enforcer.ts";
 import type { GenerationContexts } from "./contexts.ts";
-import type { GenerationRecord, StoredGeneration } from "./records.ts";
+import { datapathMode, type GenerationRecord, type StoredGeneration } from "./records.ts";
 import { observeOnly } from "./refusals.ts";
 
 export interface SwitchPorts {
@@ -34,7 +35,7 @@ export function elapsedUs(sinceMs: number): number {
 }
 
 export function withoutNames(atUnixMs: number): Circumstances {
-  return { atUnixMs, domainAddresses: NO_NAMES };
+  return { atUnixMs, domainAddresses: NO_NAMES, quarantines: [], observesPolicies: false };
 }
 
 /** Throws `Failure` POLICY_INVALID with every diagnostic, or what `compile` and `dependencies` throw. */
@@ -81,6 +82,15 @@ function compileWorld(ports: SwitchPorts, world: PolicyWorld, circumstances: Cir
   const dependencies = engine.dependencies(world, hostName);
   const program = engine.compile(world, hostName, circumstances);
   return { world, program, circumstances, dependencies, compileUs: elapsedUs(start) };
+}
+
+/** The circumstances of a generation in this mode while these subjects are cut off. */
+export function cutOff(
+  circumstances: Circumstances,
+  quarantines: readonly QuarantineRecord[],
+  mode: EnforcementMode,
+): Circumstances {
+  return { ...circumstances, quarantines, observesPolicies: quarantines.length > 0 && mode === "observe" };
 }
 
 /** The same policies under other circumstances, without reading them again. */
@@ -140,10 +150,10 @@ export async function makeActive(ports: SwitchPorts, target: StoredGeneration): 
     return;
   }
   if (revertTo(enforcer, target)) return;
-  if (enforcer.name === "observe" && target.mode === "enforce") throw observeOnly();
+  if (enforcer.name === "observe" && datapathMode(target) === "enforce") throw observeOnly();
   if (state.deadlineBootMs !== null) enforcer.revert();
   const compiled = readStored(ports, target);
   const prepared = await enforcer.prepare(compiled.program, target.number);
   ports.contexts.remember(target.number, compiled);
-  enforcer.activate(prepared, { mode: target.mode, fallbackAfterMs: null });
+  enforcer.activate(prepared, { mode: datapathMode(target), fallbackAfterMs: null });
 }

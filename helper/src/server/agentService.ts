@@ -3,7 +3,7 @@ import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf"
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/agent/v1/agent";
-import { Role } from "@wardline/api/wardline/v1/host";
+import { Emergency, Role } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { toWireDiagnostic } from "@wardline/domain/wire";
 import type { Clock } from "../agent/clock.ts";
@@ -20,7 +20,15 @@ import { withoutNames } from "../generations/switching.ts";
 import { type Guard, roleName } from "./guard.ts";
 import { METHOD_RULES, methodName } from "./methods.ts";
 import { PEER } from "./peers.ts";
-import { digestOf, readApply, readFiles, readGeneration, readReason } from "./requests.ts";
+import {
+  digestOf,
+  readApply,
+  readEmergency,
+  readFiles,
+  readGeneration,
+  readQuarantine,
+  readReason,
+} from "./requests.ts";
 import type { Streams } from "./streams.ts";
 
 export interface ServicePorts {
@@ -83,6 +91,8 @@ export class AgentRpcs {
       apply: (request, context) => this.#apply(request, context),
       confirm: (request, context) => this.#confirm(request, context),
       rollback: (request, context) => this.#rollback(request, context),
+      setEmergency: (request, context) => this.#setEmergency(request, context),
+      setQuarantine: (request, context) => this.#setQuarantine(request, context),
       watchFlows: (request, context) => guard.stream("WatchFlows", streams.watchFlows(request.history, context.signal)),
       listAudit: (request) => this.#listAudit(request),
       release: (request, context) => this.#release(request, context),
@@ -156,6 +166,25 @@ export class AgentRpcs {
       readReason(request.reason);
       const record = await this.#ports.controller.rollback(readGeneration(request.generation), accept);
       return create(wire.RollbackResponseSchema, { generation: toWireGeneration(record) });
+    });
+  }
+
+  #setEmergency(request: wire.SetEmergencyRequest, context: HandlerContext): Promise<wire.SetEmergencyResponse> {
+    const detail = `${Emergency[request.emergency] ?? request.emergency}, reason: ${request.reason.slice(0, 500)}`;
+    return this.#audited(wire.SetEmergencyRequestSchema, request, context, detail, async (caller, accept) => {
+      const reason = readReason(request.reason);
+      await this.#ports.controller.setEmergency(readEmergency(request.emergency), caller, reason, accept);
+      return create(wire.SetEmergencyResponseSchema, { status: this.#ports.status.read() });
+    });
+  }
+
+  #setQuarantine(request: wire.SetQuarantineRequest, context: HandlerContext): Promise<wire.SetQuarantineResponse> {
+    const { subjectKey, lifted, managementCidrs } = request;
+    const but = managementCidrs.length === 0 ? "" : ` but for ${managementCidrs.join(" ").slice(0, 500)}`;
+    const detail = `${lifted ? "lift " : ""}${subjectKey.slice(0, 300)}${but}, reason: ${request.reason.slice(0, 500)}`;
+    return this.#audited(wire.SetQuarantineRequestSchema, request, context, detail, async (caller, accept) => {
+      await this.#ports.controller.setQuarantine(readQuarantine(request), caller, accept);
+      return create(wire.SetQuarantineResponseSchema, { status: this.#ports.status.read() });
     });
   }
 

@@ -23,6 +23,8 @@ export const METHOD_RULES: ReadonlyMap<string, MethodRule> = new Map<string, Met
   ["wardline.agent.v1.AgentService/Apply", { role: Role.OPERATOR, audit: "apply", deadlineMs: 60_000 }],
   ["wardline.agent.v1.AgentService/Confirm", { role: Role.OPERATOR, audit: "confirm", deadlineMs: 15_000 }],
   ["wardline.agent.v1.AgentService/Rollback", { role: Role.OPERATOR, audit: "rollback", deadlineMs: 30_000 }],
+  ["wardline.agent.v1.AgentService/SetEmergency", { role: Role.OPERATOR, audit: "emergency", deadlineMs: 10_000 }],
+  ["wardline.agent.v1.AgentService/SetQuarantine", { role: Role.OPERATOR, audit: "quarantine", deadlineMs: 30_000 }],
   ["wardline.agent.v1.AgentService/WatchFlows", watch],
   ["wardline.agent.v1.AgentService/ListAudit", { ...read, deadlineMs: 30_000 }],
   ["wardline.agent.v1.AgentService/Release", { role: Role.ADMIN, audit: "release", deadlineMs: 30_000 }],

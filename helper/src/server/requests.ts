@@ -2,12 +2,15 @@
 import { createHash } from "node:crypto";
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import type { ApplyRequest as WireApplyRequest } from "@wardline/api/wardline/agent/v1/agent";
+import type { SetQuarantineRequest, ApplyRequest as WireApplyRequest } from "@wardline/api/wardline/agent/v1/agent";
+import { Emergency as WireEmergency } from "@wardline/api/wardline/v1/host";
 import type { DesiredState } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { SourceFile } from "@wardline/domain/policy";
+import { cidrOfAddress, formatCidr, parseAddress, parseCidr, type SourceFile } from "@wardline/domain/policy";
+import type { Emergency } from "../enforce/enforcer.ts";
 import type { ApplyRequest } from "../generations/controllerTypes.ts";
 import { fromWireMode } from "../generations/generationMessage.ts";
+import type { QuarantineRequest } from "../generations/quarantines.ts";
 
 /** Largest desired state: the sum of its files. */
 export const MAX_STATE_BYTES = 16 * 1024 * 1024;
@@ -16,6 +19,9 @@ export const MAX_REQUEST_BYTES = MAX_STATE_BYTES + 8 * 1024 * 1024;
 const MAX_FILES = 10_000;
 const MAX_PATH_LENGTH = 4_096;
 const MAX_REASON_LENGTH = 1_000;
+const MAX_SUBJECT_LENGTH = 600;
+const MAX_MANAGEMENT_ENTRIES = 16;
+const USUAL_MANAGEMENT_PORT = 22;
 
 function invalid(message: string): Failure {
   return new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
@@ -69,6 +75,48 @@ export function readApply(request: WireApplyRequest): ApplyRequest {
     confirmWithinMs: readDurationMs(request.confirmWithin),
     reason: readReason(request.reason),
   };
+}
+
+export function readEmergency(emergency: WireEmergency): Emergency {
+  if (emergency === WireEmergency.NONE) return "none";
+  if (emergency === WireEmergency.OPEN) return "open";
+  if (emergency === WireEmergency.CLOSED) return "closed";
+  throw invalid("The emergency is missing: none, open or closed.");
+}
+
+export function readQuarantine(request: SetQuarantineRequest): QuarantineRequest {
+  const { subjectKey: subject, lifted, managementCidrs, managementPorts } = request;
+  if (subject === "") throw invalid("Who is to be quarantined is missing.");
+  if (subject.length > MAX_SUBJECT_LENGTH)
+    throw invalid(`The subject is longer than ${MAX_SUBJECT_LENGTH} characters.`);
+  if (Math.max(managementCidrs.length, managementPorts.length) > MAX_MANAGEMENT_ENTRIES) {
+    throw tooLarge(`At most ${MAX_MANAGEMENT_ENTRIES} management addresses and ports can be given.`);
+  }
+  if (managementCidrs.length === 0 && managementPorts.length > 0 && !lifted) {
+    throw invalid("Management ports need the addresses that may reach them.");
+  }
+  return {
+    subject,
+    lifted,
+    managementCidrs: [...new Set(managementCidrs.map(readCidr))],
+    managementPorts:
+      managementPorts.length === 0 ? [USUAL_MANAGEMENT_PORT] : [...new Set(managementPorts.map(readPort))],
+    reason: readReason(request.reason),
+  };
+}
+
+function readCidr(text: string): string {
+  const bounded = text.slice(0, 100);
+  const parsed = parseCidr(bounded);
+  if (parsed.ok) return formatCidr(parsed.cidr);
+  const address = parseAddress(bounded);
+  if (address.ok) return formatCidr(cidrOfAddress(address));
+  throw invalid(`${JSON.stringify(bounded)} is not an address or a prefix.`);
+}
+
+function readPort(port: number): number {
+  if (port >= 1 && port <= 65_535) return port;
+  throw invalid(`There is no port ${port}.`);
 }
 
 /** SHA-256 of the request, for the audit log. */

@@ -1,6 +1,6 @@
 /**
- * A policy engine whose tables are the text of the files. `until=<Unix ms>;` goes when that time has come, and
- * `name=<domain>;` stands for the addresses of the name.
+ * A policy engine whose tables are the text of the files. `until=<Unix ms>;` goes when that time has come,
+ * `name=<domain>;` stands for the addresses of the name, and each quarantine is a line of its own.
  */
 import { createHash } from "node:crypto";
 import type { Endpoint, HostProgram, SourceFile, SourceRange } from "@wardline/domain/policy";
@@ -12,7 +12,7 @@ function digestOf(text: string): string {
 
 const SOURCE: SourceRange = { file: "bad.yaml", line: 3, column: 5, endLine: 3, endColumn: 9 };
 
-/** Two machines with one address each, known to every state. */
+/** Two machines with one address each and a workload of the first, known to every state. */
 export const FAKE_ENDPOINTS: readonly Endpoint[] = [
   {
     key: "Host/alpha",
@@ -36,6 +36,18 @@ export const FAKE_ENDPOINTS: readonly Endpoint[] = [
     ports: [],
     hostName: null,
     match: null,
+    source: null,
+  },
+  {
+    key: "Workload/shop/db",
+    kind: "workload",
+    name: "db",
+    namespace: "shop",
+    labels: new Map(),
+    addresses: [],
+    ports: [],
+    hostName: "alpha",
+    match: { kind: "systemdUnit", unit: "db.service" },
     source: null,
   },
 ];
@@ -82,7 +94,7 @@ export class FakeEngine implements PolicyEngine {
     const text = textOf(world)
       .replace(/until=(\d+);/g, (whole, at) => (Number(at) <= circumstances.atUnixMs ? "" : whole))
       .replace(/name=([^;]*);/g, (whole, name) => [whole, ...(circumstances.domainAddresses.get(name) ?? [])].join());
-    return fakeProgram(text);
+    return fakeProgram(text + quarantineText(circumstances));
   }
 
   dependencies(world: ReadState["world"]): Dependencies {
@@ -94,6 +106,15 @@ export class FakeEngine implements PolicyEngine {
   stateDigest(files: readonly SourceFile[]): string {
     return digestOf(JSON.stringify(files));
   }
+}
+
+/** What is added to the text of the policies while these are cut off. */
+export function quarantineText({
+  quarantines,
+  observesPolicies,
+}: Pick<Circumstances, "quarantines" | "observesPolicies">): string {
+  const lines = quarantines.map(({ subjectKey, managementCidrs }) => `\ncut ${subjectKey} ${managementCidrs.join()}`);
+  return `${lines.join("")}${observesPolicies ? "\nobserved" : ""}`;
 }
 
 function textOf(world: ReadState["world"]): string {

@@ -23,6 +23,7 @@ export class TestAgent {
     hostName: "alpha",
     backend: "ebpf",
     logLevel: "fatal",
+    bootFailure: "closed",
   };
   enforcer = new FakeEnforcer(this.clock, this.kernel);
   #running: RunningAgent[] = [];

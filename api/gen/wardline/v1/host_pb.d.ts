@@ -58,6 +58,38 @@ export declare type Quarantine = Message<"wardline.v1.Quarantine"> & {
 export declare const QuarantineSchema: GenMessage<Quarantine>;
 
 /**
+ * A program of somebody else at a hook that Wardline uses: it may drop what Wardline allows.
+ *
+ * @generated from message wardline.v1.ForeignProgram
+ */
+export declare type ForeignProgram = Message<"wardline.v1.ForeignProgram"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * The kernel's name of it: at most 15 bytes, may be empty.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * `ingress`, `egress`, `connect4`, …
+   *
+   * @generated from field: string hook = 3;
+   */
+  hook: string;
+};
+
+/**
+ * Describes the message wardline.v1.ForeignProgram.
+ * Use `create(ForeignProgramSchema)` to create a new message.
+ */
+export declare const ForeignProgramSchema: GenMessage<ForeignProgram>;
+
+/**
  * One thing that the host was probed for at start.
  *
  * @generated from message wardline.v1.Capability
@@ -362,6 +394,20 @@ export declare type HostStatus = Message<"wardline.v1.HostStatus"> & {
    * @generated from field: repeated wardline.v1.Quarantine quarantines = 10;
    */
   quarantines: Quarantine[];
+
+  /**
+   * What else the kernel runs on the packets of this host's processes.
+   *
+   * @generated from field: repeated wardline.v1.ForeignProgram foreign_programs = 11;
+   */
+  foreignPrograms: ForeignProgram[];
+
+  /**
+   * Interfaces on which packets without a socket here are decided too; empty where the backend has no such hook.
+   *
+   * @generated from field: repeated string edge_interfaces = 12;
+   */
+  edgeInterfaces: string[];
 };
 
 /**

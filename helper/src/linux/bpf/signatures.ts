@@ -32,6 +32,7 @@ export const LIBBPF_SIGNATURES = {
   bpf_map_delete_elem: { arguments: [int, "buffer"], return: int },
   bpf_map_update_batch: { arguments: [int, "buffer", "buffer", "buffer", "pointer"], return: int },
   bpf_map_lookup_batch: { arguments: [int, "pointer", "buffer", "buffer", "buffer", "buffer", "pointer"], return: int },
+  bpf_map_delete_batch: { arguments: [int, "buffer", "buffer", "pointer"], return: int },
   bpf_map_get_fd_by_id: { arguments: ["uint32"], return: int },
 
   bpf_obj_pin: { arguments: [int, "string"], return: int },
@@ -40,6 +41,8 @@ export const LIBBPF_SIGNATURES = {
 
   bpf_link_create: { arguments: [int, int, int, "pointer"], return: int },
   bpf_link_update: { arguments: [int, int, "pointer"], return: int },
+  bpf_prog_query: { arguments: [int, int, "uint32", "buffer", "buffer", "buffer"], return: int },
+  bpf_prog_get_fd_by_id: { arguments: ["uint32"], return: int },
   bpf_prog_test_run_opts: { arguments: [int, "buffer"], return: int },
 } as const;
 

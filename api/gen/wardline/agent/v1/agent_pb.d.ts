@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Generation, HostInfo, HostStatus, PendingConfirmation, Role } from "../../v1/host_pb.js";
+import type { Emergency, Generation, HostInfo, HostStatus, PendingConfirmation, Role } from "../../v1/host_pb.js";
 import type { DesiredState, EnforcementMode } from "../../v1/policy_pb.js";
 import type { Diagnostic } from "../../v1/error_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -439,6 +439,101 @@ export declare type RollbackResponse = Message<"wardline.agent.v1.RollbackRespon
 export declare const RollbackResponseSchema: GenMessage<RollbackResponse>;
 
 /**
+ * @generated from message wardline.agent.v1.SetEmergencyRequest
+ */
+export declare type SetEmergencyRequest = Message<"wardline.agent.v1.SetEmergencyRequest"> & {
+  /**
+   * @generated from field: wardline.v1.Emergency emergency = 1;
+   */
+  emergency: Emergency;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message wardline.agent.v1.SetEmergencyRequest.
+ * Use `create(SetEmergencyRequestSchema)` to create a new message.
+ */
+export declare const SetEmergencyRequestSchema: GenMessage<SetEmergencyRequest>;
+
+/**
+ * @generated from message wardline.agent.v1.SetEmergencyResponse
+ */
+export declare type SetEmergencyResponse = Message<"wardline.agent.v1.SetEmergencyResponse"> & {
+  /**
+   * @generated from field: wardline.v1.HostStatus status = 1;
+   */
+  status?: HostStatus | undefined;
+};
+
+/**
+ * Describes the message wardline.agent.v1.SetEmergencyResponse.
+ * Use `create(SetEmergencyResponseSchema)` to create a new message.
+ */
+export declare const SetEmergencyResponseSchema: GenMessage<SetEmergencyResponse>;
+
+/**
+ * @generated from message wardline.agent.v1.SetQuarantineRequest
+ */
+export declare type SetQuarantineRequest = Message<"wardline.agent.v1.SetQuarantineRequest"> & {
+  /**
+   * The host itself or one of its workloads: an endpoint key, `namespace/name`, or a name that only one of them has.
+   *
+   * @generated from field: string subject_key = 1;
+   */
+  subjectKey: string;
+
+  /**
+   * @generated from field: bool lifted = 2;
+   */
+  lifted: boolean;
+
+  /**
+   * CIDRs that may still reach the subject over `management_ports`; only for the host itself. At most 16.
+   *
+   * @generated from field: repeated string management_cidrs = 3;
+   */
+  managementCidrs: string[];
+
+  /**
+   * TCP ports, at most 16; 22 when empty.
+   *
+   * @generated from field: repeated uint32 management_ports = 4;
+   */
+  managementPorts: number[];
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message wardline.agent.v1.SetQuarantineRequest.
+ * Use `create(SetQuarantineRequestSchema)` to create a new message.
+ */
+export declare const SetQuarantineRequestSchema: GenMessage<SetQuarantineRequest>;
+
+/**
+ * @generated from message wardline.agent.v1.SetQuarantineResponse
+ */
+export declare type SetQuarantineResponse = Message<"wardline.agent.v1.SetQuarantineResponse"> & {
+  /**
+   * @generated from field: wardline.v1.HostStatus status = 1;
+   */
+  status?: HostStatus | undefined;
+};
+
+/**
+ * Describes the message wardline.agent.v1.SetQuarantineResponse.
+ * Use `create(SetQuarantineResponseSchema)` to create a new message.
+ */
+export declare const SetQuarantineResponseSchema: GenMessage<SetQuarantineResponse>;
+
+/**
  * @generated from message wardline.agent.v1.WatchFlowsRequest
  */
 export declare type WatchFlowsRequest = Message<"wardline.agent.v1.WatchFlowsRequest"> & {
@@ -709,6 +804,26 @@ export declare const AgentService: GenService<{
     methodKind: "unary";
     input: typeof RollbackRequestSchema;
     output: typeof RollbackResponseSchema;
+  },
+  /**
+   * The emergency brake: everything passes, or nothing but loopback and what IP itself needs. operator.
+   *
+   * @generated from rpc wardline.agent.v1.AgentService.SetEmergency
+   */
+  setEmergency: {
+    methodKind: "unary";
+    input: typeof SetEmergencyRequestSchema;
+    output: typeof SetEmergencyResponseSchema;
+  },
+  /**
+   * Cuts a host or a workload off, but for named management addresses; or lifts that. operator.
+   *
+   * @generated from rpc wardline.agent.v1.AgentService.SetQuarantine
+   */
+  setQuarantine: {
+    methodKind: "unary";
+    input: typeof SetQuarantineRequestSchema;
+    output: typeof SetQuarantineResponseSchema;
   },
   /**
    * The flows kept in memory (bounded), then new ones. viewer.

@@ -1,0 +1,110 @@
+/** The index of generations in memory and on disk, and what of it could not be written yet. */
+
+import { CorruptStateError } from "./recordFields.ts";
+import { EMPTY_INDEX, type StateIndex, type StoredGeneration } from "./records.ts";
+import * as refuse from "./refusals.ts";
+import type { StateStore } from "./stateStore.ts";
+
+export class Ledger {
+  readonly #store: StateStore;
+  readonly #onChange: () => void;
+  #index: StateIndex = EMPTY_INDEX;
+  #trusted = true;
+  #isBehind = false;
+  #unwritten: StoredGeneration | null = null;
+  #problem: string | null = null;
+
+  constructor(store: StateStore, onChange: () => void) {
+    this.#store = store;
+    this.#onChange = onChange;
+  }
+
+  get index(): StateIndex {
+    return this.#index;
+  }
+
+  /** A sentence; `null` when everything is on disk. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** False when records were lost: what is on disk is then kept as evidence. */
+  get trusted(): boolean {
+    return this.#trusted;
+  }
+
+  adopt(index: StateIndex, trusted: boolean): void {
+    this.#index = index;
+    this.#trusted = trusted;
+  }
+
+  /** Says what went wrong outside of it, until the next write succeeds. */
+  complain(problem: string): void {
+    this.#problem = problem;
+    this.#onChange();
+  }
+
+  /** Throws `Failure` INTERNAL when the record is damaged. */
+  async readGeneration(number: number): Promise<StoredGeneration> {
+    if (this.#unwritten?.number === number) return this.#unwritten;
+    return this.#store.readGeneration(number).catch((error: unknown) => {
+      throw error instanceof CorruptStateError ? refuse.damaged(number, error) : error;
+    });
+  }
+
+  /** Throws `Failure`; then nothing was written. */
+  writeGeneration(stored: StoredGeneration): Promise<void> {
+    return this.#store.writeGeneration(stored);
+  }
+
+  /** Writes a generation that counts whether or not the disk takes it. False when it did not. */
+  async tryWriteGeneration(stored: StoredGeneration): Promise<boolean> {
+    try {
+      await this.#store.writeGeneration(stored);
+      this.#unwritten = null;
+      return true;
+    } catch {
+      this.#unwritten = stored;
+      return false;
+    }
+  }
+
+  /** Writes an index before its effect. Throws `Failure`; then the former one still counts. */
+  async write(index: StateIndex): Promise<void> {
+    await this.#store.writeIndex(index);
+    this.#index = index;
+    this.#isBehind = false;
+    this.#problem = null;
+  }
+
+  /** Writes an index after the fact: the datapath already is what it says, so a full disk is a problem and no failure. */
+  async settle(index: StateIndex): Promise<void> {
+    this.#index = index;
+    try {
+      if (this.#unwritten !== null) await this.#store.writeGeneration(this.#unwritten);
+      this.#unwritten = null;
+      await this.#store.writeIndex(index);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#isBehind = true;
+      this.complain(`${reason} What is enforced is right, but a restart will settle it again.`);
+      return;
+    }
+    await this.settled(index);
+  }
+
+  /** After an index was written whose effect is there now. */
+  async settled(index: StateIndex): Promise<void> {
+    this.#index = index;
+    this.#isBehind = false;
+    this.#problem = null;
+    const { confirmed, previous, pending } = index;
+    if (this.#trusted) await this.#store.prune(new Set([confirmed, previous ?? 0, pending?.generation ?? 0]));
+    this.#onChange();
+  }
+
+  /** Writes what a full disk did not take. Nothing happens when there is nothing of that kind. */
+  async catchUp(): Promise<void> {
+    if (this.#isBehind && this.#trusted) await this.settle(this.#index);
+  }
+}
