@@ -33,6 +33,8 @@ export const RESTRICTED_MODULES = [
       "main/src/browser/open-browser.ts",
       // Asks nft whether outgoing connections are translated.
       "helper/src/linux/outputNat.ts",
+      // Gives nft the rules of the nftables backend.
+      "helper/src/enforce/nftables/nftCommand.ts",
       "main/src/electron/",
       // Builds, set-up and tests.
       "scripts/",

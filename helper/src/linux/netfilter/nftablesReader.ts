@@ -12,7 +12,7 @@ const NOT_FOUND = null;
 const CHAIN = { table: 1, name: 3, hook: 4 } as const;
 const RULE = { table: 1, chain: 2, expressions: 4, userdata: 7 } as const;
 const EXPRESSION = { name: 1, data: 2 } as const;
-const SET = { table: 1, name: 2 } as const;
+const SET = { table: 1, name: 2, userdata: 13 } as const;
 const ELEMENTS = { table: 1, set: 2, list: 3 } as const;
 const ELEMENT = { key: 1, data: 2, flags: 3, expiration: 5 } as const;
 const DATA = { value: 1, verdict: 2 } as const;
@@ -23,7 +23,8 @@ const INTERVAL_END = 1;
 const IMMEDIATE_DATA = 2;
 const LOOKUP_SET = 1;
 const OBJECT_REFERENCE_NAME = 2;
-const USERDATA_COMMENT = 0;
+const USERDATA_RULE_COMMENT = 0;
+const USERDATA_SET_COMMENT = 7;
 const VERDICT_NAMES: ReadonlyMap<number, string> = new Map([
   [0, "drop"],
   [1, "accept"],
@@ -125,6 +126,13 @@ export class NftablesReader {
     return dumped.map((set) => textOf(findAttribute(set, SET.name)));
   }
 
+  /** Comment of a set or map; empty when it has none, `null` when there is no such set. */
+  setComment(name: string): string | null {
+    const which = Buffer.concat([textAttribute(SET.table, this.#table), textAttribute(SET.name, name)]);
+    const [set] = this.#ask("GETSET", GET.set, which, false) ?? [];
+    return set === undefined ? null : readComment(findAttribute(set, SET.userdata), USERDATA_SET_COMMENT);
+  }
+
   /** Of a set or map, in no order; none when there is no such set. Those that have expired are not among them. */
   elements(set: string): readonly KernelElement[] {
     const which = Buffer.concat([textAttribute(ELEMENTS.table, this.#table), textAttribute(ELEMENTS.set, set)]);
@@ -171,7 +179,7 @@ function readRule(rule: Buffer): KernelRule {
   const counter = expressions.find(({ name }) => name === "objref")?.data;
   const lookups = expressions.filter(({ name }) => name === "lookup");
   return {
-    comment: readComment(findAttribute(rule, RULE.userdata)),
+    comment: readComment(findAttribute(rule, RULE.userdata), USERDATA_RULE_COMMENT),
     expressions: expressions.map(({ name }) => name),
     lookups: lookups.map(({ data }) => textOf(findAttribute(data, LOOKUP_SET))),
     counter: counter === undefined ? "" : textOf(findAttribute(counter, OBJECT_REFERENCE_NAME)),
@@ -187,10 +195,10 @@ function readVerdict(verdict: Buffer): string {
 }
 
 /** Entries of one byte of type, one of length, and their value. */
-function readComment(userdata: Buffer | null): string {
+function readComment(userdata: Buffer | null, commentType: number): string {
   for (let start = 0; userdata !== null && start + 2 <= userdata.length; ) {
     const [type = 0, length = 0] = userdata.subarray(start, start + 2);
-    if (type === USERDATA_COMMENT) return textOf(userdata.subarray(start + 2, start + 2 + length));
+    if (type === commentType) return textOf(userdata.subarray(start + 2, start + 2 + length));
     start += 2 + length;
   }
   return "";
