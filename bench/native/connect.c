@@ -7,52 +7,10 @@
 // PROTOCOL is tcp or udp, FAMILY 4 or 6. A TCP client closes with RST (SO_LINGER 0) so that no TIME_WAIT socket piles up and
 // slows the port search. A UDP "connection" is a new connected socket: a new flow for whatever follows flows. The client
 // prints one line of JSON: connections, mean and percentiles in nanoseconds of the whole cycle.
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
 
-static unsigned long long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (unsigned long long)ts.tv_sec * 1000000000ull + (unsigned long long)ts.tv_nsec;
-}
-
-static socklen_t parse(const char *family, const char *address, const char *port, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (strcmp(family, "6") == 0) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((unsigned short)atoi(port));
-		if (inet_pton(AF_INET6, address, &in6->sin6_addr) != 1)
-			exit(2);
-		return sizeof(*in6);
-	}
-	struct sockaddr_in *in4 = (struct sockaddr_in *)out;
-
-	in4->sin_family = AF_INET;
-	in4->sin_port = htons((unsigned short)atoi(port));
-	if (inet_pton(AF_INET, address, &in4->sin_addr) != 1)
-		exit(2);
-	return sizeof(*in4);
-}
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
+#include "sockets.h"
 
 static int open_server(int type, struct sockaddr_storage *address, socklen_t length)
 {
@@ -102,13 +60,6 @@ static void run_udp_server(struct sockaddr_storage *address, socklen_t length)
 		if (got >= 0 && sendto(fd, bytes, (size_t)got, 0, (struct sockaddr *)&from, size) < 0)
 			perror("sendto");
 	}
-}
-
-static int compare(const void *left, const void *right)
-{
-	unsigned int a = *(const unsigned int *)left, b = *(const unsigned int *)right;
-
-	return a < b ? -1 : a > b;
 }
 
 static void one_cycle(int type, struct sockaddr_storage *address, socklen_t length)

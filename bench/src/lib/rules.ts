@@ -97,22 +97,21 @@ ${lines(ingress, "from")}`;
 const portsOf = ({ low, high }: BenchRule): string => (low === high ? `${low}` : `${low}-${high}`);
 const isIpv6 = ({ cidr }: BenchRule): boolean => cidr.includes(":");
 
-/** Chains that every nftables form shares: established traffic, what must always pass, then the rules, then drop. */
+/** Chains that every nftables form shares: a counter that proves they are live, established traffic, the rules, drop. */
 function nftTable(sets: string, output: string, input: string): string {
-  const head = `    ct state established,related counter accept
+  const head = `    counter
+    ct state established,related accept
     meta l4proto { icmp, ipv6-icmp } accept
 `;
   return `table inet wardline_bench {
 ${sets}  chain output {
     type filter hook output priority 0; policy drop;
     oif "lo" accept
-${head}${output}    counter
-  }
+${head}${output}  }
   chain input {
     type filter hook input priority 0; policy drop;
     iif "lo" accept
-${head}${input}    counter
-  }
+${head}${input}  }
 }
 `;
 }

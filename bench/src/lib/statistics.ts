@@ -48,3 +48,14 @@ export function rounded(summary: Summary, digits = 2): Summary {
     q3: round(summary.q3),
   };
 }
+
+const RESAMPLES = 2000;
+
+/** 95 % interval of the median, by resampling. Says nothing with fewer than about eight samples, and little with ten. */
+export function confidenceInterval(samples: readonly number[]): { readonly low: number; readonly high: number } {
+  const medians = Array.from({ length: RESAMPLES }, () => {
+    const resample = samples.map(() => samples[Math.floor(Math.random() * samples.length)] ?? Number.NaN);
+    return quantile(resample, 0.5);
+  });
+  return { low: Number(quantile(medians, 0.025).toFixed(3)), high: Number(quantile(medians, 0.975).toFixed(3)) };
+}

@@ -1,0 +1,59 @@
+/** One figure for each filter and round, and what to say about them. Rounds are compared by their number. */
+import type { Filter, FilterName } from "./filters.ts";
+import { rounded, type Summary, summarize, summarizeRatios } from "./statistics.ts";
+
+/** `null` = not measured in that round. */
+export class Rounds {
+  readonly #samples: Map<FilterName, (number | null)[]>;
+
+  constructor(filters: readonly Pick<Filter, "name">[]) {
+    this.#samples = new Map(filters.map(({ name }) => [name, []]));
+  }
+
+  set(name: FilterName, round: number, value: number): void {
+    const own = this.#samples.get(name);
+    if (!own) throw new RangeError(name);
+    while (own.length < round) own.push(null);
+    own[round] = value;
+  }
+
+  /** Pairs of one round where both were measured. */
+  pairs(left: FilterName, right: FilterName): { readonly left: number[]; readonly right: number[] } {
+    const other = this.#samples.get(right) ?? [];
+    const both = (this.#samples.get(left) ?? []).flatMap((value, round) => {
+      const beside = other[round] ?? null;
+      return value === null || beside === null ? [] : [[value, beside] as const];
+    });
+    return { left: both.map(([value]) => value), right: both.map(([, value]) => value) };
+  }
+
+  /** The figure itself, how far it is from the one without a filter, and their ratio. `null` = never measured. */
+  describe(name: FilterName, digits = 2): RoundSummary | null {
+    const own = (this.#samples.get(name) ?? []).filter((value) => value !== null);
+    if (own.length === 0) return null;
+    const { left, right } = this.pairs(name, "none");
+    const paired = left.length > 0;
+    return {
+      value: rounded(summarize(own), digits),
+      overNone: paired
+        ? rounded(summarize(left.map((value, index) => value - (right[index] ?? Number.NaN))), digits)
+        : null,
+      ratioToNone: paired ? rounded(summarizeRatios(left, right), 3) : null,
+    };
+  }
+
+  ratio(left: FilterName, right: FilterName): Summary | null {
+    const pairs = this.pairs(left, right);
+    return pairs.left.length === 0 ? null : rounded(summarizeRatios(pairs.left, pairs.right), 3);
+  }
+
+  describeAll(digits = 2): Record<string, RoundSummary | null> {
+    return Object.fromEntries([...this.#samples.keys()].map((name) => [name, this.describe(name, digits)]));
+  }
+}
+
+export interface RoundSummary {
+  readonly value: Summary;
+  readonly overNone: Summary | null;
+  readonly ratioToNone: Summary | null;
+}
