@@ -8,7 +8,7 @@ import { AuditLog } from "../audit/auditLog.ts";
 import { makeDirectory } from "../files/directory.ts";
 import { Executables } from "../flows/executables.ts";
 import { FlowHub } from "../flows/flowHub.ts";
-import { GenerationContexts } from "../generations/contexts.ts";
+import { decisionIds, GenerationContexts } from "../generations/contexts.ts";
 import { GenerationController } from "../generations/controller.ts";
 import type { Checkpoint } from "../generations/controllerTypes.ts";
 import { Refresher } from "../generations/refresher.ts";
@@ -19,6 +19,7 @@ import { findCgroup2Mount } from "../linux/mounts.ts";
 import { UserNames } from "../linux/passwd.ts";
 import { dnsLookup } from "../names/dnsLookup.ts";
 import { type NameLookup, NameResolver } from "../names/nameResolver.ts";
+import { RuleCounters } from "../rules/ruleCounters.ts";
 import { AgentRpcs } from "../server/agentService.ts";
 import { Guard } from "../server/guard.ts";
 import { PeerListener } from "../server/peers.ts";
@@ -120,6 +121,16 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   const resolver = new NameResolver({ lookup: ports.lookup ?? dnsLookup, nowMs: () => bootMs(clock) });
   const store = new StateStore(stateDir);
   await store.prepareDirectory();
+  const bootId = ports.bootId ?? readBootId();
+  const counters = await RuleCounters.open({
+    enforcer,
+    idsOf: (generation, programDigest) => decisionIds(contexts.get(generation)?.program, programDigest),
+    clock,
+    bootId,
+    path: join(stateDir, "counters.json"),
+    log,
+  });
+  closers.add(() => counters.close());
   const controller = new GenerationController({
     enforcer,
     engine,
@@ -127,7 +138,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     hostName,
     store,
     clock,
-    bootId: ports.bootId ?? readBootId(),
+    bootId,
     newestConnection: () => peers.newestConnection,
     circumstances: async ({ domainNames }) => {
       resolver.watch(domainNames);
@@ -143,6 +154,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   });
   await controller.start();
   closers.add(() => controller.close());
+  controller.onChange(() => void counters.persist());
   for (const problem of [...controller.problems, ...audit.problems]) log.error({ problem }, "found at start");
   const onProblem = (problem: string) => log.error({ problem }, "what is enforced could not be brought up to date");
   const refresher = new Refresher({ controller, contexts, resolver, clock, onProblem });
@@ -158,6 +170,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
     enforcer,
     controller,
     contexts,
+    counters,
     audit,
     resolver,
     clock,

@@ -17,7 +17,8 @@ import { describeEmergency } from "../generations/emergencies.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
 import { describeQuarantine } from "../generations/quarantines.ts";
 import type { NameResolver } from "../names/nameResolver.ts";
-import { bootNsToWallMs, type Clock, toTimestamp } from "./clock.ts";
+import type { RuleCounters } from "../rules/ruleCounters.ts";
+import { type Clock, toTimestamp } from "./clock.ts";
 import type { ForeignPrograms } from "./foreignPrograms.ts";
 import type { QuarantineRecord } from "./policyEngine.ts";
 
@@ -25,6 +26,7 @@ export interface StatusPorts {
   readonly enforcer: Enforcer;
   readonly controller: GenerationController;
   readonly contexts: GenerationContexts;
+  readonly counters: Pick<RuleCounters, "totals">;
   readonly audit: AuditLog;
   readonly resolver: Pick<NameResolver, "problems">;
   readonly clock: Clock;
@@ -98,12 +100,11 @@ export class StatusReader {
   #counters(generation: number): RuleCounter[] {
     const decisions = this.#ports.contexts.get(generation)?.program.decisions;
     if (!decisions) return [];
-    return this.#ports.enforcer.readCounters().flatMap(({ decision, packets, bytes, lastSeenBootNs }) => {
-      const id = decisions[decision]?.id;
-      if (id === undefined || packets === 0n) return [];
-      const counter: RuleCounter = { $typeName: "wardline.v1.RuleCounter", decisionId: id, packets, bytes };
-      if (lastSeenBootNs > 0n) counter.lastSeen = toTimestamp(bootNsToWallMs(this.#ports.clock, lastSeenBootNs));
-      return [counter];
+    const totals = this.#ports.counters.totals(decisions.map(({ id }) => id));
+    return [...totals].map(([decisionId, { packets, bytes, lastSeenMs }]) => {
+      const counter: RuleCounter = { $typeName: "wardline.v1.RuleCounter", decisionId, packets, bytes };
+      if (lastSeenMs > 0) counter.lastSeen = toTimestamp(lastSeenMs);
+      return counter;
     });
   }
 }

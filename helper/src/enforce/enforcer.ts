@@ -156,7 +156,7 @@ export interface Enforcer {
   slotCounters?(): readonly SlotCounters[];
   /**
    * Called with the last counters of a slot, right before they are lost (the slot is filled anew, or everything is
-   * released). Must not throw. Returns the disposer.
+   * released); from then on `slotCounters` leaves them out. Must not throw. Returns the disposer.
    */
   onCountersEnd?(listener: (last: SlotCounters) => void): () => void;
   /** Events as they are drained (at most every 100 ms). Returns the disposer. */

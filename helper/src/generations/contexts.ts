@@ -31,6 +31,16 @@ function namesByAddress(endpoints: readonly Endpoint[]): Map<string, string> {
   return names;
 }
 
+const idsByProgram = new WeakMap<HostProgram, readonly string[]>();
+
+/** Stable ids of a program's decisions by index; `null` when it is not the program of that digest. */
+export function decisionIds(program: HostProgram | undefined, digest: string): readonly string[] | null {
+  if (program === undefined || program.digest !== digest) return null;
+  const ids = idsByProgram.get(program) ?? program.decisions.map(({ id }) => id);
+  idsByProgram.set(program, ids);
+  return ids;
+}
+
 export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
 

@@ -1,4 +1,5 @@
 /** The `Enforcer` contract in memory: two slots, a flip word and a deadline that counts without the agent. */
+import { randomUUID } from "node:crypto";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram } from "@wardline/domain/policy";
 import { bootMs, type Clock } from "../agent/clock.ts";
@@ -13,6 +14,7 @@ import type {
   EventLosses,
   FlowEvent,
   PreparedProgram,
+  SlotCounters,
 } from "../enforce/enforcer.ts";
 
 interface Slot {
@@ -27,6 +29,9 @@ export class FakeKernel {
     { generation: 0, digest: "", mode: "observe" },
     { generation: 0, digest: "", mode: "observe" },
   ];
+  /** Packets by decision, of each slot; gone when it is filled anew. */
+  counted: [Map<number, bigint>, Map<number, bigint>] = [new Map(), new Map()];
+  readonly storage = randomUUID();
   active: 0 | 1 = 0;
   /** Generation that was filled into the inactive slot and never decided: nothing to return to. */
   filled: number | null = null;
@@ -41,7 +46,7 @@ export class FakeEnforcer implements Enforcer {
   readonly kernel: FakeKernel;
   readonly #clock: Clock;
   readonly #listeners = new Set<(events: readonly FlowEvent[]) => void>();
-  counters: readonly DecisionCounter[] = [];
+  readonly #counterEnds = new Set<(last: SlotCounters) => void>();
   lost: EventLosses = { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
   prepareFailure: Error | null = null;
   activateFailure: Error | null = null;
@@ -88,15 +93,24 @@ export class FakeEnforcer implements Enforcer {
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
     if (this.prepareFailure) throw this.prepareFailure;
+    if (this.state().expired) this.revert();
+    if (this.kernel.deadlineBootMs !== null) {
+      throw new Failure({ code: ErrorCode.CONFIRMATION_PENDING, message: "The last change waits for confirmation." });
+    }
+    const slot = this.kernel.active === 0 ? 1 : 0;
+    this.#endCounters(slot);
     this.kernel.filled = generation;
-    this.kernel.slots[this.kernel.active === 0 ? 1 : 0] = { generation, digest: program.digest, mode: "observe" };
+    this.kernel.slots[slot] = { generation, digest: program.digest, mode: "observe" };
+    this.kernel.counted[slot].clear();
     return { generation, program, timings: { fillUs: 1, selfTestUs: 1 } };
   }
 
   activate(prepared: PreparedProgram, options: ActivateOptions): number {
     if (this.activateFailure) throw this.activateFailure;
     const target = this.kernel.active === 0 ? 1 : 0;
-    if (this.kernel.slots[target].generation !== prepared.generation) throw new Error("the slot holds another program");
+    if (this.kernel.filled !== prepared.generation) {
+      throw new Failure({ code: ErrorCode.GENERATION_CONFLICT, message: "The slot holds another program." });
+    }
     this.kernel.slots[target].mode = options.mode;
     this.kernel.deadlineBootMs =
       options.fallbackAfterMs === null ? null : bootMs(this.#clock) + options.fallbackAfterMs;
@@ -130,7 +144,42 @@ export class FakeEnforcer implements Enforcer {
   }
 
   readCounters(): readonly DecisionCounter[] {
-    return this.counters;
+    return this.#countersOf(this.kernel.active)?.counters ?? [];
+  }
+
+  slotCounters(): readonly SlotCounters[] {
+    const slots = [0, 1] as const;
+    return slots.flatMap((slot) => this.#countersOf(slot) ?? []);
+  }
+
+  onCountersEnd(listener: (last: SlotCounters) => void): () => void {
+    this.#counterEnds.add(listener);
+    return () => this.#counterEnds.delete(listener);
+  }
+
+  /** Packets of 100 bytes that the active program decides now. */
+  count(decision: number, packets: number): void {
+    const counted = this.kernel.counted[this.kernel.active];
+    counted.set(decision, (counted.get(decision) ?? 0n) + BigInt(packets));
+  }
+
+  #countersOf(slot: 0 | 1): SlotCounters | null {
+    const { slots, active, filled, counted, storage } = this.kernel;
+    const { generation, digest } = slots[slot];
+    if (generation === 0 || (slot !== active && filled !== null)) return null;
+    const lastSeenBootNs = this.#clock.bootNs();
+    const counters = [...counted[slot]].map(([decision, packets]) => ({
+      decision,
+      packets,
+      bytes: packets * 100n,
+      lastSeenBootNs,
+    }));
+    return { storage, generation, programDigest: digest, counters };
+  }
+
+  #endCounters(slot: 0 | 1): void {
+    const last = this.#countersOf(slot);
+    if (last !== null) for (const listener of this.#counterEnds) listener(last);
   }
 
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void {
@@ -147,6 +196,7 @@ export class FakeEnforcer implements Enforcer {
   }
 
   async release(): Promise<void> {
+    for (const slot of [0, 1] as const) this.#endCounters(slot);
     await this.close();
     Object.assign(this.kernel, new FakeKernel());
   }
