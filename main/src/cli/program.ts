@@ -1,5 +1,6 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
+import { addPanic } from "./commands/panic.options.ts";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
@@ -8,6 +9,7 @@ import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
 import { addPolicySuggest } from "./commands/policy-suggest.options.ts";
 import { addPolicyTest } from "./commands/policy-test.options.ts";
+import { addQuarantine } from "./commands/quarantine.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -29,6 +31,8 @@ export function createProgram(version: string, outcome: Outcome): Command {
   addFlowsCommand(program, runner);
   addHostCommands(program.command("host").description("the hosts of this console"), runner);
   addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
+  addQuarantine(program, runner);
+  addPanic(program, runner);
   addStartCommand(program, runner);
   return program;
 }

@@ -9,6 +9,7 @@ import {
   Reachability,
   type SetHostLabelsRequest,
   SetHostLabelsResponseSchema,
+  type SetQuarantineRequest,
   type WatchHostsRequest,
   WatchHostsResponseSchema,
 } from "@wardline/api/wardline/console/v1/hosts";
@@ -21,6 +22,7 @@ import type { Guard } from "../rpc/guard.ts";
 import { CONSOLE_BUILD, CONSOLE_VERSION } from "../version.ts";
 import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
 import { type HostRegistry, hostNameOf, type ManagedHost } from "./managed-host.ts";
+import { setQuarantine } from "./quarantine.ts";
 
 const LONGEST_SILENCE_MS = 2000;
 
@@ -43,6 +45,7 @@ export class HostServiceImpl {
     return {
       watchHosts: guard.stream((request: WatchHostsRequest, signal) => this.watch(request, signal)),
       setHostLabels: guard.unary((request: SetHostLabelsRequest) => this.setLabels(request)),
+      setQuarantine: guard.unary((request: SetQuarantineRequest) => setQuarantine(this.#ports.registry, request)),
       getSession: guard.unary(() => this.session()),
     };
   }

@@ -34,6 +34,11 @@ export class HostRegistry {
     });
   }
 
+  /** By its id or by the name that its agent reports. @throws Failure NOT_FOUND */
+  byIdOrName(text: string): ManagedHost {
+    return this.hosts.find((host) => host.id === text || hostNameOf(host) === text) ?? this.byId(text);
+  }
+
   /** The named ones, or all when none are named. @throws Failure NOT_FOUND */
   select(ids: readonly string[]): readonly ManagedHost[] {
     if (ids.length === 0) return this.hosts;

@@ -4,6 +4,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { evaluate, readPolicyFiles, resolveFlowEnds, withoutExpired } from "@wardline/domain/policy";
 import { toWireEvaluation } from "@wardline/domain/wire";
 import type { HostRegistry } from "../hosts/managed-host.ts";
+import { underQuarantines } from "../hosts/quarantine.ts";
 import type { Clock } from "../ports.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -18,7 +19,8 @@ export interface ExplainPorts {
 /** The verdict for one connection with every step that led to it. @throws Failure NOT_FOUND, INVALID_ARGUMENT, POLICY_INVALID */
 export async function explain(ports: ExplainPorts, request: ExplainRequest) {
   requireBounds(request);
-  const world = withoutExpired((await readingFor(ports, request.basis)).world, ports.clock.nowMs());
+  const current = withoutExpired((await readingFor(ports, request.basis)).world, ports.clock.nowMs());
+  const world = underQuarantines(current, ports.registry);
   const { from, to } = resolveFlowEnds(world, request.from, request.to);
   const evaluation = evaluate(world, { from, to, protocol: request.protocol, port: request.port });
   return create(ExplainResponseSchema, {

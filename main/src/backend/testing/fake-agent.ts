@@ -8,6 +8,7 @@ import { Code, ConnectError, createClient, createRouterTransport, type ServiceIm
 import {
   AgentService,
   type ApplyRequest,
+  type SetQuarantineRequest,
   type WatchFlowsResponse,
   WatchFlowsResponseSchema,
 } from "@wardline/api/wardline/agent/v1/agent";
@@ -20,6 +21,8 @@ import {
   HostStatusSchema,
   type PendingConfirmation,
   PendingConfirmationSchema,
+  type Quarantine,
+  QuarantineSchema,
   Role,
 } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -52,6 +55,7 @@ export class FakeAgent implements AgentDialer {
   dials = 0;
   readonly confirmedOver: number[] = [];
   readonly applied: ApplyRequest[] = [];
+  quarantines: Quarantine[] = [];
   /** Every flow message since the start; a stream sends what it has not sent yet. */
   readonly flowMessages: WatchFlowsResponse[] = [];
   #enforced = NOTHING;
@@ -105,6 +109,7 @@ export class FakeAgent implements AgentDialer {
       },
       enforced: this.#enforced.generation,
       observedAt: timestampFromMs(Date.now() + 1),
+      quarantines: this.quarantines,
     });
     if (this.#pending) status.pending = this.#pending;
     return status;
@@ -136,6 +141,7 @@ export class FakeAgent implements AgentDialer {
         this.changes.notify();
         return { generation: this.#enforced.generation };
       },
+      setQuarantine: (request) => this.#setQuarantine(request),
       rollback: () => {
         this.#leavePending();
         return { generation: this.#enforced.generation };
@@ -198,6 +204,14 @@ export class FakeAgent implements AgentDialer {
       throw new ConnectError("connection lost", Code.Unavailable);
     }
     return { generation: this.#enforced.generation, pending: this.#pending };
+  }
+
+  #setQuarantine({ subjectKey, lifted, managementCidrs, managementPorts, reason }: SetQuarantineRequest) {
+    const others = this.quarantines.filter((quarantine) => quarantine.subjectKey !== subjectKey);
+    const quarantine = create(QuarantineSchema, { subjectKey, managementCidrs, managementPorts, reason });
+    this.quarantines = lifted ? others : [...others, quarantine];
+    this.changes.notify();
+    return { status: this.status() };
   }
 
   #leavePending(): void {

@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { HandshakeResponseSchema } from "@wardline/api/wardline/agent/v1/agent";
-import { type HostStatus, HostStatusSchema, Role } from "@wardline/api/wardline/v1/host";
+import { Emergency, type HostStatus, HostStatusSchema, type Quarantine, Role } from "@wardline/api/wardline/v1/host";
+import { Failure } from "@wardline/domain/errors";
 import { agentFailure } from "../../backend/agent/agent-failure.ts";
 import type { AgentClient } from "../../backend/agent/dialer.ts";
 import { UnixSocketDialer } from "../../backend/agent/unix-dialer.ts";
@@ -14,6 +15,13 @@ import { visible } from "../terminal/visible.ts";
 import { BACKENDS, MODES } from "./host-list.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
+
+const EMERGENCIES: Record<Emergency, string> = {
+  [Emergency.UNSPECIFIED]: "none",
+  [Emergency.NONE]: "none",
+  [Emergency.OPEN]: "open: everything passes",
+  [Emergency.CLOSED]: "closed: nothing passes",
+};
 
 /** `wardline agent status`. Exit code 1 when the agent itself knows of problems. */
 export async function agentStatus(output: Output, options: SessionOptions): Promise<ExitCode> {
@@ -65,6 +73,20 @@ export interface ReleaseOptions extends SessionOptions {
   readonly agentArguments?: readonly string[];
 }
 
+/** Whom the agent on this machine has cut off, and its host's name; nobody when it cannot be asked. */
+export async function localQuarantines(options: SessionOptions) {
+  const nobody: { hostName: string; quarantines: readonly Quarantine[] } = { hostName: "", quarantines: [] };
+  try {
+    return await withAgent(options, async (client) => {
+      const { status } = await client.getStatus({}, { timeoutMs: CALL_TIMEOUT_MS });
+      return { hostName: status?.info?.name ?? "", quarantines: status?.quarantines ?? [] };
+    });
+  } catch (error) {
+    if (error instanceof Failure) return nobody;
+    throw error;
+  }
+}
+
 export function greet(client: AgentClient) {
   return client.handshake(
     { clientName: "wardline", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
@@ -73,7 +95,7 @@ export function greet(client: AgentClient) {
 }
 
 /** Straight to the socket: the agent's state must be readable when the console's database is not. */
-async function withAgent<Result>(
+export async function withAgent<Result>(
   options: SessionOptions,
   body: (client: AgentClient) => Promise<Result>,
 ): Promise<Result> {
@@ -101,15 +123,23 @@ function formatStatus({ style }: Output, status: HostStatus, actor: string, role
     ],
     ["Agent", `${info?.agentVersion ?? ""} (${info?.agentBuild ?? ""}), process ${info?.processId ?? 0}`],
     ["Backend", `${info ? BACKENDS[info.backend] : ""}: ${info?.backendReason ?? ""}`],
-    ["In the kernel", status.attached ? "attached" : "not attached"],
+    ["In the kernel", status.attached ? `attached at ${info?.cgroupRoot || "its hooks"}` : "not attached"],
+    ["Edge", status.edgeInterfaces.length > 0 ? status.edgeInterfaces.join(", ") : "none"],
+    ["Emergency", EMERGENCIES[status.emergency]],
     ["Generation", generation],
     ["Pending", pending ? `generation ${pending.generation?.number ?? 0n} waits for confirmation` : "nothing"],
     ["Memory", `${(Number(status.memoryBytes) / 1024 / 1024).toFixed(0)} MiB`],
     ["You are", `${actor}, ${Role[role]?.toLowerCase() ?? ""}`],
+    ...status.quarantines.map(({ subjectKey, actor }) => ["Quarantine", `${subjectKey}, by ${actor}`]),
     ...(info?.backendLimits ?? []).map((limit) => ["Limit", limit]),
-    ...(info?.capabilities ?? [])
-      .filter((item) => !item.available)
-      .map((item) => ["Missing", `${item.name}: ${item.detail}`]),
+    ...(info?.capabilities ?? []).map(({ name, available, detail }) => [
+      available ? "Has" : "Missing",
+      `${name}: ${detail}`,
+    ]),
+    ...status.foreignPrograms.map(({ id, name, hook }) => [
+      "Foreign",
+      `program ${id} (${name || "without a name"}) at ${hook}: it may drop what Wardline allows`,
+    ]),
     ...status.problems.map((problem) => ["Problem", problem]),
   ];
   return rows

@@ -51,7 +51,7 @@ export async function hostList(output: Output, options: SessionOptions): Promise
   });
 }
 
-async function hostsAfterContact(session: Session): Promise<Host[]> {
+export async function hostsAfterContact(session: Session): Promise<Host[]> {
   let hosts: Host[] = [];
   const limit = AbortSignal.timeout(FIRST_CONTACT_MS);
   try {
@@ -65,7 +65,7 @@ async function hostsAfterContact(session: Session): Promise<Host[]> {
   return hosts;
 }
 
-function isConnected(host: Host): boolean {
+export function isConnected(host: Host): boolean {
   return host.reachability === Reachability.CONNECTED;
 }
 

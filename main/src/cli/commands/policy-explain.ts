@@ -12,6 +12,7 @@ import {
   type Verdict,
   type WalkthroughStep,
   withoutExpired,
+  withQuarantines,
 } from "@wardline/domain/policy";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatPort, parsePort, portOfFamily } from "../input/port.ts";
@@ -21,6 +22,7 @@ import type { ExplainOptions } from "../program.ts";
 import { hasErrors } from "../terminal/diagnostics.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
+import { localQuarantines } from "./agent.ts";
 import { allDiagnostics, formatProblems } from "./policy-check.ts";
 
 /** `wardline policy explain`. The verdict is the result, not the exit code: `deny` is an answer like any other. */
@@ -36,7 +38,11 @@ export async function policyExplain(output: Output, options: ExplainOptions): Pr
     output.note("The policies have errors, so nobody can say what they decide. Correct them first.");
     return EXIT.problems;
   }
-  const world = withoutExpired(reading.world, Date.now());
+  const current = withoutExpired(reading.world, Date.now());
+  // Files from elsewhere may be about other hosts; the workspace is about what this machine does.
+  const { hostName, quarantines } = options.policies === undefined ? await localQuarantines(options) : NOBODY;
+  const scopes = quarantines.map((quarantine) => ({ ...quarantine, match: null }));
+  const world = withQuarantines(current, hostName, scopes);
   const { from, to } = resolveFlowEnds(world, options.from, options.to);
   const family = from.address.includes(":") ? 6 : 4;
   const { protocol, port } = portOfFamily(typed, family);
@@ -50,6 +56,8 @@ export async function policyExplain(output: Output, options: ExplainOptions): Pr
   } else output.text(formatEvaluation(output, evaluation, { from, to, port: formatPort(protocol, port) }));
   return EXIT.done;
 }
+
+const NOBODY = { hostName: "", quarantines: [] };
 
 interface Question {
   readonly from: FlowEnd;

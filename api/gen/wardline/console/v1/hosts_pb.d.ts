@@ -174,6 +174,76 @@ export declare type SetHostLabelsResponse = Message<"wardline.console.v1.SetHost
 export declare const SetHostLabelsResponseSchema: GenMessage<SetHostLabelsResponse>;
 
 /**
+ * @generated from message wardline.console.v1.SetQuarantineRequest
+ */
+export declare type SetQuarantineRequest = Message<"wardline.console.v1.SetQuarantineRequest"> & {
+  /**
+   * Id or name of the host.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * Endpoint key, `namespace/name`, or a name that only one of its workloads has; empty = the host itself.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * @generated from field: bool lifted = 3;
+   */
+  lifted: boolean;
+
+  /**
+   * Prefixes that may still reach the host over `management_ports`.
+   *
+   * @generated from field: repeated string management_cidrs = 4;
+   */
+  managementCidrs: string[];
+
+  /**
+   * TCP; 22 when empty.
+   *
+   * @generated from field: repeated uint32 management_ports = 5;
+   */
+  managementPorts: number[];
+
+  /**
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message wardline.console.v1.SetQuarantineRequest.
+ * Use `create(SetQuarantineRequestSchema)` to create a new message.
+ */
+export declare const SetQuarantineRequestSchema: GenMessage<SetQuarantineRequest>;
+
+/**
+ * @generated from message wardline.console.v1.SetQuarantineResponse
+ */
+export declare type SetQuarantineResponse = Message<"wardline.console.v1.SetQuarantineResponse"> & {
+  /**
+   * @generated from field: string host_name = 1;
+   */
+  hostName: string;
+
+  /**
+   * @generated from field: wardline.v1.HostStatus status = 2;
+   */
+  status?: HostStatus | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.SetQuarantineResponse.
+ * Use `create(SetQuarantineResponseSchema)` to create a new message.
+ */
+export declare const SetQuarantineResponseSchema: GenMessage<SetQuarantineResponse>;
+
+/**
  * @generated from message wardline.console.v1.GetSessionRequest
  */
 export declare type GetSessionRequest = Message<"wardline.console.v1.GetSessionRequest"> & {
@@ -300,6 +370,16 @@ export declare const HostService: GenService<{
     methodKind: "unary";
     input: typeof SetHostLabelsRequestSchema;
     output: typeof SetHostLabelsResponseSchema;
+  },
+  /**
+   * Cuts a host or one of its workloads off, or lifts that.
+   *
+   * @generated from rpc wardline.console.v1.HostService.SetQuarantine
+   */
+  setQuarantine: {
+    methodKind: "unary";
+    input: typeof SetQuarantineRequestSchema;
+    output: typeof SetQuarantineResponseSchema;
   },
   /**
    * Who am I, and what is this console.
