@@ -35,6 +35,8 @@ export const RESTRICTED_MODULES = [
       "helper/src/linux/outputNat.ts",
       // Gives nft the rules of the nftables backend.
       "helper/src/enforce/nftables/nftCommand.ts",
+      // Gives pfctl the rules of the pf backend.
+      "helper/src/enforce/pf/systemPfctl.ts",
       "main/src/electron/",
       // Builds, set-up and tests.
       "scripts/",
