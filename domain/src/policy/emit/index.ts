@@ -5,3 +5,6 @@ export { nftablesDecisionName } from "./nftables-judging.ts";
 export * from "./nftables-pieces.ts";
 export * from "./nftables-slot.ts";
 export * from "./pf.ts";
+export * from "./pf-emergency.ts";
+export { type PfAnchor, type PfRule, parsePfAnchor } from "./pf-grammar.ts";
+export { type PfPacket, walkPf } from "./pf-walk.ts";
