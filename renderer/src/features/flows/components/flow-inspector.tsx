@@ -180,6 +180,7 @@ function processTerms(process: FlowProcess | undefined): ExcludableTerm[] {
 }
 
 function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: string }) {
+  const nowMs = useConsoleNow();
   const hosts = useHostsStream().value?.hosts ?? [];
   const host = hosts.find((candidate) => candidate.name === hostName || candidate.id === hostName);
   const counter = host?.status?.counters.find((candidate) => candidate.decisionId === decisionId);
@@ -188,7 +189,8 @@ function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: s
     <>
       <dt>This rule</dt>
       <dd>
-        {formatQuantity(counter.packets, "packet")}, {formatBytes(counter.bytes)} since it was loaded
+        {formatQuantity(counter.packets, "packet")}, {formatBytes(counter.bytes)} in all
+        {counter.lastSeen ? `, last ${formatAge(nowMs - timestampMs(counter.lastSeen))} ago` : ""}
       </dd>
     </>
   );
