@@ -6,7 +6,7 @@
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram, ProgramPacket } from "@wardline/domain/policy";
-import { bootTimeNs } from "../../linux/bootClock.ts";
+import { bootTimeNs, monotonicTimeNs } from "../../linux/bootClock.ts";
 import { libbpfProblem, mapInfo, unmount, updateElement } from "../../linux/bpf/libbpf.ts";
 import { ensureBpffsDirectory } from "../../linux/bpffs.ts";
 import type {
@@ -23,6 +23,9 @@ import type {
 import { Vouching, type VouchingPorts } from "./connect/vouching.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
 import { clearSlotCounters, readLosses, readSlotCounters } from "./counters.ts";
+import { detachEdge, type EdgeSettings } from "./edge/attachments.ts";
+import type { EarlyDropSettings } from "./edge/earlyDrop.ts";
+import { Edge } from "./edge/edge.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
@@ -31,6 +34,7 @@ import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
 import { sweepFlows } from "./sweep.ts";
 import { installSlot, verifySlot } from "./tables.ts";
 import {
+  allTrees,
   closeTree,
   isAttached,
   openOrCreateTree,
@@ -56,6 +60,8 @@ export interface EbpfEnforcerConfig {
   readonly objectBytes: Uint8Array;
   /** Boot clock; injected by tests of the deadline. */
   readonly bootNs?: () => bigint;
+  /** Clock of idle limits; injected by tests of them. */
+  readonly monotonicNs?: () => bigint;
   /** Entries of the flow table; 65,536 unless given. Takes effect when the tree is made. */
   readonly flowTableEntries?: number;
   /** Powers of two, at least one page. Take effect when the tree is made. */
@@ -63,6 +69,10 @@ export interface EbpfEnforcerConfig {
   readonly denyRingBytes?: number;
   /** What is known of this process' network namespace; injected by tests, which guard another one. */
   readonly vouching?: VouchingPorts;
+  /** Where packets without a socket are judged too; not at all unless given. */
+  readonly edge?: EdgeSettings | null;
+  /** Where denied sources are dropped by XDP; nowhere unless given. */
+  readonly earlyDrop?: EarlyDropSettings | null;
 }
 
 interface Held {
@@ -70,13 +80,13 @@ interface Held {
   readonly control: Control;
   readonly drain: EventDrain;
   readonly vouching: Vouching;
+  readonly edge: Edge;
   readonly timers: readonly NodeJS.Timeout[];
 }
 
-const LIMITS: readonly string[] = [
-  "Packets without a socket on this host are not seen: closed ports answer with a reset, and forwarded traffic of containers and virtual machines passes.",
-  "Processes with CAP_NET_RAW can send through packet sockets without being seen.",
-];
+const LIMIT_WITHOUT_EDGE =
+  "Packets without a socket on this host are not seen: closed ports answer with a reset, and forwarded traffic of containers and virtual machines passes.";
+const LIMITS: readonly string[] = ["Processes with CAP_NET_RAW can send through packet sockets without being seen."];
 
 export function createEbpfEnforcer(config: EbpfEnforcerConfig): EbpfEnforcer {
   return new EbpfEnforcer(config);
@@ -84,7 +94,6 @@ export function createEbpfEnforcer(config: EbpfEnforcerConfig): EbpfEnforcer {
 
 export class EbpfEnforcer implements Enforcer {
   readonly name = "ebpf";
-  readonly limits = LIMITS;
   readonly #config: EbpfEnforcerConfig;
   readonly #bootNs: () => bigint;
   readonly #generations = new Map<number, number>();
@@ -97,6 +106,10 @@ export class EbpfEnforcer implements Enforcer {
     this.#config = config;
     this.#bootNs = config.bootNs ?? bootTimeNs;
     this.#workloads = new WorkloadFollower(config.cgroupRoot);
+  }
+
+  get limits(): readonly string[] {
+    return (this.#config.edge ?? null) === null ? [LIMIT_WITHOUT_EDGE, ...LIMITS] : LIMITS;
   }
 
   /** How the tree came to be; `null` while closed. */
@@ -117,13 +130,14 @@ export class EbpfEnforcer implements Enforcer {
       const drain = new EventDrain(tree, (epoch) => this.#generations.get(epoch) ?? 0);
       const vouching = new Vouching(tree.maps.wl_local_addresses, this.#config.vouching);
       vouching.refresh();
+      const edge = new Edge(tree, { edge: this.#config.edge ?? null, earlyDrop: this.#config.earlyDrop ?? null });
       const timers = [
         setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
         setInterval(() => vouching.refresh(), REFRESH_INTERVAL_MS),
         setInterval(() => this.sweep(), SWEEP_INTERVAL_MS),
       ];
       for (const timer of timers) timer.unref();
-      this.#open = { tree, control, drain, vouching, timers };
+      this.#open = { tree, control, drain, vouching, edge, timers };
       for (const slot of [0, 1] as const) this.#rememberEpoch(control.readSlot(slot));
       return this.state();
     });
@@ -177,7 +191,7 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
-    const { tree, control } = this.#held();
+    const { tree, control, edge } = this.#held();
     const image = packProgram(program);
     const slot = this.#vacateOtherSlot();
     return asFailure("take the new tables", () => {
@@ -185,6 +199,7 @@ export class EbpfEnforcer implements Enforcer {
       const sets = program.sets;
       const workloads = this.#workloads.find(sets);
       installSlot(tree, slot, image, packWorkloads(workloads));
+      edge.fill(slot, program);
       clearSlotCounters(tree.maps.wl_counters, slot, image.decisionCount);
       verifySlot(tree, slot, image);
       const filled = performance.now();
@@ -256,7 +271,10 @@ export class EbpfEnforcer implements Enforcer {
       emergency: before.emergency,
     });
     const elapsedUs = (performance.now() - start) * 1000;
-    for (const path of otherTrees(this.#treeSettings())) removeTree(path);
+    for (const path of otherTrees(this.#treeSettings())) {
+      this.#detachEdge(path);
+      removeTree(path);
+    }
     return elapsedUs;
   }
 
@@ -339,11 +357,12 @@ export class EbpfEnforcer implements Enforcer {
    * Ignored when no slot holds that generation and digest.
    */
   recall(program: HostProgram, generation: number): void {
-    const { control } = this.#held();
+    const { control, edge } = this.#held();
     for (const slot of [0, 1] as const) {
       const label = control.readSlot(slot);
       const same = label.generation === generation && label.digest === program.digest;
       if (same && !this.#workloads.follows(slot)) this.#workloads.follow(slot, program.sets, new Map());
+      if (same) edge.recall(slot, program);
     }
   }
 
@@ -370,11 +389,37 @@ export class EbpfEnforcer implements Enforcer {
     await this.#open?.vouching.checkTranslation();
   }
 
+  #clocks(): { monotonicNs: bigint; bootNs: bigint } {
+    return { monotonicNs: (this.#config.monotonicNs ?? monotonicTimeNs)(), bootNs: this.#bootNs() };
+  }
+
   /** Reports and removes silent flows. Runs every five seconds by itself. */
   sweep(): void {
     if (this.#open === null) return;
     const { tree, drain } = this.#open;
-    drain.publish(sweepFlows(tree.maps.wl_flows, this.#bootNs(), (epoch) => this.#generations.get(epoch) ?? 0));
+    drain.publish(sweepFlows(tree.maps.wl_flows, this.#clocks(), (epoch) => this.#generations.get(epoch) ?? 0));
+  }
+
+  edgeInterfaces(): readonly string[] {
+    return this.#open?.edge.describe() ?? [];
+  }
+
+  problems(): readonly string[] {
+    return this.#open?.edge.problems() ?? [];
+  }
+
+  /** Packets of denied sources that XDP dropped since the tree was made. They are in no other counter. */
+  earlyDrops(): bigint {
+    return this.#open?.edge.earlyDrops() ?? 0n;
+  }
+
+  /** Looks for interfaces that came or went. Runs every 100 ms by itself. */
+  pollInterfaces(): void {
+    this.#open?.edge.poll();
+  }
+
+  #detachEdge(treePath: string): void {
+    detachEdge(treePath, this.#config.edge?.networkNamespace ?? null);
   }
 
   /** Hands over what waits in the rings now. Runs every 80 ms by itself. */
@@ -386,6 +431,7 @@ export class EbpfEnforcer implements Enforcer {
     if (this.#open !== null) for (const slot of [0, 1] as const) this.#endCounters(slot);
     await this.close();
     const settings = this.#treeSettings();
+    for (const path of allTrees(settings)) this.#detachEdge(path);
     removeAllTrees(settings);
     if (this.#mountedOn !== null) unmount(this.#mountedOn);
     this.#mountedOn = null;
@@ -393,9 +439,10 @@ export class EbpfEnforcer implements Enforcer {
 
   async close(): Promise<void> {
     if (this.#open === null) return;
-    const { tree, control, drain, vouching, timers } = this.#open;
+    const { tree, control, drain, vouching, edge, timers } = this.#open;
     this.#open = null;
     vouching.close();
+    edge.close();
     for (const timer of timers) clearInterval(timer);
     drain.drain();
     drain.close();

@@ -236,9 +236,13 @@ export function otherTrees(settings: TreeSettings): readonly string[] {
     .filter((path) => path !== own);
 }
 
+export function allTrees(settings: TreeSettings): readonly string[] {
+  return [...otherTrees(settings), treePath(settings)];
+}
+
 /** Detaches and deletes everything, whatever its layout. */
 export function removeAllTrees(settings: TreeSettings): void {
-  for (const path of [...otherTrees(settings), treePath(settings)]) removeTree(path);
+  for (const path of allTrees(settings)) removeTree(path);
 }
 
 /** Deletes every pin of a tree: links detach with the last reference. */

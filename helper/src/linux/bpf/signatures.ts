@@ -41,6 +41,12 @@ export const LIBBPF_SIGNATURES = {
 
   bpf_link_create: { arguments: [int, int, int, "pointer"], return: int },
   bpf_link_update: { arguments: [int, int, "pointer"], return: int },
+  bpf_tc_hook_create: { arguments: ["buffer"], return: int },
+  bpf_tc_hook_destroy: { arguments: ["buffer"], return: int },
+  bpf_tc_attach: { arguments: ["buffer", "buffer"], return: int },
+  bpf_tc_detach: { arguments: ["buffer", "buffer"], return: int },
+  bpf_tc_query: { arguments: ["buffer", "buffer"], return: int },
+
   bpf_prog_query: { arguments: [int, int, "uint32", "buffer", "buffer", "buffer"], return: int },
   bpf_prog_get_fd_by_id: { arguments: ["uint32"], return: int },
   bpf_prog_test_run_opts: { arguments: [int, "buffer"], return: int },

@@ -1,0 +1,146 @@
+import { execFileSync } from "node:child_process";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { HAND_DECISION, type HandProgramOptions, handProgram } from "../../../testing/handProgram.ts";
+import { HOST_ADDRESS, KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "../../../testing/kernelLab.ts";
+import type { SocketPeer } from "../../../testing/socketPeer.ts";
+import type { EnforcementMode, FlowEvent } from "../../enforcer.ts";
+import { EbpfEnforcer } from "../ebpfEnforcer.ts";
+
+const TCP = 6;
+const UDP = 17;
+const problem = kernelLabProblem();
+const CLOSED_PORT = 7900;
+
+/** Unreachable messages that arrived in a namespace so far. */
+function unreachables(namespace: string, family: 4 | 6): number {
+  const file = family === 4 ? "/proc/self/net/snmp" : "/proc/self/net/snmp6";
+  const text = execFileSync("nsenter", [`--net=${namespace}`, "cat", file], { encoding: "utf8" });
+  if (family === 6) return Number(/^Icmp6InDestUnreachs\s+(\d+)$/m.exec(text)?.[1]);
+  const [names, values] = [...text.matchAll(/^Icmp: (.*)$/gm)].map((line) => (line[1] ?? "").split(" "));
+  return Number(values?.[names?.indexOf("InDestUnreachs") ?? -1]);
+}
+
+const NOTHING: HandProgramOptions = { rules: [] };
+const EVERYTHING: HandProgramOptions = { rules: [], otherwise: { ingress: "allow", egress: "allow" } };
+
+describe.skipIf(problem !== null).each([
+  ["tcx", undefined],
+  ["tc filters", "filter" as const],
+])(`packets without a socket, judged by %s${problem === null ? "" : ` (${problem})`}`, (_, how) => {
+  let lab: KernelLab;
+  let enforcer: EbpfEnforcer;
+  let host: SocketPeer;
+  let peer: SocketPeer;
+  let generation = 0;
+  let events: FlowEvent[] = [];
+
+  async function apply(options: HandProgramOptions, mode: EnforcementMode = "enforce"): Promise<void> {
+    generation += 1;
+    const prepared = await enforcer.prepare(handProgram(options), generation);
+    enforcer.activate(prepared, { mode, fallbackAfterMs: null });
+    drained();
+    events = [];
+  }
+
+  function drained(): readonly FlowEvent[] {
+    enforcer.drainEvents();
+    return events;
+  }
+
+  function packetsOf(decision: number): number {
+    return Number(enforcer.readCounters()[decision]?.packets ?? 0n);
+  }
+
+  beforeAll(async () => {
+    lab = new KernelLab();
+    enforcer = new EbpfEnforcer({
+      cgroupRoot: lab.cgroupRoot,
+      bpffsDir: lab.bpffsDir,
+      objectBytes: readBpfObject(),
+      edge: { networkNamespace: lab.hostNamespace, isInner: () => false, ...(how === undefined ? {} : { how }) },
+    });
+    await enforcer.open();
+    enforcer.onEvents((more) => void events.push(...more));
+    host = await lab.startSocketPeer("host");
+    peer = await lab.startSocketPeer("peer");
+    await host.listenTcp(7001);
+    await host.listenUdp(7001);
+    await peer.listenTcp(8001);
+    await peer.listenUdp(8001);
+  });
+
+  afterEach(() => {
+    if (enforcer.state().emergency !== "none") enforcer.setEmergency("none");
+  });
+
+  afterAll(async () => {
+    await enforcer.release();
+    await lab.close();
+  });
+
+  it("covers the interfaces of the namespace and nothing else", () => {
+    expect(enforcer.edgeInterfaces()).toEqual([`eth0 (${how === undefined ? "tcx" : "tc filter"})`]);
+    expect(enforcer.problems()).toEqual([]);
+  });
+
+  describe.each([4, 6] as const)("IPv%s", (family) => {
+    const toHost = HOST_ADDRESS[family];
+    const toPeer = PEER_ADDRESS[family];
+    const icmp = family === 4 ? 1 : 58;
+    const echoRequest = (family === 4 ? 8 : 128) << 8;
+
+    it("answers nothing for closed ports under default deny, counts and reports", async () => {
+      await apply(EVERYTHING);
+      expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("ECONNREFUSED");
+      const before = unreachables(lab.peerNamespace, family);
+      await peer.askUdp(toHost, CLOSED_PORT, 16, 50);
+      expect(unreachables(lab.peerNamespace, family)).toBe(before + 1);
+
+      await apply(NOTHING);
+      expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("timeout");
+      await peer.askUdp(toHost, CLOSED_PORT, 16, 50);
+      expect(unreachables(lab.peerNamespace, family)).toBe(before + 1);
+      const denied = drained();
+      expect(new Set(denied.map(({ protocol }) => protocol))).toEqual(new Set([TCP, UDP]));
+      for (const event of denied)
+        expect(event).toMatchObject({
+          kind: "deny",
+          hook: "edge",
+          enforced: "deny",
+          direction: "ingress",
+          sourceAddress: toPeer,
+          destinationAddress: toHost,
+          destinationPort: CLOSED_PORT,
+          decision: HAND_DECISION.ingress,
+          set: 0,
+          process: null,
+        });
+      expect(packetsOf(HAND_DECISION.ingress)).toBeGreaterThanOrEqual(2);
+    });
+
+    it("lets what policy allows reach a closed port, so that the kernel answers", async () => {
+      await apply({
+        rules: [{ direction: "ingress", remote: null, protocol: TCP, port: CLOSED_PORT, verdict: "allow" }],
+      });
+      expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("ECONNREFUSED");
+      expect(packetsOf(HAND_DECISION.firstRule)).toBe(1);
+    });
+
+    it("answers ping as policy says, and takes the answers to its own", async () => {
+      await apply(NOTHING);
+      expect(lab.ping("peer", toHost)).toBe("silence");
+      expect(drained()).toContainEqual(
+        expect.objectContaining({ hook: "edge", protocol: icmp, destinationPort: echoRequest, sourceAddress: toPeer }),
+      );
+      await apply({
+        rules: [{ direction: "ingress", remote: null, protocol: icmp, port: echoRequest, verdict: "allow" }],
+      });
+      expect(lab.ping("peer", toHost)).toBe("answered");
+      await apply({
+        rules: [{ direction: "egress", remote: null, protocol: icmp, port: echoRequest, verdict: "allow" }],
+      });
+      expect(lab.ping("host", toPeer)).toBe("answered");
+      expect(lab.ping("peer", toHost)).toBe("silence");
+    });
+  });
+});

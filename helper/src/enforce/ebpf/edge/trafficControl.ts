@@ -1,0 +1,80 @@
+/**
+ * The edge programs as filters of a clsact qdisc, for kernels before 6.6. Nothing pins a filter: it stays until somebody
+ * removes it. What is ours is remembered by pins in the tree's directory, made before the thing they stand for, so that
+ * neither a crash nor a new process forgets it.
+ */
+import { existsSync, unlinkSync } from "node:fs";
+import { basename, join } from "node:path";
+import {
+  createClsact,
+  destroyClsact,
+  type FilterPlace,
+  filterProgram,
+  isGone,
+  removeFilter,
+  replaceFilter,
+} from "../../../linux/bpf/interfaceHooks.ts";
+import { pin, programInfo } from "../../../linux/bpf/libbpf.ts";
+import { listTrafficFilters } from "../../../linux/network/trafficFilters.ts";
+
+/** Descriptors of the programs for one kind of interface. */
+export interface EdgePrograms {
+  readonly inward: number;
+  readonly outward: number;
+}
+
+const HANDLE = 0x7761;
+/** The tree's layout is added, so that the filters of two layouts can stand side by side during an upgrade. */
+const FIRST_PRIORITY = 30_000;
+const DIRECTIONS = ["ingress", "egress"] as const;
+
+/** "Our filters may be on this interface" and "the qdisc was made for them". */
+const filterMark = (treePath: string, index: number): string => join(treePath, `edge_filter_${index}`);
+const qdiscMark = (treePath: string, index: number): string => join(treePath, `edge_qdisc_${index}`);
+
+/** The interface of a mark's name, or `null`. */
+export function markedInterface(pinName: string): number | null {
+  const match = /^edge_(?:filter|qdisc)_(\d+)$/.exec(pinName);
+  return match === null ? null : Number(match[1]);
+}
+
+function place(treePath: string, interfaceIndex: number, direction: "ingress" | "egress"): FilterPlace {
+  const layout = Number(/layout-(\d+)/.exec(basename(treePath))?.[1] ?? 0);
+  return { interfaceIndex, direction, handle: HANDLE, priority: FIRST_PRIORITY + layout };
+}
+
+function mark(path: string, programFd: number): void {
+  if (!existsSync(path)) pin(programFd, path);
+}
+
+function unmark(path: string): void {
+  if (existsSync(path)) unlinkSync(path);
+}
+
+/** Makes sure that both filters run these programs. */
+export function ensureFilters(treePath: string, interfaceIndex: number, programs: EdgePrograms): void {
+  const wanted = { ingress: programs.inward, egress: programs.outward };
+  const missing = DIRECTIONS.filter((direction) => {
+    const running = filterProgram(place(treePath, interfaceIndex, direction));
+    return running !== programInfo(wanted[direction]).id;
+  });
+  if (missing.length === 0) return;
+  mark(filterMark(treePath, interfaceIndex), programs.inward);
+  if (createClsact(interfaceIndex)) mark(qdiscMark(treePath, interfaceIndex), programs.inward);
+  for (const direction of missing) replaceFilter(place(treePath, interfaceIndex, direction), wanted[direction]);
+}
+
+/** Removes our filters, and the qdisc when it was made for them and nobody else uses it by now. */
+export function removeFilters(treePath: string, interfaceIndex: number): void {
+  if (!existsSync(filterMark(treePath, interfaceIndex)) && !existsSync(qdiscMark(treePath, interfaceIndex))) return;
+  try {
+    for (const direction of DIRECTIONS) removeFilter(place(treePath, interfaceIndex, direction));
+    const isOurs = existsSync(qdiscMark(treePath, interfaceIndex));
+    if (isOurs && listTrafficFilters(interfaceIndex).length === 0) destroyClsact(interfaceIndex);
+  } catch (error) {
+    // With the interface went its qdisc.
+    if (!isGone(error)) throw error;
+  }
+  unmark(filterMark(treePath, interfaceIndex));
+  unmark(qdiscMark(treePath, interfaceIndex));
+}
