@@ -136,6 +136,7 @@ struct wardline_trie_value {
 struct wardline_counter {
 	__u64 packets;
 	__u64 bytes;
+	/* CLOCK_MONOTONIC at the last tick. */
 	__u64 last_seen_ns;
 };
 
@@ -165,6 +166,7 @@ struct wardline_flow_key {
 #define WARDLINE_FLOW_FORWARDED (1 << 7)
 
 struct wardline_flow {
+	/* CLOCK_MONOTONIC at the last tick. */
 	__u64 last_seen_ns;
 	__u64 packets;
 	__u64 bytes;
@@ -187,10 +189,17 @@ struct wardline_owner {
 	__u8 command[16];
 };
 
+/* A power of two. Cookies count up, so a place is taken again only after as many other sockets. */
+#define WARDLINE_CALLER_COUNT 8192
+
+struct wardline_caller {
+	__u64 cookie;
+	struct wardline_owner owner;
+};
+
 /*
- * Kept with a socket. The owner is noted when the socket connects, binds or first sends. A connected socket also holds its
- * flow's verdict once the flow has lasted a while: its packets then ask nothing else, and an eviction from the flow
- * table costs nothing.
+ * Kept with a socket. The owner is noted when the socket is bound. A connected socket also holds its flow's verdict once
+ * the flow has lasted a while: its packets then ask nothing else, and an eviction from the flow table costs nothing.
  */
 struct wardline_socket {
 	struct wardline_owner owner;

@@ -28,14 +28,29 @@ INLINE void write_owner(struct wardline_owner *owner)
 	owner->pid = bpf_get_current_pid_tgid() >> 32;
 }
 
-/* `sk` is the context itself where the hook's context is the socket. */
-#define note_owner(sk)                                                                                       \
-	do {                                                                                                 \
-		struct wardline_socket *kept =                                                               \
-			bpf_sk_storage_get(&wl_sockets, (sk), 0, BPF_SK_STORAGE_GET_F_CREATE);               \
-		if (kept && kept->owner.pid != (__u32)(bpf_get_current_pid_tgid() >> 32))                    \
-			write_owner(&kept->owner);                                                           \
-	} while (0)
+/* Notes the caller as the owner of a socket that connects or sends. */
+INLINE void note_caller(struct bpf_sock_addr *context)
+{
+	__u64 cookie = bpf_get_socket_cookie(context);
+	__u32 place = cookie & (WARDLINE_CALLER_COUNT - 1);
+	struct wardline_caller *caller = bpf_map_lookup_elem(&wl_callers, &place);
+
+	if (!caller || (caller->cookie == cookie && caller->owner.pid == (__u32)(bpf_get_current_pid_tgid() >> 32)))
+		return;
+	/* Whoever reads in between must find nobody, rather than half of two. */
+	*(volatile __u64 *)&caller->cookie = 0;
+	write_owner(&caller->owner);
+	*(volatile __u64 *)&caller->cookie = cookie;
+}
+
+/* Notes the caller with a socket that was bound: a server's, which lives long and opens no connection itself. */
+INLINE void note_binder(struct bpf_sock *socket)
+{
+	struct wardline_socket *kept = bpf_sk_storage_get(&wl_sockets, socket, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (kept)
+		write_owner(&kept->owner);
+}
 
 /* The set of the deepest matching cgroup above the calling process; 0 when none matches. */
 GLOBAL __u32 find_set_of_caller(__u32 slot)
@@ -71,12 +86,12 @@ INLINE int is_unspecified(const struct wardline_address *a)
  * on the host. So the agent has to vouch for the network namespace: that it keeps the list of its addresses, and that
  * nothing translates outgoing connections there.
  */
-INLINE int is_surely_remote(struct bpf_sock_addr *context, const struct wardline_address *remote, __u64 now)
+INLINE int is_surely_remote(struct bpf_sock_addr *context, const struct wardline_address *remote)
 {
 	struct wardline_local_key key = { .netns_cookie = bpf_get_netns_cookie(context) };
 	__u32 *until_seconds = bpf_map_lookup_elem(&wl_local_addresses, &key);
 
-	if (!until_seconds || now / 1000000000ULL >= *until_seconds)
+	if (!until_seconds || bpf_ktime_get_boot_ns() / 1000000000ULL >= *until_seconds)
 		return 0;
 	key.address = *remote;
 	return !bpf_map_lookup_elem(&wl_local_addresses, &key);
@@ -115,15 +130,15 @@ INLINE void report_refused(const struct view *view, const struct wardline_addres
 INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_address *remote)
 {
 	__u16 port = network16((__u16)context->user_port);
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct decision decision = {};
 	struct view view = {};
 	__u32 set;
 
-	note_owner(context->sk);
+	note_caller(context);
 	if (context->protocol != IPPROTO_TCP)
 		return PROCEED;
-	read_view(now, &view);
+	read_view(&view);
 	if (!view.enforce || is_loopback_address(remote) || is_unspecified(remote))
 		return PROCEED;
 	set = view.workloads ? find_set_of_caller(view.slot) : 0;
@@ -135,7 +150,7 @@ INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_ad
 			return PROCEED;
 		find_decision(view.slot, set, WARDLINE_EGRESS, remote, IPPROTO_TCP, port, &decision);
 	}
-	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote, now))
+	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote))
 		return PROCEED;
 	report_refused(&view, remote, port, set, decision.index, now);
 	return REFUSE;

@@ -78,7 +78,7 @@ INLINE int drop_early(struct xdp_md *context)
 
 	if (!read_source(context, &key))
 		return XDP_PASS;
-	read_view(bpf_ktime_get_boot_ns(), &view);
+	read_view(&view);
 	if (!view.enforce || !view.epoch)
 		return XDP_PASS;
 	key.slot = view.slot;

@@ -226,8 +226,8 @@ INLINE int decide_at_edge(struct __sk_buff *skb, __u32 offset)
 	/* A tagged frame comes by again on the interface of its VLAN. */
 	if (skb->vlan_present || skb->pkt_type == FOR_OTHER_HOST)
 		return EDGE_PASS;
-	context.now = bpf_ktime_get_boot_ns();
-	read_view(context.now, &context.view);
+	context.now = bpf_ktime_get_coarse_ns();
+	read_view(&context.view);
 	builtin = read_packet(skb, &context.packet, WARDLINE_INGRESS, offset);
 	/* ARP and the like, neighbour discovery, path MTU. */
 	if (builtin == WARDLINE_DECISION_NOT_IP || (builtin >= 0 && !builtin_flags(builtin)))
@@ -259,7 +259,7 @@ INLINE int note_translated(struct __sk_buff *skb, __u32 offset)
 	/* Answers on TCP and SCTP connections are never judged at the edge, errors answer nothing. */
 	if (packet.key.protocol == IPPROTO_TCP || packet.key.protocol == IPPROTO_SCTP || (packet.signs & SIGN_ICMP_ERROR))
 		return EDGE_PASS;
-	now = bpf_ktime_get_boot_ns();
+	now = bpf_ktime_get_coarse_ns();
 	noted = bpf_map_lookup_elem(&wl_translated, &packet.key);
 	if (!noted)
 		bpf_map_update_elem(&wl_translated, &packet.key, &now, BPF_ANY);

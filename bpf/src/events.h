@@ -32,7 +32,7 @@ INLINE void write_event(struct wardline_event *event, const struct packet *packe
 	int is_icmp = packet->key.protocol == IPPROTO_ICMP || packet->key.protocol == IPPROTO_ICMPV6;
 	__u16 opener_port = is_icmp ? 0 : egress ? packet->key.local_port : packet->key.remote_port;
 
-	event->boot_ns = report->now;
+	event->boot_ns = bpf_ktime_get_boot_ns();
 	event->packets = report->packets;
 	event->bytes = report->bytes;
 	event->cgroup_id = report->cgroup_id;

@@ -52,6 +52,21 @@ INLINE int is_idle(const struct context *context, const struct wardline_flow *fl
 	return idle > (__s64)idle_limit_ns(context->packet.key.protocol, flow->flags);
 }
 
+/* Who bound the packet's socket, or connected or sent with it. */
+INLINE const struct wardline_owner *find_owner(const struct context *context)
+{
+	struct wardline_caller *caller;
+	__u64 cookie;
+	__u32 place;
+
+	if (context->socket && context->socket->owner.pid)
+		return &context->socket->owner;
+	cookie = bpf_get_socket_cookie(context->skb);
+	place = cookie & (WARDLINE_CALLER_COUNT - 1);
+	caller = bpf_map_lookup_elem(&wl_callers, &place);
+	return caller && cookie && *(volatile __u64 *)&caller->cookie == cookie ? &caller->owner : 0;
+}
+
 INLINE void report_flow(struct context *context, const struct wardline_flow *flow, __u8 kind, int dropped)
 {
 	const struct wardline_owner *owner = 0;
@@ -69,8 +84,8 @@ INLINE void report_flow(struct context *context, const struct wardline_flow *flo
 		.direction = flow->direction,
 	};
 
-	if (context->socket)
-		owner = &context->socket->owner;
+	if (kind != WARDLINE_EVENT_END)
+		owner = find_owner(context);
 	context->packet.policy_port = flow->policy_port;
 	if (kind == WARDLINE_EVENT_DENY)
 		emit_deny_event(&context->packet, &report, owner);
@@ -115,7 +130,7 @@ NOINLINE void decide_again(struct context *context, struct wardline_flow *flow)
 }
 
 /* Follows the closing handshake. */
-INLINE void follow_closing(struct context *context, struct wardline_flow *flow)
+NOINLINE void follow_closing(struct context *context, struct wardline_flow *flow)
 {
 	__u8 signs = context->packet.signs;
 	__u32 flags = flow->flags;
@@ -233,14 +248,13 @@ INLINE struct wardline_flow *find_flow(struct context *context)
 	return flow;
 }
 
-/* Keeps the verdict of an established flow with its connected socket. */
-INLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
+/* Keeps the verdict of an established flow with its connected socket. Out of line, to keep the usual way short. */
+NOINLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
 {
 	struct wardline_socket *socket;
 	struct bpf_sock *sk = context->skb->sk;
 
-	if (likely(flow->packets < KEEP_AFTER_PACKETS) || !context->view.epoch ||
-	    (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
+	if (!context->view.epoch || (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
 		return;
 	sk = bpf_sk_fullsock(sk);
 	/* Connected TCP and UDP sockets alike. */
@@ -268,6 +282,11 @@ INLINE void keep_with_socket(struct context *context, const struct wardline_flow
 	*(volatile __u32 *)&socket->flow.epoch = context->view.epoch;
 }
 
+NOINLINE void report_dropped(struct context *context, const struct wardline_flow *flow)
+{
+	report_flow(context, flow, WARDLINE_EVENT_DENY, 1);
+}
+
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known);
 
 /* Verdict for a packet of a known flow: 1 passes. */
@@ -282,9 +301,9 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 	if (unlikely(dropped) && context->direction != flow->direction && !context->packet.signs)
 		return open_flow(context, flow);
 	count_decision(context->skb, &context->view, flow->decision, context->now);
-	if (dropped) {
+	if (unlikely(dropped)) {
 		flow->last_seen_ns = context->now;
-		report_flow(context, flow, WARDLINE_EVENT_DENY, 1);
+		report_dropped(context, flow);
 		return 0;
 	}
 	add_packet(context, flow);
@@ -292,7 +311,7 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);
 	if (unlikely(context->packet.signs & (SIGN_FIN | SIGN_RESET)) || unlikely(flow->flags & WARDLINE_FLOW_RESET))
 		follow_closing(context, flow);
-	else
+	else if (unlikely(flow->packets >= KEEP_AFTER_PACKETS))
 		keep_with_socket(context, flow);
 	return 1;
 }

@@ -85,6 +85,18 @@ struct {
 	MAP_TYPE(value, struct wardline_socket);
 } wl_sockets SEC(".maps");
 
+/*
+ * Callers of connect() and sendmsg(), at the low bits of the socket's cookie: read back when the first packet leaves, a
+ * moment later. An insertion into a hash, or memory of the socket's own, would cost half a microsecond to one, as much
+ * as everything else that happens to a short connection.
+ */
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
+	MAP_UINT(max_entries, WARDLINE_CALLER_COUNT);
+	MAP_TYPE(key, __u32);
+	MAP_TYPE(value, struct wardline_caller);
+} wl_callers SEC(".maps");
+
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_HASH);
 	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);

@@ -26,7 +26,7 @@ struct decision {
 };
 
 /* Called once per packet, so that no packet mixes two generations. */
-INLINE void read_view(__u64 now, struct view *view)
+INLINE void read_view(struct view *view)
 {
 	__u32 zero = 0;
 	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
@@ -36,7 +36,7 @@ INLINE void read_view(__u64 now, struct view *view)
 		return;
 	word = *(volatile __u64 *)&control->word;
 	view->closed = !!(word & WARDLINE_WORD_EMERGENCY_CLOSED);
-	if (unlikely(word & WARDLINE_WORD_DEADLINE) && now > *(volatile __u64 *)&control->deadline_ns) {
+	if (unlikely(word & WARDLINE_WORD_DEADLINE) && bpf_ktime_get_boot_ns() > *(volatile __u64 *)&control->deadline_ns) {
 		view->slot = !(word & WARDLINE_WORD_SLOT);
 		view->enforce = !!(word & WARDLINE_WORD_OTHER_ENFORCE);
 		view->workloads = !!(word & WARDLINE_WORD_OTHER_WORKLOADS);

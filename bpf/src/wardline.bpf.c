@@ -41,8 +41,8 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 	struct wardline_flow *flow;
 	int builtin;
 
-	context.now = bpf_ktime_get_boot_ns();
-	read_view(context.now, &context.view);
+	context.now = bpf_ktime_get_coarse_ns();
+	read_view(&context.view);
 	builtin = read_packet(skb, &context.packet, direction, 0);
 	if (builtin >= 0)
 		return decide_builtin(&context, builtin);
@@ -102,28 +102,28 @@ int wardline_connect6(struct bpf_sock_addr *context)
 SEC("cgroup/sendmsg4")
 int wardline_sendmsg4(struct bpf_sock_addr *context)
 {
-	note_owner(context->sk);
+	note_caller(context);
 	return PROCEED;
 }
 
 SEC("cgroup/sendmsg6")
 int wardline_sendmsg6(struct bpf_sock_addr *context)
 {
-	note_owner(context->sk);
+	note_caller(context);
 	return PROCEED;
 }
 
 SEC("cgroup/post_bind4")
 int wardline_bind4(struct bpf_sock *context)
 {
-	note_owner(context);
+	note_binder(context);
 	return PROCEED;
 }
 
 SEC("cgroup/post_bind6")
 int wardline_bind6(struct bpf_sock *context)
 {
-	note_owner(context);
+	note_binder(context);
 	return PROCEED;
 }
 

@@ -97,6 +97,7 @@ export const MAP_NAMES = [
   "wl_counters",
   "wl_flows",
   "wl_sockets",
+  "wl_callers",
   "wl_local_addresses",
   "wl_inner_interfaces",
   "wl_translated",

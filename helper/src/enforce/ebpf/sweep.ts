@@ -56,7 +56,8 @@ function endEvent(key: Buffer, flow: Buffer, nowNs: bigint, generationOf: (epoch
 /** Deletes idle flows and returns the end of each one that was not reported yet. */
 export function sweepFlows(
   flowsFd: number,
-  nowNs: bigint,
+  /** Now, on the clock that entries are stamped with, and on the one that events carry. */
+  { monotonicNs, bootNs }: { readonly monotonicNs: bigint; readonly bootNs: bigint },
   generationOf: (epoch: number) => number,
 ): readonly FlowEvent[] {
   const idle: Buffer[] = [];
@@ -66,7 +67,7 @@ export function sweepFlows(
       const flow = position * FLOW.size;
       const flags = batch.values.readUInt32LE(flow + FLOW.flags);
       const limit = idleLimitSeconds(batch.keys.readUInt8(key + FLOW_KEY.protocol), flags) + MARGIN_SECONDS;
-      const silentNs = nowNs - batch.values.readBigUInt64LE(flow + FLOW.lastSeenNs);
+      const silentNs = monotonicNs - batch.values.readBigUInt64LE(flow + FLOW.lastSeenNs);
       if (silentNs > BigInt(limit) * SECOND_NS) idle.push(Buffer.from(batch.keys.subarray(key, key + FLOW_KEY.size)));
     }
   }
@@ -74,6 +75,6 @@ export function sweepFlows(
   return idle.flatMap((key) => {
     if (!lookupAndDeleteElement(flowsFd, key, flow)) return [];
     const reported = (flow.readUInt32LE(FLOW.flags) & FLOW_FLAG.ended) !== 0;
-    return reported ? [] : [endEvent(key, flow, nowNs, generationOf)];
+    return reported ? [] : [endEvent(key, flow, bootNs, generationOf)];
   });
 }
