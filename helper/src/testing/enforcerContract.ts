@@ -186,6 +186,22 @@ export function testEnforcerContract(name: string, problem: string | null, setUp
       if (rule) expect(rule).toMatchObject({ packets: 0n, bytes: 0n, lastSeenBootNs: 0n });
     });
 
+    it("hands over what a slot counted before that is lost, and only once", async () => {
+      if (!enforcer.slotCounters || !enforcer.onCountersEnd) return;
+      const ended: string[] = [];
+      enforcer.onCountersEnd(({ generation, programDigest }) => ended.push(`${generation} ${programDigest}`));
+      const slots = () => (enforcer.slotCounters?.() ?? []).map(({ generation }) => generation).sort();
+      await put(FIRST, 1);
+      await put(SECOND, 2);
+      expect(slots()).toEqual([1, 2]);
+      const [one, other] = enforcer.slotCounters();
+      expect(enforcer.slotCounters()).toEqual([one, other]);
+      await enforcer.prepare(THIRD, 3);
+      expect([ended, slots()]).toEqual([[`1 ${FIRST.digest}`], [2]]);
+      await enforcer.release();
+      expect(ended).toEqual([`1 ${FIRST.digest}`, `2 ${SECOND.digest}`]);
+    });
+
     it("remembers nothing after a release", async () => {
       await put(FIRST, 1);
       enforcer.setEmergency("open");

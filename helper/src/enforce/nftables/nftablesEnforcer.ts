@@ -6,14 +6,8 @@
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram } from "@wardline/domain/policy";
-import {
-  checkNftablesTableName,
-  emitEmptyNftablesSlot,
-  emitNftablesSlot,
-  type NftablesPiece,
-} from "@wardline/domain/policy/emit";
+import { checkNftablesTableName, emitNftablesSlot, type NftablesPiece } from "@wardline/domain/policy/emit";
 import { bootTimeNs } from "../../linux/bootClock.ts";
-import { NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
 import type {
   ActivateOptions,
   DatapathState,
@@ -23,21 +17,24 @@ import type {
   EventLosses,
   FlowEvent,
   PreparedProgram,
+  SlotCounters,
 } from "../enforcer.ts";
-import { NFTABLES_LIMITS, notOurs, unsupported } from "./nftablesWords.ts";
+import { NFTABLES_LIMITS, unsupported } from "./nftablesWords.ts";
 import { NftCommand, type NftProgram } from "./nftCommand.ts";
+import { NOTHING_LOADED, OwnTable } from "./ownTable.ts";
 import { verifyPieces } from "./readBack.ts";
+import { readDecisionCounters, readSlotCounters } from "./slotCounting.ts";
 import {
   type Decider,
   denyRule,
   EMPTY_LABEL,
   otherSlot,
+  SLOT_NAMES,
   type SlotLabel,
   type SlotName,
   slotPrefix,
-  TableScripts,
 } from "./tableLayout.ts";
-import { namesOfSlot, ownerOfTable, type TableView, viewTable } from "./tableView.ts";
+import { namesOfSlot, type TableView } from "./tableView.ts";
 
 export const DEFAULT_TABLE_NAME = "wardline";
 
@@ -54,7 +51,6 @@ export interface NftablesEnforcerConfig {
 
 /** Interface names that mean nothing to the parser of nft. */
 const PLAIN_INTERFACE_NAME = /^[A-Za-z0-9_.:@-]{1,15}$/;
-const COUNTER_NAME = /^[ab]_d(\d{1,6})_/;
 
 export function createNftablesEnforcer(config: NftablesEnforcerConfig): NftablesEnforcer {
   return new NftablesEnforcer(config);
@@ -63,81 +59,30 @@ export function createNftablesEnforcer(config: NftablesEnforcerConfig): Nftables
 export class NftablesEnforcer implements Enforcer {
   readonly name = "nftables";
   readonly limits = NFTABLES_LIMITS;
-  readonly #tableName: string;
-  readonly #namespace: string | null;
-  readonly #nft: NftCommand;
-  readonly #scripts: TableScripts;
+  readonly #table: OwnTable;
   readonly #bootNs: () => bigint;
-  #reader: NftablesReader | null = null;
+  readonly #counterEnds = new Set<(last: SlotCounters) => void>();
 
   constructor({ nft, tableName = DEFAULT_TABLE_NAME, networkNamespace = null, bootNs }: NftablesEnforcerConfig) {
-    this.#tableName = checkNftablesTableName(tableName);
-    this.#namespace = networkNamespace;
-    this.#nft = new NftCommand(nft);
-    this.#scripts = new TableScripts(this.#tableName);
+    this.#table = new OwnTable(checkNftablesTableName(tableName), new NftCommand(nft), networkNamespace);
     this.#bootNs = bootNs ?? bootTimeNs;
   }
 
   async open(): Promise<DatapathState> {
-    const wasOpen = this.#reader !== null;
-    this.#reader ??= new NftablesReader(this.#tableName, this.#namespace);
+    const wasOpen = this.#table.isOpen;
     try {
-      this.#restore();
+      this.#table.open();
+      this.#table.restore();
       return this.state();
     } catch (error) {
-      if (!wasOpen) await this.close();
+      if (!wasOpen) this.#table.close();
       throw error;
     }
   }
 
-  /** Makes the table when there is none, and its hooks when somebody removed them. Changes nothing otherwise. */
-  #restore(): TableView {
-    const view = this.#view();
-    if (view?.attached === true) return view;
-    // What a hook still says is put in force at all of them; without a word of theirs nothing is known.
-    const isWhole = view !== null && this.#isLoaded(view);
-    if (isWhole) this.#nft.applyNow(this.#scripts.decide(view.decider));
-    else this.#nft.applyNow(this.#creation("none"));
-    return this.#attached();
-  }
-
-  #creation(emergency: Emergency): string {
-    const decider: Decider = { slot: "a", candidate: null, emergency };
-    return this.#scripts.create(emitEmptyNftablesSlot(slotPrefix("a")).pieces, decider);
-  }
-
-  #isLoaded({ decider, labels }: TableView): boolean {
-    const slots = [decider.slot, ...(decider.candidate === null ? [] : [decider.candidate.slot])];
-    return slots.every((slot) => labels[slot] !== null && this.#held().rules(`${slotPrefix(slot)}input`).length > 0);
-  }
-
-  #held(): NftablesReader {
-    if (this.#reader === null) throw new Error("the enforcer is not open");
-    return this.#reader;
-  }
-
-  /** `null` when there is no such table, or nothing in it. Throws `Failure` when it is not ours. */
-  #view(): TableView | null {
-    const reader = this.#held();
-    const owner = ownerOfTable(reader);
-    if (owner === "stranger" || owner === "other-layout") throw notOurs(this.#tableName, owner);
-    return owner === "nobody" ? null : viewTable(reader);
-  }
-
-  #attached(): TableView {
-    const view = this.#view();
-    if (view?.attached === true) return view;
-    throw new Failure({
-      code: ErrorCode.KERNEL_REFUSED,
-      message: `The table "inet ${this.#tableName}" is gone or was changed by another program. Nothing was changed.`,
-      hint: "Apply the policies again; if this repeats, look for a firewall service that flushes the whole ruleset.",
-      retryable: true,
-    });
-  }
-
   state(): DatapathState {
-    const view = this.#view();
-    if (view === null) return NOTHING;
+    const view = this.#table.look();
+    if (view === null) return NOTHING_LOADED;
     const { decider, labels, attached, expired } = view;
     const active = decider.candidate?.slot ?? decider.slot;
     const other = labels[otherSlot(active)];
@@ -159,14 +104,15 @@ export class NftablesEnforcer implements Enforcer {
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
     const start = performance.now();
-    const { decider } = this.#vacateOtherSlot();
+    const { decider, labels } = this.#vacateOtherSlot();
     const slot = otherSlot(decider.slot);
     const { pieces, refused } = emitNftablesSlot(program, slotPrefix(slot));
     if (refused.length > 0) throw unsupported(refused);
     const label: SlotLabel = { state: "prepared", generation, digest: program.digest, mode: "observe" };
-    const filling = this.#scripts.fill(slot, pieces, label, namesOfSlot(this.#held(), slot));
-    await this.#nft.check(filling);
-    await this.#nft.apply(filling);
+    const filling = this.#table.scripts.fill(slot, pieces, label, namesOfSlot(this.#table.reader, slot));
+    await this.#table.nft.check(filling);
+    this.#endCounters(slot, labels[slot]);
+    await this.#table.nft.apply(filling);
     const filled = performance.now();
     await this.#verify(slot, pieces, label, decider);
     const timings = {
@@ -178,7 +124,7 @@ export class NftablesEnforcer implements Enforcer {
 
   /** The kernel walks through every chain of the slot when it is asked whether hooks may lead there. */
   async #verify(slot: SlotName, pieces: readonly NftablesPiece[], label: SlotLabel, decider: Decider): Promise<void> {
-    const reader = this.#held();
+    const reader = this.#table.reader;
     const deny: NftablesPiece = {
       kind: "chain",
       name: `${slotPrefix(slot)}deny`,
@@ -186,13 +132,13 @@ export class NftablesEnforcer implements Enforcer {
       rules: [denyRule(label)],
     };
     await verifyPieces(reader, [deny, ...pieces], namesOfSlot(reader, slot));
-    await this.#nft.check(this.#scripts.decide({ ...decider, slot }));
+    await this.#table.nft.check(this.#table.scripts.decide({ ...decider, slot }));
   }
 
   /** Refuses while the other slot is what an armed deadline would fall back to. */
   #vacateOtherSlot(): TableView {
-    if (this.#attached().expired) this.revert();
-    const view = this.#attached();
+    if (this.#table.attached().expired) this.revert();
+    const view = this.#table.attached();
     if (view.decider.candidate === null) return view;
     throw new Failure({
       code: ErrorCode.CONFIRMATION_PENDING,
@@ -204,7 +150,7 @@ export class NftablesEnforcer implements Enforcer {
 
   activate(prepared: PreparedProgram, options: ActivateOptions): number {
     const start = performance.now();
-    const { decider, labels } = this.#attached();
+    const { decider, labels } = this.#table.attached();
     const slot = otherSlot(decider.slot);
     const { generation } = prepared;
     const { digest } = prepared.program;
@@ -226,18 +172,18 @@ export class NftablesEnforcer implements Enforcer {
     const next: Decider =
       fallbackAfterMs === null ? { ...decider, slot } : { ...decider, candidate: { slot, untilBootMs } };
     const label: SlotLabel = { state: "activated", generation, digest, mode: options.mode };
-    this.#nft.applyNow(this.#scripts.activate(slot, label, next, fallbackAfterMs));
+    this.#table.nft.applyNow(this.#table.scripts.activate(slot, label, next, fallbackAfterMs));
     return (performance.now() - start) * 1000;
   }
 
   confirm(): void {
-    const { decider } = this.#attached();
+    const { decider } = this.#table.attached();
     if (decider.candidate === null) return;
     const { slot } = decider.candidate;
     try {
-      this.#nft.applyNow(this.#scripts.confirm({ ...decider, slot, candidate: null }));
+      this.#table.nft.applyNow(this.#table.scripts.confirm({ ...decider, slot, candidate: null }));
     } catch (error) {
-      if (!this.#attached().expired) throw error;
+      if (!this.#table.attached().expired) throw error;
       throw new Failure(
         {
           code: ErrorCode.DEADLINE_EXCEEDED,
@@ -250,9 +196,9 @@ export class NftablesEnforcer implements Enforcer {
 
   /** A table that somebody removed is made again, empty: then generation 0 is what the host returned to. */
   revert(): DatapathState {
-    const { decider, labels } = this.#restore();
+    const { decider, labels } = this.#table.restore();
     if (decider.candidate !== null) {
-      this.#nft.applyNow(this.#scripts.settle({ ...decider, candidate: null }));
+      this.#table.nft.applyNow(this.#table.scripts.settle({ ...decider, candidate: null }));
       return this.state();
     }
     const slot = otherSlot(decider.slot);
@@ -261,15 +207,15 @@ export class NftablesEnforcer implements Enforcer {
       if (other === null && labels[decider.slot]?.generation === 0) return this.state();
       throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation to return to." });
     }
-    this.#nft.applyNow(this.#scripts.settle({ ...decider, slot }));
+    this.#table.nft.applyNow(this.#table.scripts.settle({ ...decider, slot }));
     return this.state();
   }
 
   /** Makes the table first when somebody removed it: the brake has to work then as well. */
   setEmergency(emergency: Emergency): void {
-    const { decider } = this.#restore();
+    const { decider } = this.#table.restore();
     if (decider.emergency === emergency) return;
-    this.#nft.applyNow(this.#scripts.decide({ ...decider, emergency }));
+    this.#table.nft.applyNow(this.#table.scripts.decide({ ...decider, emergency }));
   }
 
   /**
@@ -279,25 +225,35 @@ export class NftablesEnforcer implements Enforcer {
   setInnerInterfaces(names: readonly string[]): void {
     const strange = names.find((name) => !PLAIN_INTERFACE_NAME.test(name));
     if (strange !== undefined) throw new RangeError(`"${strange}" is not a name of an interface`);
-    this.#attached();
-    this.#nft.applyNow(this.#scripts.setInner([...new Set(names)]));
+    this.#table.attached();
+    this.#table.nft.applyNow(this.#table.scripts.setInner([...new Set(names)]));
   }
 
   /** A program needs nothing from this process once it is loaded. */
   recall(_program: HostProgram, _generation: number): void {}
 
   readCounters(): readonly DecisionCounter[] {
-    const view = this.#view();
+    const view = this.#table.look();
     if (view === null) return [];
     const { decider, expired } = view;
     const deciding = expired || decider.candidate === null ? decider.slot : decider.candidate.slot;
-    return this.#held()
-      .counters()
-      .flatMap(({ name, packets, bytes }) => {
-        const [, decision] = name.startsWith(slotPrefix(deciding)) ? (COUNTER_NAME.exec(name) ?? []) : [];
-        return decision === undefined ? [] : [{ decision: Number(decision), packets, bytes, lastSeenBootNs: 0n }];
-      })
-      .sort((one, other) => one.decision - other.decision);
+    return readDecisionCounters(this.#table.reader, deciding);
+  }
+
+  slotCounters(): readonly SlotCounters[] {
+    const labels = this.#table.look()?.labels;
+    if (!labels) return [];
+    return SLOT_NAMES.flatMap((slot) => readSlotCounters(this.#table.reader, slot, labels[slot]) ?? []);
+  }
+
+  onCountersEnd(listener: (last: SlotCounters) => void): () => void {
+    this.#counterEnds.add(listener);
+    return () => void this.#counterEnds.delete(listener);
+  }
+
+  #endCounters(slot: SlotName, label: SlotLabel | null): void {
+    const last = this.#counterEnds.size > 0 ? readSlotCounters(this.#table.reader, slot, label) : null;
+    if (last !== null) for (const listener of this.#counterEnds) listener(last);
   }
 
   /** Never called: see `limits`. */
@@ -310,29 +266,18 @@ export class NftablesEnforcer implements Enforcer {
   }
 
   async release(): Promise<void> {
-    this.#reader ??= new NftablesReader(this.#tableName, this.#namespace);
+    this.#table.open();
     try {
-      if (ownerOfTable(this.#reader) === "agent") this.#nft.applyNow(this.#scripts.remove());
+      if (this.#table.owner() !== "agent") return;
+      const labels = this.#table.look()?.labels;
+      for (const slot of SLOT_NAMES) this.#endCounters(slot, labels?.[slot] ?? null);
+      this.#table.nft.applyNow(this.#table.scripts.remove());
     } finally {
-      await this.close();
+      this.#table.close();
     }
   }
 
   async close(): Promise<void> {
-    this.#reader?.close();
-    this.#reader = null;
+    this.#table.close();
   }
 }
-
-const NOTHING: DatapathState = {
-  attached: false,
-  generation: 0,
-  mode: "observe",
-  programDigest: "",
-  previousGeneration: 0,
-  previousProgramDigest: "",
-  previousMode: "observe",
-  deadlineBootMs: null,
-  expired: false,
-  emergency: "none",
-};

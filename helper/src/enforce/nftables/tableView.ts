@@ -30,7 +30,7 @@ export type TableOwner = "nobody" | "agent" | "other-layout" | "stranger";
 
 /** Whose table of that name it is; `nobody` = there is none. */
 export function ownerOfTable(reader: NftablesReader): TableOwner {
-  if (!reader.hasTable()) return "nobody";
+  if (reader.tableHandle() === null) return "nobody";
   const comment = reader.setComment(CANDIDATE_SET);
   if (comment === TABLE_MARKER) return "agent";
   return comment?.startsWith("Wardline agent") === true ? "other-layout" : "stranger";
@@ -48,7 +48,7 @@ export function viewTable(reader: NftablesReader): TableView | null {
     labels[deciding] !== null &&
     labels[decider.slot] !== null &&
     NFTABLES_SLOT_HOOKS.every(
-      (hook) => reader.isBaseChain(hook) && reader.rules(slotPrefix(deciding) + hook).length > 0,
+      (hook) => reader.chain(hook)?.isBase === true && reader.rules(slotPrefix(deciding) + hook).length > 0,
     );
   const expired = decider.candidate !== null && reader.elements(CANDIDATE_SET).length === 0;
   return { attached, decider, expired, labels };

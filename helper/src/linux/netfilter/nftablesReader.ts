@@ -9,7 +9,8 @@ const OBJECT_COUNTER = 1;
 const ENOENT = 2;
 const NOT_FOUND = null;
 
-const CHAIN = { table: 1, name: 3, hook: 4 } as const;
+const TABLE = { name: 1, handle: 4 } as const;
+const CHAIN = { table: 1, handle: 2, name: 3, hook: 4 } as const;
 const RULE = { table: 1, chain: 2, expressions: 4, userdata: 7 } as const;
 const EXPRESSION = { name: 1, data: 2 } as const;
 const SET = { table: 1, name: 2, userdata: 13 } as const;
@@ -35,6 +36,8 @@ const VERDICT_NAMES: ReadonlyMap<number, string> = new Map([
 
 export interface KernelChain {
   readonly name: string;
+  /** The kernel's number of the chain, which it never gives to another one of the table. */
+  readonly handle: bigint;
   /** True for a chain that is registered at a hook. */
   readonly isBase: boolean;
 }
@@ -82,23 +85,25 @@ export class NftablesReader {
     this.#socket.close();
   }
 
-  hasTable(): boolean {
-    return this.#ask("GETTABLE", GET.table, textAttribute(1, this.#table), false) !== NOT_FOUND;
+  /** The kernel's number of the table, which it never gives again; `null` when there is no such table. */
+  tableHandle(): bigint | null {
+    const [table] = this.#ask("GETTABLE", GET.table, textAttribute(TABLE.name, this.#table), false) ?? [];
+    return table === undefined ? null : (findAttribute(table, TABLE.handle)?.readBigUInt64BE() ?? 0n);
   }
 
   chains(): readonly KernelChain[] {
     // The kernel has no filter by table for this one.
     return this.#dump("GETCHAIN", GET.chain, Buffer.alloc(0)).flatMap((chain) => {
       if (textOf(findAttribute(chain, CHAIN.table)) !== this.#table) return [];
-      return [{ name: textOf(findAttribute(chain, CHAIN.name)), isBase: findAttribute(chain, CHAIN.hook) !== null }];
+      return [readChain(chain)];
     });
   }
 
-  /** False also for a chain that packets reach only from another one. */
-  isBaseChain(name: string): boolean {
+  /** `null` when there is no such chain. */
+  chain(name: string): KernelChain | null {
     const which = Buffer.concat([textAttribute(CHAIN.table, this.#table), textAttribute(CHAIN.name, name)]);
     const [chain] = this.#ask("GETCHAIN", GET.chain, which, false) ?? [];
-    return chain !== undefined && findAttribute(chain, CHAIN.hook) !== null;
+    return chain === undefined ? null : readChain(chain);
   }
 
   /** In order; none when there is no such chain. */
@@ -164,6 +169,14 @@ export class NftablesReader {
       throw error;
     }
   }
+}
+
+function readChain(chain: Buffer): KernelChain {
+  return {
+    name: textOf(findAttribute(chain, CHAIN.name)),
+    handle: findAttribute(chain, CHAIN.handle)?.readBigUInt64BE() ?? 0n,
+    isBase: findAttribute(chain, CHAIN.hook) !== null,
+  };
 }
 
 function readRule(rule: Buffer): KernelRule {

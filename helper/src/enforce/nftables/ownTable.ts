@@ -1,0 +1,104 @@
+/** The table of this agent: whether it is there, whether it is ours and whole, and making it so. */
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { emitEmptyNftablesSlot } from "@wardline/domain/policy/emit";
+import { NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
+import type { DatapathState } from "../enforcer.ts";
+import { notOurs } from "./nftablesWords.ts";
+import type { NftCommand } from "./nftCommand.ts";
+import { slotPrefix, TableScripts } from "./tableLayout.ts";
+import { ownerOfTable, type TableOwner, type TableView, viewTable } from "./tableView.ts";
+
+export class OwnTable {
+  readonly nft: NftCommand;
+  readonly scripts: TableScripts;
+  readonly #name: string;
+  readonly #networkNamespace: string | null;
+  #reader: NftablesReader | null = null;
+
+  constructor(name: string, nft: NftCommand, networkNamespace: string | null) {
+    this.#name = name;
+    this.nft = nft;
+    this.scripts = new TableScripts(name);
+    this.#networkNamespace = networkNamespace;
+  }
+
+  get isOpen(): boolean {
+    return this.#reader !== null;
+  }
+
+  get reader(): NftablesReader {
+    if (this.#reader === null) throw new Error("the enforcer is not open");
+    return this.#reader;
+  }
+
+  open(): void {
+    this.#reader ??= new NftablesReader(this.#name, this.#networkNamespace);
+  }
+
+  close(): void {
+    this.#reader?.close();
+    this.#reader = null;
+  }
+
+  owner(): TableOwner {
+    return ownerOfTable(this.reader);
+  }
+
+  /** As {@link view}, and `null` also for a table that is not ours. */
+  look(): TableView | null {
+    return this.owner() === "agent" ? viewTable(this.reader) : null;
+  }
+
+  /** `null` when there is no such table, or nothing in it. Throws `Failure` when it is not ours. */
+  view(): TableView | null {
+    const owner = this.owner();
+    if (owner === "stranger" || owner === "other-layout") throw notOurs(this.#name, owner);
+    return owner === "nobody" ? null : viewTable(this.reader);
+  }
+
+  /** Throws `Failure` when the table does not decide about packets. */
+  attached(): TableView {
+    const view = this.view();
+    if (view?.attached === true) return view;
+    throw new Failure({
+      code: ErrorCode.KERNEL_REFUSED,
+      message: `The table "inet ${this.#name}" is gone or was changed by another program. Nothing was changed.`,
+      hint: "Apply the policies again; if this repeats, look for a firewall service that flushes the whole ruleset.",
+      retryable: true,
+    });
+  }
+
+  /** Makes the table when there is none, and its hooks when somebody removed them. Changes nothing otherwise. */
+  restore(): TableView {
+    const view = this.view();
+    if (view?.attached === true) return view;
+    // What a hook still says is put in force at all of them; without a word of theirs nothing is known.
+    if (view !== null && this.#isLoaded(view)) this.nft.applyNow(this.scripts.decide(view.decider));
+    else this.nft.applyNow(this.#creation());
+    return this.attached();
+  }
+
+  #creation(): string {
+    const { pieces } = emitEmptyNftablesSlot(slotPrefix("a"));
+    return this.scripts.create(pieces, { slot: "a", candidate: null, emergency: "none" });
+  }
+
+  #isLoaded({ decider, labels }: TableView): boolean {
+    const slots = [decider.slot, ...(decider.candidate === null ? [] : [decider.candidate.slot])];
+    return slots.every((slot) => labels[slot] !== null && this.reader.rules(`${slotPrefix(slot)}input`).length > 0);
+  }
+}
+
+/** Of a host whose table is gone. */
+export const NOTHING_LOADED: DatapathState = {
+  attached: false,
+  generation: 0,
+  mode: "observe",
+  programDigest: "",
+  previousGeneration: 0,
+  previousProgramDigest: "",
+  previousMode: "observe",
+  deadlineBootMs: null,
+  expired: false,
+  emergency: "none",
+};
