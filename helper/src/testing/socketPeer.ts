@@ -56,6 +56,11 @@ export class SocketPeer {
     await this.#ask({ do: "listenUdp", port, address });
   }
 
+  /** Takes datagrams over IPv4 and answers none. */
+  async listenUdpSilently(port: number): Promise<void> {
+    await this.#ask({ do: "listenUdpSilently", port });
+  }
+
   /** "ok" = connected and one echo came back; the connection stays open under its name. */
   connectTcp(
     name: string,

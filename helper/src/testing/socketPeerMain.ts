@@ -25,6 +25,7 @@ export type PeerCommand =
       readonly timeoutMs: number;
       readonly source: string | null;
     }
+  | { readonly do: "listenUdpSilently"; readonly port: number }
   | { readonly do: "startUdp"; readonly address: string; readonly port: number }
   | { readonly do: "stopUdp" }
   | { readonly do: "countUdp"; readonly port: number }
@@ -142,6 +143,14 @@ async function listenUdp(port: number, only: string | null): Promise<string> {
   return "ok";
 }
 
+/** Takes datagrams over IPv4 and says nothing: an answer would be a packet of the same flow. */
+async function listenUdpSilently(port: number): Promise<string> {
+  const socket = createSocket("udp4");
+  socket.on("message", () => received.set(port, (received.get(port) ?? 0) + 1));
+  await new Promise<void>((resolve) => socket.bind(port, "0.0.0.0", resolve));
+  return "ok";
+}
+
 let stopSending: (() => Promise<string>) | null = null;
 
 /** One datagram a millisecond until `stopUdp`, whose outcome is how many were sent. */
@@ -177,6 +186,8 @@ async function run(command: PeerCommand): Promise<string> {
       return listenTcp(command.port);
     case "listenUdp":
       return listenUdp(command.port, command.address);
+    case "listenUdpSilently":
+      return listenUdpSilently(command.port);
     case "connectTcp":
       return connectTcp(command, command.name);
     case "exchange": {
