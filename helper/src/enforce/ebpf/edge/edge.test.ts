@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { countUnreachables } from "../../../testing/edgeLab.ts";
 import { HAND_DECISION, type HandProgramOptions, handProgram } from "../../../testing/handProgram.ts";
 import { HOST_ADDRESS, KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "../../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../../testing/socketPeer.ts";
@@ -10,15 +10,6 @@ const TCP = 6;
 const UDP = 17;
 const problem = kernelLabProblem();
 const CLOSED_PORT = 7900;
-
-/** Unreachable messages that arrived in a namespace so far. */
-function unreachables(namespace: string, family: 4 | 6): number {
-  const file = family === 4 ? "/proc/self/net/snmp" : "/proc/self/net/snmp6";
-  const text = execFileSync("nsenter", [`--net=${namespace}`, "cat", file], { encoding: "utf8" });
-  if (family === 6) return Number(/^Icmp6InDestUnreachs\s+(\d+)$/m.exec(text)?.[1]);
-  const [names, values] = [...text.matchAll(/^Icmp: (.*)$/gm)].map((line) => (line[1] ?? "").split(" "));
-  return Number(values?.[names?.indexOf("InDestUnreachs") ?? -1]);
-}
 
 const NOTHING: HandProgramOptions = { rules: [] };
 const EVERYTHING: HandProgramOptions = { rules: [], otherwise: { ingress: "allow", egress: "allow" } };
@@ -92,14 +83,14 @@ describe.skipIf(problem !== null).each([
     it("answers nothing for closed ports under default deny, counts and reports", async () => {
       await apply(EVERYTHING);
       expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("ECONNREFUSED");
-      const before = unreachables(lab.peerNamespace, family);
+      const before = countUnreachables(lab.peerNamespace, family);
       await peer.askUdp(toHost, CLOSED_PORT, 16, 50);
-      expect(unreachables(lab.peerNamespace, family)).toBe(before + 1);
+      expect(countUnreachables(lab.peerNamespace, family)).toBe(before + 1);
 
       await apply(NOTHING);
       expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("timeout");
       await peer.askUdp(toHost, CLOSED_PORT, 16, 50);
-      expect(unreachables(lab.peerNamespace, family)).toBe(before + 1);
+      expect(countUnreachables(lab.peerNamespace, family)).toBe(before + 1);
       const denied = drained();
       expect(new Set(denied.map(({ protocol }) => protocol))).toEqual(new Set([TCP, UDP]));
       for (const event of denied)
