@@ -1,5 +1,5 @@
 /**
- * Apply latency for 10, 100 and 1,000 rules, through the agent's real socket: read, check, compile, fill, read back,
+ * Apply latency for 10 to 2,500 rules (B6), through the agent's real socket: read, check, compile, fill, read back,
  * self-test, record on disk, flip. Each apply changes every rule, so nothing is reused. The peer is `nft -f` of the same
  * rules as a set in the same round: a whole process that parses, checks and commits.
  */
@@ -9,12 +9,13 @@ import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { connectAgent } from "@wardline/helper/testing/agentClient";
 import { KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
 import { startAgent } from "./lib/agentProcess.ts";
+import { fromEnvironment, listFromEnvironment } from "./lib/measuring.ts";
 import { publish } from "./lib/publish.ts";
 import { makeRules, toNftSet, toPolicy } from "./lib/rules.ts";
-import { rounded, summarize, summarizeRatios } from "./lib/statistics.ts";
+import { quantile, rounded, summarize, summarizeRatios } from "./lib/statistics.ts";
 
-const ROUNDS = Number(process.env.WARDLINE_BENCH_ROUNDS ?? 15);
-const SIZES = [10, 100, 1000];
+const ROUNDS = fromEnvironment("ROUNDS", 20);
+const SIZES = listFromEnvironment("SIZES", [10, 100, 1000, 2500]);
 const HOST = `apiVersion: wardline.io/v1\nkind: Host\nmetadata: {name: bench}\nspec: {addresses: [10.77.0.2]}\n`;
 
 const problem = kernelLabProblem();
@@ -108,6 +109,8 @@ publish("apply", {
       {
         agentMs: rounded(summarize(own.totalMs)),
         roundTripMs: rounded(summarize(own.roundTripMs)),
+        p95AgentMs: Number(quantile(own.totalMs, 0.95).toFixed(1)),
+        p95RoundTripMs: Number(quantile(own.roundTripMs, 0.95).toFixed(1)),
         parts: Object.fromEntries(
           Object.entries(own.parts).map(([part, values]) => [part, rounded(summarize(values), 3)]),
         ),

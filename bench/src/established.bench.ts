@@ -21,8 +21,6 @@ if (problem !== null) {
   process.exit(0);
 }
 
-type Protocol = "tcp" | "udp";
-
 interface PingPong {
   readonly roundTrips: number;
   readonly lost: number;

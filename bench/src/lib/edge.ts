@@ -1,9 +1,31 @@
-/** The hook that sees packets without a socket here (closed ports, inbound ICMP, forwarded traffic), when it is built. */
-import type { KernelLab } from "@wardline/helper/testing/kernelLab";
+/** How an enforcer is told about a lab: its network namespace is not the one of this process, as it is in production. */
+import { networkNamespaceCookie } from "@wardline/helper/enforce/ebpf/connect/localAddresses";
+import type { EbpfEnforcerConfig } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
+import { bootTimeNs } from "@wardline/helper/linux/bootClock";
+import { inNetworkNamespace } from "@wardline/helper/linux/network/namespace";
+import { HOST_ADDRESS, type KernelLab } from "@wardline/helper/testing/kernelLab";
 
 export const EDGE_NAME = "wardline + edge";
 
-/** Options of the enforcer that turn the hook on, or `null` where this version has none. */
-export function edgeOptions(_lab: KernelLab): object | null {
+type LabOptions = Pick<EbpfEnforcerConfig, "vouching">;
+
+/** Lets the connect hooks refuse early in the lab's guarded namespace, as they do in the agent's own. */
+export function labOptions(lab: KernelLab): LabOptions {
+  const cookie = inNetworkNamespace(lab.hostNamespace, networkNamespaceCookie);
+  return {
+    vouching: {
+      cookie: () => cookie,
+      readAddresses: () => ({ addresses: [HOST_ADDRESS[4], HOST_ADDRESS[6]], isComplete: true }),
+      mayTranslate: async () => false,
+      bootNs: bootTimeNs,
+    },
+  };
+}
+
+/**
+ * The same with the hook that sees packets without a socket here (closed ports, inbound ICMP, forwarded traffic), or
+ * `null` where this version has none.
+ */
+export function edgeOptions(_lab: KernelLab): LabOptions | null {
   return null;
 }

@@ -5,10 +5,10 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { compile, type HostProgram, readPolicyFiles } from "@wardline/domain/policy";
-import { createEbpfEnforcer } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
+import { createEbpfEnforcer, type EbpfEnforcerConfig } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
 import { attachToCgroup, loadObject } from "@wardline/helper/linux/bpf/libbpf";
 import { HOST_ADDRESS, type KernelLab, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
-import { EDGE_NAME, edgeOptions } from "./edge.ts";
+import { EDGE_NAME, edgeOptions, labOptions } from "./edge.ts";
 import { buildBpf } from "./native.ts";
 import { bookToNftLinear, bookToNftSet, bookToPolicy, makeRuleBook, type RuleBook } from "./rules.ts";
 
@@ -113,13 +113,20 @@ function emptyFilter(lab: KernelLab): Filter {
 }
 
 /** The datapath with all its hooks, held by this process, which also drains its events as an agent does. */
-export function wardlineFilter(lab: KernelLab, program: HostProgram, name: FilterName = "wardline", more = {}): Filter {
+export function wardlineFilter(
+  lab: KernelLab,
+  program: HostProgram,
+  name: FilterName = "wardline",
+  more: Partial<EbpfEnforcerConfig> = {},
+): Filter {
   return {
     name,
     async up() {
       const objectBytes = readBpfObject();
-      const enforcer = createEbpfEnforcer({ cgroupRoot: lab.cgroupRoot, bpffsDir: lab.bpffsDir, objectBytes, ...more });
+      const { cgroupRoot, bpffsDir } = lab;
+      const enforcer = createEbpfEnforcer({ cgroupRoot, bpffsDir, objectBytes, ...labOptions(lab), ...more });
       await enforcer.open();
+      await enforcer.checkTranslation();
       const stopListening = enforcer.onEvents(() => {});
       try {
         const prepared = await enforcer.prepare(program, 1);
