@@ -25,9 +25,9 @@ const MODE_LETTERS = { enforce: "e", observe: "o" } as const satisfies Record<En
 /** At most 31 characters, which is what pf keeps of a table's name. */
 const MARKER = new RegExp(`^wl_is_([noc])([eo])_([0-9a-z]{1,11})_([0-9a-f]{${DIGEST_DIGITS}})$`);
 
-export function markerName({ generation, mode, digest }: PfSlot, emergency: Emergency): string {
-  const start = (digest === "" ? "0".repeat(DIGEST_DIGITS) : digest).slice(0, DIGEST_DIGITS);
-  return `wl_is_${EMERGENCY_LETTERS[emergency]}${MODE_LETTERS[mode]}_${generation.toString(36)}_${start}`;
+export function markerName(slot: PfSlot, emergency: Emergency): string {
+  const letters = `${EMERGENCY_LETTERS[emergency]}${MODE_LETTERS[slot.mode]}`;
+  return `wl_is_${letters}_${slot.generation.toString(36)}_${digestStartOf(slot)}`;
 }
 
 /** What the tables of an anchor say about its rules; `null` when they are not from here. */
@@ -45,12 +45,14 @@ export function readMarker(tables: readonly string[]): Marker | null {
   return null;
 }
 
+/** A slot that only pf knows has no digest to compare. */
 export function marks(marker: Marker | null, slot: PfSlot): boolean {
-  return marker !== null && markerName(slot, marker.emergency) === nameOf(marker);
+  if (marker?.generation !== slot.generation || marker.mode !== slot.mode) return false;
+  return slot.script === null || marker.digestStart === digestStartOf(slot);
 }
 
-function nameOf({ generation, mode, emergency, digestStart }: Marker): string {
-  return markerName({ generation, mode, digest: digestStart, script: null }, emergency);
+function digestStartOf({ digest }: PfSlot): string {
+  return digest.padEnd(DIGEST_DIGITS, "0").slice(0, DIGEST_DIGITS);
 }
 
 /** A slot's text with its marker, or the emergency's while one is declared. Tables come before rules in pf. */
