@@ -99,7 +99,7 @@ export function readUntil(comment: string): number | null {
 }
 
 /** Rules of a base chain. */
-function decidingRules(hook: NftablesSlotHook, { slot, candidate, emergency }: Decider): readonly string[] {
+export function decidingRules(hook: NftablesSlotHook, { slot, candidate, emergency }: Decider): readonly string[] {
   const chain = (name: SlotName): string => `${slotPrefix(name)}${emergency === "closed" ? "closed_" : ""}${hook}`;
   const isForward = hook === "forward_in" || hook === "forward_out";
   return [

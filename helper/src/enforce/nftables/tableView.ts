@@ -2,9 +2,11 @@
 import { NFTABLES_SLOT_HOOKS, type NftablesSlotHook } from "@wardline/domain/policy/emit";
 import type { KernelRule, NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
 import type { Emergency } from "../enforcer.ts";
+import { areRules } from "./readBack.ts";
 import {
   CANDIDATE_SET,
   type Decider,
+  decidingRules,
   otherSlot,
   type PresentNames,
   readEmergency,
@@ -17,7 +19,7 @@ import {
 } from "./tableLayout.ts";
 
 export interface TableView {
-  /** True when every hook leads to a slot, all of them to the same one. */
+  /** True when every hook has its rules and no others, and leads to a slot that is there. */
   readonly attached: boolean;
   readonly decider: Decider;
   /** True when the candidate's time is over: the other slot decides although the rules still name both. */
@@ -38,13 +40,13 @@ export function ownerOfTable(reader: NftablesReader): TableOwner {
 
 /** `null` when no hook says which slot decides: the table is gone, or emptied by somebody. */
 export function viewTable(reader: NftablesReader): TableView | null {
-  const found = NFTABLES_SLOT_HOOKS.map((hook) => readDecider(hook, reader.rules(hook)));
-  const decider = found.find((each) => each !== null) ?? null;
+  const hooks = NFTABLES_SLOT_HOOKS.map((hook) => ({ hook, rules: reader.rules(hook) }));
+  const decider = hooks.map(({ hook, rules }) => readDecider(hook, rules)).find((each) => each !== null) ?? null;
   if (decider === null) return null;
   const labels = { a: readSlotLabel(reader, "a"), b: readSlotLabel(reader, "b") };
   const deciding = decider.candidate?.slot ?? decider.slot;
   const attached =
-    found.every((each) => each !== null && isSame(each, decider)) &&
+    hooks.every(({ hook, rules }) => areRules(decidingRules(hook, decider), rules)) &&
     labels[deciding] !== null &&
     labels[decider.slot] !== null &&
     NFTABLES_SLOT_HOOKS.every(
@@ -52,15 +54,6 @@ export function viewTable(reader: NftablesReader): TableView | null {
     );
   const expired = decider.candidate !== null && reader.elements(CANDIDATE_SET).length === 0;
   return { attached, decider, expired, labels };
-}
-
-function isSame(one: Decider, other: Decider): boolean {
-  return (
-    one.slot === other.slot &&
-    one.candidate?.slot === other.candidate?.slot &&
-    one.candidate?.untilBootMs === other.candidate?.untilBootMs &&
-    one.emergency === other.emergency
-  );
 }
 
 function readDecider(hook: NftablesSlotHook, rules: readonly KernelRule[]): Decider | null {

@@ -1,0 +1,224 @@
+import { ErrorCode, type Failure } from "@wardline/domain/errors";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { HAND_DECISION, type HandProgramOptions, type HandRule, handProgram } from "../../testing/handProgram.ts";
+import { LAB_HOST, LAB_PEER, NetfilterLab, netfilterLabProblem } from "../../testing/netfilterLab.ts";
+import { nftablesEnforcerInside, nftablesProblem } from "../../testing/nftablesLab.ts";
+import type { SocketPeer } from "../../testing/socketPeer.ts";
+import type { EnforcementMode } from "../enforcer.ts";
+import type { NftablesEnforcer } from "./nftablesEnforcer.ts";
+
+const [TCP, UDP] = [6, 17];
+const problem = netfilterLabProblem() ?? nftablesProblem();
+const why = problem === null ? "" : ` (${problem})`;
+
+function allow(direction: HandRule["direction"], ...ports: number[]): HandRule[] {
+  return ports.flatMap((port) =>
+    [TCP, UDP].map((protocol) => ({ direction, remote: null, protocol, port, verdict: "allow" as const })),
+  );
+}
+
+/** Allowed: peer to host 7001, host to peer 8001. Everything else is denied. */
+const ONE_PORT_EACH_WAY: HandProgramOptions = { rules: [...allow("ingress", 7001), ...allow("egress", 8001)] };
+const NOTHING: HandProgramOptions = { rules: [] };
+
+async function failureOf(run: () => unknown): Promise<Failure | null> {
+  try {
+    await run();
+    return null;
+  } catch (error) {
+    return error as Failure;
+  }
+}
+
+describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`, { timeout: 60_000 }, () => {
+  let lab: NetfilterLab;
+  let host: SocketPeer;
+  let peer: SocketPeer;
+  let enforcer: NftablesEnforcer;
+  let generation = 0;
+
+  async function put(
+    program: HandProgramOptions,
+    mode: EnforcementMode = "enforce",
+    fallbackAfterMs: number | null = null,
+  ): Promise<void> {
+    generation += 1;
+    const prepared = await enforcer.prepare(handProgram(program), generation);
+    enforcer.activate(prepared, { mode, fallbackAfterMs });
+  }
+
+  const nft = (...args: string[]): string => lab.inside("host", "nft", args);
+  const counted = (decision: number): bigint =>
+    enforcer.readCounters().find((counter) => counter.decision === decision)?.packets ?? -1n;
+
+  beforeAll(async () => {
+    lab = new NetfilterLab();
+    host = await lab.startSocketPeer("host");
+    peer = await lab.startSocketPeer("peer");
+    for (const port of [7001, 7002]) {
+      await host.listenTcp(port);
+      await host.listenUdp(port);
+      await peer.listenTcp(port + 1000);
+      await peer.listenUdp(port + 1000);
+    }
+  });
+
+  beforeEach(async () => {
+    enforcer = nftablesEnforcerInside(lab.namespacePath("host"));
+    await enforcer.open();
+  });
+
+  afterEach(async () => {
+    await enforcer.release();
+    expect(nft("list", "tables")).toBe("");
+  });
+
+  afterAll(() => lab.close());
+
+  it.each([4, 6] as const)("passes what is allowed and nothing else, IPv%s", async (family) => {
+    expect(await peer.connectTcp("before", LAB_HOST[family], 7002)).toBe("ok");
+    await put(ONE_PORT_EACH_WAY);
+    expect(await peer.exchange("before"), "no longer allowed").toBe("timeout");
+    expect(await peer.connectTcp("in", LAB_HOST[family], 7001)).toBe("ok");
+    expect(await peer.connectTcp("no", LAB_HOST[family], 7002)).toBe("timeout");
+    expect(await host.connectTcp("out", LAB_PEER[family], 8001)).toBe("ok");
+    expect(await host.connectTcp("no", LAB_PEER[family], 8002)).toBe("timeout");
+    expect(await peer.askUdp(LAB_HOST[family], 7001)).toBe("ok");
+    expect(await host.askUdp(LAB_PEER[family], 8002)).toBe("EPERM");
+    expect(await host.connectTcp("self", LAB_HOST[family], 7002), "its own address").toBe("ok");
+    for (const name of ["out", "self"]) await host.disconnect(name);
+    for (const name of ["before", "in"]) await peer.disconnect(name);
+    expect(counted(HAND_DECISION.firstRule)).toBeGreaterThanOrEqual(6n);
+    expect(counted(HAND_DECISION.ingress)).toBeGreaterThan(0n);
+    expect(enforcer.readCounters().every(({ lastSeenBootNs }) => lastSeenBootNs === 0n)).toBe(true);
+  });
+
+  it("decides about closed ports and ping, which no socket sees", async () => {
+    await put({ rules: allow("ingress", 7009) });
+    expect(await peer.connectTcp("closed", LAB_HOST[4], 7009)).toBe("ECONNREFUSED");
+    expect(await peer.connectTcp("closed", LAB_HOST[4], 7010), "silence").toBe("timeout");
+    expect(lab.ping("peer", LAB_HOST[4])).toBe("silence");
+    await put({ rules: [{ direction: "ingress", remote: null, protocol: 1, port: 8 << 8, verdict: "allow" }] });
+    expect(lab.ping("peer", LAB_HOST[4])).toBe("answered");
+  });
+
+  it("ends a connection that lost its permission and keeps one that did not, over a swap and back", async () => {
+    await put({ rules: allow("ingress", 7001, 7002) });
+    expect(await peer.connectTcp("kept", LAB_HOST[4], 7001)).toBe("ok");
+    expect(await peer.connectTcp("revoked", LAB_HOST[4], 7002)).toBe("ok");
+    await put(ONE_PORT_EACH_WAY, "enforce", 60_000);
+    expect([await peer.exchange("kept"), await peer.exchange("revoked")]).toEqual(["ok", "timeout"]);
+    enforcer.revert();
+    expect(await peer.connectTcp("again", LAB_HOST[4], 7002)).toBe("ok");
+    for (const name of ["kept", "revoked", "again"]) await peer.disconnect(name);
+  });
+
+  it("keeps a connection that is older than the table when its opener may go on", async () => {
+    expect(await host.connectTcp("older", LAB_PEER[4], 8001)).toBe("ok");
+    await put(ONE_PORT_EACH_WAY);
+    expect(await host.exchange("older")).toBe("ok");
+    await host.disconnect("older");
+  });
+
+  it("lets everything pass in observe mode and counts what it would have denied", async () => {
+    await put(NOTHING, "observe");
+    expect(enforcer.state().mode).toBe("observe");
+    expect(await peer.connectTcp("seen", LAB_HOST[4], 7002)).toBe("ok");
+    await peer.disconnect("seen");
+    expect(counted(HAND_DECISION.ingress)).toBeGreaterThanOrEqual(4n);
+  });
+
+  it("returns by itself to what decided before, and counts for it", async () => {
+    await put({ rules: allow("ingress", 7002) });
+    await put(ONE_PORT_EACH_WAY, "enforce", 700);
+    expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
+    expect(await peer.askUdp(LAB_HOST[4], 7002, 16, 100)).toBe("timeout");
+    await expect.poll(() => peer.askUdp(LAB_HOST[4], 7002, 16, 100), { timeout: 5_000, interval: 20 }).toBe("ok");
+    expect(await peer.askUdp(LAB_HOST[4], 7001, 16, 100)).toBe("timeout");
+    expect(enforcer.state()).toMatchObject({ expired: true, generation, previousGeneration: generation - 1 });
+    expect(counted(HAND_DECISION.firstRule + 1), "of the program before").toBeGreaterThan(0n);
+    await put(ONE_PORT_EACH_WAY, "enforce", 60_000);
+    enforcer.confirm();
+    expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
+  });
+
+  it("stops no allowed packet and passes no denied one while generations are exchanged", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    const other = await lab.startSocketPeer("host");
+    const before = await peer.countUdp(8001);
+    await host.startUdp(LAB_PEER[4], 8001);
+    await other.startUdp(LAB_PEER[4], 8002);
+    for (let round = 0; round < 8; round++) {
+      await put({ rules: [...ONE_PORT_EACH_WAY.rules, ...allow("egress", 9000 + round)] }, "enforce", 60_000);
+      if (round % 2 === 0) enforcer.confirm();
+      else enforcer.revert();
+    }
+    const sent = await host.stopUdp();
+    expect(await other.stopUdp()).toBeGreaterThan(100);
+    expect((await peer.countUdp(8001)) - before).toBe(sent);
+    expect(await peer.countUdp(8002)).toBe(0);
+  });
+
+  it("opens and closes in an emergency, whatever decides", async () => {
+    enforcer.setEmergency("closed");
+    expect(await peer.connectTcp("no", LAB_HOST[4], 7001), "without any program").toBe("timeout");
+    await put(ONE_PORT_EACH_WAY, "observe");
+    expect(await peer.connectTcp("no", LAB_HOST[4], 7001)).toBe("timeout");
+    expect(await host.connectTcp("no", LAB_PEER[6], 8001)).toBe("timeout");
+    expect(await host.connectTcp("loopback", "127.0.0.1", 7001)).toBe("ok");
+    await host.disconnect("loopback");
+    const closed = enforcer.readCounters().find(({ decision }) => decision === 8);
+    expect(closed?.packets).toBeGreaterThan(0n);
+    enforcer.setEmergency("open");
+    await put(NOTHING);
+    expect(await peer.askUdp(LAB_HOST[4], 7002)).toBe("ok");
+    enforcer.setEmergency("none");
+    expect(await peer.askUdp(LAB_HOST[4], 7002, 16, 100)).toBe("timeout");
+  });
+
+  it("says when somebody removed its table, and makes it again when it is opened or has to close", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    nft("flush", "ruleset");
+    expect(enforcer.state()).toMatchObject({ attached: false, generation: 0, programDigest: "" });
+    expect(enforcer.readCounters()).toEqual([]);
+    expect((await failureOf(() => enforcer.prepare(handProgram(NOTHING), 9)))?.code).toBe(ErrorCode.KERNEL_REFUSED);
+    expect(await enforcer.open()).toMatchObject({ attached: true, generation: 0 });
+    nft("flush", "ruleset");
+    enforcer.setEmergency("closed");
+    expect(await peer.connectTcp("no", LAB_HOST[4], 7001)).toBe("timeout");
+    nft("flush", "table", "inet", "wardline");
+    expect(enforcer.state().attached).toBe(false);
+    expect(enforcer.revert()).toMatchObject({ attached: true, generation: 0 });
+  });
+
+  it("puts back the hooks that somebody removed, without losing the program", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    for (const damage of [
+      ["delete", "chain", "inet", "wardline", "input"],
+      ["flush", "chain", "inet", "wardline", "output"],
+      ["insert", "rule", "inet", "wardline", "forward_in", "accept"],
+    ]) {
+      nft(...damage);
+      expect(enforcer.state(), damage.join(" ")).toMatchObject({ attached: false, generation });
+      expect(await enforcer.open()).toMatchObject({ attached: true, generation, mode: "enforce" });
+    }
+    expect(await peer.connectTcp("no", LAB_HOST[4], 7002)).toBe("timeout");
+    expect(await peer.connectTcp("in", LAB_HOST[4], 7001)).toBe("ok");
+    await peer.disconnect("in");
+  });
+
+  it("refuses what it cannot do by name, and changes nothing", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    const before = enforcer.state();
+    const program = handProgram({
+      rules: [{ direction: "ingress", remote: null, protocol: TCP, port: 7001, verdict: "allow", set: 1 }],
+      workloads: [{ kind: "systemdUnit", unit: "nginx.service" }],
+    });
+    const failure = await failureOf(() => enforcer.prepare(program, 99));
+    expect(failure?.code).toBe(ErrorCode.POLICY_UNSUPPORTED);
+    expect(failure?.message).toContain("Workload/default/w1 would be treated otherwise than its host");
+    expect(enforcer.state()).toEqual(before);
+    expect(() => enforcer.setInnerInterfaces(['eth0" } ; flush ruleset'])).toThrow(RangeError);
+    expect(enforcer.state()).toEqual(before);
+  });
+});
