@@ -10,6 +10,7 @@ import {
 } from "../linux/bpf/libbpf.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
 import type { BackendName, ProbedCapability } from "./enforcer.ts";
+import { pfSurroundings, probePf } from "./pf/systemPf.ts";
 
 export interface ProbeConfig {
   /** cgroup2 directory to attach to; `null` = the root of the hierarchy. */
@@ -86,6 +87,10 @@ function checks({ objectBytes, skipLoad }: ProbeConfig, cgroupRoot: string | nul
 
 /** Probes in order and stops at the first thing that is missing, since what follows would fail for the same reason. */
 export async function probeEnforcement(config: ProbeConfig): Promise<EnforcementProbe> {
+  if (process.platform === "darwin") {
+    const { isUsable, reason, capabilities } = probePf(pfSurroundings());
+    return { choice: isUsable ? "pf" : "observe", reason, capabilities, cgroupRoot: null };
+  }
   if (process.platform !== "linux")
     return {
       choice: "observe",
