@@ -1,0 +1,148 @@
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { deleteElement, openPin, readBatches } from "../../linux/bpf/libbpf.ts";
+import { HAND_DECISION, type HandProgramOptions, handProgram } from "../../testing/handProgram.ts";
+import { HOST_ADDRESS, KernelLab, kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
+import type { SocketPeer } from "../../testing/socketPeer.ts";
+import type { FlowEvent } from "../enforcer.ts";
+import { EbpfEnforcer } from "./ebpfEnforcer.ts";
+import { FLOW, FLOW_KEY, LAYOUT_VERSION } from "./layout.ts";
+
+const TCP = 6;
+/** Above every port that a client gets by itself: a guess by the lower port would take the client for the service. */
+const HIGH_PORT = 65_001;
+/** Each exchange is at least two packets; a verdict is kept with the socket after 16. */
+const EXCHANGES = 12;
+const problem = kernelLabProblem();
+
+const HIGH_PORT_IN: HandProgramOptions = {
+  rules: [{ direction: "ingress", remote: null, protocol: TCP, port: HIGH_PORT, verdict: "allow" }],
+};
+
+describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null ? "" : ` (${problem})`}`, () => {
+  let lab: KernelLab;
+  let enforcer: EbpfEnforcer;
+  let host: SocketPeer;
+  let peer: SocketPeer;
+  let generation = 0;
+  let events: FlowEvent[] = [];
+
+  async function apply(options: HandProgramOptions) {
+    generation += 1;
+    const prepared = await enforcer.prepare(handProgram(options), generation);
+    enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+  }
+
+  function drained(kind: FlowEvent["kind"]): readonly FlowEvent[] {
+    enforcer.drainEvents();
+    return events.filter((event) => event.kind === kind);
+  }
+
+  async function exchangeOften(name: string): Promise<void> {
+    for (let turn = 0; turn < EXCHANGES; turn++) expect(await peer.exchange(name)).toBe("ok");
+  }
+
+  function flowKeys(fd: number): Buffer[] {
+    return [...readBatches(fd, { keySize: FLOW_KEY.size, valueSize: FLOW.size, cursorSize: 4 })].flatMap(
+      ({ keys, count }) =>
+        Array.from({ length: count }, (_, at) =>
+          Buffer.from(keys.subarray(at * FLOW_KEY.size, (at + 1) * FLOW_KEY.size)),
+        ),
+    );
+  }
+
+  /** What an eviction does to every flow at once. Returns how many there were. */
+  function forgetFlows(): number {
+    const fd = openPin(join(lab.bpffsDir, `layout-${LAYOUT_VERSION}`, "wl_flows"));
+    if (fd === null) throw new Error("no flow table");
+    try {
+      const keys = flowKeys(fd);
+      for (const key of keys) deleteElement(fd, key);
+      return keys.length;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  beforeAll(async () => {
+    lab = new KernelLab();
+    enforcer = new EbpfEnforcer({ cgroupRoot: lab.cgroupRoot, bpffsDir: lab.bpffsDir, objectBytes: readBpfObject() });
+    await enforcer.open();
+    enforcer.onEvents((more) => void events.push(...more));
+    host = await lab.startSocketPeer("host");
+    peer = await lab.startSocketPeer("peer");
+    await host.listenTcp(HIGH_PORT);
+  });
+
+  afterEach(() => {
+    enforcer.drainEvents();
+    events = [];
+  });
+
+  afterAll(async () => {
+    await enforcer.release();
+    await lab.close();
+  });
+
+  it.each([4, 6] as const)("outlive an eviction from the flow table, over IPv%i", async (family) => {
+    await apply(HIGH_PORT_IN);
+    expect(await peer.connectTcp("long", HOST_ADDRESS[family], HIGH_PORT)).toBe("ok");
+    expect(await peer.connectTcp("short", HOST_ADDRESS[family], HIGH_PORT)).toBe("ok");
+    await exchangeOften("long");
+    expect(forgetFlows()).toBeGreaterThanOrEqual(2);
+    // The short one is not kept with its socket, and is judged like one that is older than the agent.
+    expect(await peer.exchange("short")).toBe("timeout");
+    await exchangeOften("long");
+    // A new generation asks the tables again: about the opening as it was, not about a guess.
+    await apply(HIGH_PORT_IN);
+    expect(forgetFlows()).toBeGreaterThanOrEqual(0);
+    await exchangeOften("long");
+    await peer.disconnect("long");
+    await expect.poll(() => drained("end").filter(({ verdict }) => verdict === "allow").length).toBe(1);
+    expect(drained("end").find(({ verdict }) => verdict === "allow")).toMatchObject({
+      direction: "ingress",
+      destinationPort: HIGH_PORT,
+      decision: HAND_DECISION.firstRule,
+      generation,
+    });
+    await peer.disconnect("short");
+  });
+
+  it("lose their permission on the next packet after a change, and survive one that allows them", async () => {
+    await apply(HIGH_PORT_IN);
+    expect(await peer.connectTcp("kept", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+    await exchangeOften("kept");
+    await apply(HIGH_PORT_IN);
+    await exchangeOften("kept");
+    await apply({ rules: [] });
+    expect(await peer.exchange("kept")).toBe("timeout");
+    expect(drained("deny")).toContainEqual(expect.objectContaining({ destinationPort: HIGH_PORT, generation }));
+    await peer.disconnect("kept");
+  });
+
+  it("obey the emergency brake", async () => {
+    await apply(HIGH_PORT_IN);
+    expect(await peer.connectTcp("braked", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+    await exchangeOften("braked");
+    enforcer.setEmergency("closed");
+    expect(await peer.exchange("braked")).toBe("timeout");
+    enforcer.setEmergency("none");
+    expect(await peer.exchange("braked", 4000)).toBe("ok");
+    await peer.disconnect("braked");
+  });
+
+  it("count every packet once: the end of a flow tells what its rule has counted", async () => {
+    await apply(HIGH_PORT_IN);
+    const counted = () => enforcer.readCounters()[HAND_DECISION.firstRule]?.packets ?? 0n;
+    expect(await peer.connectTcp("counted", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+    for (let round = 0; round < 5; round++) await exchangeOften("counted");
+    await peer.disconnect("counted");
+    await expect.poll(() => drained("end").length).toBe(1);
+    const [end] = drained("end");
+    expect(end?.packets).toBeGreaterThan(BigInt(5 * EXCHANGES * 2));
+    // The last acknowledgement comes after both sides have closed.
+    const late = counted() - (end?.packets ?? 0n);
+    expect(late >= 0n && late <= 2n, `${late} packets after the end`).toBe(true);
+  });
+});
