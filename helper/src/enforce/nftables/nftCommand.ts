@@ -77,7 +77,9 @@ export class NftCommand {
       maxBuffer: MAX_OUTPUT_BYTES,
       env: ENVIRONMENT,
     });
-    if (ran.error) throw notRun(ran.error.message);
+    // It may refuse and end before it has read everything: then its own words count.
+    const isRefusal = ran.error !== undefined && "code" in ran.error && ran.error.code === "EPIPE";
+    if (ran.error && !isRefusal) throw notRun(ran.error.message);
     return checked({ status: ran.status, output: ran.stdout.toString(), errors: ran.stderr.toString() });
   }
 
@@ -95,7 +97,7 @@ export class NftCommand {
     child.stderr.on("data", (chunk) => {
       errors = bounded(errors, chunk);
     });
-    // It may refuse and end before it has read everything.
+    // As above.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     const { promise, resolve, reject } = Promise.withResolvers<number | null>();
