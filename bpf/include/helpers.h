@@ -24,6 +24,7 @@
 #endif
 #define network16(x) __builtin_bswap16(x)
 #define network32(x) __builtin_bswap32(x)
+#define network64(x) __builtin_bswap64(x)
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value,

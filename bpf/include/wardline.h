@@ -66,6 +66,8 @@ struct wardline_control {
 	/* Agent only: the highest epoch given out. */
 	__u64 last_epoch;
 	__u64 layout_version;
+	/* What the counters of each slot's generation carry. Written while the slot decides nothing. */
+	__u32 stamps[2];
 };
 
 /* Agent only: what is in a slot, so that a new process can say so. */
@@ -95,45 +97,109 @@ struct wardline_address {
 };
 
 /*
- * Key of both tries of a slot.
- *   addresses: data = 16 bytes of address, up to 128 bits                          -> atom
- *   ports:     data = class id, protocol, port, all network order, up to 56 bits   -> decision
+ * The tables of a slot are one array of lines of 64 bytes, a cache line each, which the agent maps and writes as plain
+ * memory. Line 0 says where everything is. A program answers three questions from it:
+ *
+ *   remote address           -> atom       a search tree for each family
+ *   set, direction and atom  -> class      buckets of a hash table; no entry = that of atom 0
+ *   protocol << 16 | port    -> decision   the class's own search tree
+ *
+ * A search tree holds ranges without gaps, each by its last key. A leaf has up to 8 ranges (3 of IPv6); a branch has up
+ * to 16 (4) children, which are lines that follow each other, by the last key of each but the last. Unused keys are the
+ * highest there is. All numbers are in host order.
  */
-#define WARDLINE_TRIES_PER_SLOT 2
-#define WARDLINE_TRIE_ADDRESSES 0
-#define WARDLINE_TRIE_PORTS 1
-#define WARDLINE_PORT_KEY_BITS 56
+#define WARDLINE_LINE_SIZE 64
+#define WARDLINE_LEAF_RANGES 8
+#define WARDLINE_BRANCH_KEYS 15
+#define WARDLINE_WIDE_KEYS 3
+#define WARDLINE_BUCKET_CLASSES 4
+/* Buckets in a row that may hold a class; the agent makes more buckets when these are full. */
+#define WARDLINE_CLASS_PROBES 8
+/* Levels of branches: more than any number of ranges needs that fits into a map. */
+#define WARDLINE_MAX_HEIGHT 7
+#define WARDLINE_MAX_WIDE_HEIGHT 14
+/* Bit of an atom's place that says the direction. */
+#define WARDLINE_PLACE_EGRESS 0x80000000U
+/* Value of a class's tree: decision, and WARDLINE_RESULT_* above it. */
+#define WARDLINE_VALUE_DECISION 0x0fffffffU
+#define WARDLINE_VALUE_FLAGS_SHIFT 28
+#define WARDLINE_RANGE_MISSING 0xffffffffU
 
-struct wardline_trie_key {
-	__u32 prefix_bits;
-	__u8 data[16];
-};
-
-/* Address tries use `index` (the atom) only. */
 #define WARDLINE_RESULT_DENY 1
 #define WARDLINE_RESULT_OBSERVE_ONLY 2
 
-struct wardline_trie_value {
-	__u32 index;
-	__u32 flags;
+struct wardline_tables {
+	__u32 ipv4_root;
+	__u32 ipv4_height;
+	__u32 ipv6_root;
+	__u32 ipv6_height;
+	__u32 first_bucket;
+	__u32 bucket_mask;
 };
 
-/*
- * Key of both hashes of a slot.
- *   classes:   set << 32 | direction << 31 | atom   -> class id
- *   workloads: cgroup id                            -> set
- */
-#define WARDLINE_HASHES_PER_SLOT 2
-#define WARDLINE_HASH_CLASSES 0
-#define WARDLINE_HASH_WORKLOADS 1
+/* IPv6 address, the first half in `high`. */
+struct wardline_wide_key {
+	__u64 high;
+	__u64 low;
+};
+
+/* `place`: atom, and WARDLINE_PLACE_EGRESS. `root` 0 = no entry. */
+struct wardline_class {
+	__u32 place;
+	__u32 set;
+	__u32 root;
+	__u32 height;
+};
+
+struct wardline_branch {
+	__u32 last[WARDLINE_BRANCH_KEYS];
+	__u32 first_child;
+};
+
+struct wardline_leaf {
+	__u32 last[WARDLINE_LEAF_RANGES];
+	__u32 value[WARDLINE_LEAF_RANGES];
+};
+
+struct wardline_wide_branch {
+	struct wardline_wide_key last[WARDLINE_WIDE_KEYS];
+	__u32 first_child;
+	__u32 pad[3];
+};
+
+struct wardline_wide_leaf {
+	struct wardline_wide_key last[WARDLINE_WIDE_KEYS];
+	/* The fourth is never reached. */
+	__u32 value[WARDLINE_WIDE_KEYS + 1];
+};
+
+struct wardline_line {
+	union {
+		struct wardline_tables tables;
+		struct wardline_branch branch;
+		struct wardline_leaf leaf;
+		struct wardline_wide_branch wide_branch;
+		struct wardline_wide_leaf wide_leaf;
+		struct wardline_class classes[WARDLINE_BUCKET_CLASSES];
+		__u8 bytes[WARDLINE_LINE_SIZE];
+	};
+};
+
+/* The hash of a slot: cgroup id -> set. */
+#define WARDLINE_HASHES_PER_SLOT 1
+#define WARDLINE_HASH_WORKLOADS 0
 
 /*
  * Counters of both slots are one per-CPU array, indexed by decision * 2 + slot; the agent chooses its size when it makes
  * the tree. They are not in an inner map because kernels from 6.10 on inline a lookup in a per-CPU inner array with the
  * size of the shape, not with the size of the real map.
+ *
+ * A counter whose stamp is not that of its slot counts as zero, so a new generation starts at zero in one store.
  */
-
 struct wardline_counter {
+	/* First, so that a reader which sees the new stamp sees what was set to zero before it. */
+	__u32 stamp;
+	__u32 pad;
 	__u64 packets;
 	__u64 bytes;
 	/* CLOCK_MONOTONIC at the last tick. */

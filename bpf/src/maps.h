@@ -29,32 +29,33 @@ struct {
 	MAP_TYPE(value, struct wardline_identity);
 } wl_identity SEC(".maps");
 
-/* Sizes and not types, because clang leaves the types behind a pointer in a nested shape undefined in BTF. */
-struct trie_shape {
-	MAP_UINT(type, BPF_MAP_TYPE_LPM_TRIE);
+/*
+ * Sizes and not types, because clang leaves the types behind a pointer in a nested shape undefined in BTF.
+ * BPF_F_INNER_MAP (kernel 5.10) lets the agent install images of any length.
+ */
+struct tables_shape {
+	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
 	MAP_UINT(max_entries, 1);
-	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);
-	MAP_UINT(key_size, sizeof(struct wardline_trie_key));
-	MAP_UINT(value_size, sizeof(struct wardline_trie_value));
+	MAP_UINT(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	MAP_UINT(key_size, sizeof(__u32));
+	MAP_UINT(value_size, WARDLINE_LINE_SIZE);
 };
 
 struct hash_shape {
 	MAP_UINT(type, BPF_MAP_TYPE_HASH);
 	MAP_UINT(max_entries, 1);
+	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);
 	MAP_UINT(key_size, sizeof(__u64));
 	MAP_UINT(value_size, sizeof(__u32));
 };
 
-/*
- * Replacing an inner map makes the caller wait for an RCU grace period, so maps of one shape share one outer map: a
- * batch update of it waits once.
- */
+/* The tables of each slot. */
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	MAP_UINT(max_entries, 2 * WARDLINE_TRIES_PER_SLOT);
+	MAP_UINT(max_entries, 2);
 	MAP_TYPE(key, __u32);
-	MAP_ARRAY(values, struct trie_shape);
-} wl_tries SEC(".maps");
+	MAP_ARRAY(values, struct tables_shape);
+} wl_tables SEC(".maps");
 
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

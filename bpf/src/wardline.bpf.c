@@ -188,8 +188,7 @@ int wardline_selftest(struct __sk_buff *skb)
 /* Gives these structs an entry in BTF, for the layout test. No program uses the section and no loader maps it. */
 struct {
 	struct wardline_event event;
-	struct wardline_trie_key trie_key;
-	struct wardline_trie_value trie_value;
+	struct wardline_line line;
 	struct wardline_early_key early_key;
 	struct wardline_local_key local_key;
 } wardline_layouts SEC("layouts");

@@ -10,7 +10,7 @@ import {
   parseCidr,
   type Verdict,
 } from "@wardline/domain/policy";
-import { MAX_DECISIONS } from "@wardline/helper/enforce/ebpf/layout";
+import { DEFAULT_MAX_DECISIONS as MAX_DECISIONS } from "@wardline/helper/enforce/ebpf/counters";
 import { cidr6At, cidrAt } from "./rules.ts";
 
 /** `own`: every network has ports of its own. `shared`: all networks share 64 services, as real policies do. */

@@ -29,11 +29,13 @@ export const UNUSABLE_GENERATION = Number.MAX_SAFE_INTEGER;
 export class Control {
   readonly #memory: MappedMemory;
   readonly #words: BigUint64Array;
+  readonly #halves: Uint32Array;
   readonly #slotsFd: number;
 
   constructor(tree: PinnedTree) {
     this.#memory = mapMemory(tree.maps.wl_control, pageSize(), 0, true);
     this.#words = new BigUint64Array(this.#memory.memory, 0, CONTROL.size / 8);
+    this.#halves = new Uint32Array(this.#memory.memory, 0, CONTROL.size / 4);
     this.#slotsFd = tree.maps.wl_slots;
   }
 
@@ -57,6 +59,16 @@ export class Control {
 
   nextEpoch(): number {
     return Number(Atomics.add(this.#words, CONTROL.lastEpoch / 8, 1n)) + 1;
+  }
+
+  /** What the counters of a slot's generation carry. */
+  stamp(slot: 0 | 1): number {
+    return Atomics.load(this.#halves, CONTROL.stamps / 4 + slot);
+  }
+
+  /** Starts the counters of a slot that decides nothing at zero. */
+  renewStamp(slot: 0 | 1): void {
+    Atomics.store(this.#halves, CONTROL.stamps / 4 + slot, this.nextEpoch());
   }
 
   readSlot(slot: 0 | 1): SlotLabel {

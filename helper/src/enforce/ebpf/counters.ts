@@ -1,37 +1,75 @@
 /** Per-CPU counters, added up. */
-
 import { bootTimeNs, monotonicTimeNs } from "../../linux/bootClock.ts";
-import { lookupElement, possibleCpuCount, readBatch, updateBatch } from "../../linux/bpf/libbpf.ts";
+import { lookupElement, possibleCpuCount, readBatch } from "../../linux/bpf/libbpf.ts";
 import type { DecisionCounter, EventLosses } from "../enforcer.ts";
 import { COUNTER, LOSS } from "./layout.ts";
 
-/** Counters of one slot; decisions that were never hit are included. Those of the other slot lie in between. */
-export function readSlotCounters(fd: number, slot: 0 | 1, count: number): readonly DecisionCounter[] {
+/** Decisions of one program, unless the machine has so many CPUs that their counters would take too much memory. */
+export const DEFAULT_MAX_DECISIONS = 131_072;
+/** Even on a machine with more CPUs than the memory for counters was meant for. */
+const LEAST_MAX_DECISIONS = 4_096;
+const COUNTERS_BYTES = 64 * 2 ** 20;
+const SLOTS = 2;
+/** Read at once, in bytes: a whole array can be larger than what should be held for it. */
+const CHUNK_BYTES = 2 ** 20;
+
+/** How many decisions a program may have on a machine with this many CPUs: counters take 64 MiB at most. */
+export function maxDecisions(cpuCount: number): number {
+  const fitting = Math.floor(COUNTERS_BYTES / (SLOTS * COUNTER.size * cpuCount));
+  return Math.min(DEFAULT_MAX_DECISIONS, Math.max(LEAST_MAX_DECISIONS, fitting));
+}
+
+/** Entries of `wl_counters` for a new tree. */
+export function counterEntries(cpuCount = possibleCpuCount()): number {
+  return SLOTS * maxDecisions(cpuCount);
+}
+
+/**
+ * Counters of one slot; decisions that were never hit are included. Those of the other slot lie in between, and what has
+ * another stamp was counted for an earlier generation.
+ */
+export function readSlotCounters(fd: number, slot: 0 | 1, count: number, stamp: number): readonly DecisionCounter[] {
   const cpus = possibleCpuCount();
   // The datapath stamps the cheap clock; what is told outside counts suspend in. Wrong by a suspend after the last hit.
   const suspendedNs = bootTimeNs() - monotonicTimeNs();
   const valueSize = COUNTER.size * cpus;
-  const { values, count: read } = readBatch(fd, { keySize: 4, valueSize, cursorSize: 4 }, null, count * 2);
-  return Array.from({ length: read >> 1 }, (_, decision) => {
-    let packets = 0n;
-    let bytes = 0n;
-    let lastSeenNs = 0n;
-    for (let cpu = 0; cpu < cpus; cpu++) {
-      const at = (decision * 2 + slot) * valueSize + cpu * COUNTER.size;
-      packets += values.readBigUInt64LE(at + COUNTER.packets);
-      bytes += values.readBigUInt64LE(at + COUNTER.bytes);
-      const seen = values.readBigUInt64LE(at + COUNTER.lastSeenNs);
-      if (seen > lastSeenNs) lastSeenNs = seen;
+  const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / (valueSize * SLOTS)));
+  const counters: DecisionCounter[] = [];
+  const before = Buffer.alloc(4);
+  while (counters.length < count) {
+    const first = counters.length;
+    if (first > 0) before.writeUInt32LE(first * SLOTS - 1);
+    const wanted = Math.min(perChunk, count - first);
+    const sizes = { keySize: 4, valueSize, cursorSize: 4 };
+    const { values, count: read } = readBatch(fd, sizes, first === 0 ? null : before, wanted * SLOTS);
+    const view = new BigUint64Array(values.buffer, values.byteOffset, values.length / 8);
+    for (let place = 0; place < Math.floor(read / SLOTS); place++) {
+      const at = (place * SLOTS + slot) * valueSize;
+      const { packets, bytes, lastSeenNs } = addUp(view, at / 8, cpus, BigInt(stamp));
+      const lastSeenBootNs = lastSeenNs === 0n ? 0n : lastSeenNs + suspendedNs;
+      counters.push({ decision: first + place, packets, bytes, lastSeenBootNs });
     }
-    return { decision, packets, bytes, lastSeenBootNs: lastSeenNs === 0n ? 0n : lastSeenNs + suspendedNs };
-  });
+    if (read < wanted * SLOTS) break;
+  }
+  return counters;
 }
 
-/** Sets the counters of a slot that decides nothing to zero. */
-export function clearSlotCounters(fd: number, slot: 0 | 1, count: number): void {
-  const keys = Buffer.alloc(count * 4);
-  for (let decision = 0; decision < count; decision++) keys.writeUInt32LE(decision * 2 + slot, decision * 4);
-  updateBatch(fd, keys, Buffer.alloc(count * COUNTER.size * possibleCpuCount()), count);
+const WORDS = COUNTER.size / 8;
+/** The stamp is the lower half of its word; the upper one stays zero. */
+const STAMP = COUNTER.stamp / 8;
+
+function addUp(words: BigUint64Array, from: number, cpus: number, stamp: bigint) {
+  let packets = 0n;
+  let bytes = 0n;
+  let lastSeenNs = 0n;
+  for (let at = from; at < from + cpus * WORDS; at += WORDS) {
+    if (words[at + STAMP] !== stamp) continue;
+    packets += words[at + COUNTER.packets / 8] ?? 0n;
+    bytes += words[at + COUNTER.bytes / 8] ?? 0n;
+    const seen = words[at + COUNTER.lastSeenNs / 8] ?? 0n;
+    if (seen > lastSeenNs) lastSeenNs = seen;
+  }
+  return { packets, bytes, lastSeenNs };
 }
 
 export function readLosses(fd: number): EventLosses {

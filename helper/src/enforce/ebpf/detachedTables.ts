@@ -7,7 +7,7 @@ import { type LoadedObject, loadObject } from "../../linux/bpf/libbpf.ts";
 import { asFailure } from "./failure.ts";
 import { type PackableProgram, packProgram } from "./image.ts";
 import { askKernel, type KernelAnswer } from "./selfTest.ts";
-import { installSlot, verifySlot } from "./tables.ts";
+import { fillSlot, verifySlot } from "./tables.ts";
 
 /** Nothing flows here, so what only flows need is as small as it can be. */
 const SIZES = new Map([
@@ -20,7 +20,7 @@ const NO_WORKLOADS = { keys: Buffer.alloc(0), values: Buffer.alloc(0), count: 0 
 
 export class DetachedTables {
   readonly #object: LoadedObject;
-  readonly #outerMaps: { readonly wl_tries: number; readonly wl_hashes: number };
+  readonly #outerMaps: { readonly wl_tables: number; readonly wl_hashes: number };
   readonly #selftestFd: number;
 
   /** Throws `Failure` KERNEL_REFUSED with the verifier's reason. */
@@ -28,7 +28,7 @@ export class DetachedTables {
     this.#object = asFailure("load the programs", () =>
       loadObject(objectBytes, { maxEntries: SIZES, reuse: new Map() }),
     );
-    this.#outerMaps = { wl_tries: this.#object.mapFd("wl_tries"), wl_hashes: this.#object.mapFd("wl_hashes") };
+    this.#outerMaps = { wl_tables: this.#object.mapFd("wl_tables"), wl_hashes: this.#object.mapFd("wl_hashes") };
     this.#selftestFd = this.#object.programFd("wardline_selftest");
   }
 
@@ -37,8 +37,9 @@ export class DetachedTables {
     const image = packProgram(program);
     asFailure("take the tables", () => {
       const tables = { maps: this.#outerMaps };
-      installSlot(tables, SLOT, image, NO_WORKLOADS);
-      verifySlot(tables, SLOT, image);
+      // Nobody asks at the same time, so nobody can be in the slot.
+      fillSlot(tables, SLOT, image, NO_WORKLOADS);
+      verifySlot(tables, SLOT, image, NO_WORKLOADS);
     });
   }
 

@@ -22,7 +22,7 @@ import type {
 } from "../enforcer.ts";
 import { Vouching, type VouchingPorts } from "./connect/vouching.ts";
 import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATION } from "./control.ts";
-import { clearSlotCounters, readLosses, readSlotCounters } from "./counters.ts";
+import { counterEntries, readLosses, readSlotCounters } from "./counters.ts";
 import { detachEdge, type EdgeSettings } from "./edge/attachments.ts";
 import type { EarlyDropSettings } from "./edge/earlyDrop.ts";
 import { Edge } from "./edge/edge.ts";
@@ -31,8 +31,9 @@ import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
 import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
+import { SlotReaders } from "./slotReaders.ts";
 import { sweepFlows } from "./sweep.ts";
-import { installSlot, verifySlot } from "./tables.ts";
+import { fillSlot, verifySlot, waitForReaders } from "./tables.ts";
 import {
   allTrees,
   closeTree,
@@ -81,6 +82,7 @@ interface Held {
   readonly drain: EventDrain;
   readonly vouching: Vouching;
   readonly edge: Edge;
+  readonly readers: SlotReaders;
   readonly timers: readonly NodeJS.Timeout[];
 }
 
@@ -99,6 +101,8 @@ export class EbpfEnforcer implements Enforcer {
   readonly #generations = new Map<number, number>();
   readonly #workloads: WorkloadFollower;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
+  /** The newest program that this process knows to have been in force: the self-test asks about what differs from it. */
+  #lastActivated: HostProgram | null = null;
   #open: Held | null = null;
   #mountedOn: string | null = null;
 
@@ -137,7 +141,8 @@ export class EbpfEnforcer implements Enforcer {
         setInterval(() => this.sweep(), SWEEP_INTERVAL_MS),
       ];
       for (const timer of timers) timer.unref();
-      this.#open = { tree, control, drain, vouching, edge, timers };
+      const readers = new SlotReaders(() => waitForReaders(tree, control.read().slot === 0 ? 1 : 0));
+      this.#open = { tree, control, drain, vouching, edge, readers, timers };
       for (const slot of [0, 1] as const) this.#rememberEpoch(control.readSlot(slot));
       return this.state();
     });
@@ -146,6 +151,7 @@ export class EbpfEnforcer implements Enforcer {
   #treeSettings(): TreeSettings {
     const { bpffsDir, cgroupRoot, objectBytes, flowTableEntries, flowRingBytes, denyRingBytes } = this.#config;
     const sizes: [MapName, number | undefined][] = [
+      ["wl_counters", counterEntries()],
       ["wl_flows", flowTableEntries],
       ["wl_flow_ring", flowRingBytes],
       ["wl_deny_ring", denyRingBytes],
@@ -191,19 +197,21 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
-    const { tree, control, edge } = this.#held();
-    const image = packProgram(program);
+    const { tree, control, edge, readers } = this.#held();
+    const start = performance.now();
+    const image = packProgram(program, mapInfo(tree.maps.wl_counters).maxEntries / 2);
     const slot = this.#vacateOtherSlot();
     return asFailure("take the new tables", () => {
-      const start = performance.now();
       const sets = program.sets;
       const workloads = this.#workloads.find(sets);
-      installSlot(tree, slot, image, packWorkloads(workloads));
+      const packedWorkloads = packWorkloads(workloads);
+      readers.wait();
+      fillSlot(tree, slot, image, packedWorkloads);
       edge.fill(slot, program);
-      clearSlotCounters(tree.maps.wl_counters, slot, image.decisionCount);
-      verifySlot(tree, slot, image);
+      control.renewStamp(slot);
+      verifySlot(tree, slot, image, packedWorkloads);
       const filled = performance.now();
-      runSelfTest(tree.programs.selftest, slot, program);
+      runSelfTest(tree.programs.selftest, slot, program, this.#lastActivated);
       const tested = performance.now();
       this.#workloads.follow(slot, sets, workloads);
       control.writeSlot(slot, {
@@ -240,7 +248,7 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   activate(prepared: PreparedProgram, options: ActivateOptions): number {
-    const { control } = this.#held();
+    const { control, readers } = this.#held();
     const start = performance.now();
     const before = control.read();
     const slot = before.slot === 0 ? 1 : 0;
@@ -270,6 +278,8 @@ export class EbpfEnforcer implements Enforcer {
       otherEpoch: before.epoch,
       emergency: before.emergency,
     });
+    readers.left();
+    this.#lastActivated = prepared.program;
     const elapsedUs = (performance.now() - start) * 1000;
     for (const path of otherTrees(this.#treeSettings())) {
       this.#detachEdge(path);
@@ -291,12 +301,13 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   revert(): DatapathState {
-    const { control } = this.#held();
+    const { control, readers } = this.#held();
     const word = control.read();
     const other = control.readSlot(word.slot === 0 ? 1 : 0);
     if (other.generation !== 0 && other.epoch === 0)
       throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation to return to." });
     control.write(swapped(word));
+    readers.left();
     return this.state();
   }
 
@@ -310,7 +321,7 @@ export class EbpfEnforcer implements Enforcer {
     const word = control.read();
     const slot = this.#expired(word) ? swapped(word).slot : word.slot;
     const { decisionCount } = control.readSlot(slot);
-    return readSlotCounters(tree.maps.wl_counters, slot, decisionCount);
+    return readSlotCounters(tree.maps.wl_counters, slot, decisionCount, control.stamp(slot));
   }
 
   slotCounters(): readonly SlotCounters[] {
@@ -329,7 +340,7 @@ export class EbpfEnforcer implements Enforcer {
     const { epoch, generation, digest, decisionCount } = control.readSlot(slot);
     if (epoch === 0) return null;
     const fd = tree.maps.wl_counters;
-    const counters = readSlotCounters(fd, slot, decisionCount);
+    const counters = readSlotCounters(fd, slot, decisionCount, control.stamp(slot));
     return { storage: `map ${mapInfo(fd).id}`, generation, programDigest: digest, counters };
   }
 
@@ -361,6 +372,7 @@ export class EbpfEnforcer implements Enforcer {
     for (const slot of [0, 1] as const) {
       const label = control.readSlot(slot);
       const same = label.generation === generation && label.digest === program.digest;
+      if (same && control.read().slot === slot) this.#lastActivated ??= program;
       if (same && !this.#workloads.follows(slot)) this.#workloads.follow(slot, program.sets, new Map());
       if (same) edge.recall(slot, program);
     }
@@ -439,8 +451,9 @@ export class EbpfEnforcer implements Enforcer {
 
   async close(): Promise<void> {
     if (this.#open === null) return;
-    const { tree, control, drain, vouching, edge, timers } = this.#open;
+    const { tree, control, drain, vouching, edge, readers, timers } = this.#open;
     this.#open = null;
+    readers.close();
     vouching.close();
     edge.close();
     for (const timer of timers) clearInterval(timer);

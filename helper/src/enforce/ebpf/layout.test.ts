@@ -31,9 +31,13 @@ describe.skipIf(problem !== null)(`struct layouts${problem === null ? "" : ` (${
     ["wardline_flow", layout.FLOW],
     ["wardline_event", layout.EVENT],
     ["wardline_owner", layout.OWNER],
-    ["wardline_trie_key", layout.TRIE_KEY],
+    ["wardline_tables", layout.TABLES],
+    ["wardline_branch", layout.BRANCH],
+    ["wardline_leaf", layout.LEAF],
+    ["wardline_wide_branch", layout.WIDE_BRANCH],
+    ["wardline_wide_leaf", layout.WIDE_LEAF],
+    ["wardline_class", layout.CLASS],
     ["wardline_early_key", layout.EARLY_KEY],
-    ["wardline_trie_value", layout.TRIE_VALUE],
     ["wardline_counter", layout.COUNTER],
   ] as const)("struct %s is where TypeScript reads it", (name, { size, ...offsets }) => {
     const struct = readStructLayouts(Buffer.from(readBpfObject())).get(name);
@@ -56,7 +60,13 @@ describe("numbers of the shared header", () => {
 
   it("are the flags, limits and timeouts that TypeScript uses", () => {
     expect(numbers.get("WARDLINE_LAYOUT_VERSION")).toBe(layout.LAYOUT_VERSION);
-    expect(numbers.get("WARDLINE_PORT_KEY_BITS")).toBe(layout.PORT_KEY_BITS);
+    expect(numbers.get("WARDLINE_LINE_SIZE")).toBe(layout.LINE_SIZE);
+    expect(numbers.get("WARDLINE_LEAF_RANGES")).toBe(layout.LEAF_RANGES);
+    expect(numbers.get("WARDLINE_BRANCH_KEYS")).toBe(layout.BRANCH_KEYS);
+    expect(numbers.get("WARDLINE_WIDE_KEYS")).toBe(layout.WIDE_KEYS);
+    expect(numbers.get("WARDLINE_BUCKET_CLASSES")).toBe(layout.BUCKET_CLASSES);
+    expect(numbers.get("WARDLINE_CLASS_PROBES")).toBe(layout.CLASS_PROBES);
+    expect(numbers.get("WARDLINE_VALUE_FLAGS_SHIFT")).toBe(layout.VALUE_FLAGS_SHIFT);
     expect(numbers.get("WARDLINE_RESULT_DENY")).toBe(layout.RESULT_DENY);
     expect(numbers.get("WARDLINE_RESULT_OBSERVE_ONLY")).toBe(layout.RESULT_OBSERVE_ONLY);
     for (const [name, value] of Object.entries(layout.FLOW_FLAG))

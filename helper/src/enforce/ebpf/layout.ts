@@ -6,7 +6,7 @@ import type { Emergency } from "../enforcer.ts";
 
 export const LAYOUT_VERSION = 2;
 
-export const CONTROL = { size: 32, word: 0, deadlineNs: 8, lastEpoch: 16, layoutVersion: 24 } as const;
+export const CONTROL = { size: 40, word: 0, deadlineNs: 8, lastEpoch: 16, layoutVersion: 24, stamps: 32 } as const;
 export const SLOT = {
   size: 56,
   generation: 0,
@@ -18,10 +18,31 @@ export const SLOT = {
 } as const;
 export const IDENTITY = { size: 64, objectDigest: 0, programsDigest: 32 } as const;
 export const LOCAL_KEY = { size: 24, netnsCookie: 0, address: 8 } as const;
-export const TRIE_KEY = { size: 20, prefixBits: 0, data: 4 } as const;
 export const EARLY_KEY = { size: 24, prefixBits: 0, slot: 4, address: 5 } as const;
-export const TRIE_VALUE = { size: 8, index: 0, flags: 4 } as const;
-export const COUNTER = { size: 24, packets: 0, bytes: 8, lastSeenNs: 16 } as const;
+/** Lines of a slot's tables: see WARDLINE_LINE_SIZE. */
+export const LINE_SIZE = 64;
+export const TABLES = {
+  size: 24,
+  ipv4Root: 0,
+  ipv4Height: 4,
+  ipv6Root: 8,
+  ipv6Height: 12,
+  firstBucket: 16,
+  bucketMask: 20,
+} as const;
+export const BRANCH = { size: 64, last: 0, firstChild: 60 } as const;
+export const LEAF = { size: 64, last: 0, value: 32 } as const;
+export const WIDE_BRANCH = { size: 64, last: 0, firstChild: 48 } as const;
+export const WIDE_LEAF = { size: 64, last: 0, value: 48 } as const;
+export const CLASS = { size: 16, place: 0, set: 4, root: 8, height: 12 } as const;
+export const LEAF_RANGES = 8;
+export const BRANCH_KEYS = 15;
+export const WIDE_KEYS = 3;
+export const BUCKET_CLASSES = 4;
+export const CLASS_PROBES = 8;
+export const PLACE_EGRESS = 0x8000_0000;
+export const VALUE_FLAGS_SHIFT = 28;
+export const COUNTER = { size: 32, stamp: 0, packets: 8, bytes: 16, lastSeenNs: 24 } as const;
 export const FLOW_KEY = { size: 40, local: 0, remote: 16, localPort: 32, remotePort: 34, protocol: 36 } as const;
 export const FLOW = {
   size: 56,
@@ -59,9 +80,6 @@ export const EVENT = {
 } as const;
 export const OWNER = { size: 24, pid: 0, userId: 4, command: 8 } as const;
 
-/** Counters of each slot, and so the decisions that a program may have. */
-export const MAX_DECISIONS = 16_384;
-export const PORT_KEY_BITS = 56;
 export const RESULT_DENY = 1;
 export const RESULT_OBSERVE_ONLY = 2;
 export const FLOW_FLAG = {
@@ -92,7 +110,7 @@ export const MAP_NAMES = [
   "wl_control",
   "wl_slots",
   "wl_identity",
-  "wl_tries",
+  "wl_tables",
   "wl_hashes",
   "wl_counters",
   "wl_flows",

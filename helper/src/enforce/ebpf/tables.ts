@@ -1,105 +1,73 @@
-/** Inner maps of one slot: made to size, filled by batch, installed, read back. */
+/**
+ * What a slot holds in the kernel: the memory of its tables, and the hash of its workloads. Both stay where they are and
+ * are written while the slot decides nothing; only what outgrows its map gets a new one.
+ *
+ * A slot may be written when no packet can be in it any more. A program reads the control word and the tables in one RCU
+ * read-side section, so that is when a grace period has passed since the last change of the control word that took the
+ * decision away from this slot: {@link waitForReaders}.
+ */
 import { closeSync } from "node:fs";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
-  type BatchSizes,
+  BPF_F_INNER_MAP,
+  BPF_F_MMAPABLE,
   BPF_F_NO_PREALLOC,
   BPF_MAP_TYPE,
   createMap,
+  deleteElement,
   lookupElement,
+  mapInfo,
+  mapMemory,
   openMapById,
+  pageSize,
   readBatches,
   updateBatch,
   updateElement,
 } from "../../linux/bpf/libbpf.ts";
-import type { PackedTable, TableImage } from "./image.ts";
-import { TRIE_KEY, TRIE_VALUE } from "./layout.ts";
+import type { TableImage } from "./image.ts";
+import { LINE_SIZE } from "./layout.ts";
 import type { PinnedTree } from "./tree.ts";
 
-/** Room for cgroups that appear while a program is active. */
-const SPARE_WORKLOADS = 1024;
-
-/** Index of an inner map: first of the slot + kind. */
-export const TRIE = { addresses: 0, ports: 1 } as const;
-export const HASH = { classes: 0, workloads: 1 } as const;
-const KINDS = 2;
-
-const TRIE_SIZES = { keySize: TRIE_KEY.size, valueSize: TRIE_VALUE.size, cursorSize: TRIE_KEY.size };
-const HASH_SIZES = { keySize: 8, valueSize: 4, cursorSize: 4 };
-
-function createTrie(name: string, table: PackedTable): number {
-  const fd = createMap({
-    type: BPF_MAP_TYPE.lpmTrie,
-    name,
-    keySize: TRIE_KEY.size,
-    valueSize: TRIE_VALUE.size,
-    maxEntries: Math.max(1, table.count),
-    flags: BPF_F_NO_PREALLOC,
-  });
-  updateBatch(fd, table.keys, table.values, table.count);
-  return fd;
-}
-
-function createHash(name: string, table: PackedTable, spare: number): number {
-  const maxEntries = Math.max(1, table.count + spare);
-  const fd = createMap({ type: BPF_MAP_TYPE.hash, name, keySize: 8, valueSize: 4, maxEntries });
-  updateBatch(fd, table.keys, table.values, table.count);
-  return fd;
-}
-
-/** Writes several descriptors into an outer map: one grace period where the kernel can, else one for each. */
-function installMaps(outerFd: number, firstIndex: number, fds: readonly number[]): void {
-  const keys = Buffer.alloc(fds.length * 4);
-  const values = Buffer.alloc(fds.length * 4);
-  fds.forEach((fd, position) => {
-    keys.writeUInt32LE(firstIndex + position, position * 4);
-    values.writeUInt32LE(fd, position * 4);
-  });
-  try {
-    updateBatch(outerFd, keys, values, fds.length);
-  } catch {
-    fds.forEach((_, position) => {
-      const at = position * 4;
-      updateElement(outerFd, Buffer.from(keys.subarray(at, at + 4)), Buffer.from(values.subarray(at, at + 4)));
-    });
-  }
+/** cgroup ids and their sets. */
+export interface PackedTable {
+  readonly keys: Buffer;
+  readonly values: Buffer;
+  readonly count: number;
 }
 
 /** The maps that hold the maps of both slots. */
-type SlotMaps = { readonly maps: Pick<PinnedTree["maps"], "wl_tries" | "wl_hashes"> };
+export type SlotMaps = { readonly maps: Pick<PinnedTree["maps"], "wl_tables" | "wl_hashes"> };
 
-/** Fills and installs everything that a slot needs. Returns when the kernel uses the new maps. */
-export function installSlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
-  const fds: number[] = [];
-  const made = (fd: number): number => {
-    fds.push(fd);
-    return fd;
-  };
-  try {
-    const tries = [made(createTrie("wl_addresses", image.addresses)), made(createTrie("wl_ports", image.ports))];
-    const hashes = [
-      made(createHash("wl_classes", image.classes, 0)),
-      made(createHash("wl_workloads", workloads, SPARE_WORKLOADS)),
-    ];
-    installMaps(tree.maps.wl_tries, slot * KINDS, tries);
-    installMaps(tree.maps.wl_hashes, slot * KINDS, hashes);
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
+const HASH_SIZES = { keySize: 8, valueSize: 4, cursorSize: 4 };
+/** Room for cgroups that appear while a program is active. A hash costs 16 bytes for each, used or not. */
+const LEAST_WORKLOADS = 4096;
+/** A map is replaced by a smaller one when it is larger than this and mostly empty. */
+const GENEROUS_BYTES = 4 * 2 ** 20;
+const MOSTLY_EMPTY = 8;
+
+function slotKey(slot: 0 | 1): Buffer {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(slot);
+  return key;
+}
+
+/** Replaces the map of a slot. Returns when no program uses the former one, after an RCU grace period. */
+function install(outerFd: number, slot: 0 | 1, fd: number): void {
+  const value = Buffer.alloc(4);
+  value.writeUInt32LE(fd);
+  updateElement(outerFd, slotKey(slot), value);
 }
 
 /** Descriptor of an installed inner map; the caller closes it. `null` when the place is empty. */
-export function openInner(outerFd: number, index: number): number | null {
-  const key = Buffer.alloc(4);
+function openInner(outerFd: number, slot: 0 | 1): number | null {
   const id = Buffer.alloc(4);
-  key.writeUInt32LE(index);
-  return lookupElement(outerFd, key, id) ? openMapById(id.readUInt32LE()) : null;
+  return lookupElement(outerFd, slotKey(slot), id) ? openMapById(id.readUInt32LE()) : null;
 }
 
-/** Runs `use` on an installed inner map. Throws when the place is empty. */
-export function withInner<T>(outerFd: number, index: number, use: (fd: number) => T): T {
-  const fd = openInner(outerFd, index);
-  if (fd === null) throw new Failure({ code: ErrorCode.KERNEL_REFUSED, message: "A table is missing in the kernel." });
+/** Runs `use` on an installed inner map; `null` when there is none. */
+function withInner<T>(outerFd: number, slot: 0 | 1, use: (fd: number) => T): T | null {
+  const fd = openInner(outerFd, slot);
+  if (fd === null) return null;
   try {
     return use(fd);
   } finally {
@@ -107,21 +75,87 @@ export function withInner<T>(outerFd: number, index: number, use: (fd: number) =
   }
 }
 
-function compareTable(fd: number, name: string, table: PackedTable, sizes: BatchSizes): void {
-  const expected = new Map<string, string>();
-  const slice = (buffer: Buffer, size: number, position: number): string =>
-    buffer.toString("latin1", position * size, (position + 1) * size);
-  for (let position = 0; position < table.count; position++)
-    expected.set(slice(table.keys, sizes.keySize, position), slice(table.values, sizes.valueSize, position));
-  let found = 0;
-  for (const batch of readBatches(fd, sizes)) {
-    for (let position = 0; position < batch.count; position++) {
-      const value = expected.get(slice(batch.keys, sizes.keySize, position));
-      if (value === slice(batch.values, sizes.valueSize, position)) found += 1;
-      else throw mismatch(name);
-    }
+/**
+ * Returns when every packet that was being decided at the time of the call has been: about 11 ms. Replacing an inner map
+ * by itself does exactly that, by the kernel's own promise that the former map is out of use when the call returns.
+ */
+export function waitForReaders({ maps }: SlotMaps, slot: 0 | 1): void {
+  for (const outerFd of [maps.wl_hashes, maps.wl_tables])
+    if (withInner(outerFd, slot, (fd) => install(outerFd, slot, fd)) !== null) return;
+}
+
+/** Writes everything that a slot needs. The slot must be out of use: {@link waitForReaders}. */
+export function fillSlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
+  writeTables(tree, slot, image);
+  writeWorkloads(tree, slot, workloads);
+}
+
+function writeTables({ maps }: SlotMaps, slot: 0 | 1, image: TableImage): void {
+  const needed = image.bytes.length;
+  const written = withInner(maps.wl_tables, slot, (fd) => {
+    const room = mapInfo(fd).maxEntries * LINE_SIZE;
+    if (room < needed || (room > GENEROUS_BYTES && room > needed * MOSTLY_EMPTY)) return false;
+    copyInto(fd, image.bytes);
+    return true;
+  });
+  if (written === true) return;
+  const fd = createMap({
+    type: BPF_MAP_TYPE.array,
+    name: "wl_tables",
+    keySize: 4,
+    valueSize: LINE_SIZE,
+    // Half as much again, in whole pages, so that a policy can grow for a while.
+    maxEntries: roundUp(needed * 1.5, pageSize()) / LINE_SIZE,
+    flags: BPF_F_MMAPABLE | BPF_F_INNER_MAP,
+  });
+  try {
+    copyInto(fd, image.bytes);
+    install(maps.wl_tables, slot, fd);
+  } finally {
+    closeSync(fd);
   }
-  if (found !== expected.size || expected.size !== table.count) throw mismatch(name);
+}
+
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+function copyInto(fd: number, bytes: Uint8Array): void {
+  const { memory, unmap } = mapMemory(fd, roundUp(bytes.length, pageSize()), 0, true);
+  new Uint8Array(memory).set(bytes);
+  unmap();
+}
+
+function writeWorkloads({ maps }: SlotMaps, slot: 0 | 1, table: PackedTable): void {
+  const written = withInner(maps.wl_hashes, slot, (fd) => {
+    if (mapInfo(fd).maxEntries < table.count) return false;
+    for (const key of keysOf(fd)) deleteElement(fd, key);
+    updateBatch(fd, table.keys, table.values, table.count);
+    return true;
+  });
+  if (written === true) return;
+  const fd = createMap({
+    type: BPF_MAP_TYPE.hash,
+    name: "wl_workloads",
+    keySize: HASH_SIZES.keySize,
+    valueSize: HASH_SIZES.valueSize,
+    maxEntries: Math.max(LEAST_WORKLOADS, table.count * 2),
+    flags: BPF_F_NO_PREALLOC,
+  });
+  try {
+    updateBatch(fd, table.keys, table.values, table.count);
+    install(maps.wl_hashes, slot, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function keysOf(fd: number): readonly Buffer[] {
+  const keys: Buffer[] = [];
+  for (const batch of readBatches(fd, HASH_SIZES))
+    for (let position = 0; position < batch.count; position++)
+      keys.push(Buffer.from(batch.keys.subarray(position * 8, position * 8 + 8)));
+  return keys;
 }
 
 function mismatch(name: string): Failure {
@@ -132,14 +166,40 @@ function mismatch(name: string): Failure {
   });
 }
 
-/** Reads every table of a slot back from where the programs will read it, and compares it entry by entry. */
-export function verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
-  const { wl_tries, wl_hashes } = tree.maps;
-  withInner(wl_tries, slot * KINDS + TRIE.addresses, (fd) => compareTable(fd, "address", image.addresses, TRIE_SIZES));
-  withInner(wl_tries, slot * KINDS + TRIE.ports, (fd) => compareTable(fd, "port", image.ports, TRIE_SIZES));
-  withInner(wl_hashes, slot * KINDS + HASH.classes, (fd) => compareTable(fd, "class", image.classes, HASH_SIZES));
+/** Reads what is installed in a slot, from the memory that the programs read, and compares every byte of it. */
+export function verifySlot({ maps }: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
+  const same = withInner(maps.wl_tables, slot, (fd) => {
+    if (mapInfo(fd).maxEntries < image.lineCount) return false;
+    const { memory, unmap } = mapMemory(fd, roundUp(image.bytes.length, pageSize()), 0, false);
+    const isSame = Buffer.compare(new Uint8Array(memory, 0, image.bytes.length), image.bytes) === 0;
+    unmap();
+    return isSame;
+  });
+  if (same !== true) throw mismatch("address, class and port");
+  if (withInner(maps.wl_hashes, slot, (fd) => hasExactly(fd, workloads)) !== true) throw mismatch("workload");
 }
 
-export function withWorkloads<T>(tree: PinnedTree, slot: 0 | 1, use: (fd: number) => T): T {
-  return withInner(tree.maps.wl_hashes, slot * KINDS + HASH.workloads, use);
+function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {
+  const expected = new Map<bigint, number>();
+  for (let position = 0; position < count; position++)
+    expected.set(keys.readBigUInt64LE(position * 8), values.readUInt32LE(position * 4));
+  let found = 0;
+  for (const batch of readBatches(fd, HASH_SIZES)) {
+    for (let position = 0; position < batch.count; position++) {
+      const set = expected.get(batch.keys.readBigUInt64LE(position * 8));
+      if (set !== batch.values.readUInt32LE(position * 4)) return false;
+      found += 1;
+    }
+  }
+  return found === expected.size;
+}
+
+/** Runs `use` on the workloads of a slot. Throws when there are none. */
+export function withWorkloads(tree: PinnedTree, slot: 0 | 1, use: (fd: number) => void): void {
+  const done = withInner(tree.maps.wl_hashes, slot, (fd) => {
+    use(fd);
+    return true;
+  });
+  if (done === null)
+    throw new Failure({ code: ErrorCode.KERNEL_REFUSED, message: "A table is missing in the kernel." });
 }

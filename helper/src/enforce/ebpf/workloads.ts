@@ -2,8 +2,7 @@
 import type { PolicySet } from "@wardline/domain/policy";
 import { deleteElement, updateElement } from "../../linux/bpf/libbpf.ts";
 import { createCgroupMatcher, listCgroups } from "../../linux/cgroups.ts";
-import type { PackedTable } from "./image.ts";
-import { withWorkloads } from "./tables.ts";
+import { type PackedTable, withWorkloads } from "./tables.ts";
 import type { PinnedTree } from "./tree.ts";
 
 /** cgroup id to set. Where several sets match one cgroup, the last one in the program's order has it. */

@@ -11,9 +11,11 @@ import { BpfError, checked, functions, keepAlive } from "./library.ts";
 export { BpfError, libbpfProblem } from "./library.ts";
 export { type LoadedObject, loadObject, type ObjectOptions } from "./object.ts";
 
-export const BPF_MAP_TYPE = { hash: 1, percpuArray: 6, lpmTrie: 11, arrayOfMaps: 12, ringbuf: 27 } as const;
+export const BPF_MAP_TYPE = { hash: 1, array: 2, percpuArray: 6, lpmTrie: 11, arrayOfMaps: 12, ringbuf: 27 } as const;
 export const BPF_ATTACH_TYPE = { cgroupInetIngress: 0, cgroupInetEgress: 1 } as const;
 export const BPF_F_NO_PREALLOC = 1;
+export const BPF_F_MMAPABLE = 1 << 10;
+export const BPF_F_INNER_MAP = 1 << 12;
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;

@@ -1,0 +1,106 @@
+/**
+ * Prefixes as ranges without gaps, which is what a search needs: each range by its last key, with the value of the
+ * longest prefix there.
+ */
+
+/** The highest 32-bit key; the last range of every list ends there. */
+export const HIGHEST_KEY = 0xffff_ffff;
+
+/** Prefixes nest, so no more than this many of one space lie around a key. */
+const MAX_NESTING = 130;
+
+/** Thrown for two entries of one prefix: which of them holds would be chance. */
+export class RepeatedPrefixError extends Error {}
+
+/** Lists of ranges over 32-bit keys, one behind the other. Made for `capacity` ranges and never grown. */
+export class RangeLists {
+  readonly lasts: Uint32Array;
+  readonly values: Uint32Array;
+  count = 0;
+  readonly #openLasts = new Float64Array(MAX_NESTING);
+  readonly #openLows = new Float64Array(MAX_NESTING);
+  readonly #openValues = new Uint32Array(MAX_NESTING);
+
+  constructor(capacity: number) {
+    this.lasts = new Uint32Array(capacity);
+    this.values = new Uint32Array(capacity);
+  }
+
+  /** How many ranges `append` makes of so many prefixes, at most. */
+  static capacityFor(prefixes: number, lists: number): number {
+    return 2 * prefixes + lists;
+  }
+
+  /** Adds one list. `prefixes` are sorted as {@link sortPrefixes} does. Returns where the list begins. */
+  append(prefixes: PrefixList, from: number, to: number, otherwise: number): number {
+    const first = this.count;
+    const { lows, highs, values } = prefixes;
+    let depth = 0;
+    for (let position = from; position < to; position++) {
+      const low = lows[position] ?? 0;
+      const high = highs[position] ?? 0;
+      while (depth > 0 && (this.#openLasts[depth - 1] ?? 0) < low) {
+        depth -= 1;
+        this.#add(first, this.#openLasts[depth] ?? 0, this.#openValues[depth] ?? 0);
+      }
+      if (depth > 0 && this.#openLows[depth - 1] === low && this.#openLasts[depth - 1] === high)
+        throw new RepeatedPrefixError();
+      if (low > 0) this.#add(first, low - 1, depth > 0 ? (this.#openValues[depth - 1] ?? 0) : otherwise);
+      this.#openLows[depth] = low;
+      this.#openLasts[depth] = high;
+      this.#openValues[depth] = values[position] ?? 0;
+      depth += 1;
+    }
+    while (depth > 0) {
+      depth -= 1;
+      this.#add(first, this.#openLasts[depth] ?? 0, this.#openValues[depth] ?? 0);
+    }
+    this.#add(first, HIGHEST_KEY, otherwise);
+    return first;
+  }
+
+  #add(first: number, last: number, value: number): void {
+    const { count, lasts, values } = this;
+    if (count > first) {
+      if (last <= (lasts[count - 1] ?? 0)) return;
+      if (values[count - 1] === value) {
+        lasts[count - 1] = last;
+        return;
+      }
+    }
+    lasts[count] = last;
+    values[count] = value;
+    this.count = count + 1;
+  }
+}
+
+/** Prefixes as their first and last keys. */
+export interface PrefixList {
+  readonly lows: Uint32Array;
+  readonly highs: Uint32Array;
+  readonly values: Uint32Array;
+}
+
+export function makePrefixList(count: number): PrefixList {
+  return { lows: new Uint32Array(count), highs: new Uint32Array(count), values: new Uint32Array(count) };
+}
+
+/** Sorts a part by first key, the shorter prefix first. Compiled programs are sorted: then this only looks. */
+export function sortPrefixes({ lows, highs, values }: PrefixList, from: number, to: number): void {
+  const isBefore = (one: number, other: number): boolean => {
+    const [low, otherLow] = [lows[one] ?? 0, lows[other] ?? 0];
+    return low < otherLow || (low === otherLow && (highs[one] ?? 0) >= (highs[other] ?? 0));
+  };
+  let sorted = true;
+  for (let position = from + 1; position < to && sorted; position++) sorted = isBefore(position - 1, position);
+  if (sorted) return;
+  const order = Array.from({ length: to - from }, (_, place) => from + place);
+  order.sort(
+    (one, other) => (lows[one] ?? 0) - (lows[other] ?? 0) || (highs[other] ?? 0) - (highs[one] ?? 0) || one - other,
+  );
+  for (const numbers of [lows, highs, values])
+    numbers.set(
+      Uint32Array.from(order, (position) => numbers[position] ?? 0),
+      from,
+    );
+}
