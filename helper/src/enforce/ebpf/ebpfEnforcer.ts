@@ -25,7 +25,7 @@ import { Control, EMPTY_SLOT, initialControl, type SlotLabel, UNUSABLE_GENERATIO
 import { counterEntries, readLosses, readSlotCounters } from "./counters.ts";
 import { detachEdge, type EdgeSettings } from "./edge/attachments.ts";
 import type { EarlyDropSettings } from "./edge/earlyDrop.ts";
-import { Edge } from "./edge/edge.ts";
+import { Edge, type InterfaceSettings } from "./edge/edge.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
@@ -70,7 +70,9 @@ export interface EbpfEnforcerConfig {
   readonly denyRingBytes?: number;
   /** What is known of this process' network namespace; injected by tests, which guard another one. */
   readonly vouching?: VouchingPorts;
-  /** Where packets without a socket are judged too; not at all unless given. */
+  /** Path of the network namespace whose interfaces are meant below; this process' own unless given. For tests. */
+  readonly networkNamespace?: string | null;
+  /** How packets without a socket are judged at the interfaces; not at all unless given. */
   readonly edge?: EdgeSettings | null;
   /** Where denied sources are dropped by XDP; nowhere unless given. */
   readonly earlyDrop?: EarlyDropSettings | null;
@@ -134,7 +136,7 @@ export class EbpfEnforcer implements Enforcer {
       const drain = new EventDrain(tree, (epoch) => this.#generations.get(epoch) ?? 0);
       const vouching = new Vouching(tree.maps.wl_local_addresses, this.#config.vouching);
       vouching.refresh();
-      const edge = new Edge(tree, { edge: this.#config.edge ?? null, earlyDrop: this.#config.earlyDrop ?? null });
+      const edge = new Edge(tree, this.#interfaceSettings());
       const timers = [
         setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
         setInterval(() => vouching.refresh(), REFRESH_INTERVAL_MS),
@@ -430,8 +432,13 @@ export class EbpfEnforcer implements Enforcer {
     this.#open?.edge.poll();
   }
 
+  #interfaceSettings(): InterfaceSettings {
+    const { networkNamespace = null, edge = null, earlyDrop = null } = this.#config;
+    return { networkNamespace, edge, earlyDrop };
+  }
+
   #detachEdge(treePath: string): void {
-    detachEdge(treePath, this.#config.edge?.networkNamespace ?? null);
+    detachEdge(treePath, this.#interfaceSettings().networkNamespace);
   }
 
   /** Hands over what waits in the rings now. Runs every 80 ms by itself. */

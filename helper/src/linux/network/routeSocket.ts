@@ -15,6 +15,7 @@ const RTNLGRP_LINK = 1;
 const RECEIVE_BYTES = 1 << 16;
 const HEADER_BYTES = 16;
 const ALIGNMENT = 4;
+const NLMSG_NOOP = 1;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST_DUMP = 0x301;
@@ -122,6 +123,11 @@ export class LinkChanges {
       closeSync(this.#fileDescriptor);
       throw new Error("the kernel refused to tell of changes of interfaces");
     }
+    // A socket gets an address when it first sends, and no news without one.
+    const nothing = Buffer.alloc(HEADER_BYTES);
+    nothing.writeUInt32LE(HEADER_BYTES, 0);
+    nothing.writeUInt16LE(NLMSG_NOOP, 4);
+    writeSync(this.#fileDescriptor, nothing);
   }
 
   /** One system call when there is nothing new. */

@@ -33,8 +33,6 @@ const POLL_INTERVAL_MS = 100;
 const POLLS_PER_REPAIR = 20;
 
 export interface EdgeSettings {
-  /** Path of a network namespace; `null` = this process' own. */
-  readonly networkNamespace: string | null;
   /** `filter` = do not try tcx. For tests of what older kernels get. */
   readonly how?: "filter";
   /** What leads into a container; for tests, whose namespaces all look like containers. */
@@ -137,6 +135,7 @@ export function detachEdge(treePath: string, networkNamespace: string | null): v
 export class EdgeAttachments {
   readonly #tree: EdgeTree;
   readonly #settings: EdgeSettings;
+  readonly #networkNamespace: string | null;
   readonly #list: InterfaceList;
   readonly #timer: NodeJS.Timeout;
   #polls = 0;
@@ -144,11 +143,15 @@ export class EdgeAttachments {
   #status: readonly EdgeInterface[] = [];
   #problem: string | null = null;
 
-  /** Attaches before it returns. Throws when the kernel does not list its interfaces. */
-  constructor(tree: EdgeTree, settings: EdgeSettings) {
+  /**
+   * Attaches before it returns, in the network namespace at a path (`null` = this process' own). Throws when the kernel does
+   * not list its interfaces.
+   */
+  constructor(tree: EdgeTree, settings: EdgeSettings, networkNamespace: string | null) {
     this.#tree = tree;
     this.#settings = settings;
-    this.#list = new InterfaceList(settings.networkNamespace);
+    this.#networkNamespace = networkNamespace;
+    this.#list = new InterfaceList(networkNamespace);
     try {
       this.#inner = readInner(tree.innerInterfaces);
       this.#cover();
@@ -183,7 +186,7 @@ export class EdgeAttachments {
   }
 
   #cover(): void {
-    inNetworkNamespace(this.#settings.networkNamespace, () => {
+    inNetworkNamespace(this.#networkNamespace, () => {
       const entries = this.#list.read();
       // First, so that no packet of a container meets the edge as a stranger's.
       this.#writeInner(innerInterfaces(entries, this.#settings.isInner));

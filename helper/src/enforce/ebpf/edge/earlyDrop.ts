@@ -33,8 +33,6 @@ const EBUSY = 16;
 export interface EarlyDropSettings {
   /** Names of interfaces. */
   readonly interfaces: readonly string[];
-  /** Path of a network namespace; `null` = this process' own. */
-  readonly networkNamespace: string | null;
 }
 
 export interface EarlyDropTree {
@@ -93,6 +91,7 @@ export function removeEarlyDrop(tree: EarlyDropTree): void {
 export class EarlyDrop {
   readonly #tree: EarlyDropTree;
   readonly #settings: EarlyDropSettings;
+  readonly #networkNamespace: string | null;
   readonly #list: InterfaceList;
   readonly #timer: NodeJS.Timeout;
   /** Slots whose sources are those of the program in them. */
@@ -102,13 +101,15 @@ export class EarlyDrop {
   /** By name of the interface. */
   readonly #problems = new Map<string, string>();
 
-  constructor(tree: EarlyDropTree, settings: EarlyDropSettings) {
+  /** In the network namespace at a path; `null` = this process' own. */
+  constructor(tree: EarlyDropTree, settings: EarlyDropSettings, networkNamespace: string | null) {
     this.#tree = tree;
     this.#settings = settings;
+    this.#networkNamespace = networkNamespace;
     // While it runs every apply fills its slot; what is there from before the last break says nothing.
     if (linkPins(tree.path).size > 0) this.#filled.add(0).add(1);
     else clearSlots(tree.sources, [0, 1]);
-    this.#list = new InterfaceList(settings.networkNamespace);
+    this.#list = new InterfaceList(networkNamespace);
     try {
       this.#cover();
     } catch (error) {
@@ -169,7 +170,7 @@ export class EarlyDrop {
   }
 
   #cover(): void {
-    inNetworkNamespace(this.#settings.networkNamespace, () => {
+    inNetworkNamespace(this.#networkNamespace, () => {
       const entries = this.#list.read();
       const wanted = new Map(entries.map((entry) => [entry.name, entry]));
       const indexes = new Set(this.#settings.interfaces.map((name) => wanted.get(name)?.index));

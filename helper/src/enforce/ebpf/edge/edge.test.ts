@@ -48,7 +48,8 @@ describe.skipIf(problem !== null).each([
       cgroupRoot: lab.cgroupRoot,
       bpffsDir: lab.bpffsDir,
       objectBytes: readBpfObject(),
-      edge: { networkNamespace: lab.hostNamespace, isInner: () => false, ...(how === undefined ? {} : { how }) },
+      networkNamespace: lab.hostNamespace,
+      edge: { isInner: () => false, ...(how === undefined ? {} : { how }) },
     });
     await enforcer.open();
     enforcer.onEvents((more) => void events.push(...more));

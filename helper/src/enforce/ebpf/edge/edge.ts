@@ -8,6 +8,8 @@ import { detachEdge, EdgeAttachments, type EdgeSettings } from "./attachments.ts
 import { EarlyDrop, type EarlyDropSettings, type EarlyDropTree, removeEarlyDrop } from "./earlyDrop.ts";
 
 export interface InterfaceSettings {
+  /** Path of the network namespace whose interfaces are meant; `null` = this process' own. */
+  readonly networkNamespace: string | null;
   /** `null` = nothing is attached to interfaces. */
   readonly edge: EdgeSettings | null;
   /** `null` = no early drop. */
@@ -27,19 +29,20 @@ export class Edge {
   readonly #problems: string[] = [];
 
   /** Attaches what is wanted, adopts what is there, and takes off what is there and no longer wanted. */
-  constructor(tree: PinnedTree, { edge, earlyDrop }: InterfaceSettings) {
+  constructor(tree: PinnedTree, { networkNamespace, edge, earlyDrop }: InterfaceSettings) {
     const { path, programs, maps } = tree;
     this.#edge = this.#attempt("Packets without a socket are not judged", () => {
       if (edge !== null) {
         const l2 = { inward: programs.edgeL2, outward: programs.edgeOutL2 };
         const l3 = { inward: programs.edgeL3, outward: programs.edgeOutL3 };
-        return new EdgeAttachments({ path, programs: { l2, l3 }, innerInterfaces: maps.wl_inner_interfaces }, edge);
+        const edgeTree = { path, programs: { l2, l3 }, innerInterfaces: maps.wl_inner_interfaces };
+        return new EdgeAttachments(edgeTree, edge, networkNamespace);
       }
-      detachEdge(path, null);
+      detachEdge(path, networkNamespace);
       return null;
     });
     this.#earlyDrop = this.#attempt("Nothing is dropped early", () => {
-      if (earlyDrop !== null) return new EarlyDrop(earlyDropTree(tree), earlyDrop);
+      if (earlyDrop !== null) return new EarlyDrop(earlyDropTree(tree), earlyDrop, networkNamespace);
       removeEarlyDrop(earlyDropTree(tree));
       return null;
     });

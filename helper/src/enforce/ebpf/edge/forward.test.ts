@@ -58,7 +58,8 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
       cgroupRoot: lab.kernel.cgroupRoot,
       bpffsDir: lab.kernel.bpffsDir,
       objectBytes: readBpfObject(),
-      edge: { networkNamespace: lab.kernel.hostNamespace, isInner: (entry) => isInner(entry) },
+      networkNamespace: lab.kernel.hostNamespace,
+      edge: { isInner: (entry) => isInner(entry) },
     });
     await enforcer.open();
     enforcer.onEvents((more) => void events.push(...more));
