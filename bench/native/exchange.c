@@ -2,7 +2,9 @@
 // Traffic of established flows.
 //
 //   exchange echo tcp|udp FAMILY ADDRESS PORT                   returns what it gets until it is killed
-//   exchange pingpong tcp|udp FAMILY ADDRESS PORT MILLISECONDS  64 bytes there and back, one at a time, on one socket
+//   exchange pingpong tcp|udp FAMILY ADDRESS PORT MILLISECONDS [PAUSE_MICROSECONDS]
+//                                                               64 bytes there and back, one at a time, on one socket;
+//                                                               0 milliseconds = until SIGTERM
 //   exchange sink udp FAMILY ADDRESS PORT                       counts datagrams; prints the count on SIGTERM
 //   exchange send udp FAMILY ADDRESS PORT MILLISECONDS          64 bytes at a time as fast as it goes, on one socket
 //
@@ -106,8 +108,9 @@ static int connected(int type, struct sockaddr_storage *address, socklen_t lengt
 	return fd;
 }
 
-static void run_pingpong(int fd, long milliseconds)
+static void run_pingpong(int fd, long milliseconds, long pause_microseconds)
 {
+	struct sigaction action = { .sa_handler = stop };
 	const size_t capacity = 20000000;
 	unsigned int *samples = malloc(capacity * sizeof(*samples));
 	unsigned long long start = now_ns(), end = start + (unsigned long long)milliseconds * 1000000ull, before = start;
@@ -117,9 +120,13 @@ static void run_pingpong(int fd, long milliseconds)
 
 	if (!samples)
 		fail("malloc");
-	while (before < end && count < capacity) {
+	sigaction(SIGTERM, &action, NULL);
+	while (!stopped && (!milliseconds || before < end) && count < capacity) {
 		int answered = send(fd, bytes, SIZE, 0) == SIZE && recv(fd, bytes, SIZE, 0) == SIZE;
 		unsigned long long after = now_ns();
+
+		if (stopped)
+			break;
 
 		if (answered) {
 			samples[count++] = (unsigned int)(after - before);
@@ -128,7 +135,9 @@ static void run_pingpong(int fd, long milliseconds)
 		} else {
 			lost++;
 		}
-		before = after;
+		if (pause_microseconds)
+			usleep((unsigned int)pause_microseconds);
+		before = pause_microseconds ? now_ns() : after;
 	}
 	if (!count) {
 		printf("{\"roundTrips\":0,\"lost\":%llu}\n", lost);
@@ -179,8 +188,8 @@ int main(int argc, char **argv)
 		run_udp_echo(bound(type, &address, length));
 	else if (strcmp(argv[1], "sink") == 0)
 		run_sink(bound(type, &address, length));
-	else if (argc == 7 && strcmp(argv[1], "pingpong") == 0)
-		run_pingpong(connected(type, &address, length), atol(argv[6]));
+	else if (argc >= 7 && strcmp(argv[1], "pingpong") == 0)
+		run_pingpong(connected(type, &address, length), atol(argv[6]), argc > 7 ? atol(argv[7]) : 0);
 	else if (argc == 7 && strcmp(argv[1], "send") == 0)
 		run_send(connected(type, &address, length), atol(argv[6]));
 	else

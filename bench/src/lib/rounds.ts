@@ -1,16 +1,16 @@
 /** One figure for each filter and round, and what to say about them. Rounds are compared by their number. */
-import type { Filter, FilterName } from "./filters.ts";
+import type { FilterName } from "./filters.ts";
 import { rounded, type Summary, summarize, summarizeRatios } from "./statistics.ts";
 
-/** `null` = not measured in that round. */
-export class Rounds {
-  readonly #samples: Map<FilterName, (number | null)[]>;
+/** `null` = not measured in that round. One of the names is "none": what the others are compared with. */
+export class Rounds<Name extends string = FilterName> {
+  readonly #samples: Map<Name, (number | null)[]>;
 
-  constructor(filters: readonly Pick<Filter, "name">[]) {
+  constructor(filters: readonly { readonly name: Name }[]) {
     this.#samples = new Map(filters.map(({ name }) => [name, []]));
   }
 
-  set(name: FilterName, round: number, value: number): void {
+  set(name: Name, round: number, value: number): void {
     const own = this.#samples.get(name);
     if (!own) throw new RangeError(name);
     while (own.length < round) own.push(null);
@@ -18,8 +18,8 @@ export class Rounds {
   }
 
   /** Pairs of one round where both were measured. */
-  pairs(left: FilterName, right: FilterName): { readonly left: number[]; readonly right: number[] } {
-    const other = this.#samples.get(right) ?? [];
+  pairs(left: Name, right: Name | "none"): { readonly left: number[]; readonly right: number[] } {
+    const other = this.#samples.get(right as Name) ?? [];
     const both = (this.#samples.get(left) ?? []).flatMap((value, round) => {
       const beside = other[round] ?? null;
       return value === null || beside === null ? [] : [[value, beside] as const];
@@ -28,7 +28,7 @@ export class Rounds {
   }
 
   /** The figure itself, how far it is from the one without a filter, and their ratio. `null` = never measured. */
-  describe(name: FilterName, digits = 2): RoundSummary | null {
+  describe(name: Name, digits = 2): RoundSummary | null {
     const own = (this.#samples.get(name) ?? []).filter((value) => value !== null);
     if (own.length === 0) return null;
     const { left, right } = this.pairs(name, "none");
@@ -42,7 +42,7 @@ export class Rounds {
     };
   }
 
-  ratio(left: FilterName, right: FilterName): Summary | null {
+  ratio(left: Name, right: Name): Summary | null {
     const pairs = this.pairs(left, right);
     return pairs.left.length === 0 ? null : rounded(summarizeRatios(pairs.left, pairs.right), 3);
   }
