@@ -1,10 +1,12 @@
 /** Entry of the agent: `bin/wardline agent run …` from source, `wardline-agent run …` as the single executable. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { pino } from "pino";
+import { bootAgent } from "./agent/bootAgent.ts";
 import type { AgentOptions } from "./agent/options.ts";
 import { HELP, readCommandLine, systemSurroundings, UsageError } from "./agent/options.ts";
 import { type RunningAgent, runAgent } from "./agent/runAgent.ts";
 import { KernelUnavailable, testRun } from "./agent/testRun.ts";
+import { uninstallAgent } from "./agent/uninstall.ts";
 import { AGENT_BUILD, AGENT_VERSION, API_MAX, API_MIN } from "./agent/version.ts";
 import { StartError } from "./server/socket.ts";
 
@@ -58,11 +60,22 @@ async function run(options: AgentOptions): Promise<void> {
   console.log(JSON.stringify(ready));
 }
 
+/** One line of JSON, and every problem in words: units show both on the console of the machine. */
+async function boot(options: AgentOptions): Promise<void> {
+  const log = pino({ level: options.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  const report = await bootAgent(options, { log });
+  console.log(JSON.stringify({ booted: true, ...report }));
+  for (const problem of report.problems) console.error(`wardline: ${problem}`);
+  process.exit(report.problems.length === 0 ? 0 : EXIT_PROBLEM);
+}
+
 async function main(): Promise<void> {
   const command = readCommandLine(process.argv.slice(2), systemSurroundings());
   if (command.kind === "help") process.stdout.write(HELP);
   else if (command.kind === "version") printVersion(command.json);
   else if (command.kind === "test-run") await testRun(process.stdin, process.stdout);
+  else if (command.kind === "boot") await boot(command.options);
+  else if (command.kind === "uninstall") await uninstallAgent(command);
   else await run(command.options);
 }
 

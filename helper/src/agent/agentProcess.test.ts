@@ -99,6 +99,8 @@ describe.skipIf(problem)(
         "alpha",
         "--log-level",
         "warn",
+        "--backend",
+        "ebpf",
         ...more,
       ];
       agent = await AgentProcess.start(command, options);

@@ -51,7 +51,7 @@ export class ForeignPrograms {
 /** The programs behind the links that an agent pinned here. */
 function ownProgramIds(bpffsDir: string): ReadonlySet<number> {
   const ids = new Set<number>();
-  for (const tree of readdirSync(bpffsDir)) {
+  for (const tree of readdirSync(bpffsDir).filter((name) => name.startsWith("layout-"))) {
     for (const name of readdirSync(join(bpffsDir, tree))) {
       if (!name.startsWith("link_")) continue;
       const fd = openPin(join(bpffsDir, tree, name));

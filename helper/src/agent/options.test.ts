@@ -33,6 +33,10 @@ describe("readCommandLine", () => {
     expect(readCommandLine(["--version", "--json"], ROOT)).toEqual({ kind: "version", json: true });
     expect(readCommandLine(["-h"], ROOT)).toEqual({ kind: "help" });
     expect(readCommandLine(["agent", "test-run"], ROOT)).toEqual({ kind: "test-run" });
+    const booting = readCommandLine(["boot", "--boot-failure", "open"], ROOT);
+    expect(booting).toMatchObject({ kind: "boot", options: { bootFailure: "open", stateDir: "/var/lib/wardline" } });
+    const leaving = readCommandLine(["agent", "uninstall", "--keep-state"], ROOT);
+    expect(leaving).toMatchObject({ kind: "uninstall", keepState: true, options: { bootFailure: "closed" } });
   });
 
   it.each([
@@ -44,7 +48,10 @@ describe("readCommandLine", () => {
     [["test-run", "--socket", "/a.sock"]],
     [["run", "--unknown"]],
     [["run", "--socket", "relative.sock"]],
-    [["run", "--backend", "nftables"]],
+    [["run", "--backend", "iptables"]],
+    [["run", "--boot-failure", "ajar"]],
+    [["run", "--keep-state"]],
+    [["boot", "--keep-state"]],
     [["run", "--log-level", "loud"]],
     [["run", "--host-name", "a b"]],
     [["run", "--host-name", "x".repeat(254)]],

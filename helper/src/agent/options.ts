@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import type { StartFailure } from "../generations/controllerTypes.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-const BACKENDS = ["auto", "ebpf", "observe"] as const;
+const BACKENDS = ["auto", "ebpf", "nftables", "observe"] as const;
 const START_FAILURES = ["closed", "open"] as const satisfies readonly StartFailure[];
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -25,7 +25,8 @@ export interface AgentOptions {
 }
 
 export type Command =
-  | { readonly kind: "run"; readonly options: AgentOptions }
+  | { readonly kind: "run" | "boot"; readonly options: AgentOptions }
+  | { readonly kind: "uninstall"; readonly options: AgentOptions; readonly keepState: boolean }
   | { readonly kind: "test-run" }
   | { readonly kind: "version"; readonly json: boolean }
   | { readonly kind: "help" };
@@ -34,10 +35,14 @@ export type Command =
 export class UsageError extends Error {}
 
 export const HELP = `Usage: wardline-agent run [options]
+       wardline-agent boot [options]
+       wardline-agent uninstall [--keep-state] [options]
        wardline-agent test-run
        wardline-agent --version [--json]
 
 run enforces Wardline policies on this host. Without root it only observes.
+boot puts the last confirmed policies in force and ends: for a unit that runs before the network.
+uninstall ends enforcement and removes what the agent made on this host. No agent may run.
 test-run reads compiled programs with packets from standard input, one JSON document a line,
 and writes what the kernel decides about each packet. It needs root, attaches nothing and
 changes nothing.
@@ -48,7 +53,9 @@ Options:
   --bpffs-dir DIR      where the programs are pinned  (/sys/fs/bpf/wardline)
   --cgroup-root DIR    cgroup2 directory to attach to (the root of the hierarchy)
   --host-name NAME     name of this host in policies  (the system's host name)
-  --backend NAME       auto, ebpf or observe          (auto)
+  --backend NAME       auto, ebpf, nftables or observe (auto)
+  --boot-failure WHAT  what becomes of a host that was enforcing and cannot be brought
+                       to its last state: closed or open (closed)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
 `;
 
@@ -104,6 +111,7 @@ const FLAGS = {
   backend: { type: "string" },
   "log-level": { type: "string" },
   "boot-failure": { type: "string" },
+  "keep-state": { type: "boolean" },
   version: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -117,7 +125,7 @@ function parse(commandLine: readonly string[]) {
   }
 }
 
-/** Reads `[agent] run …`, `--version [--json]` or `--help`. Throws {@link UsageError}. */
+/** Reads `[agent] run …`, `boot`, `uninstall`, `test-run`, `--version [--json]` or `--help`. Throws {@link UsageError}. */
 export function readCommandLine(commandLine: readonly string[], surroundings: Surroundings): Command {
   const { values, positionals } = parse(commandLine[0] === "agent" ? commandLine.slice(1) : commandLine);
   if (values.help) return { kind: "help" };
@@ -127,20 +135,30 @@ export function readCommandLine(commandLine: readonly string[], surroundings: Su
     if (option !== undefined) throw new UsageError(`test-run has no option --${option}`);
     return { kind: "test-run" };
   }
-  if (positionals.length !== 1 || positionals[0] !== "run") throw new UsageError(`expected "run" or "test-run"`);
+  const [verb = "", ...others] = positionals;
+  const keepState = values["keep-state"] ?? false;
+  if (others.length > 0 || !(verb === "run" || verb === "boot" || verb === "uninstall")) {
+    throw new UsageError(`expected "run", "boot", "uninstall" or "test-run"`);
+  }
+  const options = readOptions(values, surroundings);
+  if (verb === "uninstall") return { kind: verb, options, keepState };
+  if (keepState) throw new UsageError(`${verb} has no option --keep-state`);
+  return { kind: verb, options };
+}
+
+type Values = ReturnType<typeof parse>["values"];
+
+function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
   const defaults = defaultPaths(surroundings);
   const cgroupRoot = values["cgroup-root"];
   return {
-    kind: "run",
-    options: {
-      socketPath: absolutePath("socket", values.socket ?? defaults.socketPath),
-      stateDir: absolutePath("state-dir", values["state-dir"] ?? defaults.stateDir),
-      bpffsDir: absolutePath("bpffs-dir", values["bpffs-dir"] ?? "/sys/fs/bpf/wardline"),
-      cgroupRoot: cgroupRoot === undefined ? null : absolutePath("cgroup-root", cgroupRoot),
-      hostName: checkedHostName(values["host-name"] ?? surroundings.systemHostName),
-      backend: oneOf("backend", values.backend ?? "auto", BACKENDS),
-      logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
-      bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
-    },
+    socketPath: absolutePath("socket", values.socket ?? defaults.socketPath),
+    stateDir: absolutePath("state-dir", values["state-dir"] ?? defaults.stateDir),
+    bpffsDir: absolutePath("bpffs-dir", values["bpffs-dir"] ?? "/sys/fs/bpf/wardline"),
+    cgroupRoot: cgroupRoot === undefined ? null : absolutePath("cgroup-root", cgroupRoot),
+    hostName: checkedHostName(values["host-name"] ?? surroundings.systemHostName),
+    backend: oneOf("backend", values.backend ?? "auto", BACKENDS),
+    logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
+    bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
   };
 }

@@ -25,6 +25,8 @@ interface Waiting {
 /** Entries that could not be written and wait for space. More than this are counted only. */
 const MAX_WAITING = 256;
 const MAX_TEXT_LENGTH = 2_000;
+/** Wall clock against boot clock since the entry before: less is the work of a time server. */
+const CLOCK_JUMP_MS = 2_000;
 
 function bounded(content: AuditContent): AuditContent {
   return {
@@ -38,6 +40,8 @@ export class AuditLog {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #wallMs: () => number;
+  readonly #bootMs: (() => number) | null;
+  #clockOffsetMs: number;
   readonly #mutex = new Mutex();
   #sizeBytes: number;
   #last: AuditEntry | null;
@@ -46,22 +50,27 @@ export class AuditLog {
   /** Sequence at which the chain broke before this process; 0 = valid. */
   readonly brokenAtStart: number;
 
-  private constructor(path: string, file: FileHandle, wallMs: () => number, sizeBytes: number, start: OpenedAt) {
+  private constructor(path: string, file: FileHandle, clocks: Clocks, sizeBytes: number, start: OpenedAt) {
     this.#path = path;
     this.#file = file;
-    this.#wallMs = wallMs;
+    this.#wallMs = clocks.wallMs;
+    this.#bootMs = clocks.bootMs;
+    this.#clockOffsetMs = clocks.bootMs === null ? 0 : clocks.wallMs() - clocks.bootMs();
     this.#sizeBytes = sizeBytes;
     this.#last = start.last;
     this.brokenAtStart = start.brokenAtSequence;
   }
 
-  /** Opens and verifies the log. An entry that a crash left unfinished is cut off, and an entry says so. */
-  static async open(path: string, wallMs: () => number): Promise<AuditLog> {
+  /**
+   * Opens and verifies the log. An entry that a crash left unfinished is cut off, and an entry says so. With a boot clock,
+   * an entry marks every place where somebody set the wall clock, so that times before and after are not compared.
+   */
+  static async open(path: string, wallMs: () => number, bootMs: (() => number) | null = null): Promise<AuditLog> {
     const file = await open(path, "a+", 0o600);
     try {
       const { size } = await file.stat();
       const scan = await scanAuditFile(path, size, () => {});
-      const log = new AuditLog(path, file, wallMs, scan.completeBytes, scan);
+      const log = new AuditLog(path, file, { wallMs, bootMs }, scan.completeBytes, scan);
       const unfinishedBytes = size - scan.completeBytes;
       if (unfinishedBytes > 0) {
         await file.truncate(scan.completeBytes);
@@ -144,6 +153,7 @@ export class AuditLog {
   }
 
   async #flushWaiting(): Promise<void> {
+    await this.#markClockJump();
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
       await this.#write(next.content, next.time);
       this.#waiting.shift();
@@ -155,6 +165,21 @@ export class AuditLog {
       this.#now(),
     );
     this.#lost = 0;
+  }
+
+  async #markClockJump(): Promise<void> {
+    if (this.#bootMs === null) return;
+    const offsetMs = this.#wallMs() - this.#bootMs();
+    const jumpMs = offsetMs - this.#clockOffsetMs;
+    if (Math.abs(jumpMs) >= CLOCK_JUMP_MS) {
+      const seconds = (Math.abs(jumpMs) / 1000).toFixed(1);
+      const detail = `the wall clock was set ${jumpMs > 0 ? "forward" : "back"} by ${seconds} s since the entry before`;
+      await this.#write(
+        { actor: "agent", role: "none", action: "clock.jump", argumentDigest: "", outcome: "automatic", detail },
+        this.#now(),
+      );
+    }
+    this.#clockOffsetMs = offsetMs;
   }
 
   async #write(content: AuditContent, time: string): Promise<void> {
@@ -171,6 +196,12 @@ export class AuditLog {
     this.#sizeBytes += line.length;
     this.#last = entry;
   }
+}
+
+interface Clocks {
+  readonly wallMs: () => number;
+  /** Milliseconds since boot; `null` = jumps are not marked. */
+  readonly bootMs: (() => number) | null;
 }
 
 interface OpenedAt {

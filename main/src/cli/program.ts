@@ -162,22 +162,24 @@ function addHostCommands(host: Command, runner: Runner): void {
     );
 }
 
+const AGENT_PROGRAMS = [
+  ["run", "run the agent in this terminal (as root; see `wardline agent run --help`)"],
+  ["boot", "put the last confirmed policies in force and end, for the boot unit (as root)"],
+  ["uninstall", "end enforcement and remove what the agent made on this machine (as root; no agent may run)"],
+  ["test-run", "ask the kernel about packets, for `wardline policy eval` (as root; attaches nothing)"],
+] as const;
+
 function addAgentCommands(agent: Command, runner: Runner): void {
   // `bin/wardline` starts the agent itself and never comes here; this is its line in the help.
-  agent
-    .command("run")
-    .description("run the agent in this terminal (as root; see `wardline agent run --help`)")
-    .allowUnknownOption(true)
-    .action(() => {
-      throw new UsageError("The agent is started by bin/wardline.", "Run: bin/wardline agent run");
-    });
-  agent
-    .command("test-run")
-    .description("ask the kernel about packets, for `wardline policy eval` (as root; attaches nothing)")
-    .allowUnknownOption(true)
-    .action(() => {
-      throw new UsageError("The agent is started by bin/wardline.", "Run: bin/wardline agent test-run");
-    });
+  for (const [verb, description] of AGENT_PROGRAMS) {
+    agent
+      .command(verb)
+      .description(description)
+      .allowUnknownOption(true)
+      .action(() => {
+        throw new UsageError("The agent is started by bin/wardline.", `Run: bin/wardline agent ${verb}`);
+      });
+  }
   withSessionOptions(withFormat(agent.command("status")))
     .description("what the agent on this machine is doing")
     .action((options: CommonOptions) =>
