@@ -13,8 +13,8 @@ import { toTimestamp } from "../agent/clock.ts";
 import type { FlowEvent, FlowEventKind, FlowHook } from "../enforce/enforcer.ts";
 import type { GenerationContext } from "../generations/contexts.ts";
 
-const KINDS: Record<FlowEventKind, WireKind> = { start: WireKind.START, end: WireKind.END, deny: WireKind.DENY };
-const HOOKS: Record<FlowHook, WireHook> = {
+export const KINDS: Record<FlowEventKind, WireKind> = { start: WireKind.START, end: WireKind.END, deny: WireKind.DENY };
+export const HOOKS: Record<FlowHook, WireHook> = {
   socket: WireHook.SOCKET,
   connect: WireHook.CONNECT,
   edge: WireHook.EDGE,
@@ -38,7 +38,7 @@ export interface FlowSurroundings {
 }
 
 /** The subject's own end has the subject's name; the other end has the name of its address. */
-function namesOf(event: FlowEvent, context: GenerationContext | undefined, subjectKey: string) {
+export function namesOf(event: FlowEvent, context: GenerationContext | undefined, subjectKey: string) {
   const subject = context?.nameByKey.get(subjectKey);
   const source = context?.nameByAddress.get(event.sourceAddress) ?? "";
   const destination = context?.nameByAddress.get(event.destinationAddress) ?? "";
@@ -47,6 +47,7 @@ function namesOf(event: FlowEvent, context: GenerationContext | undefined, subje
     : { sourceName: source, destinationName: subject ?? destination };
 }
 
+/** What `FlowEncoder` writes, as a message: the readable form, which tests hold the encoder to. */
 export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow {
   const { event } = kept;
   const context = surroundings.contextOf(event.generation);

@@ -1,11 +1,13 @@
 /** The two streams: status and flows. Both send at once, then on change, and end when the reader leaves. */
 import { create } from "@bufbuild/protobuf";
 import * as wire from "@wardline/api/wardline/agent/v1/agent";
+import { FlowLossesSchema } from "@wardline/api/wardline/v1/flow";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { bootNsToWallMs, type Clock } from "../agent/clock.ts";
 import type { StatusReader } from "../agent/status.ts";
+import { FlowEncoder, flowsResponse } from "../flows/flowEncoder.ts";
 import { type FlowHub, type FlowReader, KEPT_FLOWS } from "../flows/flowHub.ts";
-import { type FlowSurroundings, toWireFlow } from "../flows/flowMessage.ts";
+import type { FlowSurroundings } from "../flows/flowMessage.ts";
 import type { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 
@@ -41,6 +43,7 @@ function sleepUntil(signal: AbortSignal, timeoutMs: number, subscribe: (wake: ()
 
 export class Streams {
   readonly #ports: StreamPorts;
+  readonly #encoder = new FlowEncoder();
   #open = 0;
 
   constructor(ports: StreamPorts) {
@@ -87,11 +90,9 @@ export class Streams {
       contextOf: (generation) => contexts.get(generation),
       wallMsOf: (bootNs) => nowWallMs - Number(nowBootNs - bootNs) / 1e6,
     };
-    return create(wire.WatchFlowsResponseSchema, {
-      sequence,
-      flows: reader.take().map((flow) => toWireFlow(flow, surroundings)),
-      losses: { ...hub.losses(), readerLag: reader.lag },
-    });
+    const response = flowsResponse(sequence, this.#encoder.encode(reader.take(), surroundings));
+    response.losses = create(FlowLossesSchema, { ...hub.losses(), readerLag: reader.lag });
+    return response;
   }
 
   #enter(): void {

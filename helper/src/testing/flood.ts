@@ -8,7 +8,8 @@ import { HOST_ADDRESS, type KernelLab, PEER_ADDRESS } from "./kernelLab.ts";
 const SOURCE = fileURLToPath(new URL("./native/flood.c", import.meta.url));
 
 export interface FloodOptions {
-  readonly kind: "syn" | "udp";
+  /** `reset`: each opening is followed by its reset, so that the flow starts and ends. */
+  readonly kind: "syn" | "udp" | "reset";
   readonly port: number;
   readonly count: number;
   readonly perSecond: number;

@@ -1,10 +1,11 @@
 /*
  * Floods a host on the link with packets that each open another flow:
  *
- *   flood syn|udp IFNAME DESTINATION_MAC DESTINATION PORT FIRST COUNT PER_SECOND
+ *   flood syn|udp|reset IFNAME DESTINATION_MAC DESTINATION PORT FIRST COUNT PER_SECOND
  *
  * Packet n comes from 10.128.0.0/9 and a port that follow from n, so that no two are of one flow; FIRST lets another flood
- * go on where one ended. DESTINATION is an IPv4 address. Prints how many were sent. Exit 1 when the kernel refused one.
+ * go on where one ended. `reset` follows each opening with its reset, which ends the flow. DESTINATION is an IPv4 address.
+ * Prints how many flows were sent. Exit 1 when the kernel refused a packet.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,6 +43,8 @@ struct __attribute__((packed)) frame {
 
 #define IP_OFFSET 14
 #define TRANSPORT_OFFSET 34
+#define SYN 2
+#define RST 4
 
 static uint32_t add_words(uint32_t sum, const void *data, size_t size)
 {
@@ -72,7 +75,8 @@ static size_t build(struct frame *frame, uint32_t number)
 	frame->header_sum = 0;
 	frame->header_sum = folded(add_words(0, (uint8_t *)frame + IP_OFFSET, 20));
 	if (is_tcp) {
-		frame->tcp.sequence = htonl(number);
+		/* A reset is taken only where the other end would go on. */
+		frame->tcp.sequence = htonl(number + (frame->tcp.flags == RST));
 		frame->tcp.sum = 0;
 	} else {
 		frame->udp.length = htons(size);
@@ -85,6 +89,16 @@ static size_t build(struct frame *frame, uint32_t number)
 	else
 		frame->udp.sum = folded(sum);
 	return TRANSPORT_OFFSET + size;
+}
+
+static int send_frame(int fd, const struct sockaddr_ll *link, struct frame *frame, uint32_t number)
+{
+	size_t size = build(frame, number);
+
+	while (sendto(fd, frame, size, 0, (const struct sockaddr *)link, sizeof(*link)) != (ssize_t)size)
+		if (errno != ENOBUFS)
+			return -1;
+	return 0;
 }
 
 static double now_seconds(void)
@@ -102,7 +116,7 @@ int main(int argc, char **argv)
 	unsigned int mac[6];
 	uint32_t first, count, sent = 0;
 	double per_second, start;
-	int fd;
+	int fd, has_reset;
 
 	if (argc != 9 || sscanf(argv[3], "%x:%x:%x:%x:%x:%x", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) != 6 ||
 	    inet_pton(AF_INET, argv[4], &frame.destination) != 1)
@@ -110,11 +124,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 6; i++)
 		frame.to[i] = mac[i];
 	frame.from[0] = 2;
-	frame.protocol = !strcmp(argv[1], "syn") ? IPPROTO_TCP : IPPROTO_UDP;
+	frame.protocol = !strcmp(argv[1], "udp") ? IPPROTO_UDP : IPPROTO_TCP;
+	has_reset = !strcmp(argv[1], "reset");
 	frame.destination_port = htons(atoi(argv[5]));
 	if (frame.protocol == IPPROTO_TCP) {
 		frame.tcp.words = 5 << 4;
-		frame.tcp.flags = 2;
 		frame.tcp.window = htons(64240);
 	}
 	first = strtoul(argv[6], 0, 10);
@@ -128,20 +142,22 @@ int main(int argc, char **argv)
 	}
 	start = now_seconds();
 	while (sent < count) {
-		size_t size;
-
 		if (sent >= (now_seconds() - start) * per_second) {
 			struct timespec pause = { .tv_nsec = 200000 };
 
 			nanosleep(&pause, 0);
 			continue;
 		}
-		size = build(&frame, first + sent);
-		if (sendto(fd, &frame, size, 0, (struct sockaddr *)&link, sizeof(link)) != (ssize_t)size) {
-			if (errno == ENOBUFS)
-				continue;
+		if (frame.protocol == IPPROTO_TCP)
+			frame.tcp.flags = SYN;
+		if (send_frame(fd, &link, &frame, first + sent)) {
 			perror("flood: sendto");
 			return 1;
+		}
+		if (has_reset) {
+			frame.tcp.flags = RST;
+			if (send_frame(fd, &link, &frame, first + sent))
+				return 1;
 		}
 		sent++;
 	}
