@@ -5,7 +5,7 @@
  * and is loaded in the same transaction as the rules: its name says which generation these rules are. So the answer to
  * "what is in force" comes from the kernel, also after a crash between a load and a write to disk.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { formatCidr } from "@wardline/domain/policy";
 import { parsePfAnchor, pfEmergencyScript } from "@wardline/domain/policy/emit";
 import type { Emergency, EnforcementMode } from "../enforcer.ts";
@@ -55,13 +55,34 @@ function digestStartOf({ digest }: PfSlot): string {
   return digest.padEnd(DIGEST_DIGITS, "0").slice(0, DIGEST_DIGITS);
 }
 
-/** A slot's text with its marker, or the emergency's while one is declared. Tables come before rules in pf. */
+/** A slot's text with its marker, or the emergency's while one is declared. */
 export function anchorText(slot: PfSlot, emergency: Emergency): string {
   if (emergency === "none" && slot.script === null) throw new Error("the text of this generation is not known");
   const script = emergency === "none" ? (slot.script ?? "") : pfEmergencyScript(emergency);
-  const lines = script.split("\n");
+  return withEmptyTable(script, markerName(slot, emergency));
+}
+
+/** Behind the comments: tables come before rules in pf. */
+function withEmptyTable(text: string, name: string): string {
+  const lines = text.split("\n");
   const position = lines.findIndex((line) => !line.startsWith("#"));
-  return lines.toSpliced(position, 0, `table <${markerName(slot, emergency)}> persist`).join("\n");
+  return lines.toSpliced(position, 0, `table <${name}> persist`).join("\n");
+}
+
+const LOAD_NAME = /^wl_load_[0-9a-f]{16}$/;
+
+/** The text under a name of its own for this one load, because counters begin at zero with each. */
+export function namedLoad(text: string): string {
+  return withEmptyTable(text, `wl_load_${randomBytes(8).toString("hex")}`);
+}
+
+/** `null` when the anchor was not loaded from here. */
+export function readLoadName(tables: readonly string[]): string | null {
+  return tables.find((table) => LOAD_NAME.test(table)) ?? null;
+}
+
+export function isLoadName(table: string): boolean {
+  return LOAD_NAME.test(table);
 }
 
 /** What pf has to show when exactly this text is loaded. */

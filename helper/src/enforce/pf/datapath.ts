@@ -6,8 +6,9 @@
  * (anchorText.ts), so that a crash between the two is no riddle.
  */
 import { toWriteFailure } from "../../files/atomicFile.ts";
-import { anchorText, marks } from "./anchorText.ts";
+import { anchorText, type Marker, marks } from "./anchorText.ts";
 import { PfAttachment, reasonOf } from "./attachment.ts";
+import { PfCounters } from "./counters.ts";
 import { LoadedAnchor } from "./loadedAnchor.ts";
 import { Pfctl } from "./pfctl.ts";
 import type { PfEnforcerConfig } from "./pfEnforcer.ts";
@@ -21,6 +22,7 @@ const ANCHOR_NAME = /^[a-z][a-z0-9-]{0,30}$/;
 export class PfDatapath {
   readonly anchor: LoadedAnchor;
   readonly attachment: PfAttachment;
+  readonly counters: PfCounters;
   readonly pfctl: Pfctl;
   readonly anchorName: string;
   readonly #config: PfEnforcerConfig;
@@ -35,6 +37,11 @@ export class PfDatapath {
     this.#config = config;
     this.pfctl = new Pfctl(config.commands);
     this.anchor = new LoadedAnchor(this.pfctl, this.anchorName);
+    this.counters = new PfCounters({
+      anchor: this.anchor,
+      slotOf: (marker) => this.#slotOf(marker),
+      bootMs: config.bootMs,
+    });
     this.attachment = new PfAttachment({ pfctl: this.pfctl, confFile: config.confFile, anchor: this.anchorName });
   }
 
@@ -109,9 +116,22 @@ export class PfDatapath {
   ensureLoaded(): void {
     const text = this.#wantedText();
     if (text === null || this.isIntact(text)) return;
-    this.anchor.load(text);
+    this.load(text);
     this.anchor.verify(text);
     this.endStatesOrReport(text);
+  }
+
+  /** Throws `Failure`; then what decided before still does. */
+  load(text: string): void {
+    this.counters.beforeLoad();
+    this.anchor.load(text);
+    this.counters.afterLoad(this.#slotOf(this.anchor.marker()).generation);
+  }
+
+  #slotOf(marker: Marker | null): Pick<PfSlot, "generation" | "digest"> {
+    const { active, previous } = this.#record;
+    const known = [active, previous].find((slot) => slot !== null && marks(marker, slot));
+    return known ?? { generation: marker?.generation ?? 0, digest: "" };
   }
 
   /** `null` when only pf knows the text. */
@@ -163,9 +183,11 @@ export class PfDatapath {
 
   /** The flip: loads a text, and proves that pf shows and obeys it. Throws `Failure`. Returns the load's microseconds. */
   switchTo(text: string): number {
+    this.counters.beforeLoad();
     const start = performance.now();
     this.anchor.load(text);
     const loadUs = (performance.now() - start) * 1000;
+    this.counters.afterLoad(this.deciding().generation);
     this.anchor.verify(text);
     const { isAttached, problems } = this.attachment.check();
     if (!isAttached) throw notObeyed(problems);

@@ -2,9 +2,18 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { formatCidr, parseCidr } from "@wardline/domain/policy";
 import { parsePfAnchor } from "@wardline/domain/policy/emit";
-import { expectedContents, labelsDigest, labelsOf, type Marker, readMarker } from "./anchorText.ts";
+import {
+  expectedContents,
+  isLoadName,
+  labelsDigest,
+  labelsOf,
+  type Marker,
+  namedLoad,
+  readLoadName,
+  readMarker,
+} from "./anchorText.ts";
 import { reasonOf } from "./attachment.ts";
-import type { Pfctl } from "./pfctl.ts";
+import type { LabelCounter, Pfctl } from "./pfctl.ts";
 import { alsoEnded, isForbidden, killsFor, type PfState, readStates } from "./states.ts";
 
 export interface EndedStates {
@@ -13,6 +22,12 @@ export interface EndedStates {
   readonly alsoEnded: number;
   /** States of a form that is not known: they stayed, whatever they are. */
   readonly unread: number;
+}
+
+export interface CountedLoad {
+  readonly loadName: string;
+  readonly marker: Marker | null;
+  readonly labels: readonly LabelCounter[];
 }
 
 export class LoadedAnchor {
@@ -30,6 +45,14 @@ export class LoadedAnchor {
     return readMarker(this.#pfctl.anchorTables(this.#anchor));
   }
 
+  /** What its rules have counted since they were loaded, under the name of that load; `null` when it is not ours. */
+  counted(): CountedLoad | null {
+    const tables = this.#pfctl.anchorTables(this.#anchor);
+    const loadName = readLoadName(tables);
+    if (loadName === null) return null;
+    return { loadName, marker: readMarker(tables), labels: this.#pfctl.labelCounters(this.#anchor) };
+  }
+
   /** Whether pf lists the rules of this text, no more and no fewer. */
   holds(text: string): boolean {
     if (this.#known?.text !== text) this.#known = { text, labelsDigest: expectedContents(text).labelsDigest };
@@ -42,7 +65,7 @@ export class LoadedAnchor {
 
   /** One transaction. Throws `Failure`; then the former rules still decide. */
   load(text: string): void {
-    this.#pfctl.loadAnchor(this.#anchor, text);
+    this.#pfctl.loadAnchor(this.#anchor, namedLoad(text));
   }
 
   /** Compares rules and tables with what pf lists. Throws `Failure` SELF_TEST_FAILED. */
@@ -51,7 +74,10 @@ export class LoadedAnchor {
     const labels = labelsOf(this.#pfctl.anchorRules(this.#anchor));
     if (labels.length !== expected.ruleCount) throw differs(`${labels.length} rules instead of ${expected.ruleCount}`);
     if (labelsDigest(labels) !== expected.labelsDigest) throw differs("other rules, or in another order");
-    const names = this.#pfctl.anchorTables(this.#anchor).toSorted();
+    const names = this.#pfctl
+      .anchorTables(this.#anchor)
+      .filter((name) => !isLoadName(name))
+      .sort();
     const wanted = [...expected.tables.keys()].sort();
     if (names.join() !== wanted.join()) throw differs(`the tables ${names.join(", ")} instead of ${wanted.join(", ")}`);
     for (const [name, entries] of expected.tables) {

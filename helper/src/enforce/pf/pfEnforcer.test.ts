@@ -113,6 +113,47 @@ describe("the pf backend, on a double of pf", () => {
     );
   });
 
+  it("loses no count over swaps, reverts, emergencies and repairs, and counts nothing twice", async () => {
+    let ended = 0n;
+    const packetsOf = (counters: readonly { readonly packets: bigint }[]) =>
+      counters.reduce((sum, { packets }) => sum + packets, 0n);
+    enforcer.onCountersEnd(({ counters }) => {
+      ended += packetsOf(counters);
+    });
+    const total = () => ended + packetsOf(enforcer.slotCounters().flatMap(({ counters }) => counters));
+    let sent = 0n;
+    const sendNew = () => {
+      send(from(443, { openerPort: 40_000 + Number(sent) }));
+      sent++;
+    };
+    await enforcer.open();
+    const steps: (() => unknown)[] = [
+      () => apply(WEB, 1),
+      () => apply(NOTHING, 2),
+      () => enforcer.revert(),
+      () => enforcer.revert(),
+      () => enforcer.setEmergency("closed"),
+      () => enforcer.setEmergency("none"),
+      () => apply(WEB_ONLY, 3, { fallbackAfterMs: 1000 }),
+      () => {
+        nowMs += 2000;
+        enforcer.state();
+      },
+      () => enforcer.revert(),
+      () => apply(WEB, 4),
+    ];
+    for (const step of steps) {
+      await step();
+      sendNew();
+      sendNew();
+      expect(total()).toBe(sent);
+      const storages = enforcer.slotCounters().map(({ storage }) => storage);
+      expect(new Set(storages).size).toBe(storages.length);
+    }
+    await enforcer.release();
+    expect(ended).toBe(sent);
+  });
+
   it("blocks nothing in observe mode and counts what it would", async () => {
     await enforcer.open();
     await apply(WEB, 1, { mode: "observe" });

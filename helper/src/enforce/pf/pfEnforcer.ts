@@ -20,10 +20,10 @@ import type {
   EventLosses,
   FlowEvent,
   PreparedProgram,
+  SlotCounters,
 } from "../enforcer.ts";
 import { anchorText } from "./anchorText.ts";
 import type { PfCommands } from "./commands.ts";
-import { PfCounters } from "./counters.ts";
 import { PfDatapath } from "./datapath.ts";
 import { PF_LIMITS } from "./limits.ts";
 import type { PfConfFile } from "./pfConfFile.ts";
@@ -56,7 +56,6 @@ export class PfEnforcer implements Enforcer {
   readonly name = "pf";
   readonly #config: PfEnforcerConfig;
   readonly #datapath: PfDatapath;
-  readonly #counters = new PfCounters();
   #prepared: Prepared | null = null;
   #timers: { readonly watch: NodeJS.Timeout; deadline: NodeJS.Timeout | null } | null = null;
 
@@ -123,6 +122,7 @@ export class PfEnforcer implements Enforcer {
     }
     const checked = performance.now();
     this.#prepared = { generation, digest: program.digest, scripts };
+    datapath.counters.endKept();
     return { generation, program, timings: { fillUs: inUs(emitted - start), selfTestUs: inUs(checked - emitted) } };
   }
 
@@ -148,7 +148,6 @@ export class PfEnforcer implements Enforcer {
       throw error;
     }
     this.#prepared = null;
-    this.#counters.forget();
     this.#armDeadline();
     return loadUs;
   }
@@ -167,9 +166,8 @@ export class PfEnforcer implements Enforcer {
     const { active, previous, emergency } = datapath.record;
     if (this.#prepared !== null || previous === null || previous.script === null) throw refuse.nothingEarlier();
     const text = anchorText(previous, emergency);
-    if (!datapath.isExpired() || !datapath.isIntact(text)) datapath.anchor.load(text);
+    if (!datapath.isExpired() || !datapath.isIntact(text)) datapath.load(text);
     datapath.writeOrReport({ ...datapath.record, active: previous, previous: active, deadlineBootMs: null });
-    this.#counters.forget();
     this.#armDeadline();
     datapath.endStatesOrReport(text);
     return this.state();
@@ -196,11 +194,16 @@ export class PfEnforcer implements Enforcer {
   /** Nothing to do: the texts carry what counters need, and pf follows no workloads. */
   recall(_program: HostProgram, _generation: number): void {}
 
-  /** They start again when another program changed the rules and they were put back. */
   readCounters(): readonly DecisionCounter[] {
-    const { pfctl, anchorName } = this.#held();
-    const nowBootNs = BigInt(Math.round(this.#config.bootMs())) * 1_000_000n;
-    return this.#counters.read(pfctl.labelCounters(anchorName), nowBootNs);
+    return this.#held().counters.read();
+  }
+
+  slotCounters(): readonly SlotCounters[] {
+    return this.#held().counters.slots();
+  }
+
+  onCountersEnd(listener: (last: SlotCounters) => void): () => void {
+    return this.#datapath.counters.onEnd(listener);
   }
 
   /** pf reports no flows. */
@@ -217,6 +220,7 @@ export class PfEnforcer implements Enforcer {
     const datapath = this.#datapath;
     const { tokens } = this.#timers === null ? datapath.readRecord() : datapath.record;
     await this.close();
+    datapath.counters.endAll();
     const flushProblem = datapath.anchor.flush();
     const problems = [...(flushProblem === null ? [] : [flushProblem]), ...datapath.attachment.detach(tokens)];
     datapath.forget();
