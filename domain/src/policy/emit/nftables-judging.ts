@@ -87,19 +87,41 @@ export class Judging {
     return this.#byConnection(this.name(`${opened}_by_${remote}`), this.name(`${answered}_by_${remote}`));
   }
 
-  judgeForwarded({ opened, openedBy, answeredBy }: typeof FORWARD_IN | typeof FORWARD_OUT): readonly string[] {
-    return this.#byConnection(this.name(`${opened}_by_${openedBy}`), this.name(`${opened}_by_${answeredBy}`));
+  /**
+   * What a container opens does not come in from elsewhere, and what is opened to it does not go out: that is judged
+   * once, as if the container's socket were the host's own. `innerSet` holds the interfaces that lead into containers.
+   */
+  judgeForwarded(
+    { opened, openedBy, answeredBy }: typeof FORWARD_IN | typeof FORWARD_OUT,
+    innerSet: string,
+  ): readonly string[] {
+    const between = (from: string, to: string): string => `${from} @${innerSet} ${to} != @${innerSet}`;
+    const [opener, answerer] = [between("iifname", "oifname"), between("oifname", "iifname")];
+    const isIngress = opened === "ingress";
+    return this.#byConnection(this.name(`${opened}_by_${openedBy}`), this.name(`${opened}_by_${answeredBy}`), {
+      opening: isIngress ? opener : answerer,
+      replying: isIngress ? answerer : opener,
+    });
   }
 
-  #byConnection(opening: string, replying: string): readonly string[] {
-    return [
-      `${TCP_OPENS} goto ${opening}`,
-      `${SCTP_OPENS} goto ${opening}`,
-      `${IS_REPLY} goto ${replying}`,
+  /** `passing`: packets to which that applies are not judged here. */
+  #byConnection(
+    opening: string,
+    replying: string,
+    passing: { readonly opening: string; readonly replying: string } | null = null,
+  ): readonly string[] {
+    const steps = [
+      { condition: TCP_OPENS, target: opening, passes: passing?.opening },
+      { condition: SCTP_OPENS, target: opening, passes: passing?.opening },
+      { condition: IS_REPLY, target: replying, passes: passing?.replying },
       // Holds whenever the transport header was found.
-      `meta l4proto >= 0 goto ${opening}`,
-      this.settleBuiltin("malformed"),
+      { condition: "meta l4proto >= 0", target: opening, passes: passing?.opening },
     ];
+    const rules = steps.flatMap(({ condition, target, passes }) => [
+      ...(passes === undefined ? [] : [`${condition} ${passes} accept`]),
+      `${condition} goto ${target}`,
+    ]);
+    return [...rules, this.settleBuiltin("malformed")];
   }
 
   loopback(side: "input" | "output"): readonly string[] {

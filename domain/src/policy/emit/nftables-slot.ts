@@ -18,6 +18,9 @@ export const NFTABLES_SLOT_HOOKS = ["input", "output", "forward_in", "forward_ou
 
 export type NftablesSlotHook = (typeof NFTABLES_SLOT_HOOKS)[number];
 
+/** Set of the table with the names of interfaces that lead into containers of the host. */
+export const NFTABLES_INNER_SET = "inner";
+
 export interface NftablesSlot {
   /** Empty when anything was refused. */
   readonly pieces: readonly NftablesPiece[];
@@ -38,8 +41,8 @@ export function emitNftablesSlot(program: HostProgram, prefix: string): Nftables
   const ways: Record<NftablesSlotHook, readonly string[]> = {
     input: [...judging.loopback("input"), jump, ...judging.judge(INPUT)],
     output: [...judging.loopback("output"), jump, ...judging.judge(OUTPUT)],
-    forward_in: [jump, ...judging.judgeForwarded(FORWARD_IN)],
-    forward_out: [jump, ...judging.judgeForwarded(FORWARD_OUT)],
+    forward_in: [jump, ...judging.judgeForwarded(FORWARD_IN, NFTABLES_INNER_SET)],
+    forward_out: [jump, ...judging.judgeForwarded(FORWARD_OUT, NFTABLES_INNER_SET)],
   };
   const pieces = judging.pieces(
     [...BUILTINS_IN_SCRIPT, "emergencyClosed"],

@@ -8,6 +8,8 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram } from "@wardline/domain/policy";
 import { checkNftablesTableName, emitNftablesSlot, type NftablesPiece } from "@wardline/domain/policy/emit";
 import { bootTimeNs } from "../../linux/bootClock.ts";
+import type { NetworkInterface } from "../../linux/network/interfaces.ts";
+import { leadsIntoNamespace } from "../ebpf/edge/interfaceRules.ts";
 import type {
   ActivateOptions,
   DatapathState,
@@ -19,6 +21,7 @@ import type {
   PreparedProgram,
   SlotCounters,
 } from "../enforcer.ts";
+import { ContainerInterfaces } from "./containerInterfaces.ts";
 import { NFTABLES_LIMITS, unsupported } from "./nftablesWords.ts";
 import { NftCommand, type NftProgram } from "./nftCommand.ts";
 import { NOTHING_LOADED, OwnTable } from "./ownTable.ts";
@@ -45,12 +48,13 @@ export interface NftablesEnforcerConfig {
   readonly tableName?: string;
   /** Path of the network namespace that `nft` works in; `null` (unless given) = that of this process. */
   readonly networkNamespace?: string | null;
+  /** Which interfaces lead into containers; those whose other side is a network namespace unless given. */
+  readonly isInner?: (entry: NetworkInterface) => boolean;
   /** Boot clock; injected by tests. */
   readonly bootNs?: () => bigint;
 }
 
-/** Interface names that mean nothing to the parser of nft. */
-const PLAIN_INTERFACE_NAME = /^[A-Za-z0-9_.:@-]{1,15}$/;
+const INTERFACES_INTERVAL_MS = 1000;
 
 export function createNftablesEnforcer(config: NftablesEnforcerConfig): NftablesEnforcer {
   return new NftablesEnforcer(config);
@@ -61,9 +65,16 @@ export class NftablesEnforcer implements Enforcer {
   readonly limits = NFTABLES_LIMITS;
   readonly #table: OwnTable;
   readonly #bootNs: () => bigint;
+  readonly #namespace: string | null;
+  readonly #isInner: (entry: NetworkInterface) => boolean;
+  #containers: ContainerInterfaces | null = null;
+  #timer: NodeJS.Timeout | null = null;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
 
-  constructor({ nft, tableName = DEFAULT_TABLE_NAME, networkNamespace = null, bootNs }: NftablesEnforcerConfig) {
+  constructor(config: NftablesEnforcerConfig) {
+    const { nft, tableName = DEFAULT_TABLE_NAME, networkNamespace = null, isInner, bootNs } = config;
+    this.#namespace = networkNamespace;
+    this.#isInner = isInner ?? leadsIntoNamespace;
     this.#table = new OwnTable(checkNftablesTableName(tableName), new NftCommand(nft), networkNamespace);
     this.#bootNs = bootNs ?? bootTimeNs;
   }
@@ -73,11 +84,30 @@ export class NftablesEnforcer implements Enforcer {
     try {
       this.#table.open();
       this.#table.restore();
+      this.#containers ??= new ContainerInterfaces(this.#namespace, this.#isInner);
+      this.#containers.refresh(this.#table, { always: true });
+      this.#timer ??= setInterval(() => this.#followInterfaces(), INTERFACES_INTERVAL_MS).unref();
       return this.state();
     } catch (error) {
-      if (!wasOpen) this.#table.close();
+      if (!wasOpen) this.#close();
       throw error;
     }
+  }
+
+  #followInterfaces(): void {
+    try {
+      this.refreshInterfaces();
+    } catch {
+      // Tried again in a second; until then packets of a new container are judged twice, which lets nothing more pass.
+    }
+  }
+
+  #close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#containers?.close();
+    this.#containers = null;
+    this.#table.close();
   }
 
   state(): DatapathState {
@@ -219,14 +249,12 @@ export class NftablesEnforcer implements Enforcer {
   }
 
   /**
-   * Interfaces that lead into something on this host (containers, virtual machines): what is forwarded there or comes
-   * from there passes. None unless told. Throws a `RangeError` for a name that nft could misread; then nothing changed.
+   * Tells the table which interfaces lead into containers, when that changed. Runs every second by itself; while no agent
+   * runs, a new container's packets are judged both as coming in and as going out.
    */
-  setInnerInterfaces(names: readonly string[]): void {
-    const strange = names.find((name) => !PLAIN_INTERFACE_NAME.test(name));
-    if (strange !== undefined) throw new RangeError(`"${strange}" is not a name of an interface`);
-    this.#table.attached();
-    this.#table.nft.applyNow(this.#table.scripts.setInner([...new Set(names)]));
+  refreshInterfaces(): void {
+    const view = this.#table.isOpen ? this.#table.look() : null;
+    if (view?.attached === true) this.#containers?.refresh(this.#table);
   }
 
   /** A program needs nothing from this process once it is loaded. */
@@ -273,11 +301,11 @@ export class NftablesEnforcer implements Enforcer {
       for (const slot of SLOT_NAMES) this.#endCounters(slot, labels?.[slot] ?? null);
       this.#table.nft.applyNow(this.#table.scripts.remove());
     } finally {
-      this.#table.close();
+      this.#close();
     }
   }
 
   async close(): Promise<void> {
-    this.#table.close();
+    this.#close();
   }
 }

@@ -6,7 +6,7 @@ export const NFTABLES_LIMITS: readonly string[] = [
   "Flows are not recorded: nftables reports counters only, so the list of flows stays empty on this host.",
   "Counters do not say when a rule was hit last.",
   "Workloads cannot be treated otherwise than their host: a policy that does is refused when it is applied.",
-  "Containers and other network namespaces of this host have no filter inside; only what is forwarded to or from them passes the host's rules.",
+  "Containers are judged where their packets cross the host: what stays inside one bridge or one container is not seen.",
   "A denied connection runs into its timeout instead of being refused at once.",
   "Connections are tracked by the kernel: those that are older than the first program are judged by the direction of the first packet after it, and a full connection table drops packets.",
   "Other firewalls on this host can drop what is allowed here, and whoever flushes the whole ruleset removes these rules too.",

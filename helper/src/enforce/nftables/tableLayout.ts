@@ -14,6 +14,7 @@
  * chain `deny` of a slot one rule drops or accepts what the program denies, and names generation and digest.
  */
 import {
+  NFTABLES_INNER_SET,
   NFTABLES_SLOT_HOOKS,
   type NftablesPiece,
   type NftablesSlotHook,
@@ -27,8 +28,6 @@ export type SlotName = (typeof SLOT_NAMES)[number];
 /** Comment of the set `candidate`: by it a table is known to be of an agent, and of which layout. */
 export const TABLE_MARKER = "Wardline agent, table layout 1";
 export const CANDIDATE_SET = "candidate";
-/** Names of interfaces that lead to something on this host: what is forwarded there passes. */
-export const INNER_SET = "inner";
 
 const HOOK_PLACES: Readonly<Record<NftablesSlotHook, string>> = {
   input: "hook input priority filter",
@@ -101,10 +100,8 @@ export function readUntil(comment: string): number | null {
 /** Rules of a base chain. */
 export function decidingRules(hook: NftablesSlotHook, { slot, candidate, emergency }: Decider): readonly string[] {
   const chain = (name: SlotName): string => `${slotPrefix(name)}${emergency === "closed" ? "closed_" : ""}${hook}`;
-  const isForward = hook === "forward_in" || hook === "forward_out";
   return [
     ...(emergency === "open" ? ['accept comment "emergency open"'] : []),
-    ...(isForward && emergency !== "closed" ? [`iifname @${INNER_SET} accept`, `oifname @${INNER_SET} accept`] : []),
     ...(candidate === null
       ? []
       : [
@@ -131,7 +128,7 @@ export class TableScripts {
       "flags timeout",
       `comment "${TABLE_MARKER}"`,
       "}",
-      `set ${INNER_SET} {`,
+      `set ${NFTABLES_INNER_SET} {`,
       "type ifname",
       "}",
       "}",
@@ -180,7 +177,7 @@ export class TableScripts {
 
   setInner(names: readonly string[]): string {
     const elements = names.map((name) => `"${name}"`).join(", ");
-    const set = `${this.#table} ${INNER_SET}`;
+    const set = `${this.#table} ${NFTABLES_INNER_SET}`;
     return script([`flush set ${set}`, ...(names.length > 0 ? [`add element ${set} { ${elements} }`] : [])]);
   }
 

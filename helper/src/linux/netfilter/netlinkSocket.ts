@@ -2,9 +2,10 @@
  * Asks the kernel over a netlink socket and waits for the answer. A request takes microseconds where a program that
  * prints the same takes milliseconds (or seconds, when it reads everything there is before it prints one line).
  */
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, readSync, writeSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
-import { enterNetworkNamespace, openSocket, setSocketOption } from "../ffi/libc.ts";
+import { openSocket, setSocketOption } from "../ffi/libc.ts";
+import { inNetworkNamespace } from "../network/namespace.ts";
 import { ATTRIBUTE_HEADER_BYTES } from "./attributes.ts";
 
 const AF_NETLINK = 16;
@@ -57,9 +58,9 @@ export class NetlinkSocket {
   readonly #received = Buffer.allocUnsafe(RECEIVE_BYTES);
   #sequence = 0;
 
-  /** `networkNamespace` is the path of one; `null` = the one of this process. Throws when no socket can be made. */
+  /** `networkNamespace` is the path of one; `null` = the one of this process. It stays there. Throws when no socket can be made. */
   constructor(networkNamespace: string | null) {
-    const fileDescriptor = networkNamespace === null ? open() : inNamespace(networkNamespace, open);
+    const fileDescriptor = inNetworkNamespace(networkNamespace, open);
     if (fileDescriptor === null) throw new Error("the kernel refused a netlink socket");
     this.#fileDescriptor = fileDescriptor;
     const timeout = Buffer.alloc(16);
@@ -130,21 +131,4 @@ function* messages(bytes: Buffer) {
 
 function open(): number | null {
   return openSocket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-}
-
-/** A socket stays in the namespace that it was made in; the thread goes back at once. */
-function inNamespace<T>(path: string, run: () => T): T {
-  const own = openSync("/proc/thread-self/ns/net", "r");
-  const other = openSync(path, "r");
-  try {
-    if (!enterNetworkNamespace(other)) throw new Error(`the network namespace ${path} cannot be entered`);
-    try {
-      return run();
-    } finally {
-      if (!enterNetworkNamespace(own)) process.abort();
-    }
-  } finally {
-    closeSync(own);
-    closeSync(other);
-  }
 }
