@@ -24,7 +24,7 @@ export interface ChosenBackend {
   readonly retire?: () => Promise<void>;
 }
 
-type BackendOptions = Pick<AgentOptions, "backend" | "bpffsDir" | "cgroupRoot">;
+type BackendOptions = Pick<AgentOptions, "backend" | "bpffsDir" | "cgroupRoot" | "edge" | "earlyDrop">;
 
 function observe(clock: Clock, reason: string, capabilities: readonly ProbedCapability[]): ChosenBackend {
   const enforcer = new EnforcerSession(createObserveEnforcer({ reason, bootMs: () => bootMs(clock) }));
@@ -90,14 +90,18 @@ function withHistory(chosen: ChosenBackend, refused: readonly Extract<Attempt, {
   };
 }
 
-async function tryEbpf({ cgroupRoot: root, bpffsDir }: BackendOptions): Promise<Attempt> {
+async function tryEbpf({ cgroupRoot: root, bpffsDir, edge, earlyDrop }: BackendOptions): Promise<Attempt> {
   const objectBytes = readBpfObject();
   const probe = await probeEnforcement({ cgroupRoot: root, objectBytes, skipLoad: true });
   const { capabilities, cgroupRoot, reason } = probe;
   if (probe.choice !== "ebpf" || objectBytes === null || cgroupRoot === null) {
     return { kind: "refused", reason, capabilities };
   }
-  const enforcer = new EnforcerSession(createEbpfEnforcer({ cgroupRoot, bpffsDir, objectBytes }));
+  const interfaces = {
+    edge: edge ? {} : null,
+    earlyDrop: earlyDrop.length > 0 ? { interfaces: earlyDrop } : null,
+  };
+  const enforcer = new EnforcerSession(createEbpfEnforcer({ cgroupRoot, bpffsDir, objectBytes, ...interfaces }));
   try {
     await enforcer.open();
   } catch (error) {

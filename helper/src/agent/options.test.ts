@@ -39,6 +39,19 @@ describe("readCommandLine", () => {
     expect(leaving).toMatchObject({ kind: "uninstall", keepState: true, options: { bootFailure: "closed" } });
   });
 
+  it("judges at the interfaces where it guards the whole host, unless told otherwise", () => {
+    const edge = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.edge : null;
+    };
+    expect(edge()).toBe(true);
+    expect(edge("--edge", "off")).toBe(false);
+    expect(edge("--cgroup-root", "/c")).toBe(false);
+    expect(edge("--cgroup-root", "/c", "--edge", "on")).toBe(true);
+    const early = readCommandLine(["run", "--early-drop", "eth0,wan0,eth0"], ROOT);
+    expect(early).toMatchObject({ options: { earlyDrop: ["eth0", "wan0"] } });
+  });
+
   it.each([
     [[]],
     [["agent"]],
@@ -53,6 +66,11 @@ describe("readCommandLine", () => {
     [["run", "--keep-state"]],
     [["boot", "--keep-state"]],
     [["run", "--log-level", "loud"]],
+    [["run", "--edge", "maybe"]],
+    [["run", "--early-drop", ""]],
+    [["run", "--early-drop", "eth0,"]],
+    [["run", "--early-drop", "eth0,../x"]],
+    [["run", "--early-drop", "an-interface-too-long"]],
     [["run", "--host-name", "a b"]],
     [["run", "--host-name", "x".repeat(254)]],
   ])("refuses %j", (line) => {

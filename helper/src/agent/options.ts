@@ -6,6 +6,7 @@ import type { StartFailure } from "../generations/controllerTypes.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 const BACKENDS = ["auto", "ebpf", "nftables", "observe"] as const;
+const EDGES = ["auto", "on", "off"] as const;
 const START_FAILURES = ["closed", "open"] as const satisfies readonly StartFailure[];
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -20,6 +21,10 @@ export interface AgentOptions {
   readonly hostName: string;
   readonly backend: BackendChoice;
   readonly logLevel: LogLevel;
+  /** Whether packets without a socket are judged at the interfaces. */
+  readonly edge: boolean;
+  /** Names of the interfaces on which denied sources are dropped by XDP. */
+  readonly earlyDrop: readonly string[];
   /** What becomes of a host that was enforcing and cannot be brought to its last state. */
   readonly bootFailure: StartFailure;
 }
@@ -54,6 +59,11 @@ Options:
   --cgroup-root DIR    cgroup2 directory to attach to (the root of the hierarchy)
   --host-name NAME     name of this host in policies  (the system's host name)
   --backend NAME       auto, ebpf, nftables or observe (auto)
+  --edge WHEN          judge closed ports, incoming ICMP and forwarded traffic at the network
+                       interfaces: on, off or auto, which is on for an agent that guards the
+                       whole host and off with --cgroup-root (auto)
+  --early-drop IFACE[,IFACE]  drop the packets of denied sources on these interfaces before
+                       anything else sees them, by XDP (nowhere)
   --boot-failure WHAT  what becomes of a host that was enforcing and cannot be brought
                        to its last state: closed or open (closed)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
@@ -102,6 +112,14 @@ function checkedHostName(value: string): string {
   return value;
 }
 
+/** As the kernel's own check of names: at most 15 bytes, no slash, colon or blank. */
+function interfaceNames(value: string): readonly string[] {
+  const names = value.split(",");
+  const wrong = names.find((name) => !/^[^/:\s]+$/.test(name) || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name));
+  if (wrong !== undefined) throw new UsageError(`--early-drop: "${wrong}" is not the name of an interface`);
+  return [...new Set(names)];
+}
+
 const FLAGS = {
   socket: { type: "string" },
   "state-dir": { type: "string" },
@@ -109,6 +127,8 @@ const FLAGS = {
   "cgroup-root": { type: "string" },
   "host-name": { type: "string" },
   backend: { type: "string" },
+  edge: { type: "string" },
+  "early-drop": { type: "string" },
   "log-level": { type: "string" },
   "boot-failure": { type: "string" },
   "keep-state": { type: "boolean" },
@@ -151,6 +171,7 @@ type Values = ReturnType<typeof parse>["values"];
 function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
   const defaults = defaultPaths(surroundings);
   const cgroupRoot = values["cgroup-root"];
+  const edge = oneOf("edge", values.edge ?? "auto", EDGES);
   return {
     socketPath: absolutePath("socket", values.socket ?? defaults.socketPath),
     stateDir: absolutePath("state-dir", values["state-dir"] ?? defaults.stateDir),
@@ -158,6 +179,9 @@ function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
     cgroupRoot: cgroupRoot === undefined ? null : absolutePath("cgroup-root", cgroupRoot),
     hostName: checkedHostName(values["host-name"] ?? surroundings.systemHostName),
     backend: oneOf("backend", values.backend ?? "auto", BACKENDS),
+    // Who guards a part of the host's processes has no say about the packets of all of it.
+    edge: edge === "on" || (edge === "auto" && cgroupRoot === undefined),
+    earlyDrop: values["early-drop"] === undefined ? [] : interfaceNames(values["early-drop"]),
     logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
     bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
   };

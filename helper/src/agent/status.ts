@@ -72,6 +72,7 @@ export class StatusReader {
         ...controller.problems,
         ...this.#ports.audit.problems,
         ...this.#ports.resolver.problems,
+        ...(enforcer.problems?.() ?? []),
         ...datapathProblems(enforcer.name, state, enforced.number),
       ],
       memoryBytes: BigInt(process.memoryUsage.rss()),

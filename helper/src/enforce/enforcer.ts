@@ -162,8 +162,13 @@ export interface Enforcer {
   /** Events as they are drained (at most every 100 ms). Returns the disposer. */
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void;
   losses(): EventLosses;
-  /** Names of the interfaces on which packets without a socket are decided too. Absent = the backend has no such hook. */
+  /**
+   * Names of the interfaces on which packets without a socket are decided too, or denied sources dropped early, each with
+   * how (`eth0 (tcx)`). Absent = the backend has no such hook.
+   */
   edgeInterfaces?(): readonly string[];
+  /** Sentences about what this backend does not do as it was asked to; for the status. */
+  problems?(): readonly string[];
   /** Detaches and removes everything. The host enforces nothing afterwards. */
   release(): Promise<void>;
   /** Ends this process's hold and leaves enforcement in place. */

@@ -117,6 +117,10 @@ export class EnforcerSession implements Enforcer {
     return (this.#isOpen ? this.#inner.edgeInterfaces?.() : null) ?? [];
   }
 
+  problems(): readonly string[] {
+    return (this.#isOpen ? this.#inner.problems?.() : null) ?? [];
+  }
+
   async release(): Promise<void> {
     this.losses();
     this.#isOpen = false;

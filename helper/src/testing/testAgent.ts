@@ -23,6 +23,8 @@ export class TestAgent {
     hostName: "alpha",
     backend: "ebpf",
     logLevel: "fatal",
+    edge: false,
+    earlyDrop: [],
     bootFailure: "closed",
   };
   enforcer = new FakeEnforcer(this.clock, this.kernel);
