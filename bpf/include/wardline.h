@@ -28,6 +28,7 @@ enum wardline_builtin {
 	WARDLINE_DECISION_EXTENSION_HEADER = 6,
 	WARDLINE_DECISION_NOT_IP = 7,
 	WARDLINE_DECISION_EMERGENCY_CLOSED = 8,
+	WARDLINE_DECISION_UNSETTLED_WORKLOAD = 9,
 	WARDLINE_FIRST_RULE_DECISION = 16,
 };
 
@@ -68,6 +69,11 @@ struct wardline_control {
 	__u64 layout_version;
 	/* What the counters of each slot's generation carry. Written while the slot decides nothing. */
 	__u32 stamps[2];
+	/*
+	 * CLOCK_MONOTONIC until which new flows of cgroups that the agent has not looked at yet are dropped. The agent
+	 * moves it on while it looks; without an agent such cgroups belong to what their ancestors belong to.
+	 */
+	__u64 hold_until_ns;
 };
 
 /* Agent only: what is in a slot, so that a new process can say so. */

@@ -347,6 +347,28 @@ INLINE int has_ports(__u8 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
+NOINLINE int decide_builtin(struct context *context, __u32 builtin)
+{
+	struct report report = {
+		.now = context->now,
+		.packets = 1,
+		.bytes = context->skb->len,
+		.epoch = context->view.epoch,
+		.decision = builtin,
+		.kind = WARDLINE_EVENT_DENY,
+		.denied = 1,
+		.direction = context->direction,
+	};
+
+	count_decision(context->skb, &context->view, builtin, context->now);
+	if (!builtin_flags(builtin))
+		return 1;
+	report.dropped = context->view.enforce;
+	report.cgroup_id = bpf_skb_cgroup_id(context->skb);
+	emit_deny_event(&context->packet, &report, 0);
+	return !report.dropped;
+}
+
 /* `known` is the entry that a new opening may replace. Returns 1 to pass. */
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
 {
@@ -362,6 +384,8 @@ NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
 	int dropped;
 	long failed;
 
+	if (unlikely(context->view.workloads) && unlikely(is_unsettled(context->skb, context->now)))
+		return decide_builtin(context, WARDLINE_DECISION_UNSETTLED_WORKLOAD);
 	if (has_ports(packet->key.protocol))
 		packet->policy_port = flow.direction == WARDLINE_EGRESS ? packet->key.remote_port : packet->key.local_port;
 	flow.policy_port = packet->policy_port;

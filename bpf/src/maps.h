@@ -86,6 +86,15 @@ struct {
 	MAP_TYPE(value, struct wardline_socket);
 } wl_sockets SEC(".maps");
 
+/* Cgroups, by id, of which the agent knows whose they are. */
+struct {
+	MAP_UINT(type, BPF_MAP_TYPE_HASH);
+	MAP_UINT(map_flags, BPF_F_NO_PREALLOC);
+	MAP_UINT(max_entries, 65536);
+	MAP_TYPE(key, __u64);
+	MAP_TYPE(value, __u32);
+} wl_known_cgroups SEC(".maps");
+
 /*
  * Callers of connect() and sendmsg(), at the low bits of the socket's cookie: read back when the first packet leaves, a
  * moment later. An insertion into a hash, or memory of the socket's own, would cost half a microsecond to one, as much

@@ -77,6 +77,22 @@ GLOBAL __u32 find_set_in(struct __sk_buff *skb, __u32 slot)
 	return set;
 }
 
+/*
+ * Whether the packet's socket is in a cgroup that the agent has not looked at yet: made a moment ago, and perhaps a
+ * workload's. Its first flows wait, or they would be judged as somebody else's.
+ */
+NOINLINE int is_unsettled(struct __sk_buff *skb, __u64 now)
+{
+	__u32 zero = 0;
+	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
+	__u64 id;
+
+	if (!control || now >= *(volatile __u64 *)&control->hold_until_ns)
+		return 0;
+	id = bpf_skb_cgroup_id(skb);
+	return id && !bpf_map_lookup_elem(&wl_known_cgroups, &id);
+}
+
 INLINE __u32 find_set(struct __sk_buff *skb, const struct view *view)
 {
 	return likely(!view->workloads) ? 0 : find_set_in(skb, view->slot);

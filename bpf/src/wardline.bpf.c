@@ -13,28 +13,6 @@
 #include "policy.h"
 #include "wardline.h"
 
-INLINE int decide_builtin(struct context *context, __u32 builtin)
-{
-	struct report report = {
-		.now = context->now,
-		.packets = 1,
-		.bytes = context->skb->len,
-		.epoch = context->view.epoch,
-		.decision = builtin,
-		.kind = WARDLINE_EVENT_DENY,
-		.denied = 1,
-		.direction = context->direction,
-	};
-
-	count_decision(context->skb, &context->view, builtin, context->now);
-	if (!builtin_flags(builtin))
-		return 1;
-	report.dropped = context->view.enforce;
-	report.cgroup_id = bpf_skb_cgroup_id(context->skb);
-	emit_deny_event(&context->packet, &report, 0);
-	return !report.dropped;
-}
-
 INLINE int decide(struct __sk_buff *skb, int direction)
 {
 	struct context context = { .skb = skb, .direction = direction };

@@ -91,6 +91,7 @@ export const BUILTIN_DECISIONS = {
   extensionHeader: { index: 6, verdict: "deny", label: "IPv6 extension header chain too long or unknown" },
   notIp: { index: 7, verdict: "deny", label: "not IPv4 or IPv6" },
   emergencyClosed: { index: 8, verdict: "deny", label: "network closed in an emergency" },
+  unsettledWorkload: { index: 9, verdict: "deny", label: "new cgroup, not assigned to a workload yet" },
 } as const satisfies Record<string, { index: number; verdict: Verdict; label: string }>;
 
 export const FIRST_RULE_DECISION = 16;

@@ -71,9 +71,9 @@ const FLEET = world(
  */
 describe("digests", () => {
   it.each([
-    ["a", "c6ab5c91784c2b65d0145595e03e6ba4ae929c0dd4967ef484ef7d86b03abf6c"],
-    ["b", "d9f1a2daf910474139de9854c0ee5f13426227cca5c6a4f4216daf690dd41b9a"],
-    ["nobody", "9243da2e069cf7012027fe8c109f36b44878f9ecd41d0c06d911080eb56606cb"],
+    ["a", "91ff48bf5b63b91f45719fa9dd5ff8a7795ea69bacef8959a707a02a99bd905e"],
+    ["b", "c90bb5aadaa99e856c5cbfde90f49c6c628c284c582fd83f1ce6653c732bd547"],
+    ["nobody", "7417b397d5a9c2f67ef7017134e42797200c88d52caf0791c386154a85cd2d4b"],
   ])("of %s are those that hosts have stored", (hostName, digest) => {
     expect(compile(FLEET, hostName).digest).toBe(digest);
     expect(compile(FLEET, hostName, () => createHash("sha256")).digest).toBe(digest);

@@ -57,6 +57,11 @@ export class Control {
     Atomics.store(this.#words, CONTROL.deadlineNs / 8, bootNs);
   }
 
+  /** CLOCK_MONOTONIC until which flows of cgroups that nobody has looked at wait; 0 = not at all. */
+  holdUnknownCgroups(untilNs: bigint): void {
+    Atomics.store(this.#words, CONTROL.holdUntilNs / 8, untilNs);
+  }
+
   nextEpoch(): number {
     return Number(Atomics.add(this.#words, CONTROL.lastEpoch / 8, 1n)) + 1;
   }

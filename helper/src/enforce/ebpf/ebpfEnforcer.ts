@@ -106,6 +106,7 @@ export class EbpfEnforcer implements Enforcer {
   /** The newest program that this process knows to have been in force: the self-test asks about what differs from it. */
   #lastActivated: HostProgram | null = null;
   #open: Held | null = null;
+  #workloadProblem: string | null = null;
   #mountedOn: string | null = null;
 
   constructor(config: EbpfEnforcerConfig) {
@@ -137,6 +138,7 @@ export class EbpfEnforcer implements Enforcer {
       const vouching = new Vouching(tree.maps.wl_local_addresses, this.#config.vouching);
       vouching.refresh();
       const edge = new Edge(tree, this.#interfaceSettings());
+      this.#workloads.open(tree, () => this.refreshWorkloads());
       const timers = [
         setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
         setInterval(() => vouching.refresh(), REFRESH_INTERVAL_MS),
@@ -216,6 +218,8 @@ export class EbpfEnforcer implements Enforcer {
       runSelfTest(tree.programs.selftest, slot, program, this.#lastActivated);
       const tested = performance.now();
       this.#workloads.follow(slot, sets, workloads);
+      // Before the flip: the datapath lets cgroups wait that nobody has looked at.
+      this.refreshWorkloads();
       control.writeSlot(slot, {
         generation,
         digest: program.digest,
@@ -384,7 +388,13 @@ export class EbpfEnforcer implements Enforcer {
   refreshWorkloads(): void {
     if (this.#open === null) return;
     const { tree, control } = this.#open;
-    for (const slot of [0, 1] as const) if (this.#workloads.refresh(tree, slot)) this.#renewEpoch(control, slot);
+    try {
+      for (const slot of this.#workloads.refresh(tree, control)) this.#renewEpoch(control, slot);
+      this.#workloadProblem = null;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#workloadProblem = `Cgroups could not be assigned to their workloads: ${reason}`;
+    }
   }
 
   /** A new stamp for the same tables: every flow looks up its set and verdict again. */
@@ -419,7 +429,8 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   problems(): readonly string[] {
-    return this.#open?.edge.problems() ?? [];
+    const problems = this.#open?.edge.problems() ?? [];
+    return this.#workloadProblem === null ? problems : [...problems, this.#workloadProblem];
   }
 
   /** Packets of denied sources that XDP dropped since the tree was made. They are in no other counter. */
@@ -462,6 +473,7 @@ export class EbpfEnforcer implements Enforcer {
     this.#open = null;
     readers.close();
     vouching.close();
+    this.#workloads.close();
     edge.close();
     for (const timer of timers) clearInterval(timer);
     drain.drain();

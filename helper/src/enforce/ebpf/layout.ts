@@ -6,7 +6,15 @@ import type { Emergency } from "../enforcer.ts";
 
 export const LAYOUT_VERSION = 2;
 
-export const CONTROL = { size: 40, word: 0, deadlineNs: 8, lastEpoch: 16, layoutVersion: 24, stamps: 32 } as const;
+export const CONTROL = {
+  size: 48,
+  word: 0,
+  deadlineNs: 8,
+  lastEpoch: 16,
+  layoutVersion: 24,
+  stamps: 32,
+  holdUntilNs: 40,
+} as const;
 export const SLOT = {
   size: 56,
   generation: 0,
@@ -116,6 +124,7 @@ export const MAP_NAMES = [
   "wl_flows",
   "wl_sockets",
   "wl_callers",
+  "wl_known_cgroups",
   "wl_local_addresses",
   "wl_inner_interfaces",
   "wl_translated",
