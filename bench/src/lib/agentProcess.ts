@@ -30,6 +30,21 @@ function exited(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once("exit", () => resolve()));
 }
 
+/** Resident memory of any process, in MiB. */
+export function residentMiB(pid: number | undefined): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+/** Processor time that any process has used so far, user and system, in seconds. */
+export function processorSeconds(pid: number | undefined): number {
+  ticksPerSecond ??= Number(execFileSync("getconf", ["CLK_TCK"]).toString());
+  // Fields 14 and 15 (utime, stime), counted after the command, which may hold blanks.
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+let ticksPerSecond: number | undefined;
+
 export async function startAgent(lab: KernelLab, form: AgentForm): Promise<AgentProcess> {
   const [command, args] = COMMANDS[form];
   const socketPath = join(lab.directory, "agent.sock");
@@ -52,19 +67,11 @@ export async function startAgent(lab: KernelLab, form: AgentForm): Promise<Agent
     child.once("exit", (code) => reject(new Error(`the agent ended with ${code} before it was ready`)));
   });
   const readyMs = performance.now() - start;
-  const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"]).toString());
   return {
     socketPath,
     readyMs,
-    residentMiB() {
-      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-      return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
-    },
-    processorSeconds() {
-      // Fields 14 and 15 (utime, stime), counted after the command, which may hold blanks.
-      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-    },
+    residentMiB: () => residentMiB(child.pid),
+    processorSeconds: () => processorSeconds(child.pid),
     async stop() {
       child.kill("SIGTERM");
       await exited(child);
