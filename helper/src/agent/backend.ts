@@ -8,6 +8,7 @@ import { EnforcerSession } from "../enforce/enforcerSession.ts";
 import { createNftablesEnforcer, DEFAULT_TABLE_NAME } from "../enforce/nftables/nftablesEnforcer.ts";
 import { findNft } from "../enforce/nftables/nftCommand.ts";
 import { createObserveEnforcer } from "../enforce/observe/observeEnforcer.ts";
+import { createSystemPfEnforcer, pfSurroundings, probePf } from "../enforce/pf/systemPf.ts";
 import { probeEnforcement } from "../enforce/probe.ts";
 import { StartError } from "../server/socket.ts";
 import { readBpfObject } from "./bpfObject.ts";
@@ -24,7 +25,7 @@ export interface ChosenBackend {
   readonly retire?: () => Promise<void>;
 }
 
-type BackendOptions = Pick<AgentOptions, "backend" | "bpffsDir" | "cgroupRoot" | "edge" | "earlyDrop">;
+type BackendOptions = Pick<AgentOptions, "backend" | "bpffsDir" | "cgroupRoot" | "stateDir" | "edge" | "earlyDrop">;
 
 function observe(clock: Clock, reason: string, capabilities: readonly ProbedCapability[]): ChosenBackend {
   const enforcer = new EnforcerSession(createObserveEnforcer({ reason, bootMs: () => bootMs(clock) }));
@@ -57,18 +58,19 @@ type Attempt =
   | { readonly kind: "refused"; readonly reason: string; readonly capabilities: readonly ProbedCapability[] };
 
 /**
- * Probes and opens. `auto` takes eBPF, else nftables, else ends in `observe` with the reasons. A backend that was asked
- * for by name and cannot be used throws {@link StartError}.
+ * Probes and opens. `auto` takes eBPF, else nftables (pf on macOS), else ends in `observe` with the reasons. A backend that
+ * was asked for by name and cannot be used throws {@link StartError}.
  */
 export async function chooseBackend(options: BackendOptions, clock: Clock): Promise<ChosenBackend> {
   const { backend, bpffsDir } = options;
   if (backend === "observe") {
     return observe(clock, `The agent was started with --backend observe.${leftovers(bpffsDir)}`, []);
   }
-  const attempts = { ebpf: [tryEbpf], nftables: [tryNftables], auto: [tryEbpf, tryNftables] }[backend];
+  const auto = process.platform === "darwin" ? [tryPf] : [tryEbpf, tryNftables];
+  const attempts = { ebpf: [tryEbpf], nftables: [tryNftables], pf: [tryPf], auto }[backend];
   const refused: Extract<Attempt, { kind: "refused" }>[] = [];
   for (const attempt of attempts) {
-    const result = await attempt(options);
+    const result = await attempt(options, clock);
     if (result.kind === "refused") refused.push(result);
     else return withHistory(result.chosen, refused);
   }
@@ -138,5 +140,18 @@ async function tryNftables({ cgroupRoot, bpffsDir }: BackendOptions): Promise<At
   }
   capabilities.push({ name: "nftables", available: true, detail: `by ${nft}` });
   const reason = `The kernel takes the table "inet ${DEFAULT_TABLE_NAME}".${leftovers(bpffsDir)}`;
+  return { kind: "chosen", chosen: { enforcer, reason, capabilities, cgroupRoot: "" } };
+}
+
+async function tryPf({ stateDir }: BackendOptions, clock: Clock): Promise<Attempt> {
+  const { isUsable, reason, capabilities } = probePf(pfSurroundings());
+  if (!isUsable) return { kind: "refused", reason, capabilities };
+  const enforcer = new EnforcerSession(createSystemPfEnforcer({ stateDir, bootMs: () => bootMs(clock) }));
+  try {
+    await enforcer.open();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { kind: "refused", reason: `pf cannot be used: ${shortened(error.message)}`, capabilities };
+  }
   return { kind: "chosen", chosen: { enforcer, reason, capabilities, cgroupRoot: "" } };
 }

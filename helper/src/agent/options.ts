@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import type { StartFailure } from "../generations/controllerTypes.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-const BACKENDS = ["auto", "ebpf", "nftables", "observe"] as const;
+const BACKENDS = ["auto", "ebpf", "nftables", "pf", "observe"] as const;
 const EDGES = ["auto", "on", "off"] as const;
 const START_FAILURES = ["closed", "open"] as const satisfies readonly StartFailure[];
 
@@ -58,7 +58,7 @@ Options:
   --bpffs-dir DIR      where the programs are pinned  (/sys/fs/bpf/wardline)
   --cgroup-root DIR    cgroup2 directory to attach to (the root of the hierarchy)
   --host-name NAME     name of this host in policies  (the system's host name)
-  --backend NAME       auto, ebpf, nftables or observe (auto)
+  --backend NAME       auto, ebpf, nftables, pf or observe (auto)
   --edge WHEN          judge closed ports, incoming ICMP and forwarded traffic at the network
                        interfaces: on, off or auto, which is on for an agent that guards the
                        whole host and off with --cgroup-root (auto)

@@ -8,6 +8,7 @@ import { createEbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
 import { createNftablesEnforcer, DEFAULT_TABLE_NAME } from "../enforce/nftables/nftablesEnforcer.ts";
 import { findNft } from "../enforce/nftables/nftCommand.ts";
 import { ownerOfTable } from "../enforce/nftables/tableView.ts";
+import { createSystemPfEnforcer } from "../enforce/pf/systemPf.ts";
 import { probeEnforcement } from "../enforce/probe.ts";
 import { EMPTY_INDEX } from "../generations/records.ts";
 import { StateStore } from "../generations/stateStore.ts";
@@ -28,7 +29,7 @@ export interface UninstallRequest {
 }
 
 /** Everything that an agent ever writes into its state directory: nothing else is touched there. */
-const STATE_FILES = ["index.json", "counters.json", "audit.ndjson", "generations", "agent.lock"];
+const STATE_FILES = ["index.json", "counters.json", "audit.ndjson", "pf.json", "generations", "agent.lock"];
 const UNIT_PATHS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 const UNIT_NAMES = ["wardline-agent.service", "wardline-boot.service"];
 
@@ -41,7 +42,8 @@ export async function uninstall({ options, keepState }: UninstallRequest): Promi
   const removed: string[] = [];
   await underLocks(options, async () => {
     await refusePending(options.stateDir);
-    removed.push(...(await removeNftables()), ...(await removeEbpf(options)), ...removeSocket(options.socketPath));
+    removed.push(...(await removeNftables()), ...(await removeEbpf(options)), ...(await removePf(options)));
+    removed.push(...removeSocket(options.socketPath));
     if (keepState) await forgetEnforced(options.stateDir);
   });
   removed.push(...removeLocks(options.socketPath));
@@ -57,6 +59,13 @@ export async function uninstallAgent(request: UninstallRequest): Promise<void> {
   for (const unit of UNIT_PATHS.flatMap((directory) => UNIT_NAMES.map((name) => join(directory, name)))) {
     if (exists(unit)) console.log(`Left in place: ${unit} (it belongs to the package; disable or remove it there)`);
   }
+}
+
+/** pf is asked on every Mac: rules may be there when the record is not. */
+async function removePf({ stateDir }: AgentOptions): Promise<readonly string[]> {
+  if (process.platform !== "darwin") return [];
+  await createSystemPfEnforcer({ stateDir, bootMs: () => 0 }).release();
+  return ["the anchor, its call and the enable reference in pf"];
 }
 
 function exists(path: string): boolean {

@@ -1,5 +1,8 @@
 import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
+import { chooseBackend } from "../../agent/backend.ts";
+import { systemClock } from "../../agent/clock.ts";
+import { readCommandLine, systemSurroundings } from "../../agent/options.ts";
 import { FakePfctl } from "../../testing/fakePfctl.ts";
 import { createSystemPfEnforcer, type PfSurroundings, probePf } from "./systemPf.ts";
 
@@ -40,6 +43,12 @@ describe("whether pf can be used", () => {
     const probe = probePf(surroundings);
     expect([probe.isUsable, probe.reason]).toEqual([false, reason]);
     expect(probe.capabilities.at(-1)?.available).toBe(false);
+  });
+
+  it.skipIf(process.platform === "darwin")("is a reason not to start where it was asked for by name", async () => {
+    const line = readCommandLine(["run", "--backend", "pf"], systemSurroundings());
+    if (line.kind !== "run") throw new Error(line.kind);
+    await expect(chooseBackend(line.options, systemClock)).rejects.toThrow("pf needs macOS");
   });
 
   it.skipIf(process.platform === "darwin")("is answered by the real program, which is not here", async () => {
