@@ -47,6 +47,12 @@ export class AgentProcess {
     });
   }
 
+  /** Resolves when the process has ended, by whatever. */
+  get ended(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve();
+    return new Promise((resolve) => this.#child.once("exit", () => resolve()));
+  }
+
   /** Ends this process and waits for it. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
