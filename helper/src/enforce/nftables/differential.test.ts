@@ -1,7 +1,6 @@
 import {
   compile,
   createLookup,
-  type Decision,
   enforcedVerdict,
   evaluate,
   FIRST_RULE_DECISION,
@@ -16,6 +15,7 @@ import { arbitraryProbe, arbitraryWorld, GENERATED_HOST_NAMES, packetToFlow } fr
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LAB_HOST, NetfilterLab, netfilterLabProblem } from "../../testing/netfilterLab.ts";
+import { nftablesEnforcerInside } from "../../testing/nftablesLab.ts";
 import { TCP_FLAG } from "../../testing/rawPacket.ts";
 import { wirePacket } from "../../testing/wirePacket.ts";
 import { isFaithfulProbe } from "../ebpf/probePacket.ts";
@@ -23,6 +23,8 @@ import { isFaithfulProbe } from "../ebpf/probePacket.ts";
 const PACKETS_PER_WORLD = 200;
 const MIN_DECISIONS = 5;
 const PACKETS = Number(process.env.WARDLINE_FUZZ_PACKETS ?? 12_000);
+/** Through the backend, which loads the same rules into its two slots in turn. */
+const PACKETS_IN_SLOTS = Math.ceil(PACKETS / 4);
 const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
 const problem = netfilterLabProblem();
 
@@ -110,16 +112,20 @@ describe.skipIf(problem !== null)(
 
     afterAll(() => lab.close());
 
+    /** Loads a program, and tells what its decisions have counted since then. */
+    interface Loaded {
+      load(program: HostProgram): Promise<void>;
+      /** By the index of the decision. */
+      counters(): readonly (readonly [index: number, counted: { packets: number; bytes: number }])[];
+    }
+
     /** Packets and bytes of each decision once everything that was sent has been counted. */
-    async function counted(total: number): Promise<Record<string, string>> {
+    async function counted({ counters }: Loaded, total: number): Promise<Record<string, string>> {
       for (let attempt = 0; ; attempt++) {
-        const counters = [...lab.counters("wardline")].filter(([, { packets }]) => packets > 0);
-        const packets = counters.reduce((sum, [, counter]) => sum + counter.packets, 0);
-        if (packets >= total || attempt === 20) {
-          return Object.fromEntries(
-            counters.map(([name, counter]) => [name, `${counter.packets} packets, ${counter.bytes} bytes`]),
-          );
-        }
+        const hit = counters().filter(([, { packets }]) => packets > 0);
+        const sum = hit.reduce((packets, [, counter]) => packets + counter.packets, 0);
+        if (sum >= total || attempt === 20)
+          return Object.fromEntries(hit.map(([index, each]) => [index, inWords(each)]));
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }
@@ -128,23 +134,23 @@ describe.skipIf(problem !== null)(
       return evaluate(world, packetToFlow(program, packet)).directions[packet.direction === "egress" ? 0 : 1].decision;
     }
 
-    it(`decides ${PACKETS} packets alike, down to the rule`, { timeout: 300_000 }, async () => {
+    /** Sends packets both ways and compares what was counted, down to the byte; returns how often each kind was met. */
+    async function compare(loaded: Loaded, packetCount: number, seed: number): Promise<ReadonlyMap<string, number>> {
       const seen = new Map<string, number>();
       const count = (kind: string): void => void seen.set(kind, (seen.get(kind) ?? 0) + 1);
       await fc.assert(
         fc.asyncProperty(cases, async ({ world, program, packets }) => {
-          const { script } = emitNftables(program, { mode: "enforce" });
-          lab.load(script ?? "");
+          await loaded.load(program);
           const answer = createLookup(program);
-          const expected = new Map<Decision, { packets: number; bytes: number }>();
+          const expected = new Map<number, { packets: number; bytes: number }>();
           const sent = { ingress: [] as Buffer[], egress: [] as Buffer[] };
           for (const [position, packet] of packets.entries()) {
             const decision = answer(packet);
             expect(referenceOf(world, program, packet).id, JSON.stringify(packet)).toBe(decision.id);
             const bytes = bytesOf(packet, position);
             sent[packet.direction].push(bytes);
-            const sum = expected.get(decision) ?? { packets: 0, bytes: 0 };
-            expected.set(decision, { packets: sum.packets + 1, bytes: sum.bytes + bytes.length });
+            const sum = expected.get(decision.index) ?? { packets: 0, bytes: 0 };
+            expected.set(decision.index, { packets: sum.packets + 1, bytes: sum.bytes + bytes.length });
             count(`${decision.reason} ${decision.verdict}${decision.observeOnly ? " observed" : ""}`);
             count(`verdict enforced: ${enforcedVerdict(decision)}`);
             count(`${packet.direction} protocol ${packet.protocol} IPv${familyOf(packet.remote)}`);
@@ -152,19 +158,27 @@ describe.skipIf(problem !== null)(
           const passedBefore = lab.counters("quiet").get("passed")?.packets ?? 0;
           lab.sendToHost(sent.ingress);
           lab.sendFromHost(sent.egress);
-          expect(await counted(packets.length)).toEqual(
-            Object.fromEntries(
-              [...expected].map(([decision, sum]) => [
-                nftablesDecisionName(decision),
-                `${sum.packets} packets, ${sum.bytes} bytes`,
-              ]),
-            ),
-          );
+          const wanted = Object.fromEntries([...expected].map(([index, sum]) => [index, inWords(sum)]));
+          expect(await counted(loaded, packets.length)).toEqual(wanted);
           const allowed = packets.filter((packet) => enforcedVerdict(answer(packet)) === "allow");
           expect((lab.counters("quiet").get("passed")?.packets ?? 0) - passedBefore).toBe(allowed.length);
         }),
-        { numRuns: Math.ceil(PACKETS / PACKETS_PER_WORLD), seed: SEED, endOnFailure: true },
+        { numRuns: Math.ceil(packetCount / PACKETS_PER_WORLD), seed, endOnFailure: true },
       );
+      return seen;
+    }
+
+    it(`decides ${PACKETS} packets alike, down to the rule`, { timeout: 300_000 }, async () => {
+      let names = new Map<string, number>();
+      const script: Loaded = {
+        load: async (program) => {
+          names = new Map(program.decisions.map((decision) => [nftablesDecisionName(decision), decision.index]));
+          lab.load(emitNftables(program, { mode: "enforce" }).script ?? "");
+        },
+        counters: () => [...lab.counters("wardline")].map(([name, each]) => [names.get(name) ?? Number.NaN, each]),
+      };
+      const seen = await compare(script, PACKETS, SEED);
+      lab.inside("host", "nft", ["delete", "table", "inet", "wardline"]);
       // The comparison is worth nothing when the packets never reach a kind of decision.
       for (const kind of [
         "rule allow",
@@ -183,5 +197,29 @@ describe.skipIf(problem !== null)(
         expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(10);
       }
     });
+
+    it(`decides ${PACKETS_IN_SLOTS} packets alike in the slots of the backend`, { timeout: 300_000 }, async () => {
+      const enforcer = nftablesEnforcerInside(lab.namespacePath("host"));
+      await enforcer.open();
+      let generation = 0;
+      const slots: Loaded = {
+        load: async (program) => {
+          generation += 1;
+          const prepared = await enforcer.prepare(program, generation);
+          enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+        },
+        counters: () =>
+          enforcer.readCounters().map(({ decision, packets, bytes }) => {
+            return [decision, { packets: Number(packets), bytes: Number(bytes) }];
+          }),
+      };
+      const seen = await compare(slots, PACKETS_IN_SLOTS, SEED + 1);
+      expect(seen.get("verdict enforced: deny") ?? 0).toBeGreaterThan(PACKETS_IN_SLOTS / 10);
+      await enforcer.release();
+    });
   },
 );
+
+function inWords({ packets, bytes }: { packets: number; bytes: number }): string {
+  return `${packets} packets, ${bytes} bytes`;
+}
