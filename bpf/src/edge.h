@@ -238,7 +238,8 @@ INLINE int decide_at_edge(struct __sk_buff *skb, __u32 offset)
 	if (is_group_address(&context.packet.key.local))
 		return EDGE_PASS;
 	way_out = find_way_out(&context);
-	if (way_out)
+	/* To a client without an address an offer looks as if it had to go back out. */
+	if (way_out && !(way_out == skb->ifindex && is_address_offer(&context.packet)))
 		return leads_inside(skb->ifindex) || leads_inside(way_out) ? EDGE_PASS : decide_forwarded(&context, builtin);
 	/* The kernel puts fragments together, and the hook of the socket sees the whole. */
 	if (builtin == WARDLINE_DECISION_FRAGMENT)
