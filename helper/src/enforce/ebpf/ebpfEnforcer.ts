@@ -30,9 +30,10 @@ import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
 import { packProgram } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
+import { keepPins } from "./pinKeeper.ts";
 import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
 import { SlotReaders } from "./slotReaders.ts";
-import { sweepFlows } from "./sweep.ts";
+import { FlowSweeper, sweepFlows } from "./sweep.ts";
 import { fillSlot, verifySlot, waitForReaders } from "./tables.ts";
 import {
   allTrees,
@@ -48,7 +49,6 @@ import {
 import { packWorkloads, WorkloadFollower } from "./workloads.ts";
 
 const REFRESH_INTERVAL_MS = 1000;
-const SWEEP_INTERVAL_MS = 5000;
 /** Epochs whose events may still be under way. */
 const REMEMBERED_EPOCHS = 256;
 
@@ -82,6 +82,7 @@ interface Held {
   readonly tree: PinnedTree;
   readonly control: Control;
   readonly drain: EventDrain;
+  readonly sweeper: FlowSweeper;
   readonly vouching: Vouching;
   readonly edge: Edge;
   readonly readers: SlotReaders;
@@ -107,6 +108,7 @@ export class EbpfEnforcer implements Enforcer {
   #lastActivated: HostProgram | null = null;
   #open: Held | null = null;
   #workloadProblem: string | null = null;
+  #pinProblem: string | null = null;
   #mountedOn: string | null = null;
 
   constructor(config: EbpfEnforcerConfig) {
@@ -138,15 +140,19 @@ export class EbpfEnforcer implements Enforcer {
       const vouching = new Vouching(tree.maps.wl_local_addresses, this.#config.vouching);
       vouching.refresh();
       const edge = new Edge(tree, this.#interfaceSettings());
+      const sweeper = new FlowSweeper(
+        () => sweepFlows(tree.maps.wl_flows, this.#clocks(), (epoch) => this.#generations.get(epoch) ?? 0),
+        (ends) => drain.publish(ends),
+      );
       this.#workloads.open(tree, () => this.refreshWorkloads());
       const timers = [
         setInterval(() => this.refreshWorkloads(), REFRESH_INTERVAL_MS),
         setInterval(() => vouching.refresh(), REFRESH_INTERVAL_MS),
-        setInterval(() => this.sweep(), SWEEP_INTERVAL_MS),
+        setInterval(() => this.keepPins(), REFRESH_INTERVAL_MS),
       ];
       for (const timer of timers) timer.unref();
       const readers = new SlotReaders(() => waitForReaders(tree, control.read().slot === 0 ? 1 : 0));
-      this.#open = { tree, control, drain, vouching, edge, readers, timers };
+      this.#open = { tree, control, drain, sweeper, vouching, edge, readers, timers };
       for (const slot of [0, 1] as const) this.#rememberEpoch(control.readSlot(slot));
       return this.state();
     });
@@ -417,11 +423,22 @@ export class EbpfEnforcer implements Enforcer {
     return { monotonicNs: (this.#config.monotonicNs ?? monotonicTimeNs)(), bootNs: this.#bootNs() };
   }
 
+  /** Puts back pins that somebody took away: without them enforcement ends with this process. Runs every second. */
+  keepPins(): void {
+    if (this.#open === null) return;
+    try {
+      const { mountedOn } = keepPins(this.#open.tree, this.#config.bpffsDir);
+      this.#mountedOn = mountedOn ?? this.#mountedOn;
+      this.#pinProblem = null;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#pinProblem = `The pins in ${this.#config.bpffsDir} are gone and cannot be put back (${reason}): what is enforced would end with the agent.`;
+    }
+  }
+
   /** Reports and removes silent flows. Runs every five seconds by itself. */
   sweep(): void {
-    if (this.#open === null) return;
-    const { tree, drain } = this.#open;
-    drain.publish(sweepFlows(tree.maps.wl_flows, this.#clocks(), (epoch) => this.#generations.get(epoch) ?? 0));
+    this.#open?.sweeper.run();
   }
 
   edgeInterfaces(): readonly string[] {
@@ -429,8 +446,8 @@ export class EbpfEnforcer implements Enforcer {
   }
 
   problems(): readonly string[] {
-    const problems = this.#open?.edge.problems() ?? [];
-    return this.#workloadProblem === null ? problems : [...problems, this.#workloadProblem];
+    const own = [this.#workloadProblem, this.#pinProblem].filter((problem) => problem !== null);
+    return [...(this.#open?.edge.problems() ?? []), ...own];
   }
 
   /** Packets of denied sources that XDP dropped since the tree was made. They are in no other counter. */
@@ -469,13 +486,14 @@ export class EbpfEnforcer implements Enforcer {
 
   async close(): Promise<void> {
     if (this.#open === null) return;
-    const { tree, control, drain, vouching, edge, readers, timers } = this.#open;
+    const { tree, control, drain, sweeper, vouching, edge, readers, timers } = this.#open;
     this.#open = null;
     readers.close();
     vouching.close();
     this.#workloads.close();
     edge.close();
     for (const timer of timers) clearInterval(timer);
+    sweeper.close();
     drain.drain();
     drain.close();
     control.close();

@@ -252,6 +252,15 @@ export function removeTree(path: string): void {
   rmdirSync(path);
 }
 
+/** Name and descriptor of everything that is pinned for the cgroups. */
+export function allPins({ maps, programs, links }: PinnedTree): readonly (readonly [name: string, fd: number])[] {
+  return [
+    ...MAP_NAMES.map((name) => [name, maps[name]] as const),
+    ...ROLES.map((role) => [PROGRAM_NAMES[role], programs[role]] as const),
+    ...HOOKS.map((hook) => [linkPin(hook), links[hook]] as const),
+  ];
+}
+
 export function closeTree(tree: PinnedTree): void {
   for (const group of [tree.maps, tree.programs, tree.links]) for (const fd of Object.values(group)) closeSync(fd);
 }
