@@ -114,10 +114,6 @@ async function tryEbpf({ cgroupRoot: root, bpffsDir, edge, earlyDrop }: BackendO
   return { kind: "chosen", chosen: root === null ? { ...chosen, retire: retireNftables } : chosen };
 }
 
-function interfaceHooks({ edge, earlyDrop }: BackendOptions) {
-  return { edge: edge ? {} : null, earlyDrop: earlyDrop.length > 0 ? { interfaces: earlyDrop } : null };
-}
-
 /** A table that an earlier agent made here must not go on deciding beside eBPF. Only for the whole host. */
 async function retireNftables(): Promise<void> {
   const nft = findNft();

@@ -52,17 +52,6 @@ describe("readCommandLine", () => {
     expect(early).toMatchObject({ options: { earlyDrop: ["eth0", "wan0"] } });
   });
 
-  it("judges at the interfaces when it guards the whole host, or is told to", () => {
-    const edgeOf = (...line: string[]) => {
-      const command = readCommandLine(["run", ...line], ROOT);
-      return command.kind === "run" ? [command.options.edge, command.options.earlyDrop] : [];
-    };
-    expect(edgeOf()).toEqual([true, []]);
-    expect(edgeOf("--edge", "off", "--early-drop", "eth0,eth1")).toEqual([false, ["eth0", "eth1"]]);
-    expect(edgeOf("--cgroup-root", "/c")).toEqual([false, []]);
-    expect(edgeOf("--cgroup-root", "/c", "--edge", "on")).toEqual([true, []]);
-  });
-
   it.each([
     [[]],
     [["agent"]],
@@ -76,9 +65,6 @@ describe("readCommandLine", () => {
     [["run", "--boot-failure", "ajar"]],
     [["run", "--keep-state"]],
     [["boot", "--keep-state"]],
-    [["run", "--edge", "maybe"]],
-    [["run", "--early-drop", "eth0,a b"]],
-    [["run", "--early-drop", "x".repeat(16)]],
     [["run", "--log-level", "loud"]],
     [["run", "--edge", "maybe"]],
     [["run", "--early-drop", ""]],

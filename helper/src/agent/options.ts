@@ -7,8 +7,6 @@ import type { StartFailure } from "../generations/controllerTypes.ts";
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 const BACKENDS = ["auto", "ebpf", "nftables", "pf", "observe"] as const;
 const EDGES = ["auto", "on", "off"] as const;
-const EDGE_CHOICES = ["auto", "on", "off"] as const;
-const MAX_INTERFACE_NAME_LENGTH = 15;
 const START_FAILURES = ["closed", "open"] as const satisfies readonly StartFailure[];
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -66,9 +64,6 @@ Options:
                        whole host and off with --cgroup-root (auto)
   --early-drop IFACE[,IFACE]  drop the packets of denied sources on these interfaces before
                        anything else sees them, by XDP (nowhere)
-  --edge WHEN          judge packets without a socket of this host (closed ports, pings, forwarded)
-                       at its interfaces: auto, on or off (auto: unless --cgroup-root is given)
-  --early-drop NAMES   interfaces, with commas, on which denied sources are dropped by XDP (none)
   --boot-failure WHAT  what becomes of a host that was enforcing and cannot be brought
                        to its last state: closed or open (closed)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
@@ -136,8 +131,6 @@ const FLAGS = {
   "early-drop": { type: "string" },
   "log-level": { type: "string" },
   "boot-failure": { type: "string" },
-  edge: { type: "string" },
-  "early-drop": { type: "string" },
   "keep-state": { type: "boolean" },
   version: { type: "boolean" },
   json: { type: "boolean" },
@@ -173,18 +166,6 @@ export function readCommandLine(commandLine: readonly string[], surroundings: Su
   return { kind: verb, options };
 }
 
-/** An agent for a part of the host does not judge what belongs to all of it, unless it is told to. */
-function wantsEdge(choice: (typeof EDGE_CHOICES)[number], guardsWholeHost: boolean): boolean {
-  return choice === "on" || (choice === "auto" && guardsWholeHost);
-}
-
-function interfaceNames(text: string): readonly string[] {
-  const names = text.split(",").filter((name) => name !== "");
-  const strange = names.find((name) => name.length > MAX_INTERFACE_NAME_LENGTH || /[\s/]/.test(name));
-  if (strange !== undefined) throw new UsageError(`"${strange}" is not the name of an interface`);
-  return names;
-}
-
 type Values = ReturnType<typeof parse>["values"];
 
 function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
@@ -202,8 +183,6 @@ function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
     edge: edge === "on" || (edge === "auto" && cgroupRoot === undefined),
     earlyDrop: values["early-drop"] === undefined ? [] : interfaceNames(values["early-drop"]),
     logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
-    edge: wantsEdge(oneOf("edge", values.edge ?? "auto", EDGE_CHOICES), cgroupRoot === undefined),
-    earlyDrop: interfaceNames(values["early-drop"] ?? ""),
     bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
   };
 }

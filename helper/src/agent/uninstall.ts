@@ -108,14 +108,13 @@ async function removeNftables(): Promise<string[]> {
   return [`the nftables table "inet ${DEFAULT_TABLE_NAME}"`];
 }
 
-async function removeEbpf(options: AgentOptions): Promise<string[]> {
-  const { bpffsDir } = options;
+async function removeEbpf({ bpffsDir, cgroupRoot: root }: AgentOptions): Promise<string[]> {
   if (!exists(bpffsDir) || !isBpffs(bpffsDir)) return [];
   const removed: string[] = [];
   // The root of a BPF file system has entries of its own, which cannot be removed.
   const trees = readdirSync(bpffsDir).filter((name) => name.startsWith("layout-"));
   if (trees.length > 0) {
-    await releaseTree(options);
+    await releaseTree(bpffsDir, root);
     // What the enforcer did not know: trees of other layouts, or all of it where eBPF cannot be used any more.
     for (const tree of trees) removePins(join(bpffsDir, tree));
     removed.push(`the kernel programs and tables pinned in ${bpffsDir}`);
@@ -129,7 +128,7 @@ async function removeEbpf(options: AgentOptions): Promise<string[]> {
 }
 
 /** Adopting first lets the enforcer take away what is not pinned there, such as filters of interfaces. */
-async function releaseTree({ bpffsDir, cgroupRoot: root }: AgentOptions): Promise<void> {
+async function releaseTree(bpffsDir: string, root: string | null): Promise<void> {
   const objectBytes = readBpfObject();
   const { choice, cgroupRoot } = await probeEnforcement({ cgroupRoot: root, objectBytes, skipLoad: true });
   if (choice !== "ebpf" || objectBytes === null || cgroupRoot === null) return;

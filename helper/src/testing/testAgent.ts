@@ -26,8 +26,6 @@ export class TestAgent {
     edge: false,
     earlyDrop: [],
     bootFailure: "closed",
-    edge: false,
-    earlyDrop: [],
   };
   enforcer = new FakeEnforcer(this.clock, this.kernel);
   #running: RunningAgent[] = [];
