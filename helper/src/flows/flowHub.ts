@@ -6,7 +6,7 @@ import type { Enforcer, EventLosses, FlowEvent, FlowProcess } from "../enforce/e
 import type { KeptFlow } from "./flowMessage.ts";
 
 export const KEPT_FLOWS = 10_000;
-export const READER_QUEUE = 4_096;
+export const READER_QUEUE = 16_384;
 const MAX_BATCH = 500;
 
 /** Says which program a process runs; see executables.ts. */
