@@ -108,7 +108,7 @@ int bench_wardline(struct __sk_buff *skb)
 
 	if (!cursor || !question)
 		return 1;
-	read_view(0, &view);
+	read_view(&view);
 	find_decision(view.slot, 0, WARDLINE_INGRESS, &question->remote, question->protocol, question->port, &decision);
 	cursor->sum += decision.index;
 	cursor->found += !(decision.flags & WARDLINE_RESULT_DENY);

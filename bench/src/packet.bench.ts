@@ -95,7 +95,9 @@ class Questions {
   #mask = 0;
 
   constructor(objectBytes: Uint8Array, runner: ProgramRunner, size: number) {
-    const reuse = new Map<string, number>(MAP_NAMES.map((name) => [name, runner.pin(name)]));
+    // Only what the included headers declare: the object's table of names has it.
+    const own = MAP_NAMES.filter((name) => Buffer.from(objectBytes).includes(`\0${name}\0`));
+    const reuse = new Map<string, number>(own.map((name) => [name, runner.pin(name)]));
     const peers = Math.min(size, LINEAR_LIMIT);
     this.#object = loadObject(objectBytes, {
       maxEntries: new Map([

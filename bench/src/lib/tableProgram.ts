@@ -6,12 +6,9 @@ import {
   FIRST_RULE_DECISION,
   type HostProgram,
   type PortEntry,
-  parseAddress,
-  parseCidr,
   type Verdict,
 } from "@wardline/domain/policy";
 import { DEFAULT_MAX_DECISIONS as MAX_DECISIONS } from "@wardline/helper/enforce/ebpf/counters";
-import { cidr6At, cidrAt } from "./rules.ts";
 
 /** `own`: every network has ports of its own. `shared`: all networks share 64 services, as real policies do. */
 export type Shape = "own" | "shared";
@@ -19,6 +16,11 @@ export type Family = 4 | 6;
 
 const SHARED_SERVICES = 64;
 const TCP = 6;
+/** 10.100.0.0, 2001:db8:: and 198.18.0.0. */
+const FIRST_NETWORK_4 = 0x0a64_0000;
+const FIRST_NETWORK_6 = 0x2001_0db8;
+const OUTSIDE_4 = 0xc612_0000;
+const PREFIX_BITS = { 4: 28, 6: 64 } as const;
 const OTHER_INGRESS = FIRST_RULE_DECISION;
 const OTHER_EGRESS = FIRST_RULE_DECISION + 1;
 const FIRST_SERVICE = FIRST_RULE_DECISION + 2;
@@ -36,28 +38,34 @@ function serviceOf(shape: Shape, index: number): number {
   return shape === "own" ? index : index % SHARED_SERVICES;
 }
 
-/** An address inside the network of an entry, 16 bytes. */
-export function addressAt(family: Family, index: number): Buffer {
-  const text = family === 4 ? cidrAt(index) : cidr6At(index);
-  const parsed = parseCidr(text);
-  if (!parsed.ok) throw new RangeError(text);
-  const bytes = sixteen(Uint8Array.from(parsed.cidr.bytes));
-  bytes[15] = (bytes[15] ?? 0) + 1;
-  return bytes;
+/** Writes the network of an entry, as `cidrAt` and `cidr6At` name it, plus `host`: 16 bytes. */
+function writeAddress(into: Buffer, at: number, family: Family, index: number, host: number): void {
+  if (family === 4) {
+    into.writeUInt16BE(0xffff, at + 10);
+    into.writeUInt32BE(FIRST_NETWORK_4 + index * 16 + host, at + 12);
+  } else {
+    into.writeUInt32BE(FIRST_NETWORK_6, at);
+    into.writeUInt32BE(index, at + 4);
+    into.writeUInt32BE(host, at + 12);
+  }
 }
 
-function sixteen(bytes: Uint8Array): Buffer {
-  if (bytes.length === 16) return Buffer.from(bytes);
-  return Buffer.concat([Buffer.alloc(10), Buffer.from([0xff, 0xff]), bytes]);
+/** The network of an entry as the compiler gives it: 4 or 16 bytes. */
+function networkAt(family: Family, index: number): Uint8Array {
+  const address = Buffer.alloc(16);
+  writeAddress(address, 0, family, index, 0);
+  return Uint8Array.from(family === 4 ? address.subarray(12) : address);
 }
 
 /** An address in none of the networks. */
-export function missingAddress(family: Family, index: number): Buffer {
-  const text =
-    family === 4 ? `198.18.${(index >> 8) & 255}.${index & 255}` : `2001:db9::${(index & 0xffff).toString(16)}`;
-  const parsed = parseAddress(text);
-  if (!parsed.ok) throw new RangeError(text);
-  return sixteen(Uint8Array.from(parsed.bytes));
+function writeMissing(into: Buffer, at: number, family: Family, index: number): void {
+  if (family === 4) {
+    into.writeUInt16BE(0xffff, at + 10);
+    into.writeUInt32BE(OUTSIDE_4 + (index & 0xffff), at + 12);
+  } else {
+    into.writeUInt32BE(FIRST_NETWORK_6 + 1, at);
+    into.writeUInt32BE(index, at + 12);
+  }
 }
 
 /** Ingress from `count` networks is allowed, each on its service's port; everything else is denied. */
@@ -65,10 +73,7 @@ export function tableProgram(count: number, family: Family, shape: Shape): Table
   const services = shape === "own" ? count : Math.min(count, SHARED_SERVICES);
   const decisions = Math.min(services, MAX_DECISIONS - FIRST_SERVICE);
   const addresses = Array.from({ length: count }, (_, index) => {
-    const parsed = parseCidr(family === 4 ? cidrAt(index) : cidr6At(index));
-    if (!parsed.ok) throw new RangeError(`${index}`);
-    const { bytes: prefix, prefixLength } = parsed.cidr;
-    return { prefix, prefixLength, atom: 1 + serviceOf(shape, index) };
+    return { prefix: networkAt(family, index), prefixLength: PREFIX_BITS[family], atom: 1 + serviceOf(shape, index) };
   });
   const classes: ClassEntry[] = [
     { set: 0, direction: "ingress", atom: 0, classId: 1 },
@@ -160,9 +165,9 @@ export function packQuestions(
   const spread = (rank: number): number => (order === "zipf" ? (rank * 2_654_435_761) % count : rank);
   for (let position = 0; position < length; position++) {
     const index = spread(pick());
-    const address = outcome === "miss" ? missingAddress(family, position) : addressAt(family, index);
     const at = position * QUESTION_BYTES;
-    questions.set(address, at);
+    if (outcome === "miss") writeMissing(questions, at, family, position);
+    else writeAddress(questions, at, family, index, 1);
     questions.writeUInt16LE(outcome === "deny" ? 1 : portOf(serviceOf(shape, index)), at + 16);
     questions.writeUInt8(TCP, at + 18);
   }
@@ -179,10 +184,8 @@ export function packLinearRules(count: number, family: Family, shape: Shape): Bu
   else mask.fill(0, 8);
   for (let index = 0; index < count; index++) {
     const at = index * LINEAR_RULE_BYTES;
-    const network = addressAt(family, index);
-    network[15] = (network[15] ?? 0) - 1;
     const port = portOf(serviceOf(shape, index));
-    rules.set(network, at);
+    writeAddress(rules, at, family, index, 0);
     rules.set(mask, at + 16);
     rules.writeUInt16LE(port, at + 32);
     rules.writeUInt16LE(port, at + 34);
@@ -195,5 +198,7 @@ export const LINEAR_RULE_BYTES = 40;
 
 /** One address inside each network, packed. */
 export function packAddresses(count: number, family: Family): Buffer {
-  return Buffer.concat(Array.from({ length: count }, (_, index) => addressAt(family, index)));
+  const addresses = Buffer.alloc(count * 16);
+  for (let index = 0; index < count; index++) writeAddress(addresses, index * 16, family, index, 1);
+  return addresses;
 }
