@@ -28,7 +28,7 @@ import type { EarlyDropSettings } from "./edge/earlyDrop.ts";
 import { Edge, type InterfaceSettings } from "./edge/edge.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
-import { packProgram } from "./image.ts";
+import { ImagePacker } from "./image.ts";
 import { type ControlWord, type MapName, swapped } from "./layout.ts";
 import { keepPins } from "./pinKeeper.ts";
 import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
@@ -102,6 +102,7 @@ export class EbpfEnforcer implements Enforcer {
   readonly #config: EbpfEnforcerConfig;
   readonly #bootNs: () => bigint;
   readonly #generations = new Map<number, number>();
+  readonly #packer = new ImagePacker();
   readonly #workloads: WorkloadFollower;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
   /** The newest program that this process knows to have been in force: the self-test asks about what differs from it. */
@@ -209,7 +210,7 @@ export class EbpfEnforcer implements Enforcer {
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
     const { tree, control, edge, readers } = this.#held();
     const start = performance.now();
-    const image = packProgram(program, mapInfo(tree.maps.wl_counters).maxEntries / 2);
+    const image = this.#packer.pack(program, mapInfo(tree.maps.wl_counters).maxEntries / 2);
     const slot = this.#vacateOtherSlot();
     return asFailure("take the new tables", () => {
       const sets = program.sets;
@@ -221,7 +222,8 @@ export class EbpfEnforcer implements Enforcer {
       control.renewStamp(slot);
       verifySlot(tree, slot, image, packedWorkloads);
       const filled = performance.now();
-      runSelfTest(tree.programs.selftest, slot, program, this.#lastActivated);
+      const { changedIpv4 } = image;
+      runSelfTest(tree.programs.selftest, slot, program, { before: this.#lastActivated, changedIpv4 });
       const tested = performance.now();
       this.#workloads.follow(slot, sets, workloads);
       // Before the flip: the datapath lets cgroups wait that nobody has looked at.

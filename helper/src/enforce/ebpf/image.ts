@@ -2,10 +2,12 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
   type AddressEntry,
+  type ClassEntry,
   type Decision,
   FIRST_RULE_DECISION,
   type HostProgram,
   type PolicySet,
+  type PortEntry,
   PROGRAM_FORMAT_VERSION,
 } from "@wardline/domain/policy";
 import { DEFAULT_MAX_DECISIONS } from "./counters.ts";
@@ -18,7 +20,9 @@ import {
   LineWriter,
   resolveClasses,
 } from "./lines.ts";
-import { makePrefixList, type PrefixList, RangeLists, RepeatedPrefixError, sortPrefixes } from "./ranges.ts";
+import { compareLists } from "./listChanges.ts";
+import { PackingMemory } from "./packingMemory.ts";
+import { HIGHEST_KEY, type PrefixList, RangeLists, RepeatedPrefixError, sortPrefixes } from "./ranges.ts";
 import { flattenIpv6 } from "./wideRanges.ts";
 
 /** What of a program goes into the kernel. */
@@ -33,6 +37,8 @@ export interface TableImage {
   readonly bytes: Uint8Array;
   readonly lineCount: number;
   readonly decisionCount: number;
+  /** IPv4 prefixes that came or went since the program that was packed before, a few at most. First addresses. */
+  readonly changedIpv4: readonly number[];
   /** Sets other than the host's own. */
   readonly workloadSets: number;
 }
@@ -48,42 +54,67 @@ function refuse(message: string): never {
  * and for one with more decisions than the kernel's counters have room for.
  */
 export function packProgram(program: PackableProgram, maxDecisions = DEFAULT_MAX_DECISIONS): TableImage {
-  if (program.formatVersion !== PROGRAM_FORMAT_VERSION)
-    refuse(`The program has format ${program.formatVersion}; this agent knows ${PROGRAM_FORMAT_VERSION}.`);
-  if (program.decisions.length > maxDecisions)
-    throw new Failure({
-      code: ErrorCode.POLICY_UNSUPPORTED,
-      message: `The policies give ${program.decisions.length} different decisions; this host counts ${maxDecisions} at most.`,
-      hint: "Merge rules that have the same peers and ports.",
-    });
-  const writer = writeLines(program);
-  return {
-    bytes: new Uint8Array(writer.words.buffer, 0, writer.lineCount * LINE_SIZE),
-    lineCount: writer.lineCount,
-    decisionCount: Math.max(program.decisions.length, FIRST_RULE_DECISION),
-    workloadSets: program.sets.filter((set) => set.id !== 0).length,
-  };
+  return new ImagePacker().pack(program, maxDecisions);
 }
 
-function writeLines(program: PackableProgram): LineWriter {
+/** Packs one program after the other into the same memory: an image is good until the next one is packed. */
+export class ImagePacker {
+  readonly #memory = new PackingMemory();
+  #ipv4Before: { readonly lows: Uint32Array; readonly highs: Uint32Array } | null = null;
+
+  /** As {@link packProgram}. */
+  pack(program: PackableProgram, maxDecisions = DEFAULT_MAX_DECISIONS): TableImage {
+    if (program.formatVersion !== PROGRAM_FORMAT_VERSION)
+      refuse(`The program has format ${program.formatVersion}; this agent knows ${PROGRAM_FORMAT_VERSION}.`);
+    if (program.decisions.length > maxDecisions)
+      throw new Failure({
+        code: ErrorCode.POLICY_UNSUPPORTED,
+        message: `The policies give ${program.decisions.length} different decisions; this host counts ${maxDecisions} at most.`,
+        hint: "Merge rules that have the same peers and ports.",
+      });
+    const writer = writeLines(program, this.#memory);
+    const changedIpv4 = this.#compareIpv4(program.addresses4.length);
+    return {
+      bytes: new Uint8Array(writer.words.buffer, writer.words.byteOffset, writer.lineCount * LINE_SIZE),
+      lineCount: writer.lineCount,
+      decisionCount: Math.max(program.decisions.length, FIRST_RULE_DECISION),
+      changedIpv4,
+      workloadSets: program.sets.filter((set) => set.id !== 0).length,
+    };
+  }
+
+  #compareIpv4(count: number): readonly number[] {
+    const { lows, highs } = this.#memory.prefixes("ipv4", count);
+    const before = this.#ipv4Before;
+    this.#ipv4Before = { lows: lows.slice(), highs: highs.slice() };
+    if (before === null) return [];
+    const isSame = (one: number, other: number): boolean =>
+      before.lows[one] === lows[other] && before.highs[one] === highs[other];
+    const { added, removed } = compareLists(before.lows.length, count, isSame);
+    return [...[...added].map((place) => lows[place] ?? 0), ...[...removed].map((place) => before.lows[place] ?? 0)];
+  }
+}
+
+function writeLines(program: PackableProgram, memory: PackingMemory): LineWriter {
   try {
-    const ipv4 = flattenIpv4(program.addresses4);
+    const ipv4 = flattenIpv4(program.addresses4, memory);
     checkAtoms(program.addresses6);
     const ipv6 = flattenIpv6(program.addresses6);
-    const ports = flattenPorts(program);
-    const buckets = packClasses(program, ports.starts);
-    const writer = new LineWriter(
+    const ports = flattenPorts(program, memory);
+    const buckets = packClasses(program, ports.starts, memory);
+    const lineCount =
       1 +
-        countTreeLines(ipv4.count) +
-        countWideTreeLines(ipv6.count) +
-        ports.lineCount +
-        buckets.byteLength / LINE_SIZE,
-    );
+      countTreeLines(ipv4.count) +
+      countWideTreeLines(ipv6.count) +
+      ports.lineCount +
+      buckets.byteLength / LINE_SIZE;
+    const writer = new LineWriter(memory.take("lines", (lineCount * LINE_SIZE) / 4));
     const ipv4Tree = writer.writeTree(ipv4, 0, ipv4.count);
     const ipv6Tree = writer.writeWideTree(ipv6);
-    const roots = new Uint32Array(ports.starts.length);
-    const heights = new Uint32Array(ports.starts.length);
-    for (let classId = 0; classId < ports.starts.length; classId++) {
+    const classCount = ports.starts.length;
+    const roots = memory.take("roots", classCount);
+    const heights = memory.take("heights", classCount);
+    for (let classId = 0; classId < classCount; classId++) {
       const from = ports.starts[classId] ?? NO_CLASS;
       if (from === NO_CLASS) continue;
       const { root, height } = writer.writeTree(ports.lists, from, ports.ends[classId] ?? from);
@@ -104,21 +135,20 @@ function checkAtoms(entries: readonly AddressEntry[]): void {
 }
 
 /** IPv4 addresses never fall through to an IPv6 prefix such as ::/0: they have a tree of their own. */
-function flattenIpv4(entries: readonly AddressEntry[]): RangeLists {
-  checkAtoms(entries);
-  const list = makePrefixList(entries.length);
+function flattenIpv4(entries: readonly AddressEntry[], memory: PackingMemory): RangeLists {
+  const list = memory.prefixes("ipv4", entries.length);
+  const { lows, highs, values } = list;
   for (let position = 0; position < entries.length; position++) {
-    const entry = entries[position];
-    if (entry === undefined) continue;
-    const { prefix, prefixLength } = entry;
+    const { prefix, prefixLength, atom } = entries[position] as AddressEntry;
+    if (atom > MAX_NUMBER) refuse(`Atom ${atom} is out of range.`);
     const low =
       (((prefix[0] ?? 0) << 24) | ((prefix[1] ?? 0) << 16) | ((prefix[2] ?? 0) << 8) | (prefix[3] ?? 0)) >>> 0;
-    list.lows[position] = low;
-    list.highs[position] = low | (prefixLength === 32 ? 0 : 0xffff_ffff >>> prefixLength);
-    list.values[position] = entry.atom;
+    lows[position] = low;
+    highs[position] = low | (prefixLength === 32 ? 0 : 0xffff_ffff >>> prefixLength);
+    values[position] = atom;
   }
   sortPrefixes(list, 0, entries.length);
-  const ranges = new RangeLists(RangeLists.capacityFor(entries.length, 1));
+  const ranges = memory.ranges("ipv4", RangeLists.capacityFor(entries.length, 1));
   ranges.append(list, 0, entries.length, 0);
   return ranges;
 }
@@ -134,101 +164,97 @@ interface PortRanges {
   readonly lineCount: number;
 }
 
-function flattenPorts({ ports, decisions }: PackableProgram): PortRanges {
-  const values = decisions.map(({ verdict, observeOnly }, index) => {
+/** Decision and flags as a class's tree holds them, by decision. */
+function packDecisions({ decisions }: PackableProgram, memory: PackingMemory): Uint32Array {
+  const values = memory.take("decisions", decisions.length);
+  for (let index = 0; index < decisions.length; index++) {
+    const { verdict, observeOnly } = decisions[index] as PackableProgram["decisions"][number];
     const flags = (verdict === "deny" ? RESULT_DENY : 0) | (observeOnly ? RESULT_OBSERVE_ONLY : 0);
-    return ((flags << VALUE_FLAGS_SHIFT) | index) >>> 0;
-  });
-  const { offsets, order } = groupByClass(ports);
-  const classCount = offsets.length - 1;
-  const list = makePrefixList(ports.length);
-  const defaults = new Float64Array(classCount).fill(-1);
-  for (let place = 0; place < ports.length; place++) {
-    const entry = ports[order === null ? place : (order[place] ?? 0)];
-    if (entry === undefined) continue;
-    const value = values[entry.decision];
-    if (value === undefined) refuse(`Class ${entry.classId} names decision ${entry.decision}, which does not exist.`);
-    list.values[place] = value;
-    if (entry.protocol === null) {
-      // The whole space: the entries around it lie inside.
-      if (defaults[entry.classId] !== -1) throw new RepeatedPrefixError();
-      defaults[entry.classId] = value;
-      list.highs[place] = 0xffff_ffff;
-    } else {
-      const low = ((entry.protocol << 16) | entry.port) >>> 0;
-      list.lows[place] = low;
-      list.highs[place] = low | (0xffff >>> entry.portBits);
-    }
+    values[index] = (flags << VALUE_FLAGS_SHIFT) | index;
   }
-  return flattenClasses(list, offsets, defaults);
+  return values;
 }
 
-function flattenClasses(list: PrefixList, offsets: Uint32Array, defaults: Float64Array): PortRanges {
-  const classCount = defaults.length;
-  const lists = new RangeLists(RangeLists.capacityFor(list.lows.length, classCount));
-  const starts = new Uint32Array(classCount).fill(NO_CLASS);
-  const ends = new Uint32Array(classCount);
+function flattenPorts(program: PackableProgram, memory: PackingMemory): PortRanges {
+  const { ports } = program;
+  const decisionValues = packDecisions(program, memory);
+  const list = memory.prefixes("ports", ports.length);
+  const classIds = memory.take("classIds", ports.length);
+  const { lows, highs, values } = list;
+  let highest = 0;
+  let before = 0;
+  let ascending = true;
+  // One pass over the objects, which lie all over the heap; everything else works on these numbers.
+  for (let place = 0; place < ports.length; place++) {
+    const { classId, protocol, port, portBits, decision } = ports[place] as PortEntry;
+    if (decision >= decisionValues.length) refuse(`Class ${classId} names decision ${decision}, which does not exist.`);
+    if (classId < before) ascending = false;
+    if (classId > highest) highest = classId;
+    before = classId;
+    classIds[place] = classId;
+    values[place] = decisionValues[decision] ?? 0;
+    // The default is the whole space: the entries of its class lie inside.
+    const low = protocol === null ? 0 : (protocol << 16) | port;
+    lows[place] = low;
+    highs[place] = protocol === null ? HIGHEST_KEY : low | (0xffff >>> portBits);
+  }
+  if (highest > MAX_NUMBER || highest > 4 * ports.length + 1024) refuse(`Class ${highest} is out of range.`);
+  if (!ascending) groupByClass(classIds, list);
+  return flattenClasses(list, classIds, highest + 1, memory);
+}
+
+/** Brings the entries of each class together. Compiled programs have them so. */
+function groupByClass(classIds: Uint32Array, { lows, highs, values }: PrefixList): void {
+  const order = Array.from(classIds, (_, place) => place);
+  order.sort((one, other) => (classIds[one] ?? 0) - (classIds[other] ?? 0) || one - other);
+  for (const numbers of [classIds, lows, highs, values])
+    numbers.set(Uint32Array.from(order, (place) => numbers[place] ?? 0));
+}
+
+function flattenClasses(
+  list: PrefixList,
+  classIds: Uint32Array,
+  classCount: number,
+  memory: PackingMemory,
+): PortRanges {
+  const { lows, highs, values } = list;
+  const lists = memory.ranges("ports", RangeLists.capacityFor(classIds.length, classCount));
+  const starts = memory.take("starts", classCount).fill(NO_CLASS);
+  const ends = memory.take("ends", classCount);
   let lineCount = 0;
-  for (let classId = 0; classId < classCount; classId++) {
-    const value = defaults[classId] ?? -1;
-    const [from = 0, to = 0] = [offsets[classId], offsets[classId + 1]];
-    if (from === to) continue;
-    if (value === -1) refuse(`Class ${classId} has no default entry.`);
+  for (let from = 0, to = 0; from < classIds.length; from = to) {
+    const classId = classIds[from] ?? 0;
+    while (to < classIds.length && classIds[to] === classId) to += 1;
     sortPrefixes(list, from, to);
-    starts[classId] = lists.append(list, from, to, value);
+    if (lows[from] !== 0 || highs[from] !== HIGHEST_KEY) refuse(`Class ${classId} has no default entry.`);
+    const start = lists.append(list, from, to, values[from] ?? 0);
+    starts[classId] = start;
     ends[classId] = lists.count;
-    lineCount += countTreeLines(lists.count - (starts[classId] ?? 0));
+    lineCount += countTreeLines(lists.count - start);
   }
   return { lists, starts, ends, lineCount };
 }
 
-/** Where the entries of each class are: as they come when classes ascend, which they do in compiled programs. */
-function groupByClass(ports: PackableProgram["ports"]) {
-  let highest = 0;
-  let before = 0;
-  let ascending = true;
-  for (const { classId } of ports) {
-    if (classId > highest) highest = classId;
-    if (classId < before) ascending = false;
-    before = classId;
-  }
-  if (highest > MAX_NUMBER || highest > 4 * ports.length + 1024) refuse(`Class ${highest} is out of range.`);
-  const offsets = new Uint32Array(highest + 2);
-  for (const { classId } of ports) offsets[classId + 1] = (offsets[classId + 1] ?? 0) + 1;
-  for (let classId = 0; classId <= highest; classId++)
-    offsets[classId + 1] = (offsets[classId + 1] ?? 0) + (offsets[classId] ?? 0);
-  if (ascending) return { offsets, order: null };
-  const next = offsets.slice();
-  const order = new Uint32Array(ports.length);
-  ports.forEach(({ classId }, position) => {
-    const place = next[classId] ?? 0;
-    order[place] = position;
-    next[classId] = place + 1;
-  });
-  return { offsets, order };
-}
-
 /** The class buckets with class numbers in place of trees. */
-function packClasses({ classes, sets }: PackableProgram, starts: Uint32Array): Uint32Array {
+function packClasses({ classes, sets }: PackableProgram, starts: Uint32Array, memory: PackingMemory): Uint32Array {
   const packed: ClassPlaces = {
-    places: new Uint32Array(classes.length),
-    sets: new Uint32Array(classes.length),
-    classes: new Uint32Array(classes.length),
+    places: memory.take("places", classes.length),
+    sets: memory.take("sets", classes.length),
+    classes: memory.take("classes", classes.length),
   };
   const defaults = { ingress: new Set<number>(), egress: new Set<number>() };
   for (let position = 0; position < classes.length; position++) {
-    const entry = classes[position];
-    if (entry === undefined) continue;
-    const { set, direction, atom, classId } = entry;
+    const { set, direction, atom, classId } = classes[position] as ClassEntry;
     if (classId === 0 || (starts[classId] ?? NO_CLASS) === NO_CLASS) refuse(`Class ${classId} has no default entry.`);
     if (atom > MAX_NUMBER) refuse(`Atom ${atom} is out of range.`);
     if (atom === 0) defaults[direction].add(set);
-    packed.places[position] = direction === "egress" ? (atom | PLACE_EGRESS) >>> 0 : atom;
+    packed.places[position] = direction === "egress" ? atom | PLACE_EGRESS : atom;
     packed.sets[position] = set;
     packed.classes[position] = classId;
   }
   for (const set of sets)
     for (const direction of ["ingress", "egress"] as const)
       if (!defaults[direction].has(set.id)) refuse(`Set ${set.id} has no ${direction} class for atom 0.`);
-  return fillBuckets(packed) ?? refuse("The program has two classes for one atom.");
+  const buckets = fillBuckets(packed, (words) => memory.take("buckets", words));
+  return buckets ?? refuse("The program has two classes for one atom.");
 }

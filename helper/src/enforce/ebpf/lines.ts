@@ -46,14 +46,14 @@ export function countWideTreeLines(ranges: number): number {
   return countLines(ranges, WIDE_KEYS, WIDE_CHILDREN);
 }
 
-/** Fills lines from the first on. Made for `lineCount` lines; writing more throws. */
+/** Fills lines from the first on, every word of each. More than there is room for throws. */
 export class LineWriter {
   readonly words: Uint32Array;
   /** Line 0 is the header's. */
   #next = 1;
 
-  constructor(lineCount: number) {
-    this.words = new Uint32Array(lineCount * WORDS_PER_LINE);
+  constructor(words: Uint32Array) {
+    this.words = words;
   }
 
   get lineCount(): number {
@@ -69,6 +69,7 @@ export class LineWriter {
 
   writeHeader(ipv4: Tree, ipv6: Tree, firstBucket: number, bucketCount: number): void {
     const { words } = this;
+    words.fill(0, 0, WORDS_PER_LINE);
     words[TABLES.ipv4Root / 4] = ipv4.root;
     words[TABLES.ipv4Height / 4] = ipv4.height;
     words[TABLES.ipv6Root / 4] = ipv6.root;
@@ -91,7 +92,10 @@ export class LineWriter {
         words[at + LEAF.last / 4 + place] = lasts[range + place] ?? 0;
         words[at + LEAF.value / 4 + place] = values[range + place] ?? 0;
       }
-      for (let place = used; place < LEAF_RANGES; place++) words[at + LEAF.last / 4 + place] = HIGHEST_KEY;
+      for (let place = used; place < LEAF_RANGES; place++) {
+        words[at + LEAF.last / 4 + place] = HIGHEST_KEY;
+        words[at + LEAF.value / 4 + place] = 0;
+      }
     }
     let height = 0;
     let span = LEAF_RANGES;
@@ -129,6 +133,7 @@ export class LineWriter {
         writeKey(at + WIDE_LEAF.last / 4 + place * WORDS_PER_KEY, range);
         words[at + WIDE_LEAF.value / 4 + place] = range < count ? (values[range] ?? 0) : 0;
       }
+      words[at + WIDE_LEAF.value / 4 + WIDE_KEYS] = 0;
     }
     let height = 0;
     let span: number = WIDE_KEYS;
@@ -142,6 +147,7 @@ export class LineWriter {
           writeKey(at + WIDE_BRANCH.last / 4 + key * WORDS_PER_KEY, end < count ? end - 1 : count);
         }
         words[at + WIDE_BRANCH.firstChild / 4] = first + branch * WIDE_CHILDREN;
+        words.fill(0, at + WIDE_BRANCH.firstChild / 4 + 1, at + WORDS_PER_LINE);
       }
       first = firstBranch;
       children = branches;
@@ -170,12 +176,12 @@ const ROOT = CLASS.root / 4;
 
 /**
  * The hash table of classes: at most half full, and twice as large when a class found no room. Returns `null` when one
- * place is there twice.
+ * place is there twice. `take` gives memory.
  */
-export function fillBuckets(entries: ClassPlaces): Uint32Array | null {
+export function fillBuckets(entries: ClassPlaces, take: (words: number) => Uint32Array): Uint32Array | null {
   const wanted = Math.ceil(entries.places.length / (BUCKET_CLASSES / 2));
   for (let bucketCount = 2 ** Math.ceil(Math.log2(Math.max(1, wanted))); ; bucketCount *= 2) {
-    const words = new Uint32Array(bucketCount * WORDS_PER_LINE);
+    const words = take(bucketCount * WORDS_PER_LINE).fill(0);
     const filled = tryFill(words, bucketCount - 1, entries);
     if (filled === "repeated") return null;
     if (filled === "filled") return words;

@@ -12,7 +12,7 @@ const MAX_NESTING = 130;
 /** Thrown for two entries of one prefix: which of them holds would be chance. */
 export class RepeatedPrefixError extends Error {}
 
-/** Lists of ranges over 32-bit keys, one behind the other. Made for `capacity` ranges and never grown. */
+/** Lists of ranges over 32-bit keys, one behind the other. As many as the arrays have room for. */
 export class RangeLists {
   readonly lasts: Uint32Array;
   readonly values: Uint32Array;
@@ -21,9 +21,9 @@ export class RangeLists {
   readonly #openLows = new Float64Array(MAX_NESTING);
   readonly #openValues = new Uint32Array(MAX_NESTING);
 
-  constructor(capacity: number) {
-    this.lasts = new Uint32Array(capacity);
-    this.values = new Uint32Array(capacity);
+  constructor(lasts: Uint32Array, values: Uint32Array) {
+    this.lasts = lasts;
+    this.values = values;
   }
 
   /** How many ranges `append` makes of so many prefixes, at most. */
@@ -81,26 +81,23 @@ export interface PrefixList {
   readonly values: Uint32Array;
 }
 
-export function makePrefixList(count: number): PrefixList {
-  return { lows: new Uint32Array(count), highs: new Uint32Array(count), values: new Uint32Array(count) };
-}
-
 /** Sorts a part by first key, the shorter prefix first. Compiled programs are sorted: then this only looks. */
 export function sortPrefixes({ lows, highs, values }: PrefixList, from: number, to: number): void {
-  const isBefore = (one: number, other: number): boolean => {
-    const [low, otherLow] = [lows[one] ?? 0, lows[other] ?? 0];
-    return low < otherLow || (low === otherLow && (highs[one] ?? 0) >= (highs[other] ?? 0));
-  };
-  let sorted = true;
-  for (let position = from + 1; position < to && sorted; position++) sorted = isBefore(position - 1, position);
-  if (sorted) return;
+  let position = from + 1;
+  while (position < to) {
+    const low = lows[position] ?? 0;
+    const lowBefore = lows[position - 1] ?? 0;
+    if (lowBefore > low || (lowBefore === low && (highs[position - 1] ?? 0) < (highs[position] ?? 0))) break;
+    position += 1;
+  }
+  if (position >= to) return;
   const order = Array.from({ length: to - from }, (_, place) => from + place);
   order.sort(
     (one, other) => (lows[one] ?? 0) - (lows[other] ?? 0) || (highs[other] ?? 0) - (highs[one] ?? 0) || one - other,
   );
   for (const numbers of [lows, highs, values])
     numbers.set(
-      Uint32Array.from(order, (position) => numbers[position] ?? 0),
+      Uint32Array.from(order, (place) => numbers[place] ?? 0),
       from,
     );
 }

@@ -35,16 +35,16 @@ export function askKernel(selftestFd: number, slot: 0 | 1, packet: ProgramPacket
 }
 
 /**
- * Asks about packets all over the program, and about what differs from `before` where that is known. Throws `Failure`
+ * Asks about packets all over the program, and about what differs from the program `before` it. Throws `Failure`
  * SELF_TEST_FAILED at the first answer that differs. Returns how many packets were asked.
  */
 export function runSelfTest(
   selftestFd: number,
   slot: 0 | 1,
   program: HostProgram,
-  before: HostProgram | null = null,
+  changes: { readonly before: HostProgram | null; readonly changedIpv4: readonly number[] },
 ): number {
-  const packets = samplePackets(program, before);
+  const packets = samplePackets(program, changes.before, changes.changedIpv4);
   const lookup = createLookup(reduceProgram(program, packets));
   for (const packet of packets) {
     const expected = lookup(packet);

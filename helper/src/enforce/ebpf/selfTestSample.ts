@@ -9,16 +9,21 @@ import {
   type ProgramPacket,
   parseAddress,
 } from "@wardline/domain/policy";
+import { compareLists, type ListChanges } from "./listChanges.ts";
 import { isFaithfulProbe } from "./probePacket.ts";
 
 const SPREAD_CLASSES = 32;
 const PORTS_PER_CLASS = 3;
-/** Of decisions and of prefixes, added and removed each. */
-const CHANGES = 8;
-/** How far apart two lists may be before they are taken for different from there on. */
-const RESYNC_DISTANCE = 64;
 /** An address of documentation, which most programs do not name. */
 const UNNAMED_REMOTE = "203.0.113.77";
+
+/** Has a 1 at each member: a few numbers, looked up for each of very many. */
+function flagsOf(members: Iterable<number>): Uint8Array {
+  const list = [...members];
+  const flags = new Uint8Array(list.reduce((highest, member) => Math.max(highest, member), -1) + 1);
+  for (const member of list) flags[member] = 1;
+  return flags;
+}
 
 /** At most `limit` members, spread evenly, the first and the last included. */
 function spread<T>(items: readonly T[], limit: number): readonly T[] {
@@ -30,55 +35,93 @@ function spread<T>(items: readonly T[], limit: number): readonly T[] {
 
 /**
  * Vectors that reach classes and port entries all over the program, and those that a change from `before` touches: rules
- * and prefixes that came or went. Deterministic; the cost is a few passes over the tables.
+ * that came or went, and these IPv4 prefixes. Deterministic; the cost is a few passes over the tables.
  */
-export function samplePackets(program: HostProgram, before: HostProgram | null): readonly ProgramPacket[] {
-  const packets = packetsOfClasses(program, spread(program.classes, SPREAD_CLASSES));
-  if (before === null || before === program) return packets.filter(isFaithfulProbe);
-  const decisions = compareLists(before.decisions, program.decisions, (one, other) => one.id === other.id);
-  const gone = packetsOfClasses(before, classesOfDecisions(before, decisions.removed), decisions.removed);
-  const came = packetsOfClasses(program, classesOfDecisions(program, decisions.added), decisions.added);
-  const prefixes = [
-    compareLists(before.addresses4, program.addresses4, isSamePrefix),
-    compareLists(before.addresses6, program.addresses6, isSamePrefix),
-  ].flatMap(({ added, removed }, family) => {
-    const [now, then] =
-      family === 0 ? [program.addresses4, before.addresses4] : [program.addresses6, before.addresses6];
-    return [...[...added].map((place) => now[place]), ...[...removed].map((place) => then[place])];
-  });
-  const services = came.concat(gone, packets).slice(0, 2);
-  const ofPrefixes = prefixes.flatMap((entry) => (entry === undefined ? [] : packetsOfPrefix(entry, services)));
+export function samplePackets(
+  program: HostProgram,
+  before: HostProgram | null,
+  changedIpv4: readonly number[],
+): readonly ProgramPacket[] {
+  const spreadOver = spread(program.classes, SPREAD_CLASSES);
+  const { added, removed } = changedDecisions(before, program);
+  const packets = packetsOfClasses(program, [...classesOfDecisions(program, added), ...spreadOver], added);
+  const gone = before === null ? [] : packetsOfClasses(before, classesOfDecisions(before, removed), removed);
+  const prefixes = [...changedIpv4.map(ipv4Text), ...changedIpv6(before, program)];
+  const ofPrefixes = prefixes.flatMap((remote) => packetsTo(remote, [...packets.slice(0, 1), ...gone.slice(0, 1)]));
   const sets = new Set(program.sets.map(({ id }) => id));
-  return [...packets, ...came, ...gone, ...ofPrefixes].filter(
-    (packet) => sets.has(packet.set) && isFaithfulProbe(packet),
+  return [...packets, ...gone, ...ofPrefixes].filter((packet) => sets.has(packet.set) && isFaithfulProbe(packet));
+}
+
+function changedDecisions(before: HostProgram | null, program: HostProgram): ListChanges {
+  if (before === null || before === program) return { added: new Set(), removed: new Set() };
+  const [old, now] = [before.decisions, program.decisions];
+  return compareLists(old.length, now.length, (one, other) => old[one]?.id === now[other]?.id);
+}
+
+function ipv4Text(address: number): string {
+  return formatAddress(Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address));
+}
+
+function changedIpv6(before: HostProgram | null, program: HostProgram): readonly string[] {
+  if (before === null || before === program) return [];
+  const [old, now] = [before.addresses6, program.addresses6];
+  const { added, removed } = compareLists(old.length, now.length, (one, other) => isSamePrefix(old[one], now[other]));
+  const entries = [...[...added].map((place) => now[place]), ...[...removed].map((place) => old[place])];
+  return entries.flatMap((entry) => (entry === undefined ? [] : [formatAddress(entry.prefix)]));
+}
+
+function isSamePrefix(one: AddressEntry | undefined, other: AddressEntry | undefined): boolean {
+  if (one?.prefix === undefined || other?.prefix === undefined || one.prefixLength !== other.prefixLength) return false;
+  return one.prefix === other.prefix || one.prefix.every((byte, position) => byte === other.prefix[position]);
+}
+
+/** The services of these packets, to another address. */
+function packetsTo(remote: string, services: readonly ProgramPacket[]): readonly ProgramPacket[] {
+  return services.flatMap((service) =>
+    (["ingress", "egress"] as const).map((direction) => ({ ...service, direction, remote })),
   );
 }
 
-function packetsOfPrefix({ prefix }: AddressEntry, services: readonly ProgramPacket[]): readonly ProgramPacket[] {
-  const remote = formatAddress(prefix);
-  return services.flatMap(({ set, protocol, port }) =>
-    (["ingress", "egress"] as const).map((direction) => ({ set, direction, remote, protocol, port })),
-  );
+/** A class entry for each of the decisions that some class leads to. */
+function classesOfDecisions(program: HostProgram, decisions: ReadonlySet<number>): readonly ClassEntry[] {
+  if (decisions.size === 0) return [];
+  const wanted = flagsOf(decisions);
+  const classOf = new Map<number, number>();
+  for (const { decision, classId } of program.ports) {
+    if (wanted[decision] !== 1 || classOf.has(decision)) continue;
+    classOf.set(decision, classId);
+    if (classOf.size === decisions.size) break;
+  }
+  const classIds = new Set(classOf.values());
+  const wantedIds = flagsOf(classIds);
+  const found = new Map<number, ClassEntry>();
+  for (const entry of program.classes) {
+    if (wantedIds[entry.classId] !== 1 || found.has(entry.classId)) continue;
+    found.set(entry.classId, entry);
+    if (found.size === classIds.size) break;
+  }
+  return [...found.values()];
 }
 
-/** Packets to addresses of these classes, for some of their port entries: only those of `decisions` when given. */
+/** Packets to an address of each class, for some of its port entries; those of `decisions` are all among them. */
 function packetsOfClasses(
   program: HostProgram,
   classes: readonly ClassEntry[],
-  decisions: ReadonlySet<number> | null = null,
+  decisions: ReadonlySet<number>,
 ): readonly ProgramPacket[] {
-  const wantedAtoms = new Set(classes.map(({ atom }) => atom));
-  const remotes = new Map<number, string>();
-  for (const addresses of [program.addresses4, program.addresses6])
-    for (const { atom, prefix } of addresses)
-      if (wantedAtoms.has(atom) && !remotes.has(atom)) remotes.set(atom, formatAddress(prefix));
+  if (classes.length === 0) return [];
+  const remotes = findRemotes(program, new Set(classes.map(({ atom }) => atom)));
+  const wanted = flagsOf(classes.map(({ classId }) => classId));
   const portsByClass = new Map<number, PortEntry[]>(classes.map(({ classId }) => [classId, []]));
-  for (const entry of program.ports) portsByClass.get(entry.classId)?.push(entry);
+  for (const entry of program.ports) if (wanted[entry.classId] === 1) portsByClass.get(entry.classId)?.push(entry);
   return classes.flatMap(({ set, direction, atom, classId }) => {
     const remote = remotes.get(atom) ?? UNNAMED_REMOTE;
-    const all = portsByClass.get(classId) ?? [];
-    const ports = decisions === null ? all : all.filter(({ decision }) => decisions.has(decision));
-    const services = spread(ports, PORTS_PER_CLASS).map(({ protocol, port, portBits }) => ({
+    const ports = portsByClass.get(classId) ?? [];
+    const asked = new Set([
+      ...ports.filter(({ decision }) => decisions.has(decision)),
+      ...spread(ports, PORTS_PER_CLASS),
+    ]);
+    const services = [...asked].map(({ protocol, port, portBits }) => ({
       protocol: protocol ?? PROTOCOL.tcp,
       port: portBits === 0 && protocol !== null ? 1 : port,
     }));
@@ -87,62 +130,14 @@ function packetsOfClasses(
   });
 }
 
-/** A class entry for each of the decisions that some class leads to. */
-function classesOfDecisions(program: HostProgram, decisions: ReadonlySet<number>): readonly ClassEntry[] {
-  if (decisions.size === 0) return [];
-  const classOf = new Map<number, number>();
-  for (const { decision, classId } of program.ports)
-    if (decisions.has(decision) && !classOf.has(decision)) classOf.set(decision, classId);
-  const wanted = new Set(classOf.values());
-  const found = new Map<number, ClassEntry>();
-  for (const entry of program.classes)
-    if (wanted.has(entry.classId) && !found.has(entry.classId)) found.set(entry.classId, entry);
-  return [...found.values()];
-}
-
-function isSamePrefix(one: AddressEntry, other: AddressEntry): boolean {
-  if (one.prefixLength !== other.prefixLength) return false;
-  for (let position = one.prefix.length - 1; position >= 0; position--)
-    if (one.prefix[position] !== other.prefix[position]) return false;
-  return true;
-}
-
-/**
- * The first places at which two lists in the same order differ. Where too much differs to find the thread again, the rest
- * counts as the same: the packets from all over the program are asked anyway.
- */
-export function compareLists<T>(
-  before: readonly T[],
-  after: readonly T[],
-  isSame: (one: T, other: T) => boolean,
-): { readonly added: ReadonlySet<number>; readonly removed: ReadonlySet<number> } {
-  const added = new Set<number>();
-  const removed = new Set<number>();
-  const sameAt = (one: number, other: number): boolean => {
-    const [first, second] = [before[one], after[other]];
-    return first !== undefined && second !== undefined && isSame(first, second);
-  };
-  let one = 0;
-  let other = 0;
-  while (one < before.length || other < after.length) {
-    if (sameAt(one, other)) {
-      one += 1;
-      other += 1;
-      continue;
-    }
-    let skip = 1;
-    while (skip <= RESYNC_DISTANCE && !sameAt(one + skip, other) && !sameAt(one, other + skip)) skip += 1;
-    const isReplaced = skip > RESYNC_DISTANCE || (sameAt(one + 1, other + 1) && skip > 1);
-    const goneCount = isReplaced ? 1 : sameAt(one + skip, other) ? skip : 0;
-    const cameCount = isReplaced ? 1 : goneCount > 0 ? 0 : skip;
-    for (let place = 0; place < goneCount; place++) if (one + place < before.length) removed.add(one + place);
-    for (let place = 0; place < cameCount; place++) if (other + place < after.length) added.add(other + place);
-    one += goneCount;
-    other += cameCount;
-    if (added.size >= CHANGES || removed.size >= CHANGES) break;
-  }
-  const limit = (places: Set<number>): ReadonlySet<number> => new Set([...places].slice(0, CHANGES));
-  return { added: limit(added), removed: limit(removed) };
+/** The first prefix of each atom. */
+function findRemotes(program: HostProgram, atoms: ReadonlySet<number>): ReadonlyMap<number, string> {
+  const wanted = flagsOf(atoms);
+  const remotes = new Map<number, string>();
+  for (const addresses of [program.addresses4, program.addresses6])
+    for (const entry of addresses)
+      if (wanted[entry.atom] === 1 && !remotes.has(entry.atom)) remotes.set(entry.atom, formatAddress(entry.prefix));
+  return remotes;
 }
 
 /** The same program for these packets: every entry that can take part in deciding one of them, and few others. */
@@ -152,32 +147,34 @@ export function reduceProgram(program: HostProgram, packets: readonly ProgramPac
     remotes.flatMap((address) => (address.ok && address.family === family ? [address.bytes] : []));
   const addresses4 = keepAround(program.addresses4, bytesOf(4));
   const addresses6 = keepAround(program.addresses6, bytesOf(6));
-  const atoms = new Set([0, ...addresses4.map(({ atom }) => atom), ...addresses6.map(({ atom }) => atom)]);
-  const classes = program.classes.filter(({ atom }) => atoms.has(atom));
-  const classIds = new Set(classes.map(({ classId }) => classId));
-  const ports = program.ports.filter(({ classId }) => classIds.has(classId));
+  const atoms = flagsOf([0, ...addresses4.map(({ atom }) => atom), ...addresses6.map(({ atom }) => atom)]);
+  const classes = program.classes.filter(({ atom }) => atoms[atom] === 1);
+  const classIds = flagsOf(classes.map(({ classId }) => classId));
+  const ports = program.ports.filter(({ classId }) => classIds[classId] === 1);
   return { ...program, addresses4, addresses6, classes, ports };
 }
 
 /** The prefixes that some address is in. */
 function keepAround(entries: readonly AddressEntry[], addresses: readonly Uint8Array[]): readonly AddressEntry[] {
-  // How many addresses begin with less than so many: most prefixes can be passed over by their first two bytes alone.
-  const below = new Uint32Array(0x1_0001);
-  for (const address of addresses) {
-    const start = firstBytes(address);
-    below[start + 1] = (below[start + 1] ?? 0) + 1;
-  }
-  for (let start = 1; start < below.length; start++) below[start] = (below[start] ?? 0) + (below[start - 1] ?? 0);
+  // Most prefixes can be passed over by their first four bytes alone.
+  const starts = Uint32Array.from(addresses, firstBytes).sort();
   return entries.filter(({ prefix, prefixLength }) => {
     const first = firstBytes(prefix);
-    const last = prefixLength >= 16 ? first : first | (0xffff >> prefixLength);
-    if (below[last + 1] === below[first]) return false;
+    const last = first | (prefixLength >= 32 ? 0 : 0xffff_ffff >>> prefixLength);
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) < first) low = middle + 1;
+      else high = middle;
+    }
+    if (low === starts.length || (starts[low] ?? 0) > last >>> 0) return false;
     return addresses.some((address) => isInside(address, prefix, prefixLength));
   });
 }
 
 function firstBytes(bytes: Uint8Array): number {
-  return ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  return (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
 }
 
 function isInside(address: Uint8Array, prefix: Uint8Array, prefixLength: number): boolean {
