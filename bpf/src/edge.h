@@ -201,12 +201,12 @@ INLINE int decide_local(struct context *context)
 		return EDGE_PASS;
 	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && has_socket(context->skb, packet))
 		return EDGE_PASS;
-	if (protocol != IPPROTO_TCP && is_explained(context))
-		return EDGE_PASS;
 	if (is_address_offer(packet))
 		return EDGE_PASS;
 	if (unlikely(context->view.closed))
 		return settle_builtin(context, WARDLINE_DECISION_EMERGENCY_CLOSED);
+	if (protocol != IPPROTO_TCP && is_explained(context))
+		return EDGE_PASS;
 	if (has_ports(protocol))
 		packet->policy_port = packet->key.local_port;
 	if (context->view.epoch)

@@ -57,6 +57,8 @@ describe.skipIf(problem !== null).each([
     peer = await lab.startSocketPeer("peer");
     await host.listenTcp(7001);
     await host.listenUdp(7001);
+    const web = await lab.startSocketPeer("host", lab.makeCgroup("system.slice/web.service"));
+    await web.listenTcp(7005);
     await peer.listenTcp(8001);
     await peer.listenUdp(8001);
   });
@@ -116,6 +118,25 @@ describe.skipIf(problem !== null).each([
       });
       expect(await peer.connectTcp("closed", toHost, CLOSED_PORT)).toBe("ECONNREFUSED");
       expect(packetsOf(HAND_DECISION.firstRule)).toBe(1);
+    });
+
+    it("leaves a port to the workload that listens on it, and to nobody else's policy", async () => {
+      await apply({
+        rules: [{ direction: "ingress", remote: null, protocol: TCP, port: 7005, verdict: "allow", set: 1 }],
+        workloads: [{ kind: "systemdUnit", unit: "web.service" }],
+      });
+      expect(await peer.connectTcp("workload", toHost, 7005)).toBe("ok");
+      expect(await peer.connectTcp("host", toHost, 7001)).toBe("timeout");
+      await peer.disconnect("workload");
+      const hooks = drained().map(
+        ({ kind, hook, set, destinationPort }) => `${kind} ${hook} ${set} ${destinationPort}`,
+      );
+      expect(hooks).toContain("start socket 1 7005");
+      expect(hooks).toContain("deny socket 0 7001");
+      expect(hooks.filter((hook) => hook.includes("edge"))).toEqual([]);
+      // Datagrams have a port of their own: nobody in the workload is bound to this one.
+      await peer.askUdp(toHost, 7005, 16, 50);
+      expect(drained()).toContainEqual(expect.objectContaining({ kind: "deny", hook: "edge", set: 0, protocol: UDP }));
     });
 
     it("answers ping as policy says, and takes the answers to its own", async () => {
