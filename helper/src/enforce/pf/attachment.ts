@@ -58,27 +58,21 @@ export class PfAttachment {
    * Brings in what is missing. `remember` puts a new token on disk at once: a crash after it leaves no reference that
    * nobody gives back. Throws `Failure` or {@link MainRulesError}.
    */
-  attach(tokens: readonly string[], remember: (tokens: readonly string[]) => void): void {
+  attach(token: string | null, remember: (token: string) => void): void {
     // Without the blocks the anchor is called only until the next boot, and then again when the agent starts.
     this.#confProblem = this.#editConf((text) => withBlocks(text, this.#ports.anchor));
     this.#call();
-    this.#hold(tokens, remember);
+    this.#hold(token, remember);
   }
 
-  #hold(tokens: readonly string[], remember: (tokens: readonly string[]) => void): void {
+  #hold(token: string | null, remember: (token: string) => void): void {
     const { pfctl } = this.#ports;
-    const valid = tokens.filter((token) => pfctl.holdsToken(token));
-    const [kept, ...surplus] = valid;
-    if (kept !== undefined && pfctl.isEnabled()) {
-      for (const token of surplus) pfctl.releaseToken(token);
-      if (tokens.length > 1) remember([kept]);
-      return;
-    }
-    const token = pfctl.acquireToken();
+    if (token !== null && pfctl.holdsToken(token) && pfctl.isEnabled()) return;
+    const acquired = pfctl.acquireToken();
     try {
-      remember([token]);
+      remember(acquired);
     } catch (error) {
-      pfctl.releaseToken(token);
+      pfctl.releaseToken(acquired);
       throw error;
     }
   }
@@ -122,7 +116,7 @@ export class PfAttachment {
   }
 
   /** Every step is done whatever happens to the others. Returns what went wrong. */
-  detach(tokens: readonly string[]): readonly string[] {
+  detach(token: string | null): readonly string[] {
     const { pfctl, anchor } = this.#ports;
     const problems: string[] = [];
     const attempt = (step: () => void): void => {
@@ -139,7 +133,7 @@ export class PfAttachment {
     });
     const conf = this.#editConf((text) => withoutBlocks(text));
     if (conf !== null && conf !== NO_CONF) problems.push(conf);
-    for (const token of tokens) attempt(() => pfctl.holdsToken(token) && pfctl.releaseToken(token));
+    if (token !== null) attempt(() => pfctl.holdsToken(token) && pfctl.releaseToken(token));
     return problems;
   }
 }

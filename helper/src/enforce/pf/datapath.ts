@@ -107,7 +107,7 @@ export class PfDatapath {
   repair(): void {
     this.ensureLoaded();
     try {
-      this.attachment.attach(this.#record.tokens, (tokens) => this.write({ ...this.#record, tokens }));
+      this.attachment.attach(this.#record.token, (token) => this.write({ ...this.#record, token }));
     } catch (error) {
       this.#note("pf", reasonOf(error));
     }
@@ -141,9 +141,9 @@ export class PfDatapath {
     return slot.script === null && emergency === "none" ? null : anchorText(slot, emergency);
   }
 
+  /** Whether the anchor holds this text of the slot that should decide. An emergency's text has other labels. */
   isIntact(text: string): boolean {
-    const marker = this.anchor.marker();
-    return marks(marker, this.deciding()) && marker?.emergency === this.#record.emergency && this.anchor.holds(text);
+    return marks(this.anchor.marker(), this.deciding()) && this.anchor.holds(text);
   }
 
   /** Asks pf whether it obeys the text that should decide; settles a deadline that has passed. Does not throw. */
@@ -165,8 +165,8 @@ export class PfDatapath {
   /** Puts back what another program has switched off, flushed or left out. Does not throw. */
   watch(): void {
     try {
-      const [token = ""] = this.#record.tokens;
-      if (this.look() && this.pfctl.holdsToken(token)) return;
+      const { token } = this.#record;
+      if (this.look() && token !== null && this.pfctl.holdsToken(token)) return;
       this.repair();
       if (!this.look()) return;
     } catch (error) {

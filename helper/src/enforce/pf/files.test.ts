@@ -47,7 +47,7 @@ describe("/etc/pf.conf as a file", () => {
 describe("the record as a file", () => {
   const record: PfRecord = {
     ...EMPTY_RECORD,
-    tokens: ["13971906727590307623"],
+    token: "13971906727590307623",
     active: { generation: 3, digest: "ab".repeat(32), mode: "enforce", script: "pass all\n# é\u2028\n" },
     deadlineBootMs: 12.5,
   };

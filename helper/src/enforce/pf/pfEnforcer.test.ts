@@ -149,6 +149,8 @@ describe("the pf backend, on a double of pf", () => {
       expect(total()).toBe(sent);
       const storages = enforcer.slotCounters().map(({ storage }) => storage);
       expect(new Set(storages).size).toBe(storages.length);
+      const generations = enforcer.slotCounters().map(({ generation }) => generation);
+      expect(new Set(generations).size, "a slot is counted in one place").toBe(generations.length);
     }
     await enforcer.release();
     expect(ended).toBe(sent);

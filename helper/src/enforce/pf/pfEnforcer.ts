@@ -218,17 +218,17 @@ export class PfEnforcer implements Enforcer {
   /** Rules, call and token: each is given up whatever happens to the others. Throws `Failure` naming what stayed. */
   async release(): Promise<void> {
     const datapath = this.#datapath;
-    const { tokens } = this.#timers === null ? datapath.readRecord() : datapath.record;
+    const { token } = this.#timers === null ? datapath.readRecord() : datapath.record;
     await this.close();
     datapath.counters.endAll();
     const flushProblem = datapath.anchor.flush();
-    const problems = [...(flushProblem === null ? [] : [flushProblem]), ...datapath.attachment.detach(tokens)];
+    const problems = [...(flushProblem === null ? [] : [flushProblem]), ...datapath.attachment.detach(token)];
     datapath.forget();
     if (problems.length === 0) {
       this.#config.store.clear();
       return;
     }
-    datapath.writeOrReport({ ...EMPTY_RECORD, tokens });
+    datapath.writeOrReport({ ...EMPTY_RECORD, token });
     throw refuse.notReleased(problems);
   }
 

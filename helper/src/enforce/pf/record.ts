@@ -15,8 +15,8 @@ export interface PfSlot {
 }
 
 export interface PfRecord {
-  /** Enable references that may be ours, newest last. More than one after a crash between two steps. */
-  readonly tokens: readonly string[];
+  /** The enable reference that pf gave; `null` = none. */
+  readonly token: string | null;
   readonly active: PfSlot;
   /** What `revert` returns to; `null` = nothing that is known to be right. */
   readonly previous: PfSlot | null;
@@ -28,7 +28,7 @@ export interface PfRecord {
 export const EMPTY_SLOT: PfSlot = { generation: 0, digest: "", mode: "observe", script: "" };
 
 export const EMPTY_RECORD: PfRecord = {
-  tokens: [],
+  token: null,
   active: EMPTY_SLOT,
   previous: EMPTY_SLOT,
   deadlineBootMs: null,
