@@ -13,12 +13,13 @@ import {
   PEER_ADDRESS,
   readBpfObject,
 } from "@wardline/helper/testing/kernelLab";
+import { EDGE_NAME, edgeOptions } from "./lib/edge.ts";
 import { type Filter, type LiveFilter, nftFilter, underFilter, wardlineFilter } from "./lib/filters.ts";
 import { Attempts, fromEnvironment } from "./lib/measuring.ts";
 import { buildNative, programProblem, type Running, runAt, startAt } from "./lib/native.ts";
 import { publish } from "./lib/publish.ts";
 
-const FLOOD_MS = fromEnvironment("FLOOD_MS", 3000);
+const FLOOD_MS = fromEnvironment("FLOOD_MS", 2500);
 const CONNECTIONS = fromEnvironment("CONNECTIONS", 100);
 const TABLE_ENTRIES = fromEnvironment("TABLE_ENTRIES", 65_536);
 const WORK_PORT = 7001;
@@ -96,6 +97,7 @@ function nftWithSmallTable(): Filter {
 const FILTERS: readonly (readonly [string, Filter])[] = [
   ["none", { name: "none", up: async () => ({ seenPackets: () => Number.NaN, down: async () => {} }) }],
   ["wardline", wardlineFilter(lab, program, "wardline", { flowTableEntries: TABLE_ENTRIES })],
+  [EDGE_NAME, wardlineFilter(lab, program, EDGE_NAME, { ...edgeOptions(lab), flowTableEntries: TABLE_ENTRIES })],
   ["nftables and conntrack", nftWithSmallTable()],
 ];
 const FLOODS = [

@@ -7,7 +7,7 @@ import { HOST_ADDRESS, type KernelLab } from "@wardline/helper/testing/kernelLab
 
 export const EDGE_NAME = "wardline + edge";
 
-type LabOptions = Pick<EbpfEnforcerConfig, "vouching">;
+type LabOptions = Pick<EbpfEnforcerConfig, "vouching" | "networkNamespace" | "edge">;
 
 /** Lets the connect hooks refuse early in the lab's guarded namespace, as they do in the agent's own. */
 export function labOptions(lab: KernelLab): LabOptions {
@@ -22,10 +22,8 @@ export function labOptions(lab: KernelLab): LabOptions {
   };
 }
 
-/**
- * The same with the hook that sees packets without a socket here (closed ports, inbound ICMP, forwarded traffic), or
- * `null` where this version has none.
- */
-export function edgeOptions(_lab: KernelLab): LabOptions | null {
-  return null;
+/** The same with the hook that sees packets without a socket here: closed ports, inbound ICMP, forwarded traffic. */
+export function edgeOptions(lab: KernelLab): LabOptions {
+  // The other end of a lab's cable is in another namespace, as a container's would be.
+  return { ...labOptions(lab), networkNamespace: lab.hostNamespace, edge: { isInner: () => false } };
 }

@@ -129,6 +129,7 @@ export function wardlineFilter(
       await enforcer.checkTranslation();
       const stopListening = enforcer.onEvents(() => {});
       try {
+        if (more.edge && enforcer.edgeInterfaces().length === 0) throw new Error("the edge covers no interface");
         const prepared = await enforcer.prepare(program, 1);
         enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
       } catch (error) {
@@ -158,12 +159,11 @@ export function makeFilters(lab: KernelLab, count: number): Comparison {
   const book = benchBook(count);
   const program = compileBook(book);
   const none: Filter = { name: "none", up: async () => ({ seenPackets: () => Number.NaN, down: async () => {} }) };
-  const edge = edgeOptions(lab);
   const cgroupFilters = [
     none,
     emptyFilter(lab),
     wardlineFilter(lab, program),
-    ...(edge === null ? [] : [wardlineFilter(lab, program, EDGE_NAME, edge)]),
+    wardlineFilter(lab, program, EDGE_NAME, edgeOptions(lab)),
   ];
   const [set, linear] = [bookToNftSet(book), bookToNftLinear(book)];
   const nftFilters = (namespaces: readonly string[]): Filter[] => [
