@@ -14,6 +14,7 @@ import { type AgentClient, connectAgent } from "./agentClient.ts";
 import { AGENT_FROM_SOURCE, AgentProcess } from "./agentProcess.ts";
 import { HOST_ADDRESS, KernelLab, PEER_ADDRESS, readBpfObject } from "./kernelLab.ts";
 
+const UPGRADED_AGENT_MAIN = fileURLToPath(new URL("./upgradedAgentMain.ts", import.meta.url));
 const KILLED_AGENT_MAIN = fileURLToPath(new URL("./killedAgentMain.ts", import.meta.url));
 
 /** The lab's host is `alpha`, with the workload `shop/db` in the cgroup `db.service`; its peer is `beta`. */
@@ -86,6 +87,12 @@ export class AgentLab {
   async startKilledAt(checkpoint: Checkpoint): Promise<AgentProcess> {
     const command = [process.execPath, "--no-warnings", KILLED_AGENT_MAIN, checkpoint];
     this.agent = await AgentProcess.start(command, this.options);
+    return this.agent;
+  }
+
+  /** An agent whose object is another file than that of {@link start}. */
+  async startUpgraded(): Promise<AgentProcess> {
+    this.agent = await AgentProcess.start([process.execPath, "--no-warnings", UPGRADED_AGENT_MAIN], this.options);
     return this.agent;
   }
 
