@@ -7,7 +7,7 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { formatCidr } from "@wardline/domain/policy";
-import { parsePfAnchor, pfEmergencyScript } from "@wardline/domain/policy/emit";
+import { type PfAnchor, pfEmergencyScript } from "@wardline/domain/policy/emit";
 import type { Emergency, EnforcementMode } from "../enforcer.ts";
 import type { PfSlot } from "./record.ts";
 
@@ -94,8 +94,7 @@ export interface ExpectedContents {
   readonly tables: ReadonlyMap<string, readonly string[]>;
 }
 
-export function expectedContents(text: string): ExpectedContents {
-  const { rules, tables } = parsePfAnchor(text);
+export function expectedContents({ rules, tables }: PfAnchor): ExpectedContents {
   const labels = rules.flatMap(({ label, ports, icmpTypes }) =>
     Array.from({ length: (ports?.length ?? 1) * (icmpTypes?.length ?? 1) }, () => label),
   );

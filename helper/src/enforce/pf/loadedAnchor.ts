@@ -1,7 +1,7 @@
 /** The contents of our anchor: loading a text, reading it back, and ending the states that it forbids. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { formatCidr, parseCidr } from "@wardline/domain/policy";
-import { parsePfAnchor } from "@wardline/domain/policy/emit";
+import { type PfAnchor, parsePfAnchor } from "@wardline/domain/policy/emit";
 import {
   expectedContents,
   isLoadName,
@@ -36,6 +36,8 @@ export class LoadedAnchor {
   /** Of the text that was loaded or found last, so that a look at pf needs no parsing. */
   #known: { readonly text: string; readonly labelsDigest: string } | null = null;
 
+  #parsed: { readonly text: string; readonly anchor: PfAnchor } | null = null;
+
   constructor(pfctl: Pfctl, anchor: string) {
     this.#pfctl = pfctl;
     this.#anchor = anchor;
@@ -55,7 +57,9 @@ export class LoadedAnchor {
 
   /** Whether pf lists the rules of this text, no more and no fewer. */
   holds(text: string): boolean {
-    if (this.#known?.text !== text) this.#known = { text, labelsDigest: expectedContents(text).labelsDigest };
+    if (this.#known?.text !== text) {
+      this.#known = { text, labelsDigest: expectedContents(parsePfAnchor(text)).labelsDigest };
+    }
     return labelsDigest(labelsOf(this.#pfctl.anchorRules(this.#anchor))) === this.#known.labelsDigest;
   }
 
@@ -70,7 +74,7 @@ export class LoadedAnchor {
 
   /** Compares rules and tables with what pf lists. Throws `Failure` SELF_TEST_FAILED. */
   verify(text: string): void {
-    const expected = expectedContents(text);
+    const expected = expectedContents(this.#parse(text));
     const labels = labelsOf(this.#pfctl.anchorRules(this.#anchor));
     if (labels.length !== expected.ruleCount) throw differs(`${labels.length} rules instead of ${expected.ruleCount}`);
     if (labelsDigest(labels) !== expected.labelsDigest) throw differs("other rules, or in another order");
@@ -91,10 +95,17 @@ export class LoadedAnchor {
   /** Throws `Failure` when pf does not list or end states. */
   endForbiddenStates(text: string): EndedStates {
     const { states, unread } = readStates(this.#pfctl.states());
-    const anchor = parsePfAnchor(text);
+    const anchor = this.#parse(text);
+    this.#parsed = null;
     const forbidden = new Set<PfState>(states.filter((state) => isForbidden(anchor, state)));
     for (const { source, destination } of killsFor(states, forbidden)) this.#pfctl.killStates(source, destination);
     return { forbidden: forbidden.size, alsoEnded: alsoEnded(states, forbidden), unread };
+  }
+
+  /** A large text is read once for the steps of one activation, and not kept after it. */
+  #parse(text: string): PfAnchor {
+    if (this.#parsed?.text !== text) this.#parsed = { text, anchor: parsePfAnchor(text) };
+    return this.#parsed.anchor;
   }
 
   /** Returns what went wrong, or `null`. */
