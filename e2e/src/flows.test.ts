@@ -36,6 +36,31 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
     await ui.flows.rows("8080", "denied", "web-to-database").first().waitFor();
   });
 
+  it("names the process of a connection, where it was met, and filters by both process and user", async () => {
+    const pid = String(system.host.pid);
+    await ui.flows.rows("8080", "denied", pid).first().getByRole("gridcell").first().click();
+    await ui.flows.details
+      .getByText(process.execPath.split("/").at(-1) ?? "")
+      .first()
+      .waitFor();
+    await ui.flows.details.getByText(/^(refused at connect\(\)|at the socket)$/).waitFor();
+    await ui.flows.details.getByRole("button", { name: `Show only user root` }).click();
+    await ui.flows.rows("8080", pid).first().waitFor();
+    await ui.flows.clearConditions();
+    await system.page.keyboard.press("Escape");
+    await ui.flows.addCondition(`!process:${pid}`);
+    await ui.flows.rows(pid).first().waitFor({ state: "detached" });
+    await ui.flows.clearConditions();
+    await ui.flows.addCondition(`process:${pid}`);
+    await ui.flows.rows("8080", pid).first().waitFor();
+    await ui.flows.clearConditions();
+    const { stdout } = await system.run(["flows", "--process", pid, "--user", "root", "--format", "json"]);
+    const lines = stdout.trim().split("\n");
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines)
+      expect(JSON.parse(line).process).toMatchObject({ pid: system.host.pid, userName: "root" });
+  });
+
   it("filters by a verdict, by a port, and leaves a port out", async () => {
     const denied = ui.flows.filter.getByRole("button", { name: "denied" });
     await denied.click();

@@ -157,7 +157,7 @@ try {
   await talk(system, 8);
 
   await ui.goTo("Flows");
-  await ui.flows.rows("198.51.100.23", "denied").first().getByRole("gridcell").first().click();
+  await ui.flows.rows("198.51.100.23", "denied", "443").first().getByRole("gridcell").first().click();
   await ui.flows.details.getByRole("button", { name: "Explain as enforced" }).click();
   await ui.flows.details.getByRole("region", { name: "Walkthrough" }).waitFor();
   await take("flows");

@@ -92,7 +92,7 @@ function formatFlow({ style }: Output, flow: Flow): string {
       { text: flow.time ? timestampDate(flow.time).toISOString().slice(11, 23) : "", paint: style.dim },
       { text: verdict, paint },
       flow.direction === Direction.INGRESS ? "in" : "out",
-      nameAndAddress(flow.sourceName, flow.sourceAddress),
+      hasChosenSource(flow) ? nameAndAddress(flow.sourceName, flow.sourceAddress) : flow.sourceName || "this host",
       nameAndAddress(flow.destinationName, flow.destinationAddress),
       formatPort(flow.protocol, flow.destinationPort),
       processText(flow),
@@ -106,6 +106,11 @@ function formatFlow({ style }: Output, flow: Flow): string {
 function processText({ process: owner, hook }: Flow): string {
   if (owner) return `${owner.command || "?"}[${owner.pid}]`;
   return hook === FlowHook.EDGE ? "(no socket here)" : "";
+}
+
+/** A connection that was refused at connect() had not been given an address of its own yet. */
+function hasChosenSource({ hook, sourceAddress }: Flow): boolean {
+  return hook !== FlowHook.CONNECT || (sourceAddress !== "0.0.0.0" && sourceAddress !== "::");
 }
 
 function nameAndAddress(name: string, address: string): string {

@@ -27,7 +27,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
-import { addTerm, type FilterTerm, flowPeer } from "../model/filter-query.ts";
+import { addTerm, type FilterTerm, flowPeer, hasChosenSource } from "../model/filter-query.ts";
 
 const REASONS: Record<DecisionReason, string> = {
   [DecisionReason.UNSPECIFIED]: "not known",
@@ -42,7 +42,7 @@ const HOOKS: Record<FlowHook, (verdict: VerdictKind) => string> = {
   [FlowHook.UNSPECIFIED]: () => "not known",
   [FlowHook.SOCKET]: () => "at the socket",
   [FlowHook.CONNECT]: (verdict) =>
-    verdict === "observed" ? "at connect(), which would have been refused" : "refused at connect(): no packet was made",
+    verdict === "observed" ? "at connect(), which would have been refused" : "refused at connect()",
   [FlowHook.EDGE]: () => "closed port, ICMP or forwarded: no socket here",
 };
 
@@ -84,7 +84,11 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <dt>From</dt>
         <dd className="wrap-anywhere">
           {flow.sourceName ? `${visibleText(flow.sourceName)} ` : ""}
-          <code>{formatAddressPort(flow.sourceAddress, flow.sourcePort)}</code>
+          {hasChosenSource(flow) ? (
+            <code>{formatAddressPort(flow.sourceAddress, flow.sourcePort)}</code>
+          ) : (
+            <span className="faint">no address chosen yet</span>
+          )}
         </dd>
         <dt>To</dt>
         <dd className="wrap-anywhere">
@@ -114,14 +118,16 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <dd>{String(flow.generation)}</dd>
         <dt>{flow.kind === FlowEventKind.END ? "In all, ended" : "So far"}</dt>
         <dd>
-          {formatQuantity(flow.packets, "packet")}, {formatBytes(flow.bytes)}
+          {flow.hook === FlowHook.CONNECT
+            ? "no packet was made"
+            : `${formatQuantity(flow.packets, "packet")}, ${formatBytes(flow.bytes)}`}
         </dd>
         <RuleCounter hostName={flow.host} decisionId={decision?.id ?? ""} />
       </dl>
       <FilterButtons
         terms={[
           { part: "address", value: peer.address, isExcluded: false },
-          { part: "address", value: own.address, isExcluded: false },
+          ...(own.address ? [{ part: "address" as const, value: own.address, isExcluded: false }] : []),
           { part: "port", value: flow.destinationPort, isExcluded: false },
           ...(decision?.policyKeys[0]
             ? [{ part: "policy" as const, value: decision.policyKeys[0], isExcluded: false }]
@@ -233,7 +239,7 @@ function FlowWalkthrough({ flow }: { flow: Flow }) {
     basis === null
       ? skipToken
       : {
-          from: flow.sourceAddress,
+          from: hasChosenSource(flow) ? flow.sourceAddress : flow.subjectKey,
           to: flow.destinationAddress,
           protocol: flow.protocol,
           port: flow.destinationPort,

@@ -197,6 +197,13 @@ function ProcessCell({ flow }: { flow: Flow }) {
 }
 
 function EndCell({ end }: { end: FlowEndText }) {
+  if (end.address === "") {
+    return (
+      <span role="gridcell" className="truncate">
+        {visibleText(end.name || "this host")}
+      </span>
+    );
+  }
   return (
     <Cell term={{ part: "address", value: end.address, isExcluded: false }}>
       {end.name ? <>{visibleText(end.name)} </> : null}

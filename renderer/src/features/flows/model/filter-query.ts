@@ -1,4 +1,4 @@
-import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowHook } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import type { FlowQuery } from "../../../data/flow-buffer.ts";
 import { protocolName, shortKey } from "../../../ui/index.ts";
@@ -166,13 +166,19 @@ export function parseSearch(text: string): FilterTerm | null {
 }
 
 export function flowPeer(flow: Flow): { readonly own: FlowEndText; readonly peer: FlowEndText } {
-  const source = { name: flow.sourceName, address: flow.sourceAddress };
+  const source = { name: flow.sourceName, address: hasChosenSource(flow) ? flow.sourceAddress : "" };
   const destination = { name: flow.destinationName, address: flow.destinationAddress };
   return flow.direction === Direction.INGRESS ? { own: destination, peer: source } : { own: source, peer: destination };
 }
 
+/** A connection that was refused at connect() had not been given an address of its own yet. */
+export function hasChosenSource({ hook, sourceAddress }: Flow): boolean {
+  return hook !== FlowHook.CONNECT || (sourceAddress !== "0.0.0.0" && sourceAddress !== "::");
+}
+
 export interface FlowEndText {
   readonly name: string;
+  /** Empty when none was chosen yet. */
   readonly address: string;
 }
 
