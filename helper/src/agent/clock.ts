@@ -29,7 +29,7 @@ export function toTimestamp(wallMs: number): Timestamp {
 }
 
 export const systemClock: Clock = {
-  bootNs: process.platform === "linux" ? bootTimeNs : () => BigInt(Math.round(uptime() * 1e9)),
+  bootNs: ["linux", "darwin"].includes(process.platform) ? bootTimeNs : () => BigInt(Math.round(uptime() * 1e9)),
   wallMs: Date.now,
   schedule(delayMs, run) {
     const timer = setTimeout(run, delayMs);

@@ -1,7 +1,8 @@
 import { readClockNs } from "./ffi/libc.ts";
 
 const CLOCK_MONOTONIC = 1;
-const CLOCK_BOOTTIME = 7;
+/** The clock that goes on while the system sleeps. macOS calls it CLOCK_MONOTONIC. */
+const CLOCK_BOOTTIME = process.platform === "darwin" ? 6 : 7;
 
 /** Nanoseconds since boot, suspend included: the clock of the datapath's deadline and of its events. */
 export function bootTimeNs(): bigint {

@@ -6,18 +6,26 @@ import { dlopen } from "node:ffi";
 
 const LIBRARY = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
 
+const EVERYWHERE = {
+  clock_gettime: { arguments: ["int32", "buffer"], return: "int32" },
+  flock: { arguments: ["int32", "int32"], return: "int32" },
+  socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
+  getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
+  setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
+} as const;
+/** A name that the library does not have fails the load of all of them. */
+const ON_LINUX = { setns: { arguments: ["int32", "int32"], return: "int32" } } as const;
+
 function load() {
-  return dlopen(LIBRARY, {
-    clock_gettime: { arguments: ["int32", "buffer"], return: "int32" },
-    flock: { arguments: ["int32", "int32"], return: "int32" },
-    socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
-    getsockopt: { arguments: ["int32", "int32", "int32", "buffer", "buffer"], return: "int32" },
-    setns: { arguments: ["int32", "int32"], return: "int32" },
-    setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
-  }).functions;
+  return dlopen(LIBRARY, EVERYWHERE).functions;
+}
+
+function loadOnLinux() {
+  return dlopen(LIBRARY, ON_LINUX).functions;
 }
 
 let loaded: ReturnType<typeof load> | null = null;
+let loadedOnLinux: ReturnType<typeof loadOnLinux> | null = null;
 
 function libc(): ReturnType<typeof load> {
   loaded ??= load();
@@ -61,5 +69,6 @@ const CLONE_NEWNET = 0x40000000;
 
 /** Moves the calling thread, and only it, into the network namespace behind a descriptor. False when refused. */
 export function enterNetworkNamespace(fileDescriptor: number): boolean {
-  return libc().setns(fileDescriptor, CLONE_NEWNET) === 0;
+  loadedOnLinux ??= loadOnLinux();
+  return loadedOnLinux.setns(fileDescriptor, CLONE_NEWNET) === 0;
 }
