@@ -1,4 +1,5 @@
-// Runs the benchmarks one after the other: `npm run bench`, or `npm run bench -- connection apply` for some.
+// Runs the benchmarks one after the other: `npm run bench`, or `npm run bench -- connection apply` for some, `datapath` for
+// those of the datapath. Afterwards, or alone with `npm run bench -- report`, writes their page in bench/results.
 // Each publishes its figures with the machine they were measured on to bench/results/NAME.json.
 // Exit 1 when one failed, or ended without a result and without saying why it was left out.
 import { spawn } from "node:child_process";
@@ -16,10 +17,27 @@ const all = readdirSync(sourceDir)
   .filter((name) => name.endsWith(SUFFIX))
   .map((name) => name.slice(0, -SUFFIX.length))
   .sort();
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !all.includes(name));
+/** Quick ones first: when one of them fails it is seen at once. */
+const DATAPATH = [
+  ...[
+    "verifier",
+    "audit",
+    "continuity",
+    "events",
+    "queue",
+    "connection",
+    "established",
+    "throughput",
+    "flood",
+    "memory",
+  ],
+  ...["apply", "scale", "packet", "load"],
+];
+const wanted = [...new Set(process.argv.slice(2).flatMap((name) => (name === "datapath" ? DATAPATH : [name])))];
+const REPORT = "report";
+const unknown = wanted.filter((name) => name !== REPORT && !all.includes(name));
 if (unknown.length > 0) {
-  console.error(`There is no benchmark ${unknown.join(", ")}. There are: ${all.join(", ")}`);
+  console.error(`There is no benchmark ${unknown.join(", ")}. There are: datapath, ${REPORT}, ${all.join(", ")}`);
   process.exit(2);
 }
 const node = findNode(root);
@@ -29,12 +47,14 @@ if (node.path === null) {
 }
 
 const outcomes = [];
-for (const name of wanted.length > 0 ? wanted : all) outcomes.push(await runBench(name));
+const chosen = wanted.length > 0 ? wanted.filter((name) => name !== REPORT) : all;
+for (const name of chosen) outcomes.push(await runBench(name));
+const { code: reportCode } = await run(join(sourceDir, "report.ts"));
 console.log("");
 for (const { name, outcome, seconds } of outcomes) {
   console.log(`${outcome.padEnd(9)} ${name} (${seconds.toFixed(0)} s)`);
 }
-process.exitCode = outcomes.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+process.exitCode = reportCode !== 0 || outcomes.some(({ outcome }) => outcome === "failed") ? 1 : 0;
 
 async function runBench(name) {
   console.log(`\n== ${name}`);

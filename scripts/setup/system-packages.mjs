@@ -7,8 +7,11 @@ import { runLogged } from "./run.mjs";
 const EXTRA_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 export const CHROMIUM_PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
+/** Each mode wants what the modes before it want. */
+const MODES = ["start", "test", "bench"];
+
 /**
- * `package`: its Debian name. `forMode`: "start" packages are wanted by tests too. `without` completes the sentence
+ * `package`: its Debian name. `forMode`: the first of the modes that wants it. `without` completes the sentence
  * "Without it: …".
  */
 const WANTED = [
@@ -89,6 +92,27 @@ const WANTED = [
     found: () => findProgram(["nsenter"]) && findProgram(["unshare"]),
     without: "tests with network namespaces are skipped.",
   },
+  {
+    package: "iperf3",
+    what: "the program iperf3",
+    forMode: "bench",
+    found: () => findProgram(["iperf3"]),
+    without: "throughput is not measured.",
+  },
+  {
+    package: "conntrack",
+    what: "the program conntrack",
+    forMode: "bench",
+    found: () => findProgram(["conntrack"]),
+    without: "the kernel's connection tracking is missing as a peer of two measurements.",
+  },
+  {
+    package: "iptables",
+    what: "the program iptables-legacy",
+    forMode: "bench",
+    found: () => findProgram(["iptables-legacy"]),
+    without: "a verdict in user space is not measured where nftables has no queue.",
+  },
 ];
 
 export async function installSystemPackages(root, mode, report) {
@@ -122,7 +146,7 @@ export async function installSystemPackages(root, mode, report) {
 }
 
 function missingPackages(mode) {
-  return WANTED.filter((entry) => (mode === "test" || entry.forMode === "start") && !entry.found());
+  return WANTED.filter((entry) => MODES.indexOf(entry.forMode) <= MODES.indexOf(mode) && !entry.found());
 }
 
 /** One problem for all that have the same consequence: a list of twelve paragraphs is not read. */

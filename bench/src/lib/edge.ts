@@ -1,12 +1,15 @@
 /** How an enforcer is told about a lab: its network namespace is not the one of this process, as it is in production. */
+
 import { networkNamespaceCookie } from "@wardline/helper/enforce/ebpf/connect/localAddresses";
-import type { EbpfEnforcerConfig } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
+import type { EbpfEnforcer } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
 import { bootTimeNs } from "@wardline/helper/linux/bootClock";
 import { inNetworkNamespace } from "@wardline/helper/linux/network/namespace";
 import { HOST_ADDRESS, type KernelLab } from "@wardline/helper/testing/kernelLab";
 
 export const EDGE_NAME = "wardline + edge";
 
+/** Everything that an enforcer is configured with. */
+export type EbpfEnforcerConfig = ConstructorParameters<typeof EbpfEnforcer>[0];
 type LabOptions = Pick<EbpfEnforcerConfig, "vouching" | "networkNamespace" | "edge">;
 
 /** Lets the connect hooks refuse early in the lab's guarded namespace, as they do in the agent's own. */

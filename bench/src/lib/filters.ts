@@ -5,10 +5,10 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { compile, type HostProgram, readPolicyFiles } from "@wardline/domain/policy";
-import { createEbpfEnforcer, type EbpfEnforcerConfig } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
+import { createEbpfEnforcer } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
 import { attachToCgroup, loadObject } from "@wardline/helper/linux/bpf/libbpf";
 import { HOST_ADDRESS, type KernelLab, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
-import { EDGE_NAME, edgeOptions, labOptions } from "./edge.ts";
+import { type EbpfEnforcerConfig, EDGE_NAME, edgeOptions, labOptions } from "./edge.ts";
 import { buildBpf } from "./native.ts";
 import { bookToNftLinear, bookToNftSet, bookToPolicy, makeRuleBook, type RuleBook } from "./rules.ts";
 
@@ -35,6 +35,8 @@ const EMPTY_HOOKS: readonly (readonly [program: string, attachType: number])[] =
   ["empty_egress", 1],
   ["empty_connect4", 10],
   ["empty_connect6", 11],
+  ["empty_bind4", 12],
+  ["empty_bind6", 13],
   ["empty_sendmsg4", 14],
   ["empty_sendmsg6", 15],
 ];
