@@ -247,7 +247,8 @@ export class PfDatapath {
   }
 }
 
+/** pf is written small at the beginning of a sentence too. */
 function asSentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1);
-  return capital.endsWith(".") ? capital : `${capital}.`;
+  const start = text.startsWith("pf ") ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return start.endsWith(".") ? start : `${start}.`;
 }

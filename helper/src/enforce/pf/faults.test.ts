@@ -160,7 +160,7 @@ describe("the pf backend when something is wrong", () => {
     const [token = ""] = [...pfctl.pf.tokens.keys()];
     pfctl.pf.disable();
     expect(enforcer.state().attached).toBe(false);
-    expect(enforcer.limits).toContain("Pf is turned off.");
+    expect(enforcer.limits).toContain("pf is turned off.");
     enforcer.watch();
     expect(enforcer.state().attached).toBe(true);
     expect(pfctl.pf.tokens.size).toBe(1);
