@@ -6,6 +6,7 @@ import type { ProgramPacket } from "@wardline/domain/policy";
 import { type LoadedObject, loadObject } from "../../linux/bpf/libbpf.ts";
 import { asFailure } from "./failure.ts";
 import { type PackableProgram, packProgram } from "./image.ts";
+import { closeInner } from "./innerMaps.ts";
 import { askKernel, type KernelAnswer } from "./selfTest.ts";
 import { fillSlot, verifySlot } from "./tables.ts";
 
@@ -49,6 +50,7 @@ export class DetachedTables {
   }
 
   close(): void {
+    closeInner({ maps: this.#outerMaps });
     this.#object.close();
   }
 }

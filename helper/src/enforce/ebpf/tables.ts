@@ -15,16 +15,14 @@ import {
   BPF_MAP_TYPE,
   createMap,
   deleteElement,
-  lookupElement,
   mapInfo,
   mapMemory,
-  openMapById,
   pageSize,
   readBatches,
   updateBatch,
-  updateElement,
 } from "../../linux/bpf/libbpf.ts";
 import type { TableImage } from "./image.ts";
+import { type InnerKind, innerMap, installInner, reinstallInner, type SlotMaps } from "./innerMaps.ts";
 import { LINE_SIZE } from "./layout.ts";
 import type { PinnedTree } from "./tree.ts";
 
@@ -35,9 +33,6 @@ export interface PackedTable {
   readonly count: number;
 }
 
-/** The maps that hold the maps of both slots. */
-export type SlotMaps = { readonly maps: Pick<PinnedTree["maps"], "wl_tables" | "wl_hashes"> };
-
 const HASH_SIZES = { keySize: 8, valueSize: 4, cursorSize: 4 };
 /** Room for cgroups that appear while a program is active. A hash costs 16 bytes for each, used or not. */
 const LEAST_WORKLOADS = 4096;
@@ -45,43 +40,18 @@ const LEAST_WORKLOADS = 4096;
 const GENEROUS_BYTES = 4 * 2 ** 20;
 const MOSTLY_EMPTY = 8;
 
-function slotKey(slot: 0 | 1): Buffer {
-  const key = Buffer.alloc(4);
-  key.writeUInt32LE(slot);
-  return key;
-}
-
-/** Replaces the map of a slot. Returns when no program uses the former one, after an RCU grace period. */
-function install(outerFd: number, slot: 0 | 1, fd: number): void {
-  const value = Buffer.alloc(4);
-  value.writeUInt32LE(fd);
-  updateElement(outerFd, slotKey(slot), value);
-}
-
-/** Descriptor of an installed inner map; the caller closes it. `null` when the place is empty. */
-function openInner(outerFd: number, slot: 0 | 1): number | null {
-  const id = Buffer.alloc(4);
-  return lookupElement(outerFd, slotKey(slot), id) ? openMapById(id.readUInt32LE()) : null;
-}
-
 /** Runs `use` on an installed inner map; `null` when there is none. */
-function withInner<T>(outerFd: number, slot: 0 | 1, use: (fd: number) => T): T | null {
-  const fd = openInner(outerFd, slot);
-  if (fd === null) return null;
-  try {
-    return use(fd);
-  } finally {
-    closeSync(fd);
-  }
+function withInner<T>(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, use: (fd: number) => T): T | null {
+  const fd = innerMap(tree, kind, slot);
+  return fd === null ? null : use(fd);
 }
 
 /**
  * Returns when every packet that was being decided at the time of the call has been: about 11 ms. Replacing an inner map
  * by itself does exactly that, by the kernel's own promise that the former map is out of use when the call returns.
  */
-export function waitForReaders({ maps }: SlotMaps, slot: 0 | 1): void {
-  for (const outerFd of [maps.wl_hashes, maps.wl_tables])
-    if (withInner(outerFd, slot, (fd) => install(outerFd, slot, fd)) !== null) return;
+export function waitForReaders(tree: SlotMaps, slot: 0 | 1): void {
+  if (!reinstallInner(tree, "wl_hashes", slot)) reinstallInner(tree, "wl_tables", slot);
 }
 
 /** Writes everything that a slot needs. The slot must be out of use: {@link waitForReaders}. */
@@ -90,9 +60,9 @@ export function fillSlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloa
   writeWorkloads(tree, slot, workloads);
 }
 
-function writeTables({ maps }: SlotMaps, slot: 0 | 1, image: TableImage): void {
+function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
   const needed = image.bytes.length;
-  const written = withInner(maps.wl_tables, slot, (fd) => {
+  const written = withInner(tree, "wl_tables", slot, (fd) => {
     const room = mapInfo(fd).maxEntries * LINE_SIZE;
     if (room < needed || (room > GENEROUS_BYTES && room > needed * MOSTLY_EMPTY)) return false;
     copyInto(fd, image.bytes);
@@ -108,12 +78,7 @@ function writeTables({ maps }: SlotMaps, slot: 0 | 1, image: TableImage): void {
     maxEntries: roundUp(needed * 1.5, pageSize()) / LINE_SIZE,
     flags: BPF_F_MMAPABLE | BPF_F_INNER_MAP,
   });
-  try {
-    copyInto(fd, image.bytes);
-    install(maps.wl_tables, slot, fd);
-  } finally {
-    closeSync(fd);
-  }
+  installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes));
 }
 
 function roundUp(value: number, unit: number): number {
@@ -126,8 +91,8 @@ function copyInto(fd: number, bytes: Uint8Array): void {
   unmap();
 }
 
-function writeWorkloads({ maps }: SlotMaps, slot: 0 | 1, table: PackedTable): void {
-  const written = withInner(maps.wl_hashes, slot, (fd) => {
+function writeWorkloads(tree: SlotMaps, slot: 0 | 1, table: PackedTable): void {
+  const written = withInner(tree, "wl_hashes", slot, (fd) => {
     if (mapInfo(fd).maxEntries < table.count) return false;
     for (const key of keysOf(fd)) deleteElement(fd, key);
     updateBatch(fd, table.keys, table.values, table.count);
@@ -142,11 +107,17 @@ function writeWorkloads({ maps }: SlotMaps, slot: 0 | 1, table: PackedTable): vo
     maxEntries: Math.max(LEAST_WORKLOADS, table.count * 2),
     flags: BPF_F_NO_PREALLOC,
   });
+  installOwned(tree, "wl_hashes", slot, fd, () => updateBatch(fd, table.keys, table.values, table.count));
+}
+
+/** Fills a new map and installs it. Closes it when that fails. */
+function installOwned(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, fd: number, fill: () => void): void {
   try {
-    updateBatch(fd, table.keys, table.values, table.count);
-    install(maps.wl_hashes, slot, fd);
-  } finally {
+    fill();
+    installInner(tree, kind, slot, fd);
+  } catch (error) {
     closeSync(fd);
+    throw error;
   }
 }
 
@@ -167,8 +138,8 @@ function mismatch(name: string): Failure {
 }
 
 /** Reads what is installed in a slot, from the memory that the programs read, and compares every byte of it. */
-export function verifySlot({ maps }: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
-  const same = withInner(maps.wl_tables, slot, (fd) => {
+export function verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
+  const same = withInner(tree, "wl_tables", slot, (fd) => {
     if (mapInfo(fd).maxEntries < image.lineCount) return false;
     const { memory, unmap } = mapMemory(fd, roundUp(image.bytes.length, pageSize()), 0, false);
     const isSame = Buffer.compare(new Uint8Array(memory, 0, image.bytes.length), image.bytes) === 0;
@@ -176,7 +147,7 @@ export function verifySlot({ maps }: SlotMaps, slot: 0 | 1, image: TableImage, w
     return isSame;
   });
   if (same !== true) throw mismatch("address, class and port");
-  if (withInner(maps.wl_hashes, slot, (fd) => hasExactly(fd, workloads)) !== true) throw mismatch("workload");
+  if (withInner(tree, "wl_hashes", slot, (fd) => hasExactly(fd, workloads)) !== true) throw mismatch("workload");
 }
 
 function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {
@@ -196,7 +167,7 @@ function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {
 
 /** Runs `use` on the workloads of a slot. Throws when there are none. */
 export function withWorkloads(tree: PinnedTree, slot: 0 | 1, use: (fd: number) => void): void {
-  const done = withInner(tree.maps.wl_hashes, slot, (fd) => {
+  const done = withInner(tree, "wl_hashes", slot, (fd) => {
     use(fd);
     return true;
   });

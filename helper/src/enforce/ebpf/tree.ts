@@ -27,6 +27,7 @@ import {
   updateElement,
   updateLink,
 } from "../../linux/bpf/libbpf.ts";
+import { closeInner, innerPins } from "./innerMaps.ts";
 import {
   CGROUP_HOOKS,
   type CgroupHook,
@@ -252,9 +253,11 @@ export function removeTree(path: string): void {
   rmdirSync(path);
 }
 
-/** Name and descriptor of everything that is pinned for the cgroups. */
-export function allPins({ maps, programs, links }: PinnedTree): readonly (readonly [name: string, fd: number])[] {
+/** Name and descriptor of everything that is pinned for the cgroups, as far as this process holds it. */
+export function allPins(tree: PinnedTree): readonly (readonly [name: string, fd: number])[] {
+  const { maps, programs, links } = tree;
   return [
+    ...innerPins(tree),
     ...MAP_NAMES.map((name) => [name, maps[name]] as const),
     ...ROLES.map((role) => [PROGRAM_NAMES[role], programs[role]] as const),
     ...HOOKS.map((hook) => [linkPin(hook), links[hook]] as const),
@@ -262,6 +265,7 @@ export function allPins({ maps, programs, links }: PinnedTree): readonly (readon
 }
 
 export function closeTree(tree: PinnedTree): void {
+  closeInner(tree);
   for (const group of [tree.maps, tree.programs, tree.links]) for (const fd of Object.values(group)) closeSync(fd);
 }
 
