@@ -24,13 +24,12 @@ const results = new Results(directory);
 function provenance(): string {
   const days = new Set(FILES.map((file) => results.text(file, "measuredAt")?.slice(0, 10)).filter((day) => day));
   const machines = new Set(
-    FILES.filter((file) => results.has(file)).map((file) =>
-      ["processor", "processorCount", "operatingSystem", "kernel", "node"]
-        .map((key) => results.at(file, "machine", key))
-        .join(", "),
-    ),
+    FILES.filter((file) => results.has(file)).map((file) => {
+      const of = (key: string): string => `${results.at(file, "machine", key) ?? "unknown"}`;
+      return `${of("processorCount")} processors (${of("processor")}), ${of("operatingSystem")}, Linux ${of("kernel")}, Node ${of("node")}`;
+    }),
   );
-  return `Measured ${[...days].sort().join(", ")} on: ${[...machines].join("; ")} (processor, how many, system, kernel, Node).`;
+  return `Measured ${[...days].sort().join(", ")} on ${[...machines].join("; ")}.`;
 }
 
 const text = readFileSync(page, "utf8");
@@ -39,8 +38,9 @@ const after = rest?.split(END)[1];
 if (before === undefined || after === undefined) throw new Error(`${page} has lost its marks: ${BEGIN}${END}`);
 const body = `## The datapath, B1 to B15
 
-${provenance()} Figures are medians with the quartiles in brackets. A virtual machine with a veth pair shows what one thing
-costs beside another in the same run, not what a network card can do.
+${provenance()}
+
+Figures are medians with the quartiles in brackets.
 
 ${summaryTable(results)}
 ### Left out, and why

@@ -1,23 +1,33 @@
 /** What every measurement needs: sizes from the environment, a fair order, and failures that are told and not fatal. */
 import { execFileSync } from "node:child_process";
+import { basename } from "node:path";
 
-/** A number that a reader may change without editing: `WARDLINE_BENCH_ROUNDS=2 npm run bench -- connection`. */
+/**
+ * A number that a reader may change without editing: `WARDLINE_BENCH_ROUNDS=2` for every benchmark that has rounds, or
+ * `WARDLINE_BENCH_CONNECTION_ROUNDS=2` for one.
+ */
 export function fromEnvironment(name: string, usual: number): number {
-  const text = process.env[`WARDLINE_BENCH_${name}`];
-  if (text === undefined || text === "") return usual;
+  const text = setting(name);
+  if (text === null) return usual;
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new RangeError(`WARDLINE_BENCH_${name}=${text} is not a number`);
+  if (!Number.isFinite(value) || value < 0) throw new RangeError(`${name}=${text} is not a number`);
   return value;
 }
 
-/** A list of numbers, with commas: `WARDLINE_BENCH_SIZES=8,1024`. */
+/** A list of numbers, with commas: `WARDLINE_BENCH_PACKET_SIZES=8,1024`. */
 export function listFromEnvironment(name: string, usual: readonly number[]): readonly number[] {
-  const text = process.env[`WARDLINE_BENCH_${name}`];
-  if (text === undefined || text === "") return usual;
+  const text = setting(name);
+  if (text === null) return usual;
   const values = text.split(",").map(Number);
   if (!values.every((value) => Number.isFinite(value) && value > 0))
-    throw new RangeError(`WARDLINE_BENCH_${name}=${text} is not a list of numbers`);
+    throw new RangeError(`${name}=${text} is not a list of numbers`);
   return values;
+}
+
+function setting(name: string): string | null {
+  const bench = basename(process.argv[1] ?? "", ".bench.ts").toUpperCase();
+  const text = process.env[`WARDLINE_BENCH_${bench}_${name}`] ?? process.env[`WARDLINE_BENCH_${name}`] ?? "";
+  return text === "" ? null : text;
 }
 
 /** A fresh random order: drift of the machine then hits every variant alike. */

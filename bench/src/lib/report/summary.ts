@@ -10,7 +10,9 @@ interface Row {
   readonly passLine: string;
   readonly result: string;
   readonly isMet: boolean | null;
-  readonly where: string;
+  /** File of results; `null` = it is about tests. */
+  readonly file: string | null;
+  readonly where?: string;
 }
 
 const CLIENT = "TCP IPv4, client guarded";
@@ -37,7 +39,7 @@ function packetRow(results: Results): Row {
     passLine: "under 2x from 8 to 16,384",
     result: `worst ${figure(shared, 2)}x (64 services), ${figure(own, 2)}x (ports of its own for each network)`,
     isMet: isUnder(worst([shared, own]), 2),
-    where: link("packet"),
+    file: "packet",
   };
 }
 
@@ -55,7 +57,7 @@ function establishedRow(results: Results): Row {
     passLine: "under 100 ns",
     result: `at most ${figure(highest, 0)} ns`,
     isMet: isUnder(highest, 100),
-    where: link("established"),
+    file: "established",
   };
 }
 
@@ -68,7 +70,7 @@ function connectionRow(results: Results): Row {
     passLine: "at most +3 µs, and below nftables with a set",
     result: `${signed(over)} µs; ${figure(ratio, 3)} of nftables`,
     isMet: over === null || ratio === null ? null : over <= 3 && ratio < 1,
-    where: link("connection"),
+    file: "connection",
   };
 }
 
@@ -82,7 +84,7 @@ function roundTripRow(results: Results): Row {
     passLine: "below nftables",
     result: `${signed(over, 2)} µs; nftables ${signed(peer, 2)} µs`,
     isMet: over === null || peer === null ? null : over < peer,
-    where: link("established"),
+    file: "established",
   };
 }
 
@@ -98,7 +100,7 @@ function throughputRow(results: Results): Row {
     passLine: "within noise",
     result: known.map(({ streams, low, high }) => `${streams} ${figure(low, 2)}–${figure(high, 2)}`).join(", "),
     isMet: known.length === 0 ? null : known.every(({ high }) => (high ?? 0) >= 1),
-    where: link("throughput"),
+    file: "throughput",
   };
 }
 
@@ -111,6 +113,7 @@ function applyRow(results: Results): Row {
     passLine: "2,500 rules under 30 ms, 100,000 under 500 ms",
     result: `${figure(middle, 0)} ms, ${figure(large, 0)} ms`,
     isMet: middle === null || large === null ? null : middle < 30 && large < 500,
+    file: "scale",
     where: `${link("scale")}, ${link("apply")}`,
   };
 }
@@ -124,7 +127,7 @@ function deltaRow(results: Results): Row {
     passLine: "under 20 ms, independent of the number",
     result: `${figure(p95, 0)} ms (one of 10,000: ${figure(small, 0)} ms)`,
     isMet: isUnder(p95, 20),
-    where: link("scale"),
+    file: "scale",
   };
 }
 
@@ -137,7 +140,7 @@ function eventsRow(results: Results): Row {
     passLine: "exact",
     result: `${exact} of ${runs.length} runs exact`,
     isMet: runs.length === 0 ? null : exact === runs.length,
-    where: link("events"),
+    file: "events",
   };
 }
 
@@ -151,7 +154,7 @@ function continuityRow(results: Results): Row {
     passLine: "nothing leaked, nothing wrongly dropped",
     result: `${figure(leaked)} leaked, ${figure(dropped)} dropped of ${figure(probes)} allowed`,
     isMet: leaked === null || dropped === null ? null : leaked === 0 && dropped === 0,
-    where: link("continuity"),
+    file: "continuity",
   };
 }
 
@@ -165,7 +168,7 @@ function queueRow(results: Results): Row {
     passLine: "for comparison",
     result: `${signed(queue)} µs; Wardline in the same run ${signed(own)} µs`,
     isMet: null,
-    where: link("queue"),
+    file: "queue",
   };
 }
 
@@ -180,7 +183,7 @@ function memoryRow(results: Results): Row {
     passLine: "none over 1 ms",
     result: `${figure(highest, 0)} µs; ${largest?.[0] ?? ""} are ${figure(mebibytes)} MiB`,
     isMet: isUnder(highest, 1000),
-    where: link("memory"),
+    file: "memory",
   };
 }
 
@@ -196,7 +199,7 @@ function floodRow(results: Results): Row {
     passLine: "0",
     result: `${figure(own)}; nftables ${figure(sum(lost("nftables and conntrack")))}, no filter ${figure(sum(lost("none")))}`,
     isMet: own === null ? null : own === 0,
-    where: link("flood"),
+    file: "flood",
   };
 }
 
@@ -219,6 +222,7 @@ function conformanceRow(): Row {
     passLine: "100 % (tests, not a measurement)",
     result: `random packets in each test run: ${counts.join(", ")}`,
     isMet: null,
+    file: null,
     where: CONFORMANCE.map(([path]) => `\`${path}\``).join(", "),
   };
 }
@@ -233,7 +237,7 @@ function auditRow(results: Results): Row {
     passLine: "identical sets",
     result: `${figure(predicted)} and ${figure(observed)} of ${figure(results.number("audit", "servicesRecorded"))} services`,
     isMet: typeof identical === "boolean" ? identical : null,
-    where: link("audit"),
+    file: "audit",
   };
 }
 
@@ -248,7 +252,7 @@ function loadRow(results: Results): Row {
     passLine: "idle under 1 % and 90 MB; 10,000 flows/s under 30 %",
     result: `${figure(idle, 2)} % and ${figure(memory)} MiB; ${figure(busy)} %`,
     isMet: known ? idle < 1 && memory * 1.048576 < 90 && busy < 30 : null,
-    where: link("load"),
+    file: "load",
   };
 }
 
@@ -263,9 +267,9 @@ export function summaryTable(results: Results): string {
   ];
   return table(
     ["#", "what", "pass line", "result", "", "where"],
-    rows.map(({ number, what, passLine, result, isMet, where }) => [
-      ...[number, what, passLine, result],
-      ...[verdict(isMet), where],
+    rows.map(({ number, what, passLine, result, isMet, file, where }) => [
+      ...[number, what, passLine, file === null || results.has(file) ? result : "not measured"],
+      ...[verdict(isMet), where ?? link(file ?? "")],
     ]),
   );
 }
