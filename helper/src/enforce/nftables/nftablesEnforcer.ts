@@ -139,7 +139,8 @@ export class NftablesEnforcer implements Enforcer {
     const { pieces, refused } = emitNftablesSlot(program, slotPrefix(slot));
     if (refused.length > 0) throw unsupported(refused);
     const label: SlotLabel = { state: "prepared", generation, digest: program.digest, mode: "observe" };
-    const filling = this.#table.scripts.fill(slot, pieces, label, namesOfSlot(this.#table.reader, slot));
+    const present = await this.#table.readSlowly((reader) => namesOfSlot(reader, slot));
+    const filling = this.#table.scripts.fill(slot, pieces, label, present);
     await this.#table.nft.check(filling);
     this.#endCounters(slot, labels[slot]);
     await this.#table.nft.apply(filling);
@@ -154,14 +155,15 @@ export class NftablesEnforcer implements Enforcer {
 
   /** The kernel walks through every chain of the slot when it is asked whether hooks may lead there. */
   async #verify(slot: SlotName, pieces: readonly NftablesPiece[], label: SlotLabel, decider: Decider): Promise<void> {
-    const reader = this.#table.reader;
     const deny: NftablesPiece = {
       kind: "chain",
       name: `${slotPrefix(slot)}deny`,
       hook: null,
       rules: [denyRule(label)],
     };
-    await verifyPieces(reader, [deny, ...pieces], namesOfSlot(reader, slot));
+    await this.#table.readSlowly(async (reader) =>
+      verifyPieces(reader, slotPrefix(slot), [deny, ...pieces], await namesOfSlot(reader, slot)),
+    );
     await this.#table.nft.check(this.#table.scripts.decide({ ...decider, slot }));
   }
 

@@ -35,6 +35,16 @@ export class OwnTable {
     this.#reader ??= new NftablesReader(this.#name, this.#networkNamespace);
   }
 
+  /** Reads much, on a socket of its own, while others go on asking. */
+  async readSlowly<T>(read: (reader: NftablesReader) => Promise<T>): Promise<T> {
+    const reader = new NftablesReader(this.#name, this.#networkNamespace);
+    try {
+      return await read(reader);
+    } finally {
+      reader.close();
+    }
+  }
+
   close(): void {
     this.#reader?.close();
     this.#reader = null;

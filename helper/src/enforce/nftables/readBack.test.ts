@@ -41,7 +41,7 @@ describe.skipIf(problem !== null)(`what the kernel holds of a slot${problem ? ` 
   let reader: NftablesReader;
   const deny: NftablesPiece = { kind: "chain", name: "b_deny", hook: null, rules: ['drop comment "x"'] };
   const pieces = [deny, ...emitNftablesSlot(program(), "b_").pieces];
-  const verify = () => verifyPieces(reader, pieces, namesOfSlot(reader, "b"));
+  const verify = async () => verifyPieces(reader, "b_", pieces, await namesOfSlot(reader, "b"));
 
   beforeAll(() => {
     lab = new NetfilterLab();
@@ -49,7 +49,9 @@ describe.skipIf(problem !== null)(`what the kernel holds of a slot${problem ? ` 
   });
 
   beforeEach(() => {
-    lab.load(`table inet wardline {\n${pieces.flatMap((piece) => [...pieceLines(piece)]).join("\n")}\n}\n`);
+    lab.load(
+      `table inet wardline {\nset inner { type ifname; }\n${pieces.flatMap((piece) => [...pieceLines(piece)]).join("\n")}\n}\n`,
+    );
   });
 
   afterEach(() => {

@@ -1,13 +1,13 @@
 /** Compares what the kernel holds of a slot with what was sent: every chain and rule, every map and element. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { NftablesMapPiece, NftablesPiece } from "@wardline/domain/policy/emit";
 import type { KernelElement, KernelRule, NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
 import type { PresentNames } from "./tableLayout.ts";
 
-/** Throws `Failure` SELF_TEST_FAILED, which names the first thing that differs. `names` = all that the slot has. */
+/** Throws `Failure` SELF_TEST_FAILED, which names the first thing that differs. `names` = everything with that prefix. */
 export async function verifyPieces(
   reader: NftablesReader,
+  prefix: string,
   pieces: readonly NftablesPiece[],
   names: PresentNames,
 ): Promise<void> {
@@ -16,12 +16,11 @@ export async function verifyPieces(
   compareNames("chains", namesOf("chain"), names.chains);
   compareNames("maps", namesOf("map"), names.maps);
   compareNames("counters", namesOf("counter"), names.counters);
-  const rules = reader.allRules();
+  const rules = await reader.rulesOfChains(prefix);
   for (const piece of pieces) {
     if (piece.kind === "chain") compareRules(piece.name, piece.rules, rules.get(piece.name) ?? []);
     if (piece.kind !== "map") continue;
-    compareElements(piece, reader.elements(piece.name));
-    await nextTurn();
+    compareElements(piece, await reader.elementsSlowly(piece.name));
   }
 }
 

@@ -87,10 +87,11 @@ function readSlotLabel(reader: NftablesReader, slot: SlotName): SlotLabel | null
 }
 
 /** Everything whose name says that it belongs to a slot. */
-export function namesOfSlot(reader: NftablesReader, slot: SlotName): PresentNames {
+export async function namesOfSlot(reader: NftablesReader, slot: SlotName): Promise<PresentNames> {
   const isOfSlot = (name: string): boolean => name.startsWith(slotPrefix(slot));
+  const chains = await reader.chains();
   return {
-    chains: reader.chains().flatMap(({ name }) => (isOfSlot(name) ? [name] : [])),
+    chains: chains.flatMap(({ name }) => (isOfSlot(name) ? [name] : [])),
     maps: reader.sets().filter(isOfSlot),
     counters: reader.counters().flatMap(({ name }) => (isOfSlot(name) ? [name] : [])),
   };

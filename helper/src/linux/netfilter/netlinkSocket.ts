@@ -3,6 +3,7 @@
  * prints the same takes milliseconds (or seconds, when it reads everything there is before it prints one line).
  */
 import { closeSync, readSync, writeSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { getSystemErrorName } from "node:util";
 import { openSocket, setSocketOption } from "../ffi/libc.ts";
 import { inNetworkNamespace } from "../network/namespace.ts";
@@ -70,14 +71,33 @@ export class NetlinkSocket {
 
   /** Attributes of every message of the answer. Throws {@link NetlinkError}. */
   ask(request: NetlinkRequest): readonly Buffer[] {
-    for (let attempt = 1; ; attempt++) {
-      const answer = this.#askOnce(request);
-      if (answer !== null) return answer;
-      if (attempt === MAX_ATTEMPTS) throw new Error(`${request.name}: the rules change all the time`);
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const answers: Buffer[] = [];
+      const exchange = this.#exchange(request);
+      let step = exchange.next();
+      for (; !step.done; step = exchange.next()) answers.push(...step.value);
+      if (step.value) return answers;
     }
+    throw new Error(`${request.name}: the rules change all the time`);
   }
 
-  #askOnce({ name, type, family, attributes, dump }: NetlinkRequest): readonly Buffer[] | null {
+  /** As {@link ask}, letting others run now and then. Nothing else may be asked on this socket meanwhile. */
+  async askSlowly(request: NetlinkRequest): Promise<readonly Buffer[]> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const answers: Buffer[] = [];
+      const exchange = this.#exchange(request);
+      let step = exchange.next();
+      for (; !step.done; step = exchange.next()) {
+        answers.push(...step.value);
+        await nextTurn();
+      }
+      if (step.value) return answers;
+    }
+    throw new Error(`${request.name}: the rules change all the time`);
+  }
+
+  /** Yields what each look into the socket brings; returns false when what was read changed meanwhile. */
+  *#exchange({ name, type, family, attributes, dump }: NetlinkRequest): Generator<readonly Buffer[], boolean> {
     this.#sequence += 1;
     const message = Buffer.alloc(HEADER_BYTES + FAMILY_BYTES);
     message.writeUInt32LE(message.length + attributes.length, 0);
@@ -86,27 +106,21 @@ export class NetlinkSocket {
     message.writeUInt32LE(this.#sequence, 8);
     message[HEADER_BYTES] = family;
     writeSync(this.#fileDescriptor, Buffer.concat([message, attributes]));
-    return this.#receive(name);
-  }
-
-  /** `null` = what was read changed meanwhile. */
-  #receive(name: string): readonly Buffer[] | null {
-    const answers: Buffer[] = [];
-    let interrupted = false;
+    let isInterrupted = false;
     for (;;) {
       const length = readSync(this.#fileDescriptor, this.#received, 0, RECEIVE_BYTES, null);
-      for (const { type, flags, sequence, payload } of messages(this.#received.subarray(0, length))) {
+      const answers: Buffer[] = [];
+      let isDone = false;
+      for (const { type: kind, flags, sequence, payload } of messages(this.#received.subarray(0, length))) {
         if (sequence !== this.#sequence) continue;
-        interrupted ||= (flags & NLM_F_MULTI) !== 0 && (flags & NLM_F_DUMP_INTERRUPTED) !== 0;
-        if (type === NLMSG_DONE) return interrupted ? null : answers;
-        if (type !== NLMSG_ERROR) {
-          answers.push(Buffer.from(payload.subarray(FAMILY_BYTES)));
-          continue;
-        }
-        const errno = -payload.readInt32LE(0);
+        isInterrupted ||= (flags & NLM_F_MULTI) !== 0 && (flags & NLM_F_DUMP_INTERRUPTED) !== 0;
+        const errno = kind === NLMSG_ERROR ? -payload.readInt32LE(0) : 0;
         if (errno !== 0) throw new NetlinkError(name, errno);
-        return answers;
+        isDone = kind === NLMSG_ERROR || kind === NLMSG_DONE;
+        if (!isDone) answers.push(Buffer.from(payload.subarray(FAMILY_BYTES)));
       }
+      yield answers;
+      if (isDone) return !isInterrupted;
     }
   }
 

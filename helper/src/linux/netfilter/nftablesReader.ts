@@ -1,6 +1,7 @@
 /** What the kernel holds of one nftables table of the family `inet`. Reads only. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { findAttribute, findNested, numberAttribute, readAttributes, textAttribute, textOf } from "./attributes.ts";
-import { NetlinkError, NetlinkSocket } from "./netlinkSocket.ts";
+import { NetlinkError, type NetlinkRequest, NetlinkSocket } from "./netlinkSocket.ts";
 
 const SUBSYSTEM = 10 << 8;
 const GET = { table: 1, chain: 4, rule: 7, set: 10, element: 13, object: 19 } as const;
@@ -8,6 +9,8 @@ const NFPROTO_INET = 1;
 const OBJECT_COUNTER = 1;
 const ENOENT = 2;
 const NOT_FOUND = null;
+/** Takes a few milliseconds. */
+const RULES_AT_ONCE = 500;
 
 const TABLE = { name: 1, handle: 4 } as const;
 const CHAIN = { table: 1, handle: 2, name: 3, hook: 4 } as const;
@@ -91,11 +94,11 @@ export class NftablesReader {
     return table === undefined ? null : (findAttribute(table, TABLE.handle)?.readBigUInt64BE() ?? 0n);
   }
 
-  chains(): readonly KernelChain[] {
+  async chains(): Promise<readonly KernelChain[]> {
     // The kernel has no filter by table for this one.
-    return this.#dump("GETCHAIN", GET.chain, Buffer.alloc(0)).flatMap((chain) => {
-      if (textOf(findAttribute(chain, CHAIN.table)) !== this.#table) return [];
-      return [readChain(chain)];
+    const dumped = await this.#dumpSlowly("GETCHAIN", GET.chain, Buffer.alloc(0));
+    return dumped.flatMap((chain) => {
+      return textOf(findAttribute(chain, CHAIN.table)) === this.#table ? [readChain(chain)] : [];
     });
   }
 
@@ -112,12 +115,14 @@ export class NftablesReader {
     return this.#dump("GETRULE", GET.rule, which).map(readRule);
   }
 
-  /** Of every chain, by its name. */
-  allRules(): ReadonlyMap<string, readonly KernelRule[]> {
-    const dumped = this.#dump("GETRULE", GET.rule, textAttribute(RULE.table, this.#table));
+  /** Of every chain whose name starts so, by that name. */
+  async rulesOfChains(prefix: string): Promise<ReadonlyMap<string, readonly KernelRule[]>> {
+    const dumped = await this.#dumpSlowly("GETRULE", GET.rule, textAttribute(RULE.table, this.#table));
     const rules = new Map<string, KernelRule[]>();
-    for (const rule of dumped) {
+    for (const [position, rule] of dumped.entries()) {
+      if (position % RULES_AT_ONCE === 0) await nextTurn();
       const chain = textOf(findAttribute(rule, RULE.chain));
+      if (!chain.startsWith(prefix)) continue;
       const ofChain = rules.get(chain);
       if (ofChain) ofChain.push(readRule(rule));
       else rules.set(chain, [readRule(rule)]);
@@ -140,9 +145,21 @@ export class NftablesReader {
 
   /** Of a set or map, in no order; none when there is no such set. Those that have expired are not among them. */
   elements(set: string): readonly KernelElement[] {
-    const which = Buffer.concat([textAttribute(ELEMENTS.table, this.#table), textAttribute(ELEMENTS.set, set)]);
-    const lists = this.#dump("GETSETELEM", GET.element, which).map((message) => findAttribute(message, ELEMENTS.list));
-    return lists.flatMap((list) => (list === null ? [] : readAttributes(list).map(({ value }) => readElement(value))));
+    return readElements(this.#dump("GETSETELEM", GET.element, this.#setName(set)));
+  }
+
+  /** As {@link elements}, for a large one. */
+  async elementsSlowly(set: string): Promise<readonly KernelElement[]> {
+    const elements: KernelElement[] = [];
+    for (const message of await this.#dumpSlowly("GETSETELEM", GET.element, this.#setName(set))) {
+      elements.push(...readElements([message]));
+      await nextTurn();
+    }
+    return elements;
+  }
+
+  #setName(set: string): Buffer {
+    return Buffer.concat([textAttribute(ELEMENTS.table, this.#table), textAttribute(ELEMENTS.set, set)]);
   }
 
   counters(): readonly KernelCounter[] {
@@ -161,14 +178,31 @@ export class NftablesReader {
     return this.#ask(name, message, attributes, true) ?? [];
   }
 
-  #ask(name: string, message: number, attributes: Buffer, dump: boolean): readonly Buffer[] | typeof NOT_FOUND {
+  async #dumpSlowly(name: string, message: number, attributes: Buffer): Promise<readonly Buffer[]> {
     try {
-      return this.#socket.ask({ name, type: SUBSYSTEM | message, family: NFPROTO_INET, attributes, dump });
+      return await this.#socket.askSlowly(request(name, message, attributes, true));
     } catch (error) {
-      if (error instanceof NetlinkError && error.errno === ENOENT) return NOT_FOUND;
+      if (isNotFound(error)) return [];
       throw error;
     }
   }
+
+  #ask(name: string, message: number, attributes: Buffer, dump: boolean): readonly Buffer[] | typeof NOT_FOUND {
+    try {
+      return this.#socket.ask(request(name, message, attributes, dump));
+    } catch (error) {
+      if (isNotFound(error)) return NOT_FOUND;
+      throw error;
+    }
+  }
+}
+
+function request(name: string, message: number, attributes: Buffer, dump: boolean): NetlinkRequest {
+  return { name, type: SUBSYSTEM | message, family: NFPROTO_INET, attributes, dump };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof NetlinkError && error.errno === ENOENT;
 }
 
 function readChain(chain: Buffer): KernelChain {
@@ -215,6 +249,11 @@ function readComment(userdata: Buffer | null, commentType: number): string {
     start += 2 + length;
   }
   return "";
+}
+
+function readElements(messages: readonly Buffer[]): readonly KernelElement[] {
+  const lists = messages.map((message) => findAttribute(message, ELEMENTS.list));
+  return lists.flatMap((list) => (list === null ? [] : readAttributes(list).map(({ value }) => readElement(value))));
 }
 
 function readElement(element: Buffer): KernelElement {
