@@ -113,7 +113,10 @@ NOINLINE int open_forwarded(struct context *context, struct wardline_flow *known
 	flow.flags |= decision.flags | (is_answer ? WARDLINE_FLOW_ANSWERED : 0);
 	if (known)
 		end_forwarded(context, known);
-	failed = bpf_map_update_elem(&wl_flows, &packet->key, &flow, BPF_ANY);
+	failed = bpf_map_update_elem(&wl_flows, &packet->key, &flow, known ? BPF_ANY : BPF_NOEXIST);
+	/* The other CPU's packet of the same flow was first and has reported it. */
+	if (failed == -17)
+		return EDGE_PASS;
 	if (failed)
 		count_loss(WARDLINE_LOSS_FLOW_TABLE);
 	if (decision.flags & WARDLINE_RESULT_DENY)

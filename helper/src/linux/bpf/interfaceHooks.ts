@@ -10,6 +10,8 @@ const BPF_XDP = 37;
 const TCX = { ingress: 46, egress: 47 } as const;
 /** `enum bpf_tc_attach_point`. */
 const TC = { ingress: 1, egress: 2 } as const;
+/** In front of everybody who is there. */
+const BPF_F_BEFORE = 8;
 const BPF_TC_F_REPLACE = 1;
 const XDP_FLAGS = { generic: 2, native: 4 } as const;
 const EEXIST = 17;
@@ -34,9 +36,23 @@ export function interfaceLinkInfo(linkFd: number): InterfaceLinkInfo {
   return { programId: info.readUInt32LE(8), interfaceIndex: info.readUInt32LE(16) };
 }
 
-/** Returns a link, or `null` when this kernel has no tcx (before 6.6). Throws `BpfError`, ENODEV when there is no such interface. */
+/** `struct bpf_link_create_opts` with flags alone. */
+function linkOptions(flags: number): Buffer {
+  const options = Buffer.alloc(16);
+  options.writeBigUInt64LE(16n, 0);
+  options.writeUInt32LE(flags, 8);
+  return options;
+}
+
+/**
+ * Returns a link whose program runs before those that are there: one of them could let a packet pass for good. `null` when this
+ * kernel has no tcx (before 6.6). Throws `BpfError`, ENODEV when there is no such interface.
+ */
 export function attachTcx(programFd: number, interfaceIndex: number, direction: InterfaceDirection): number | null {
-  const result = functions().libbpf.bpf_link_create(programFd, interfaceIndex, TCX[direction], 0n);
+  const options = linkOptions(BPF_F_BEFORE);
+  const { libbpf } = functions();
+  const result = libbpf.bpf_link_create(programFd, interfaceIndex, TCX[direction], getRawPointer(options));
+  keepAlive(options, result);
   return result === -EINVAL ? null : checked(`bpf_link_create(tcx ${direction})`, result);
 }
 
@@ -52,11 +68,8 @@ export function tcxPrograms(interfaceIndex: number, direction: InterfaceDirectio
   return Array.from({ length: count.readUInt32LE() }, (_, position) => ids.readUInt32LE(position * 4));
 }
 
-/** `struct bpf_link_create_opts` with flags alone. */
 export function attachXdp(programFd: number, interfaceIndex: number, mode: XdpMode): number {
-  const options = Buffer.alloc(16);
-  options.writeBigUInt64LE(16n, 0);
-  options.writeUInt32LE(XDP_FLAGS[mode], 8);
+  const options = linkOptions(XDP_FLAGS[mode]);
   const result = functions().libbpf.bpf_link_create(programFd, interfaceIndex, BPF_XDP, getRawPointer(options));
   return keepAlive(options, checked(`bpf_link_create(xdp ${mode})`, result));
 }

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, unlinkSync } from "node:fs";
+import { closeSync, existsSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { interfaceLinkInfo } from "../../../linux/bpf/interfaceHooks.ts";
-import { cgroupLinkInfo, openPin, programInfo } from "../../../linux/bpf/libbpf.ts";
+import { attachTcx, interfaceLinkInfo, tcxPrograms } from "../../../linux/bpf/interfaceHooks.ts";
+import { cgroupLinkInfo, loadObject, openPin, programInfo } from "../../../linux/bpf/libbpf.ts";
+import { InterfaceList } from "../../../linux/network/interfaces.ts";
+import { inNetworkNamespace } from "../../../linux/network/namespace.ts";
 import { countUnreachables, EdgeLab, HOST_ADDRESS, inNamespace } from "../../../testing/edgeLab.ts";
 import { type HandProgramOptions, handProgram } from "../../../testing/handProgram.ts";
 import { kernelLabProblem, readBpfObject } from "../../../testing/kernelLab.ts";
@@ -111,11 +113,18 @@ describe.skipIf(problem !== null).each(HOWS)(
     it("are put back when somebody removes them", async () => {
       await denyAll();
       const tree = join(lab.kernel.bpffsDir, `layout-${LAYOUT_VERSION}`);
-      if (how === "filter") tc("filter", "del", "dev", "eth0", "ingress");
-      else for (const name of pins()) unlinkSync(join(tree, name));
-      expect(await peer.connectTcp("open", HOST_ADDRESS[4], CLOSED_PORT)).toBe("ECONNREFUSED");
-      const closed = async () => expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
-      await vi.waitFor(closed, { timeout: 6000 });
+      const before = pins();
+      const filters = (): string => tc("filter", "show", "dev", "eth0", "ingress");
+      if (how === "filter") {
+        tc("filter", "del", "dev", "eth0", "ingress");
+        expect(filters()).toBe("");
+      } else {
+        for (const name of before) unlinkSync(join(tree, name));
+        expect(pins()).toEqual([]);
+      }
+      await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 6000 });
+      if (how === "filter") await vi.waitFor(() => expect(filters()).toContain("wardline"), { timeout: 6000 });
+      expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
     });
 
     it("leave nothing of their own behind, and everything of others", async () => {
@@ -131,6 +140,27 @@ describe.skipIf(problem !== null).each(HOWS)(
       expect(foreign()).toContain("pref 7");
       expect(foreign()).not.toContain("wardline");
       expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("ECONNREFUSED");
+    });
+
+    it.skipIf(how !== undefined)("stand before the programs of others, and leave those in place", async () => {
+      await enforcer.release();
+      const foreign = loadObject(readBpfObject(), { maxEntries: new Map(), reuse: new Map() });
+      const list = new InterfaceList(lab.kernel.hostNamespace);
+      const index = list.read().find(({ name }) => name === "eth0")?.index ?? 0;
+      list.close();
+      const inHost = <T>(run: () => T): T => inNetworkNamespace(lab.kernel.hostNamespace, run);
+      const foreignFd = foreign.programFd("wardline_edge_out_l3");
+      const link = inHost(() => attachTcx(foreignFd, index, "ingress")) ?? -1;
+      await enforcer.open();
+      const running = (): readonly number[] => inHost(() => tcxPrograms(index, "ingress"));
+      const own = programInfo(
+        openPin(join(lab.kernel.bpffsDir, `layout-${LAYOUT_VERSION}`, "wardline_edge_l2")) ?? -1,
+      ).id;
+      expect(running()).toEqual([own, programInfo(foreignFd).id]);
+      await enforcer.release();
+      expect(running()).toEqual([programInfo(foreignFd).id]);
+      closeSync(link);
+      foreign.close();
     });
 
     it("go when the edge is turned off", async () => {

@@ -24,8 +24,11 @@ export interface EdgePrograms {
 }
 
 const HANDLE = 0x7761;
-/** The tree's layout is added, so that the filters of two layouts can stand side by side during an upgrade. */
-const FIRST_PRIORITY = 30_000;
+/**
+ * Low, to run early: a filter before ours could let a packet pass for good. The tree's layout is added, so that the filters
+ * of two layouts can stand side by side during an upgrade.
+ */
+const FIRST_PRIORITY = 10;
 const DIRECTIONS = ["ingress", "egress"] as const;
 
 /** "Our filters may be on this interface" and "the qdisc was made for them". */
