@@ -166,6 +166,12 @@ try {
   await lab.close();
 }
 
+/** By difference: a round trip is two packets of the guarded host. */
+function perPacketNs(name: string, filter: Filter): number | null {
+  const over = latency.get(name)?.get("meanMicroseconds")?.describe(filter.name, 4)?.overNone;
+  return over ? Math.round((over.median * 1000) / 2) : null;
+}
+
 publish("established", {
   what: "Packets of established flows: round trip of 64 bytes in microseconds, 64-byte datagrams sent per second, and nanoseconds that the kernel counts for each program.",
   method: `${ROUNDS} rounds of ${MILLISECONDS} ms, filters interleaved in random order; client on CPU 0 in the guarded cgroup, server on CPU 1. A round trip is two packets of the guarded host. Programs: kernel.bpf_stats_enabled, minus empty programs measured the same way in the same round.`,
@@ -180,6 +186,12 @@ publish("established", {
     CASES.map(({ name }) => [
       name,
       latency.get(name)?.get("meanMicroseconds")?.ratio("wardline", "nftables set") ?? null,
+    ]),
+  ),
+  perPacketOverNoneNs: Object.fromEntries(
+    CASES.map(({ name }) => [
+      name,
+      Object.fromEntries(filters.map((filter) => [filter.name, perPacketNs(name, filter)])),
     ]),
   ),
   datagramsPerSecond: rate.describeAll(0),

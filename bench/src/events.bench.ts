@@ -12,7 +12,7 @@ import { handProgram } from "@wardline/helper/testing/handProgram";
 import { KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
 import { labOptions } from "./lib/edge.ts";
 import { Attempts, fromEnvironment } from "./lib/measuring.ts";
-import { buildNative, programProblem, runAt } from "./lib/native.ts";
+import { bpfilterProblem, buildNative, programProblem, runAt } from "./lib/native.ts";
 import { publish } from "./lib/publish.ts";
 
 const FLOWS = fromEnvironment("FLOWS", 200_000);
@@ -189,7 +189,7 @@ try {
   const missing = programProblem("conntrack");
   if (missing === null) results["conntrack -E, NEW"] = await attempts.run("conntrack -E", measureConntrack);
   else attempts.skip("conntrack -E", `${missing} (Debian: conntrack)`);
-  attempts.skip("bpfilter log", "Debian 12 has no bpfilter package");
+  attempts.skip("bpfilter log", bpfilterProblem());
 } finally {
   await lab.close();
 }

@@ -21,7 +21,7 @@ import { kernelLabProblem } from "@wardline/helper/testing/kernelLab";
 import { ProgramRunner } from "@wardline/helper/testing/programRunner";
 import { ethernet, ipv4, ipv6, TCP_FLAG, tcp, udp } from "@wardline/helper/testing/rawPacket";
 import { Attempts, fromEnvironment, listFromEnvironment, pinThisProcess, shuffled } from "./lib/measuring.ts";
-import { buildBpf, programProblem } from "./lib/native.ts";
+import { bpfilterProblem, buildBpf, programProblem } from "./lib/native.ts";
 import { publish } from "./lib/publish.ts";
 import { summarize } from "./lib/statistics.ts";
 import {
@@ -284,17 +284,6 @@ function cacheMissProblem(): string {
 
 attempts.skip("cache misses of the large tables", cacheMissProblem());
 attempts.skip("bpfilter, chain and set", bpfilterProblem());
-
-function bpfilterProblem(): string {
-  const said = execFileSync("sh", [
-    "-c",
-    "apt-cache policy bpfilter 2>&1; apt-cache search --names-only bpfilter 2>&1",
-  ]);
-  const text = said.toString().trim();
-  return text === ""
-    ? "`apt-cache policy bpfilter` and `apt-cache search bpfilter` print nothing: Debian 12 has no such package"
-    : `\`apt-cache policy bpfilter\`: ${text.split("\n").slice(0, 3).join(" / ")}`;
-}
 
 function at(size: number, name: string): number | null {
   const found = decisions[`${size}`]?.[name] as { wardline?: Cost } | null | undefined;

@@ -1,5 +1,5 @@
 /** Builds the programs in bench/native, and runs them on either side of a lab. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -117,4 +117,15 @@ export function programProblem(name: string): string | null {
   } catch {
     return `needs the program ${name}`;
   }
+}
+
+/** What the package manager says of bpfilter, the peer that uses the same hooks. */
+export function bpfilterProblem(): string {
+  const asked = ["apt-cache policy bpfilter", "apt-cache search --names-only bpfilter"];
+  const said = asked.map((command) => {
+    const { stdout, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+    const answer = `${stdout}${stderr}`.trim().split("\n").slice(0, 3).join(" / ");
+    return `\`${command}\` ${answer === "" ? "prints nothing" : `says: ${answer}`}`;
+  });
+  return `no such package here: ${said.join("; ")}`;
 }
