@@ -367,6 +367,19 @@ describe("the pf backend when something is wrong", () => {
     expect(enforcer.limits.join(" ")).toContain("1 states of pf could not be read");
   });
 
+  it("says when pf lists states that it was told to end", async () => {
+    await enforcer.open();
+    await apply(FIRST, 1);
+    expect(pfctl.pf.send(to(443))).toBe("pass");
+    pfctl.intercept = ([first]) =>
+      first === "-k" ? { exitCode: 0, stdout: "", stderr: "killed 0 states\n", problem: null } : null;
+    await apply(SECOND, 2);
+    expect(enforcer.limits.join(" ")).toContain("1 connections that are no longer allowed go on");
+    answerAgain();
+    await apply(SECOND, 3);
+    expect(enforcer.limits.join(" ")).not.toContain("pf did not end them");
+  });
+
   it.each([
     ["an activation", false],
     ["a revert", true],

@@ -20,6 +20,8 @@ export interface EndedStates {
   readonly forbidden: number;
   /** Allowed ones between the same two hosts, which pf cannot tell apart. */
   readonly alsoEnded: number;
+  /** Forbidden ones that pf lists all the same after it was told to end them. */
+  readonly stayed: number;
   /** States of a form that is not known: they stayed, whatever they are. */
   readonly unread: number;
 }
@@ -92,14 +94,16 @@ export class LoadedAnchor {
     this.#known = { text, labelsDigest: expected.labelsDigest };
   }
 
-  /** Throws `Failure` when pf does not list or end states. */
+  /** Throws `Failure` when pf does not list states or refuses to end one. */
   endForbiddenStates(text: string): EndedStates {
-    const { states, unread } = readStates(this.#pfctl.states());
     const anchor = this.#parse(text);
     this.#parsed = null;
+    const { states, unread } = readStates(this.#pfctl.states());
     const forbidden = new Set<PfState>(states.filter((state) => isForbidden(anchor, state)));
+    if (forbidden.size === 0) return { forbidden: 0, alsoEnded: 0, stayed: 0, unread };
     for (const { source, destination } of killsFor(states, forbidden)) this.#pfctl.killStates(source, destination);
-    return { forbidden: forbidden.size, alsoEnded: alsoEnded(states, forbidden), unread };
+    const stayed = readStates(this.#pfctl.states()).states.filter((state) => isForbidden(anchor, state)).length;
+    return { forbidden: forbidden.size, alsoEnded: alsoEnded(states, forbidden), stayed, unread };
   }
 
   /** A large text is read once for the steps of one activation, and not kept after it. */

@@ -134,6 +134,24 @@ describe("states of pf", () => {
     expect(kills.length, "whole openers and targets are ended at once").toBeLessThanOrEqual(pairs.size);
   });
 
+  it("of a whole host are ended by one call, however many peers it has", () => {
+    const states = Array.from(
+      { length: 500 },
+      (_, position): PfState => ({
+        interfaceName: "ALL",
+        protocol: tcp,
+        direction: "ingress",
+        initiator: `198.51.${position >> 8}.${position & 255}`,
+        responder: "192.0.2.10",
+        responderPort: 443,
+      }),
+    );
+    expect(killsFor(states, new Set(states))).toEqual([{ source: "0.0.0.0/0", destination: "192.0.2.10" }]);
+    const [kept, ...others] = states;
+    expect(killsFor(states, new Set(others)).length, "one client may stay").toBe(499);
+    expect(killsFor(states, new Set(others))).not.toContainEqual(expect.objectContaining({ source: kept?.initiator }));
+  });
+
   it("of the host with itself are spared, and link-local ones are read without their interface", () => {
     const denied = parsePfAnchor(
       'table <wl_ingress_1> persist { fe80::1/128 }\nscrub in all fragment reassemble\nblock drop in quick from <wl_ingress_1> to any label "d16_0"\npass in quick from any to any flags any keep state label "d17_0"\nblock drop out quick from any to any label "d18_0"\n',

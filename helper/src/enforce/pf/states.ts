@@ -133,28 +133,45 @@ export interface Kill {
 }
 
 /**
- * The fewest calls that end every forbidden state: a whole opener or a whole target at once where all of its states are
- * forbidden, else the pair.
+ * Few calls that end every forbidden state: all states of one opener or one target at once where all of them are
+ * forbidden, the largest such groups first; what is left, by pairs.
  */
 export function killsFor(states: readonly PfState[], forbidden: ReadonlySet<PfState>): readonly Kill[] {
-  const bySource = Map.groupBy(states, ({ initiator }) => initiator);
-  const byDestination = Map.groupBy(states, ({ responder }) => responder);
-  const isWhole = (group: readonly PfState[] | undefined) => group?.every((state) => forbidden.has(state)) ?? false;
-  const kills = new Map<string, Kill>();
-  for (const { initiator, responder } of forbidden) {
-    const kill: Kill = isWhole(bySource.get(initiator))
-      ? { source: initiator, destination: null }
-      : isWhole(byDestination.get(responder))
-        ? { source: responder.includes(":") ? "::/0" : "0.0.0.0/0", destination: responder }
-        : { source: initiator, destination: responder };
-    kills.set(`${kill.source} ${kill.destination}`, kill);
+  const wholeGroups = (hostOf: (state: PfState) => string, killOf: (host: string) => Kill) =>
+    [...Map.groupBy(states, hostOf)]
+      .filter(([, group]) => group.every((state) => forbidden.has(state)))
+      .map(([host, group]) => ({ kill: killOf(host), group }));
+  const groups = [
+    ...wholeGroups(
+      ({ initiator }) => initiator,
+      (source) => ({ source, destination: null }),
+    ),
+    ...wholeGroups(
+      ({ responder }) => responder,
+      (destination) => ({ source: destination.includes(":") ? "::/0" : "0.0.0.0/0", destination }),
+    ),
+  ].sort((left, right) => right.group.length - left.group.length);
+  const left = new Set(forbidden);
+  const kills: Kill[] = [];
+  for (const { kill, group } of groups) {
+    if (!group.some((state) => left.has(state))) continue;
+    for (const state of group) left.delete(state);
+    kills.push(kill);
   }
-  return [...kills.values()];
+  const pairs = Map.groupBy(left, pairOf);
+  return [...kills, ...[...pairs.values()].flatMap(([state]) => (state ? [pairKill(state)] : []))];
+}
+
+function pairKill({ initiator, responder }: PfState): Kill {
+  return { source: initiator, destination: responder };
+}
+
+function pairOf({ initiator, responder }: PfState): string {
+  return `${initiator} ${responder}`;
 }
 
 /** States that are allowed and share both hosts with a forbidden one: pf cannot end one without the other. */
 export function alsoEnded(states: readonly PfState[], forbidden: ReadonlySet<PfState>): number {
-  const pairOf = ({ initiator, responder }: PfState) => `${initiator} ${responder}`;
   const pairs = new Set([...forbidden].map(pairOf));
   return states.filter((state) => !forbidden.has(state) && pairs.has(pairOf(state))).length;
 }
