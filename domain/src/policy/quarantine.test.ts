@@ -59,6 +59,12 @@ describe("a quarantined workload", () => {
     expect(ask(0, "ingress", "192.0.2.7", 22)).toMatch(/^allow .*open/);
   });
 
+  it("is not reached by the management of its host, which is in quarantine too", () => {
+    const ask = verdicts([HOST, WORKLOAD]);
+    expect(ask(0, "ingress", "192.0.2.7", 22)).toBe("allow wardline.io/quarantine/Host/alpha");
+    expect(ask(1, "ingress", "192.0.2.7", 22)).toBe("deny wardline.io/quarantine/Workload/default/web");
+  });
+
   it("stays cut off when the policies no longer declare it", () => {
     const program = compile(withQuarantines(world([ALPHA], [OPEN]), "alpha", [WORKLOAD]), "alpha");
     expect(program.sets).toMatchObject([{ id: 0 }, { id: 1, endpointKey: "Workload/default/web", match: WEB.match }]);

@@ -31,8 +31,8 @@ export interface QuarantineScope {
 export const QUARANTINE_KEY_PREFIX = "wardline.io/quarantine/";
 /** No selector of a person picks it: it exists only inside the overlay. */
 const SUBJECT_LABEL = "wardline.io/quarantined-as";
-/** Before every priority that a document can have. */
-const PRIORITY = -1;
+/** Before every priority that a document can have; a workload's own before what its host leaves open for management. */
+const PRIORITIES = { workload: -2, host: -1 } as const;
 const NOWHERE: SourceRange = { file: "(quarantine)", line: 1, column: 1, endLine: 1, endColumn: 1 };
 
 export function quarantinePolicyKey(subjectKey: string): string {
@@ -103,7 +103,7 @@ function toPolicy(scope: QuarantineScope): Policy {
     name: subjectKey,
     namespace: null,
     tier: "admin",
-    priority: PRIORITY,
+    priority: subjectKey.startsWith("Host/") ? PRIORITIES.host : PRIORITIES.workload,
     mode: "enforce",
     description: null,
     expiresAtUnixMs: null,

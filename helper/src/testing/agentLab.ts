@@ -96,10 +96,37 @@ export class AgentLab {
     return this.agent;
   }
 
+  /** An agent on nftables, which works in the network namespace of the lab's host and never in this machine's. */
+  async startOnNftables(): Promise<AgentProcess> {
+    this.agent = await AgentProcess.start([...this.#inside, ...AGENT_FROM_SOURCE], this.#nftablesOptions);
+    return this.agent;
+  }
+
   /** Runs `boot` or `uninstall` to its end. */
   run(verb: string, ...more: readonly string[]): Promise<CommandResult> {
     const [program = "", word = ""] = AGENT_FROM_SOURCE;
-    const child = spawn(program, [word, verb, ...this.options, ...more], { stdio: ["ignore", "pipe", "pipe"] });
+    return this.#runToEnd([program, word, verb, ...this.options, ...more]);
+  }
+
+  /** The same for the agent of {@link startOnNftables}. */
+  runOnNftables(verb: string): Promise<CommandResult> {
+    const [program = "", word = ""] = AGENT_FROM_SOURCE;
+    return this.#runToEnd([...this.#inside, program, word, verb, ...this.#nftablesOptions]);
+  }
+
+  get #inside(): readonly string[] {
+    return ["nsenter", `--net=${this.kernel.hostNamespace}`];
+  }
+
+  get #nftablesOptions(): readonly string[] {
+    return [
+      ...["--socket", this.socketPath, "--state-dir", this.stateDir, "--bpffs-dir", this.kernel.bpffsDir],
+      ...["--host-name", "alpha", "--backend", "nftables", "--log-level", "warn"],
+    ];
+  }
+
+  #runToEnd([program = "", ...line]: readonly string[]): Promise<CommandResult> {
+    const child = spawn(program, line, { stdio: ["ignore", "pipe", "pipe"] });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk) => {
       stdout += String(chunk);
