@@ -1,11 +1,11 @@
 /** An enforcer on an empty cgroup of its own, whose attached programs are run on packets made by hand. */
-import { closeSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Direction } from "@wardline/domain/policy";
 import { EbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
 import { CONTROL, decodeWord, LAYOUT_VERSION, type MapName } from "../enforce/ebpf/layout.ts";
-import { lookupElement, openPin, type TestRunResult, testRun, unmount } from "../linux/bpf/libbpf.ts";
+import { lookupElement, openPin, type TestRunResult, testRun, unmount, updateElement } from "../linux/bpf/libbpf.ts";
 import { isBpffs } from "../linux/bpffs.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
 import { readBpfObject } from "./kernelLab.ts";
@@ -48,12 +48,23 @@ export class ProgramRunner {
   async open(): Promise<void> {
     await this.enforcer.open();
     this.#programs = { ingress: this.pin("wardline_ingress"), egress: this.pin("wardline_egress") };
+    this.#settleOwnCgroup();
   }
 
   pin(name: MapName | "wardline_ingress" | "wardline_egress" | "wardline_selftest"): number {
     const fd = openPin(join(this.#directory, "bpf", `layout-${LAYOUT_VERSION}`, name));
     if (fd === null) throw new Error(`no pin ${name}`);
     return fd;
+  }
+
+  /** Test packets come from a socket in this process' cgroup, outside of the guarded one: it has to be known as well. */
+  #settleOwnCgroup(): void {
+    const path = /^0::(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1] ?? "/";
+    const id = Buffer.alloc(8);
+    id.writeBigUInt64LE(statSync(join(findCgroup2Mount() ?? "", path), { bigint: true }).ino);
+    const fd = this.pin("wl_known_cgroups");
+    updateElement(fd, id, Buffer.alloc(4, 1));
+    closeSync(fd);
   }
 
   /** Runs the attached program of a direction. `packet` starts with its IP header. */

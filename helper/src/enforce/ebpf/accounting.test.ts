@@ -11,7 +11,8 @@ import { HAND_DECISION, handProgram } from "../../testing/handProgram.ts";
 import { HOST_ADDRESS, KernelLab, kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../testing/socketPeer.ts";
 import type { FlowEvent } from "../enforcer.ts";
-import { EbpfEnforcer, type EbpfEnforcerConfig } from "./ebpfEnforcer.ts";
+import type { EbpfEnforcerConfig } from "./config.ts";
+import { EbpfEnforcer } from "./ebpfEnforcer.ts";
 import { LAYOUT_VERSION, LOSS } from "./layout.ts";
 
 const UDP = 17;

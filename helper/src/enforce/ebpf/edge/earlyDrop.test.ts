@@ -6,7 +6,8 @@ import { type HandProgramOptions, handProgram } from "../../../testing/handProgr
 import { kernelLabProblem, readBpfObject } from "../../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../../testing/socketPeer.ts";
 import type { EnforcementMode } from "../../enforcer.ts";
-import { EbpfEnforcer, type EbpfEnforcerConfig } from "../ebpfEnforcer.ts";
+import type { EbpfEnforcerConfig } from "../config.ts";
+import { EbpfEnforcer } from "../ebpfEnforcer.ts";
 import { LAYOUT_VERSION } from "../layout.ts";
 
 const TCP = 6;
