@@ -44,6 +44,33 @@ describe("AuditLog", () => {
     await log.close();
   });
 
+  it("marks every place where somebody set the wall clock, and no other", async () => {
+    let bootMs = 1_000;
+    const log = await AuditLog.open(path, now, () => bootMs);
+    const step = async (action: string, elapsedMs: number, jumpMs: number) => {
+      bootMs += elapsedMs;
+      wallMs += elapsedMs + jumpMs;
+      await log.append(entry(action));
+    };
+    await step("first", 5_000, 0);
+    await step("suspended for a day", 86_400_000, 0);
+    await step("drift", 60_000, 900);
+    await step("forward", 1_000, 3_600_000);
+    await step("back", 1_000, -7_200_000);
+    const { entries, chainValid } = await log.list(20, 0);
+    expect(entries.toReversed().map(({ action, detail }) => (action === "clock.jump" ? detail : action))).toEqual([
+      "first",
+      "suspended for a day",
+      "drift",
+      "the wall clock was set forward by 3600.0 s since the entry before",
+      "forward",
+      "the wall clock was set back by 7200.0 s since the entry before",
+      "back",
+    ]);
+    expect(chainValid).toBe(true);
+    await log.close();
+  });
+
   it.each([
     [
       "changed",
