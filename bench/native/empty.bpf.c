@@ -3,6 +3,7 @@
 #define SECTION(name) __attribute__((section(name), used))
 
 struct __sk_buff;
+struct bpf_sock;
 struct bpf_sock_addr;
 
 #define EMPTY(section, name, context)                                                                                  \
@@ -16,8 +17,8 @@ EMPTY("cgroup_skb/ingress", empty_ingress, __sk_buff)
 EMPTY("cgroup_skb/egress", empty_egress, __sk_buff)
 EMPTY("cgroup/connect4", empty_connect4, bpf_sock_addr)
 EMPTY("cgroup/connect6", empty_connect6, bpf_sock_addr)
-EMPTY("cgroup/bind4", empty_bind4, bpf_sock_addr)
-EMPTY("cgroup/bind6", empty_bind6, bpf_sock_addr)
+EMPTY("cgroup/post_bind4", empty_post_bind4, bpf_sock)
+EMPTY("cgroup/post_bind6", empty_post_bind6, bpf_sock)
 EMPTY("cgroup/sendmsg4", empty_sendmsg4, bpf_sock_addr)
 EMPTY("cgroup/sendmsg6", empty_sendmsg6, bpf_sock_addr)
 

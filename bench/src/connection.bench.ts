@@ -11,7 +11,7 @@ import { publish } from "./lib/publish.ts";
 import { rounded, summarize, summarizeRatios } from "./lib/statistics.ts";
 
 const ROUNDS = fromEnvironment("ROUNDS", 8);
-const MILLISECONDS = fromEnvironment("MS", 200);
+const MILLISECONDS = fromEnvironment("MS", 150);
 const RULES = fromEnvironment("RULES", 1000);
 
 const problem = kernelLabProblem();
@@ -39,7 +39,8 @@ interface Case {
 
 const CASES: readonly Case[] = [false, true].flatMap((bothGuarded) =>
   (["tcp", "udp"] as const).flatMap((protocol) =>
-    ([4, 6] as const).map((family) => ({
+    // The second end does the same work in either family.
+    (bothGuarded ? ([4] as const) : ([4, 6] as const)).map((family) => ({
       name: `${protocol.toUpperCase()} IPv${family}, ${bothGuarded ? "both ends" : "client"} guarded`,
       protocol,
       family,

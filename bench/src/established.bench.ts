@@ -11,7 +11,7 @@ import { publish } from "./lib/publish.ts";
 import { Rounds } from "./lib/rounds.ts";
 import { rounded, summarize } from "./lib/statistics.ts";
 
-const ROUNDS = fromEnvironment("ROUNDS", 8);
+const ROUNDS = fromEnvironment("ROUNDS", 6);
 const MILLISECONDS = fromEnvironment("MS", 150);
 const RULES = fromEnvironment("RULES", 1000);
 
@@ -133,7 +133,7 @@ async function measurePrograms(name: "wardline" | "empty hooks", one: Case): Pro
 
 async function programCosts(one: Case): Promise<object | null> {
   const samples = new Map<string, number[]>();
-  for (let round = 0; round < Math.min(5, ROUNDS); round++) {
+  for (let round = 0; round < Math.min(3, ROUNDS); round++) {
     const empty = await measurePrograms("empty hooks", one);
     const wardline = await measurePrograms("wardline", one);
     for (const [hook, ns] of wardline) {

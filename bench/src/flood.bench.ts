@@ -19,7 +19,7 @@ import { Attempts, fromEnvironment } from "./lib/measuring.ts";
 import { buildNative, programProblem, type Running, runAt, startAt } from "./lib/native.ts";
 import { publish } from "./lib/publish.ts";
 
-const FLOOD_MS = fromEnvironment("FLOOD_MS", 2500);
+const FLOOD_MS = fromEnvironment("FLOOD_MS", 2000);
 const CONNECTIONS = fromEnvironment("CONNECTIONS", 100);
 const TABLE_ENTRIES = fromEnvironment("TABLE_ENTRIES", 65_536);
 const WORK_PORT = 7001;

@@ -35,8 +35,8 @@ const EMPTY_HOOKS: readonly (readonly [program: string, attachType: number])[] =
   ["empty_egress", 1],
   ["empty_connect4", 10],
   ["empty_connect6", 11],
-  ["empty_bind4", 12],
-  ["empty_bind6", 13],
+  ["empty_post_bind4", 12],
+  ["empty_post_bind6", 13],
   ["empty_sendmsg4", 14],
   ["empty_sendmsg6", 15],
 ];
