@@ -44,7 +44,7 @@ struct {
 
 /*
  * What left an interface without a socket of this namespace, as it looked after address translation: the answers come
- * back to an address of this host and must not be taken for packets to a closed port. Value: boot clock.
+ * back to an address of this host and must not be taken for packets to a closed port. Value: the clock of flows.
  */
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_LRU_HASH);

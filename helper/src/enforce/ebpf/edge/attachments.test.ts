@@ -55,6 +55,9 @@ describe.skipIf(problem !== null).each(HOWS)(
     const tc = (...words: string[]): string => inNamespace(lab.kernel.hostNamespace, "tc", ...words);
     const covered = (...names: string[]): readonly string[] => names.map((name) => `${name} (${label})`);
 
+    const becomes = (names: readonly string[]): Promise<void> =>
+      vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(names), { timeout: 6000 });
+
     beforeEach(async () => {
       lab = new EdgeLab();
       enforcer = make();
@@ -73,17 +76,17 @@ describe.skipIf(problem !== null).each(HOWS)(
       expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "eth1"));
       const before = pins();
       lab.addInterface("lan0", "10.79.0.2", "10.79.0.1");
-      await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "eth1", "lan0")));
+      await becomes(covered("eth0", "eth1", "lan0"));
       expect(await peer.connectTcp("closed", "10.79.0.2", CLOSED_PORT)).toBe("timeout");
 
       lab.hostIp("link", "set", "lan0", "down");
       lab.hostIp("link", "set", "lan0", "name", "uplink");
       lab.hostIp("link", "set", "uplink", "up");
-      await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "eth1", "uplink")));
+      await becomes(covered("eth0", "eth1", "uplink"));
       expect(await peer.connectTcp("closed", "10.79.0.2", CLOSED_PORT)).toBe("timeout");
 
       lab.hostIp("link", "del", "uplink");
-      await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "eth1")));
+      await becomes(covered("eth0", "eth1"));
       expect(pins()).toEqual(before);
       expect(enforcer.problems()).toEqual([]);
     });
@@ -91,9 +94,9 @@ describe.skipIf(problem !== null).each(HOWS)(
     it("move to the bridge when an interface becomes its port, and back", async () => {
       lab.hostIp("link", "add", "br0", "type", "bridge");
       lab.hostIp("link", "set", "eth1", "master", "br0");
-      await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "br0")));
+      await becomes(covered("eth0", "br0"));
       lab.hostIp("link", "set", "eth1", "nomaster");
-      await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(covered("eth0", "eth1", "br0")));
+      await becomes(covered("eth0", "eth1", "br0"));
     });
 
     it("survive a process that ends, and are adopted and not made anew", async () => {

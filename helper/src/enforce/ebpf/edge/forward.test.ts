@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { monotonicTimeNs } from "../../../linux/bootClock.ts";
 import type { NetworkInterface } from "../../../linux/network/interfaces.ts";
 import { EdgeLab, FAR_ADDRESS, HOST_ADDRESS, PEER_ADDRESS } from "../../../testing/edgeLab.ts";
 import { HAND_DECISION, type HandProgramOptions, type HandRule, handProgram } from "../../../testing/handProgram.ts";
@@ -31,6 +32,7 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
   let far: SocketPeer;
   let generation = 0;
   let events: FlowEvent[] = [];
+  let skewNs = 0n;
   let isInner: (entry: NetworkInterface) => boolean = () => false;
 
   async function apply(options: HandProgramOptions, mode: EnforcementMode = "enforce"): Promise<void> {
@@ -58,6 +60,7 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
       cgroupRoot: lab.kernel.cgroupRoot,
       bpffsDir: lab.kernel.bpffsDir,
       objectBytes: readBpfObject(),
+      monotonicNs: () => monotonicTimeNs() + skewNs,
       networkNamespace: lab.kernel.hostNamespace,
       edge: { isInner: (entry) => isInner(entry) },
     });
@@ -121,6 +124,17 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
       const [, end] = ofTcp();
       expect(end).toMatchObject({ hook: "edge", sourceAddress: toPeer, destinationAddress: toFar, verdict: "allow" });
       expect(Number(end?.packets)).toBeGreaterThanOrEqual(8);
+    });
+
+    it("end when they fall silent", async () => {
+      await apply({ rules: through(UDP, 9001, family) });
+      expect(await peer.askUdp(toFar, 9001)).toBe("ok");
+      skewNs = 300_000_000_000n;
+      enforcer.sweep();
+      skewNs = 0n;
+      const ends = drained().filter(({ kind, protocol }) => kind === "end" && protocol === UDP);
+      const end = { hook: "edge", sourceAddress: toPeer, destinationPort: 9001, packets: 2n };
+      expect(ends).toContainEqual(expect.objectContaining(end));
     });
 
     it("lose a flow with its permission, and keep one that has it still", async () => {

@@ -158,6 +158,17 @@ describe.skipIf(problem !== null)(`packets at an interface${problem === null ? "
     expect(judge(ipv4(peer4, host4, TCP, syn(CLOSED_PORT)), other)).toBe(PASS);
   });
 
+  it("takes an older connection that is forwarded for one to its lower port", async () => {
+    const rules = [
+      { direction: "ingress", remote: peer4, protocol: TCP, port: 22, verdict: "allow" },
+      { direction: "egress", remote: far4, protocol: TCP, port: 22, verdict: "allow" },
+    ] as const;
+    await apply({ rules });
+    expect(judge(ipv4(peer4, far4, TCP, tcp(22, 40_000, TCP_FLAG.ack)))).toBe(DROP);
+    expect(judge(ipv4(peer4, far4, TCP, tcp(40_001, 22, TCP_FLAG.ack)))).toBe(PASS);
+    expect(judge(ipv4(peer4, far4, TCP, tcp(40_002, 23, TCP_FLAG.ack)))).toBe(DROP);
+  });
+
   it("takes errors about its own live flows, and about nobody else's", async () => {
     const host = await lab.kernel.startSocketPeer("host");
     await apply({ rules: [{ direction: "egress", remote: null, protocol: UDP, port: 8999, verdict: "allow" }] });

@@ -62,7 +62,7 @@ describe.skipIf(problem !== null)(`packets of a tunnel${problem === null ? "" : 
     received = Buffer.alloc(0);
     lab.hostIp("addr", "add", "10.80.0.2/24", "dev", "tun0");
     lab.hostIp("link", "set", "tun0", "up");
-    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("tun0 (tcx)"));
+    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("tun0 (tcx)"), { timeout: 6000 });
   });
 
   afterEach(async () => {
