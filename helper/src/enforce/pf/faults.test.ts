@@ -1,6 +1,6 @@
 import { ErrorCode } from "@wardline/domain/errors";
 import { type HostProgram, PROTOCOL } from "@wardline/domain/policy";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { APPLE_MAIN, type FakePacket } from "../../testing/fakePf.ts";
 import { FakePfConf, FakePfctl, FakePfStore } from "../../testing/fakePfctl.ts";
 import { handProgram } from "../../testing/handProgram.ts";
@@ -62,6 +62,25 @@ describe("the pf backend when something is wrong", () => {
   });
   afterEach(async () => {
     for (const one of opened.splice(0)) await one.close();
+  });
+
+  it("falls back at its deadline and repairs pf by itself, without anybody asking", async () => {
+    vi.useFakeTimers();
+    try {
+      await enforcer.open();
+      await apply(FIRST, 1);
+      await apply(SECOND, 2, { fallbackAfterMs: 1000 });
+      nowMs += 1001;
+      vi.advanceTimersByTime(1001);
+      expect(inForce()).toBe("first");
+      pfctl.pf.disable();
+      vi.advanceTimersByTime(10_000);
+      expect([pfctl.pf.enabled, inForce()]).toEqual([true, "first"]);
+      await enforcer.close();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("does not open without pfctl or without root, and says which", async () => {
