@@ -33,16 +33,24 @@ function findInterface(): number {
 export class ProgramRunner {
   readonly enforcer: EbpfEnforcer;
   readonly #directory = mkdtempSync(join(tmpdir(), "wardline-runner-"));
-  readonly #cgroupRoot: string;
-  readonly #interface = findInterface();
+  readonly cgroupRoot: string;
+  readonly interfaceIndex = findInterface();
   #programs: Readonly<Record<Direction, number>> | null = null;
 
   constructor() {
     serial += 1;
-    this.#cgroupRoot = join(findCgroup2Mount() ?? "", `wl-run-${process.pid}-${serial}`);
-    mkdirSync(this.#cgroupRoot);
-    const bpffsDir = join(this.#directory, "bpf");
-    this.enforcer = new EbpfEnforcer({ cgroupRoot: this.#cgroupRoot, bpffsDir, objectBytes: readBpfObject() });
+    this.cgroupRoot = join(findCgroup2Mount() ?? "", `wl-run-${process.pid}-${serial}`);
+    mkdirSync(this.cgroupRoot);
+    this.enforcer = this.newEnforcer();
+  }
+
+  get bpffsDir(): string {
+    return join(this.#directory, "bpf");
+  }
+
+  /** Another hold on the same tree, as a new process would have. One may be open at a time. */
+  newEnforcer(): EbpfEnforcer {
+    return new EbpfEnforcer({ cgroupRoot: this.cgroupRoot, bpffsDir: this.bpffsDir, objectBytes: readBpfObject() });
   }
 
   async open(): Promise<void> {
@@ -51,8 +59,12 @@ export class ProgramRunner {
     this.#settleOwnCgroup();
   }
 
+  pinPath(name: MapName | "wardline_ingress" | "wardline_egress" | "wardline_selftest"): string {
+    return join(this.bpffsDir, `layout-${LAYOUT_VERSION}`, name);
+  }
+
   pin(name: MapName | "wardline_ingress" | "wardline_egress" | "wardline_selftest"): number {
-    const fd = openPin(join(this.#directory, "bpf", `layout-${LAYOUT_VERSION}`, name));
+    const fd = openPin(this.pinPath(name));
     if (fd === null) throw new Error(`no pin ${name}`);
     return fd;
   }
@@ -75,7 +87,7 @@ export class ProgramRunner {
   ): TestRunResult {
     if (this.#programs === null) throw new Error("not open");
     const context = Buffer.alloc(SK_BUFF_SIZE);
-    context.writeUInt32LE(options.ifindex ?? this.#interface, IFINDEX_OFFSET);
+    context.writeUInt32LE(options.ifindex ?? this.interfaceIndex, IFINDEX_OFFSET);
     return testRun(this.#programs[direction], ethernet(packet, options.etherType), context, options.repeat ?? 1);
   }
 
@@ -102,9 +114,8 @@ export class ProgramRunner {
 
   async close(): Promise<void> {
     await this.enforcer.release();
-    const bpffs = join(this.#directory, "bpf");
-    if (isBpffs(bpffs)) unmount(bpffs);
-    rmdirSync(this.#cgroupRoot);
+    if (isBpffs(this.bpffsDir)) unmount(this.bpffsDir);
+    rmdirSync(this.cgroupRoot);
     rmSync(this.#directory, { recursive: true });
   }
 }
