@@ -8,11 +8,14 @@ import { type RunningAgent, runAgent } from "./agent/runAgent.ts";
 import { KernelUnavailable, testRun } from "./agent/testRun.ts";
 import { uninstallAgent } from "./agent/uninstall.ts";
 import { AGENT_BUILD, AGENT_VERSION, API_MAX, API_MIN } from "./agent/version.ts";
+import { releaseStartupPages } from "./linux/bpf/startupPages.ts";
 import { StartError } from "./server/socket.ts";
 
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
 const EXIT_UNREACHABLE = 3;
+/** When everything that only the start needed has run. */
+const SETTLED_MS = 3_000;
 
 function printVersion(json: boolean): void {
   const version = {
@@ -58,6 +61,7 @@ async function run(options: AgentOptions): Promise<void> {
   };
   log.info(ready, "ready");
   console.log(JSON.stringify(ready));
+  setTimeout(releaseStartupPages, SETTLED_MS).unref();
 }
 
 /** One line of JSON, and every problem in words: units show both on the console of the machine. */
