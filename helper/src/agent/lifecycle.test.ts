@@ -4,10 +4,11 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Emergency } from "@wardline/api/wardline/v1/host";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
 import { attachedPrograms } from "../linux/bpf/attached.ts";
 import { outcomeOf } from "../testing/agentClient.ts";
 import { AgentLab, allowPorts } from "../testing/agentLab.ts";
-import { HOST_ADDRESS, kernelLabProblem, PEER_ADDRESS } from "../testing/kernelLab.ts";
+import { HOST_ADDRESS, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "../testing/kernelLab.ts";
 import type { SocketPeer } from "../testing/socketPeer.ts";
 
 const problem = kernelLabProblem();
@@ -119,6 +120,41 @@ suite(`quarantine by a real agent${because}`, { timeout: 60_000 }, () => {
       "ok",
     ]);
     expect(await outcomeOf(lab.connect().setQuarantine({ subjectKey: "dv" }))).toBe("NOT_FOUND");
+  });
+});
+
+suite(`the status of a real agent${because}`, { timeout: 60_000 }, () => {
+  beforeEach(open, 60_000);
+  afterEach(() => lab.close(), 60_000);
+
+  it("says why this backend, what the kernel was asked, and which programs of others run at its hooks", async () => {
+    const cgroupRoot = lab.kernel.makeCgroup("inner");
+    await lab.start("--cgroup-root", cgroupRoot);
+    const { info, foreignPrograms, emergency, quarantines } = await lab.status();
+    expect(info).toMatchObject({ cgroupRoot, backendReason: expect.stringContaining(cgroupRoot) });
+    expect(info?.capabilities.map(({ name, available }) => [name, available])).toContainEqual(["cgroup2", true]);
+    expect(info?.backendLimits.length).toBeGreaterThan(0);
+    expect({ emergency, quarantines }).toEqual({ emergency: Emergency.NONE, quarantines: [] });
+    const ours = attachedPrograms(cgroupRoot).length;
+    expect(foreignPrograms.length).toBeLessThan(ours);
+    await lab.agent?.end("SIGTERM");
+    // Another agent above: its programs run here too, and ours cannot let through what they drop.
+    const pins = join(lab.kernel.directory, "other");
+    const other = new EbpfEnforcer({
+      cgroupRoot: lab.kernel.cgroupRoot,
+      bpffsDir: pins,
+      objectBytes: readBpfObject(),
+    });
+    await other.open();
+    await lab.start("--cgroup-root", cgroupRoot);
+    const found = (await lab.status()).foreignPrograms;
+    expect(found.length).toBe(attachedPrograms(cgroupRoot).length - ours + foreignPrograms.length);
+    expect(found.map(({ hook }) => hook)).toEqual(expect.arrayContaining(["ingress", "egress"]));
+    expect(found.some(({ name }) => name.startsWith("wardline"))).toBe(true);
+    await other.release();
+    expect(await lab.run("uninstall")).toMatchObject({ exitCode: 1 });
+    await lab.agent?.end("SIGTERM");
+    await lab.run("uninstall", "--cgroup-root", cgroupRoot);
   });
 });
 

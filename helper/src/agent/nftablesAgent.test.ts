@@ -7,6 +7,8 @@ import { AgentLab, allowPorts } from "../testing/agentLab.ts";
 import { HOST_ADDRESS, kernelLabProblem, PEER_ADDRESS } from "../testing/kernelLab.ts";
 import { nftablesProblem } from "../testing/nftablesLab.ts";
 import type { SocketPeer } from "../testing/socketPeer.ts";
+import { chooseBackend } from "./backend.ts";
+import { systemClock } from "./clock.ts";
 
 const problem = kernelLabProblem() ?? nftablesProblem();
 
@@ -30,6 +32,19 @@ describe.skipIf(problem)(`an agent on nftables${problem ? ` (${problem})` : ""}`
     await lab.agent?.end("SIGKILL");
     execFileSync("nsenter", [`--net=${lab.kernel.hostNamespace}`, "nft", "flush", "ruleset"]);
   }
+
+  it("is not what guards one cgroup alone, and says so", async () => {
+    const options = { backend: "nftables", cgroupRoot: lab.kernel.cgroupRoot, bpffsDir: lab.kernel.bpffsDir } as const;
+    const rest = { stateDir: lab.stateDir, edge: false, earlyDrop: [] };
+    await expect(chooseBackend({ ...options, ...rest }, systemClock)).rejects.toThrow(/cannot guard one cgroup alone/);
+    // Nor is it what `auto` falls back to there: this machine's own namespace is never touched.
+    const chosen = await chooseBackend({ ...options, ...rest, backend: "auto", cgroupRoot: "/nowhere" }, systemClock);
+    expect([chosen.enforcer.name, chosen.reason]).toEqual([
+      "observe",
+      expect.stringMatching(/eBPF cannot.*one cgroup/),
+    ]);
+    await chosen.enforcer.close();
+  });
 
   it("panics, quarantines its host, boots and is uninstalled", async () => {
     expect((await lab.startOnNftables()).ready.backend).toBe("nftables");

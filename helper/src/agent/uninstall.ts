@@ -42,7 +42,7 @@ export async function uninstall({ options, keepState }: UninstallRequest): Promi
   const removed: string[] = [];
   await underLocks(options, async () => {
     await refusePending(options.stateDir);
-    removed.push(...(await removeNftables()), ...(await removeEbpf(options)), ...(await removePf(options)));
+    removed.push(...(await removeNftables(options)), ...(await removeEbpf(options)), ...(await removePf(options)));
     removed.push(...removeSocket(options.socketPath));
     if (keepState) await forgetEnforced(options.stateDir);
   });
@@ -97,8 +97,9 @@ async function refusePending(stateDir: string): Promise<void> {
   );
 }
 
-async function removeNftables(): Promise<string[]> {
-  const nft = process.platform === "linux" ? findNft() : null;
+/** The table guards a whole host: an agent for one cgroup never made it, and must not take it from another one. */
+async function removeNftables({ cgroupRoot }: AgentOptions): Promise<string[]> {
+  const nft = process.platform === "linux" && cgroupRoot === null ? findNft() : null;
   if (nft === null) return [];
   const reader = new NftablesReader(DEFAULT_TABLE_NAME, null);
   const isOurs = ownerOfTable(reader) === "agent";
