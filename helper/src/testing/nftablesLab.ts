@@ -12,7 +12,9 @@ export function nftInside(networkNamespace: string): NftProgram {
   return ["/usr/bin/nsenter", `--net=${networkNamespace}`, findNft() ?? "nft"];
 }
 
-export function nftablesEnforcerInside(networkNamespace: string, bootNs?: () => bigint): NftablesEnforcer {
-  const nft = nftInside(networkNamespace);
-  return createNftablesEnforcer({ nft, networkNamespace, ...(bootNs === undefined ? {} : { bootNs }) });
+const NEVER_MS = 2 ** 30;
+
+/** By itself it does not look after its table unless told how often. */
+export function nftablesEnforcerInside(networkNamespace: string, watchIntervalMs = NEVER_MS): NftablesEnforcer {
+  return createNftablesEnforcer({ nft: nftInside(networkNamespace), networkNamespace, watchIntervalMs });
 }

@@ -176,19 +176,64 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
     expect(await peer.askUdp(LAB_HOST[4], 7002, 16, 100)).toBe("timeout");
   });
 
-  it("says when somebody removed its table, and makes it again when it is opened or has to close", async () => {
+  it("says when somebody removed its table, and puts it back when it is opened or has to close", async () => {
+    await put(NOTHING);
     await put(ONE_PORT_EACH_WAY);
     nft("flush", "ruleset");
     expect(enforcer.state()).toMatchObject({ attached: false, generation: 0, programDigest: "" });
     expect(enforcer.readCounters()).toEqual([]);
     expect((await failureOf(() => enforcer.prepare(handProgram(NOTHING), 9)))?.code).toBe(ErrorCode.KERNEL_REFUSED);
-    expect(await enforcer.open()).toMatchObject({ attached: true, generation: 0 });
+    const whole = { attached: true, generation, previousGeneration: generation - 1, mode: "enforce" };
+    expect(await enforcer.open()).toMatchObject(whole);
+    expect(enforcer.limits.at(-1)).toContain("put back (1 time since");
     nft("flush", "ruleset");
     enforcer.setEmergency("closed");
     expect(await peer.connectTcp("no", LAB_HOST[4], 7001)).toBe("timeout");
     nft("flush", "table", "inet", "wardline");
     expect(enforcer.state().attached).toBe(false);
-    expect(enforcer.revert()).toMatchObject({ attached: true, generation: 0 });
+    enforcer.setEmergency("none");
+    expect(enforcer.state()).toMatchObject({ ...whole, emergency: "none" });
+    expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
+    expect(await peer.askUdp(LAB_HOST[4], 7002, 16, 100)).toBe("timeout");
+    nft("flush", "ruleset");
+    expect(enforcer.revert()).toMatchObject({ attached: true, generation: generation - 1 });
+    expect(enforcer.limits.at(-1)).toContain("put back (4 times since");
+  });
+
+  it("makes an empty table where it does not know what was in it", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    const stranger = nftablesEnforcerInside(lab.namespacePath("host"));
+    await stranger.open();
+    nft("flush", "ruleset");
+    expect(stranger.revert()).toMatchObject({ attached: true, generation: 0 });
+    await stranger.close();
+  });
+
+  it("puts its table back by itself, with the time that is left to confirm", async () => {
+    await enforcer.close();
+    enforcer = nftablesEnforcerInside(lab.namespacePath("host"), 50);
+    await enforcer.open();
+    await put({ rules: allow("ingress", 7002) });
+    await put(ONE_PORT_EACH_WAY, "enforce", 3_000);
+    const { deadlineBootMs } = enforcer.state();
+    nft("flush", "ruleset");
+    await expect
+      .poll(() => enforcer.state(), { timeout: 10_000, interval: 20 })
+      .toMatchObject({
+        attached: true,
+        generation,
+        deadlineBootMs,
+        expired: false,
+      });
+    expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
+    await expect.poll(() => enforcer.state().expired, { timeout: 10_000, interval: 20 }).toBe(true);
+    expect(await peer.askUdp(LAB_HOST[4], 7001, 16, 100)).toBe("timeout");
+    nft("flush", "ruleset");
+    // Nobody confirmed it: it is not put back.
+    await expect
+      .poll(() => enforcer.state(), { timeout: 10_000, interval: 20 })
+      .toMatchObject({ attached: true, generation: generation - 1, deadlineBootMs: null });
+    expect(await peer.askUdp(LAB_HOST[4], 7002)).toBe("ok");
   });
 
   it("puts back the hooks that somebody removed, without losing the program", async () => {

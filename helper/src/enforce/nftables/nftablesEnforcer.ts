@@ -21,12 +21,14 @@ import type {
   PreparedProgram,
   SlotCounters,
 } from "../enforcer.ts";
+import type { NftablesEnforcerConfig } from "./config.ts";
 import { ContainerInterfaces } from "./containerInterfaces.ts";
-import { NFTABLES_LIMITS, unsupported } from "./nftablesWords.ts";
-import { NftCommand, type NftProgram } from "./nftCommand.ts";
+import { NFTABLES_LIMITS, putBack, unsupported } from "./nftablesWords.ts";
+import { NftCommand } from "./nftCommand.ts";
 import { NOTHING_LOADED, OwnTable } from "./ownTable.ts";
 import { verifyPieces } from "./readBack.ts";
 import { readDecisionCounters, readSlotCounters } from "./slotCounting.ts";
+import { TableKeeper } from "./tableKeeper.ts";
 import {
   type Decider,
   denyRule,
@@ -41,20 +43,7 @@ import { namesOfSlot, type TableView } from "./tableView.ts";
 
 export const DEFAULT_TABLE_NAME = "wardline";
 
-export interface NftablesEnforcerConfig {
-  /** Absolute path of `nft`, and in tests what enters a network namespace before it. */
-  readonly nft: NftProgram;
-  /** `wardline` unless given. Agents in different network namespaces may use the same name. */
-  readonly tableName?: string;
-  /** Path of the network namespace that `nft` works in; `null` (unless given) = that of this process. */
-  readonly networkNamespace?: string | null;
-  /** Which interfaces lead into containers; those whose other side is a network namespace unless given. */
-  readonly isInner?: (entry: NetworkInterface) => boolean;
-  /** Boot clock; injected by tests. */
-  readonly bootNs?: () => bigint;
-}
-
-const INTERFACES_INTERVAL_MS = 1000;
+const WATCH_INTERVAL_MS = 1000;
 
 export function createNftablesEnforcer(config: NftablesEnforcerConfig): NftablesEnforcer {
   return new NftablesEnforcer(config);
@@ -62,31 +51,41 @@ export function createNftablesEnforcer(config: NftablesEnforcerConfig): Nftables
 
 export class NftablesEnforcer implements Enforcer {
   readonly name = "nftables";
-  readonly limits = NFTABLES_LIMITS;
   readonly #table: OwnTable;
   readonly #bootNs: () => bigint;
   readonly #namespace: string | null;
   readonly #isInner: (entry: NetworkInterface) => boolean;
   #containers: ContainerInterfaces | null = null;
   #timer: NodeJS.Timeout | null = null;
+  /** The table is not looked after meanwhile. */
+  #isFilling = false;
+  readonly #keeper = new TableKeeper();
+  readonly #watchIntervalMs: number;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
 
   constructor(config: NftablesEnforcerConfig) {
     const { nft, tableName = DEFAULT_TABLE_NAME, networkNamespace = null, isInner, bootNs } = config;
+    this.#watchIntervalMs = config.watchIntervalMs ?? WATCH_INTERVAL_MS;
     this.#namespace = networkNamespace;
     this.#isInner = isInner ?? leadsIntoNamespace;
     this.#table = new OwnTable(checkNftablesTableName(tableName), new NftCommand(nft), networkNamespace);
     this.#bootNs = bootNs ?? bootTimeNs;
   }
 
+  /** What nftables cannot do, and what happened to the table since this process holds it. */
+  get limits(): readonly string[] {
+    const { repairs } = this.#keeper;
+    return repairs === 0 ? NFTABLES_LIMITS : [...NFTABLES_LIMITS, putBack(repairs)];
+  }
+
   async open(): Promise<DatapathState> {
     const wasOpen = this.#table.isOpen;
     try {
       this.#table.open();
-      this.#table.restore();
+      this.#keeper.note(this.#whole());
       this.#containers ??= new ContainerInterfaces(this.#namespace, this.#isInner);
       this.#containers.refresh(this.#table, { always: true });
-      this.#timer ??= setInterval(() => this.#followInterfaces(), INTERFACES_INTERVAL_MS).unref();
+      this.#timer ??= setInterval(() => this.#watch(), this.#watchIntervalMs).unref();
       return this.state();
     } catch (error) {
       if (!wasOpen) this.#close();
@@ -94,12 +93,18 @@ export class NftablesEnforcer implements Enforcer {
     }
   }
 
-  #followInterfaces(): void {
+  #watch(): void {
     try {
+      if (this.#isFilling) return;
+      this.#keeper.keep(this.#table, this.#bootMs());
       this.refreshInterfaces();
     } catch {
-      // Tried again in a second; until then packets of a new container are judged twice, which lets nothing more pass.
+      // Tried again in a second, and the state says what is wrong. Packets of a new container are judged twice meanwhile.
     }
+  }
+
+  #bootMs(): number {
+    return Number(this.#bootNs() / 1_000_000n);
   }
 
   #close(): void {
@@ -108,6 +113,7 @@ export class NftablesEnforcer implements Enforcer {
     this.#containers?.close();
     this.#containers = null;
     this.#table.close();
+    this.#keeper.forget();
   }
 
   state(): DatapathState {
@@ -133,6 +139,15 @@ export class NftablesEnforcer implements Enforcer {
   }
 
   async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
+    this.#isFilling = true;
+    try {
+      return await this.#fill(program, generation);
+    } finally {
+      this.#isFilling = false;
+    }
+  }
+
+  async #fill(program: HostProgram, generation: number): Promise<PreparedProgram> {
     const start = performance.now();
     const { decider, labels } = this.#vacateOtherSlot();
     const slot = otherSlot(decider.slot);
@@ -200,12 +215,15 @@ export class NftablesEnforcer implements Enforcer {
         retryable: true,
       });
     const fallbackAfterMs = options.fallbackAfterMs === null ? null : Math.max(1, Math.round(options.fallbackAfterMs));
-    const untilBootMs = Number(this.#bootNs() / 1_000_000n) + (fallbackAfterMs ?? 0);
+    const untilBootMs = this.#bootMs() + (fallbackAfterMs ?? 0);
     const next: Decider =
       fallbackAfterMs === null ? { ...decider, slot } : { ...decider, candidate: { slot, untilBootMs } };
     const label: SlotLabel = { state: "activated", generation, digest, mode: options.mode };
     this.#table.nft.applyNow(this.#table.scripts.activate(slot, label, next, fallbackAfterMs));
-    return (performance.now() - start) * 1000;
+    const elapsedUs = (performance.now() - start) * 1000;
+    this.#keeper.learn(prepared.program, generation);
+    this.#keeper.note(this.#table.look());
+    return elapsedUs;
   }
 
   confirm(): void {
@@ -214,6 +232,7 @@ export class NftablesEnforcer implements Enforcer {
     const { slot } = decider.candidate;
     try {
       this.#table.nft.applyNow(this.#table.scripts.confirm({ ...decider, slot, candidate: null }));
+      this.#keeper.note(this.#table.look());
     } catch (error) {
       if (!this.#table.attached().expired) throw error;
       throw new Failure(
@@ -226,28 +245,37 @@ export class NftablesEnforcer implements Enforcer {
     }
   }
 
-  /** A table that somebody removed is made again, empty: then generation 0 is what the host returned to. */
+  /** Generation 0 is what is left of a table that somebody removed and this process knows nothing of. */
   revert(): DatapathState {
-    const { decider, labels } = this.#table.restore();
-    if (decider.candidate !== null) {
-      this.#table.nft.applyNow(this.#table.scripts.settle({ ...decider, candidate: null }));
-      return this.state();
-    }
+    const { decider, labels } = this.#whole();
+    if (decider.candidate !== null) return this.#settle({ ...decider, candidate: null });
     const slot = otherSlot(decider.slot);
     const other = labels[slot];
     if (other?.state !== "activated") {
       if (other === null && labels[decider.slot]?.generation === 0) return this.state();
       throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation to return to." });
     }
-    this.#table.nft.applyNow(this.#table.scripts.settle({ ...decider, slot }));
+    return this.#settle({ ...decider, slot });
+  }
+
+  #settle(decider: Decider): DatapathState {
+    this.#table.nft.applyNow(this.#table.scripts.settle(decider));
+    this.#keeper.note(this.#table.look());
     return this.state();
+  }
+
+  /** The table, put back first when somebody removed or changed it. */
+  #whole(): TableView {
+    this.#keeper.keep(this.#table, this.#bootMs());
+    return this.#table.restore();
   }
 
   /** Makes the table first when somebody removed it: the brake has to work then as well. */
   setEmergency(emergency: Emergency): void {
-    const { decider } = this.#table.restore();
+    const { decider } = this.#whole();
     if (decider.emergency === emergency) return;
     this.#table.nft.applyNow(this.#table.scripts.decide({ ...decider, emergency }));
+    this.#keeper.note(this.#table.look());
   }
 
   /**
@@ -259,8 +287,10 @@ export class NftablesEnforcer implements Enforcer {
     if (view?.attached === true) this.#containers?.refresh(this.#table);
   }
 
-  /** A program needs nothing from this process once it is loaded. */
-  recall(_program: HostProgram, _generation: number): void {}
+  /** Remembered so that the table can be put back when somebody removes it. */
+  recall(program: HostProgram, generation: number): void {
+    this.#keeper.learn(program, generation);
+  }
 
   readCounters(): readonly DecisionCounter[] {
     const view = this.#table.look();

@@ -34,3 +34,7 @@ export function unsupported(refused: readonly Refusal[]): Failure {
     source: refused.find(({ source }) => source !== null)?.source ?? null,
   });
 }
+
+export function putBack(times: number): string {
+  return `Another program removed or changed Wardline's table; it was put back (${times} ${times === 1 ? "time" : "times"} since the agent started).`;
+}

@@ -5,7 +5,7 @@ import { NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
 import type { DatapathState } from "../enforcer.ts";
 import { notOurs } from "./nftablesWords.ts";
 import type { NftCommand } from "./nftCommand.ts";
-import { slotPrefix, TableScripts } from "./tableLayout.ts";
+import { EMPTY_LABEL, slotPrefix, TableScripts } from "./tableLayout.ts";
 import { ownerOfTable, type TableOwner, type TableView, viewTable } from "./tableView.ts";
 
 export class OwnTable {
@@ -82,15 +82,21 @@ export class OwnTable {
   restore(): TableView {
     const view = this.view();
     if (view?.attached === true) return view;
-    // What a hook still says is put in force at all of them; without a word of theirs nothing is known.
-    if (view !== null && this.#isLoaded(view)) this.nft.applyNow(this.scripts.decide(view.decider));
-    else this.nft.applyNow(this.#creation());
+    if (!this.restoreHooks(view)) this.nft.applyNow(this.#creation());
     return this.attached();
+  }
+
+  /** Puts what one hook still says in force at all of them. False when none says anything, or the slots are gone. */
+  restoreHooks(view: TableView | null): boolean {
+    if (view === null || !this.#isLoaded(view)) return false;
+    this.nft.applyNow(this.scripts.decide(view.decider));
+    return true;
   }
 
   #creation(): string {
     const { pieces } = emitEmptyNftablesSlot(slotPrefix("a"));
-    return this.scripts.create(pieces, { slot: "a", candidate: null, emergency: "none" });
+    const slots = [{ slot: "a", pieces, label: EMPTY_LABEL }] as const;
+    return this.scripts.create(slots, { slot: "a", candidate: null, emergency: "none" });
   }
 
   #isLoaded({ decider, labels }: TableView): boolean {

@@ -118,8 +118,8 @@ export class TableScripts {
     this.#table = `inet ${tableName}`;
   }
 
-  /** The table without a program: everything passes. Replaces a table of that name. */
-  create(emptySlot: readonly NftablesPiece[], decider: Decider): string {
+  /** The whole table in place of one of that name. `candidateForMs` = how long the decider's candidate decides. */
+  create(slots: readonly FilledSlot[], decider: Decider, candidateForMs: number | null = null): string {
     const lines = [
       ...this.#remove(),
       `table ${this.#table} {`,
@@ -132,7 +132,8 @@ export class TableScripts {
       "type ifname",
       "}",
       "}",
-      ...this.#slotLines(decider.slot, emptySlot, EMPTY_LABEL),
+      ...slots.flatMap(({ slot, pieces, label }) => this.#slotLines(slot, pieces, label)),
+      ...this.#arm(candidateForMs),
       ...this.#decide(decider),
     ];
     return script(lines);
@@ -150,12 +151,11 @@ export class TableScripts {
   /** Takes over from the present decider; `fallbackAfterMs` as in `ActivateOptions`. */
   activate(slot: SlotName, label: SlotLabel, decider: Decider, fallbackAfterMs: number | null): string {
     const deny = `${this.#table} ${slotPrefix(slot)}deny`;
-    const elements = (["ipv4", "ipv6"] as const).map((family) => `${family} timeout ${fallbackAfterMs}ms`);
     return script([
       `flush chain ${deny}`,
       `add rule ${deny} ${denyRule(label)}`,
       `flush set ${this.#table} ${CANDIDATE_SET}`,
-      ...(fallbackAfterMs === null ? [] : [`add element ${this.#table} ${CANDIDATE_SET} { ${elements.join(", ")} }`]),
+      ...this.#arm(fallbackAfterMs),
       ...this.#decide(decider),
     ]);
   }
@@ -179,6 +179,12 @@ export class TableScripts {
     const elements = names.map((name) => `"${name}"`).join(", ");
     const set = `${this.#table} ${NFTABLES_INNER_SET}`;
     return script([`flush set ${set}`, ...(names.length > 0 ? [`add element ${set} { ${elements} }`] : [])]);
+  }
+
+  #arm(milliseconds: number | null): readonly string[] {
+    if (milliseconds === null) return [];
+    const elements = ["ipv4", "ipv6"].map((family) => `${family} timeout ${milliseconds}ms`);
+    return [`add element ${this.#table} ${CANDIDATE_SET} { ${elements.join(", ")} }`];
   }
 
   /** Adding a table that exists changes nothing, and deleting one that does not is an error. */
@@ -213,6 +219,12 @@ export class TableScripts {
       ...counters.map((name) => `delete counter ${this.#table} ${name}`),
     ];
   }
+}
+
+export interface FilledSlot {
+  readonly slot: SlotName;
+  readonly pieces: readonly NftablesPiece[];
+  readonly label: SlotLabel;
 }
 
 /** What a slot consists of now. */
