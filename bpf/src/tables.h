@@ -34,12 +34,19 @@ INLINE __u32 is_below(__u32 one, __u32 other)
 	return ((__u64)one - (__u64)other) >> 63;
 }
 
-/* The value of the range that has `key`; `missing` when the image is broken. */
-INLINE __u32 find_range(void *image, __u32 root, __u32 height, __u32 key)
+/*
+ * The value of the range that has `key`; WARDLINE_RANGE_MISSING when the image is broken. Global for the verifier: it walks
+ * the levels once, and not behind each way out of the search for a class.
+ */
+GLOBAL __u32 find_range(__u32 slot, __u32 root, __u32 height, __u32 key)
 {
-	struct wardline_line *line = line_at(image, root);
+	void *image = bpf_map_lookup_elem(&wl_tables, &slot);
+	struct wardline_line *line;
 	__u32 level, place, i;
 
+	if (!image)
+		return WARDLINE_RANGE_MISSING;
+	line = line_at(image, root);
 	for (level = 0; line && level < height && level < WARDLINE_MAX_HEIGHT; level++) {
 		place = line->branch.first_child;
 #pragma unroll
@@ -56,19 +63,24 @@ INLINE __u32 find_range(void *image, __u32 root, __u32 height, __u32 key)
 	return line->leaf.value[place & (WARDLINE_LEAF_RANGES - 1)];
 }
 
-INLINE int is_below_wide(const struct wardline_wide_key *one, __u64 high, __u64 low)
+/* 1 when `one` is below `other`: the borrow of their difference (Hacker's Delight, 2-13). */
+INLINE __u64 is_below_64(__u64 one, __u64 other)
 {
-	return one->high < high || (one->high == high && one->low < low);
+	return ((~one & other) | (~(one ^ other) & (one - other))) >> 63;
+}
+
+INLINE __u32 is_below_wide(const struct wardline_wide_key *one, __u64 high, __u64 low)
+{
+	__u64 is_equal = 1 ^ (is_below_64(one->high, high) | is_below_64(high, one->high));
+
+	return is_below_64(one->high, high) | (is_equal & is_below_64(one->low, low));
 }
 
 /* How many of the three are below; they ascend. */
 INLINE __u32 count_below_wide(const struct wardline_wide_key *last, __u64 high, __u64 low)
 {
-	if (!is_below_wide(&last[0], high, low))
-		return 0;
-	if (!is_below_wide(&last[1], high, low))
-		return 1;
-	return is_below_wide(&last[2], high, low) ? 3 : 2;
+	return is_below_wide(&last[0], high, low) + is_below_wide(&last[1], high, low) +
+	       is_below_wide(&last[2], high, low);
 }
 
 INLINE __u32 find_wide_range(void *image, __u32 root, __u32 height, __u64 high, __u64 low)
@@ -85,6 +97,12 @@ INLINE __u32 find_wide_range(void *image, __u32 root, __u32 height, __u64 high, 
 	return line->wide_leaf.value[count_below_wide(line->wide_leaf.last, high, low) & 3];
 }
 
+/* All ones when both are 0, without a branch. */
+INLINE __u32 mask_of_zero(__u32 one, __u32 other)
+{
+	return -(__u32)(((__u64)(one | other) - 1) >> 63);
+}
+
 /* 1 when the image has the class of these three themselves. */
 INLINE int find_own_class(void *image, const struct wardline_tables *tables, __u32 set, __u32 place, struct tree *class)
 {
@@ -94,15 +112,21 @@ INLINE int find_own_class(void *image, const struct wardline_tables *tables, __u
 
 	hash ^= hash >> 16;
 	for (probe = 0; probe < WARDLINE_CLASS_PROBES; probe++) {
+		__u32 root = 0, height = 0;
+
 		line = line_at(image, tables->first_bucket + ((hash + probe) & tables->bucket_mask));
 		if (!line)
 			return 0;
 #pragma unroll
 		for (i = 0; i < WARDLINE_BUCKET_CLASSES; i++) {
-			if (line->classes[i].place != place || line->classes[i].set != set || !line->classes[i].root)
-				continue;
-			class->root = line->classes[i].root;
-			class->height = line->classes[i].height;
+			__u32 mask = mask_of_zero(line->classes[i].place ^ place, line->classes[i].set ^ set);
+
+			root |= line->classes[i].root & mask;
+			height |= line->classes[i].height & mask;
+		}
+		if (root) {
+			class->root = root;
+			class->height = height;
 			return 1;
 		}
 		/* Buckets fill from the front, so one with room ends the search. */
@@ -134,7 +158,7 @@ GLOBAL __u64 answer_question(__u32 question, __u32 set, __u64 high, __u64 low, _
 	if (!header)
 		return NO_ANSWER;
 	if (likely(!high && low >> 32 == 0xffff))
-		atom = find_range(image, header->tables.ipv4_root, header->tables.ipv4_height, low);
+		atom = find_range(slot, header->tables.ipv4_root, header->tables.ipv4_height, low);
 	else
 		atom = find_wide_range(image, header->tables.ipv6_root, header->tables.ipv6_height, high, low);
 	if (atom & WARDLINE_PLACE_EGRESS)
@@ -145,7 +169,7 @@ GLOBAL __u64 answer_question(__u32 question, __u32 set, __u64 high, __u64 low, _
 	if (!find_own_class(image, &header->tables, set, atom, &class) &&
 	    !find_own_class(image, &header->tables, set, atom & WARDLINE_PLACE_EGRESS, &class))
 		return NO_ANSWER;
-	value = find_range(image, class.root, class.height, service);
+	value = find_range(slot, class.root, class.height, service);
 	if (value == WARDLINE_RANGE_MISSING)
 		return NO_ANSWER;
 	return (__u64)(value >> WARDLINE_VALUE_FLAGS_SHIFT) << 32 | (value & WARDLINE_VALUE_DECISION);
