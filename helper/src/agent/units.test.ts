@@ -1,14 +1,15 @@
 /** The systemd units: what systemd says about them, and whether what they leave to the agent is enough for it. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { FlowProcess } from "@wardline/api/wardline/v1/flow";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { mountBpffs } from "../linux/bpf/libbpf.ts";
 import { AgentLab, allowPorts } from "../testing/agentLab.ts";
 import { AGENT_FROM_SOURCE, AgentProcess } from "../testing/agentProcess.ts";
-import { HOST_ADDRESS, kernelLabProblem } from "../testing/kernelLab.ts";
+import { HOST_ADDRESS, kernelLabProblem, PEER_ADDRESS } from "../testing/kernelLab.ts";
 
 const UNITS = fileURLToPath(new URL("../../../assets/systemd", import.meta.url));
 const NAMES = ["wardline-agent.service", "wardline-boot.service"] as const;
@@ -68,6 +69,15 @@ describe.skipIf(problem)(`the capabilities of the units${problem ? ` (${problem}
     return ["setpriv", "--no-new-privs", `--bounding-set=-all,${kept.join(",")}`];
   }
 
+  /** The process of the first flow that belongs to it. */
+  async function processOf(pid: number): Promise<FlowProcess | undefined> {
+    for await (const { flows } of lab.connect().watchFlows({ history: 1_000 })) {
+      const owned = flows.find((flow) => flow.process?.pid === pid);
+      if (owned) return owned.process;
+    }
+    return undefined;
+  }
+
   it("are enough to apply, to judge by workload, and to boot", async () => {
     const host = await lab.kernel.startSocketPeer("host");
     const peer = await lab.kernel.startSocketPeer("peer");
@@ -82,6 +92,10 @@ describe.skipIf(problem)(`the capabilities of the units${problem ? ` (${problem}
     await lab.connect().setQuarantine({ subjectKey: "db" });
     expect([await reach(8080), await reach(9090)]).toEqual(["ok", "timeout"]);
     expect((await lab.status()).problems).toEqual([expect.stringContaining("db is in quarantine")]);
+    // Whose program it is stands in a link that only CAP_SYS_PTRACE may read.
+    await host.connectTcp("out", PEER_ADDRESS[4], 9, 200);
+    const owner = await processOf(host.pid);
+    expect(owner).toMatchObject({ executable: realpathSync(process.execPath), userName: "root" });
     await lab.loseKernel();
     mountBpffs(lab.kernel.bpffsDir);
     const [program = "", word = ""] = AGENT_FROM_SOURCE;
