@@ -6,7 +6,7 @@ import { createEbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
 import type { Enforcer, ProbedCapability } from "../enforce/enforcer.ts";
 import { EnforcerSession } from "../enforce/enforcerSession.ts";
 import { createNftablesEnforcer, DEFAULT_TABLE_NAME } from "../enforce/nftables/nftablesEnforcer.ts";
-import { findNft } from "../enforce/nftables/nftCommand.ts";
+import { findNft, NftCommand } from "../enforce/nftables/nftCommand.ts";
 import { createObserveEnforcer } from "../enforce/observe/observeEnforcer.ts";
 import { createSystemPfEnforcer, pfSurroundings, probePf } from "../enforce/pf/systemPf.ts";
 import { probeEnforcement } from "../enforce/probe.ts";
@@ -138,7 +138,7 @@ async function tryNftables({ cgroupRoot, bpffsDir }: BackendOptions): Promise<At
     if (!(error instanceof Failure)) throw error;
     return refused(shortened(error.message).replace(/\.$/, ""));
   }
-  capabilities.push({ name: "nftables", available: true, detail: `by ${nft}` });
+  capabilities.push({ name: "nftables", available: true, detail: `by ${nft}, ${new NftCommand([nft]).version()}` });
   const reason = `The kernel takes the table "inet ${DEFAULT_TABLE_NAME}".${leftovers(bpffsDir)}`;
   return { kind: "chosen", chosen: { enforcer, reason, capabilities, cgroupRoot: "" } };
 }
