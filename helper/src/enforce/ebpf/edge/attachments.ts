@@ -5,32 +5,18 @@
  * An interface that appears is covered when the list is looked at next, at most 100 ms later. In between only what has no
  * socket here passes unjudged: sockets are guarded from their first packet by the cgroup hooks.
  */
-import { closeSync, existsSync, readdirSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
-import {
-  attachTcx,
-  type InterfaceDirection,
-  interfaceLinkInfo,
-  isGone,
-  tcxPrograms,
-} from "../../../linux/bpf/interfaceHooks.ts";
-import {
-  deleteElement,
-  openPin,
-  pin,
-  programInfo,
-  readBatches,
-  updateElement,
-  updateLink,
-} from "../../../linux/bpf/libbpf.ts";
+import { existsSync } from "node:fs";
+import { isGone } from "../../../linux/bpf/interfaceHooks.ts";
+import { deleteElement, readBatches, updateElement } from "../../../linux/bpf/libbpf.ts";
 import { InterfaceList, type NetworkInterface } from "../../../linux/network/interfaces.ts";
 import { inNetworkNamespace } from "../../../linux/network/namespace.ts";
+import { EdgeLinks, pinnedLinks, unpinLinks } from "./edgeLinks.ts";
 import { innerInterfaces, isPort, packetStart } from "./interfaceRules.ts";
-import { type EdgePrograms, ensureFilters, markedInterface, removeFilters } from "./trafficControl.ts";
+import { type EdgePrograms, ensureFilters, markedInterfaces, removeFilters } from "./trafficControl.ts";
 
 /** How often changes are asked for, and how often everything is looked at again whatever the kernel said. */
 const POLL_INTERVAL_MS = 100;
-const POLLS_PER_REPAIR = 20;
+const POLLS_PER_REPAIR = 50;
 
 export interface EdgeSettings {
   /** `filter` = do not try tcx. For tests of what older kernels get. */
@@ -54,21 +40,9 @@ export interface EdgeInterface {
   readonly problem: string | null;
 }
 
-const PIN_NAMES: Readonly<Record<InterfaceDirection, string>> = { ingress: "edge", egress: "edge_out" };
-const DIRECTIONS: readonly InterfaceDirection[] = ["ingress", "egress"];
-
-function linkPin(treePath: string, index: number, direction: InterfaceDirection): string {
-  return join(treePath, `${PIN_NAMES[direction]}_${index}`);
-}
-
 /** Indexes of the interfaces that some pin of the tree stands for. */
 function pinnedInterfaces(treePath: string): ReadonlySet<number> {
-  return new Set(
-    readdirSync(treePath).flatMap((name) => {
-      const match = /^edge_(?:out_)?(\d+)$/.exec(name);
-      return match === null ? (markedInterface(name) ?? []) : Number(match[1]);
-    }),
-  );
+  return new Set([...pinnedLinks(treePath), ...markedInterfaces(treePath)]);
 }
 
 function word(value: number): Buffer {
@@ -85,40 +59,6 @@ function readInner(mapFd: number): ReadonlySet<number> {
   return inner;
 }
 
-/** False when this kernel has no tcx. */
-function ensureLink(path: string, index: number, direction: InterfaceDirection, programFd: number): boolean {
-  const wanted = programInfo(programFd).id;
-  const existing = openPin(path);
-  if (existing !== null) {
-    try {
-      const link = interfaceLinkInfo(existing);
-      // A pin from another network namespace may have the same interface index: the kernel knows what runs here.
-      if (link.interfaceIndex === index && tcxPrograms(index, direction).includes(link.programId)) {
-        if (link.programId !== wanted) updateLink(existing, programFd);
-        return true;
-      }
-    } finally {
-      closeSync(existing);
-    }
-    unlinkSync(path);
-  }
-  const link = attachTcx(programFd, index, direction);
-  if (link === null) return false;
-  try {
-    pin(link, path);
-  } finally {
-    closeSync(link);
-  }
-  return true;
-}
-
-function removeLinks(treePath: string, index: number): void {
-  for (const direction of DIRECTIONS) {
-    const path = linkPin(treePath, index, direction);
-    if (existsSync(path)) unlinkSync(path);
-  }
-}
-
 /** Takes everything of a tree off the interfaces. Filters and programs of others stay. */
 export function detachEdge(treePath: string, networkNamespace: string | null): void {
   if (!existsSync(treePath)) return;
@@ -126,7 +66,7 @@ export function detachEdge(treePath: string, networkNamespace: string | null): v
   if (indexes.size === 0) return;
   inNetworkNamespace(networkNamespace, () => {
     for (const index of indexes) {
-      removeLinks(treePath, index);
+      unpinLinks(treePath, index);
       removeFilters(treePath, index);
     }
   });
@@ -137,6 +77,7 @@ export class EdgeAttachments {
   readonly #settings: EdgeSettings;
   readonly #networkNamespace: string | null;
   readonly #list: InterfaceList;
+  readonly #links: EdgeLinks;
   readonly #timer: NodeJS.Timeout;
   #polls = 0;
   #inner: ReadonlySet<number> = new Set();
@@ -151,12 +92,14 @@ export class EdgeAttachments {
     this.#tree = tree;
     this.#settings = settings;
     this.#networkNamespace = networkNamespace;
+    this.#links = new EdgeLinks(tree.path);
     this.#list = new InterfaceList(networkNamespace);
     try {
       this.#inner = readInner(tree.innerInterfaces);
       this.#cover();
     } catch (error) {
       this.#list.close();
+      this.#links.close();
       throw error;
     }
     this.#timer = setInterval(() => this.poll(), POLL_INTERVAL_MS);
@@ -192,7 +135,8 @@ export class EdgeAttachments {
       this.#writeInner(innerInterfaces(entries, this.#settings.isInner));
       const judged = entries.filter((entry) => !entry.isLoopback && !isPort(entry));
       const indexes = new Set(judged.map(({ index }) => index));
-      for (const index of pinnedInterfaces(this.#tree.path)) if (!indexes.has(index)) this.#uncover(index);
+      const covered = new Set([...this.#links.indexes(), ...markedInterfaces(this.#tree.path)]);
+      for (const index of covered) if (!indexes.has(index)) this.#uncover(index);
       this.#status = judged.flatMap((entry) => this.#coverOne(entry) ?? []);
     });
   }
@@ -214,20 +158,20 @@ export class EdgeAttachments {
   #attach(index: number, programs: EdgePrograms): "tcx" | "filter" {
     const { path } = this.#tree;
     if (this.#settings.how !== "filter") {
-      const inward = ensureLink(linkPin(path, index, "ingress"), index, "ingress", programs.inward);
-      if (inward && ensureLink(linkPin(path, index, "egress"), index, "egress", programs.outward)) {
+      const inward = this.#links.ensure(index, "ingress", programs.inward);
+      if (inward && this.#links.ensure(index, "egress", programs.outward)) {
         // A kernel that was updated under a kept tree: the filters are no longer needed.
         removeFilters(path, index);
         return "tcx";
       }
     }
     ensureFilters(path, index, programs);
-    removeLinks(path, index);
+    this.#links.remove(index);
     return "filter";
   }
 
   #uncover(index: number): void {
-    removeLinks(this.#tree.path, index);
+    this.#links.remove(index);
     removeFilters(this.#tree.path, index);
   }
 
@@ -242,5 +186,6 @@ export class EdgeAttachments {
   close(): void {
     clearInterval(this.#timer);
     this.#list.close();
+    this.#links.close();
   }
 }

@@ -51,7 +51,7 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
   /** Makes the enforcer look at every interface again. */
   function classify(rule: (entry: NetworkInterface) => boolean): void {
     isInner = rule;
-    for (let polls = 0; polls < 20; polls++) enforcer.pollInterfaces();
+    for (let polls = 0; polls < 50; polls++) enforcer.pollInterfaces();
   }
 
   beforeAll(async () => {

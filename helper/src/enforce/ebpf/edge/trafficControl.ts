@@ -3,8 +3,8 @@
  * removes it. What is ours is remembered by pins in the tree's directory, made before the thing they stand for, so that
  * neither a crash nor a new process forgets it.
  */
-import { existsSync, unlinkSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readdirSync, unlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import {
   createClsact,
   destroyClsact,
@@ -35,10 +35,11 @@ const DIRECTIONS = ["ingress", "egress"] as const;
 const filterMark = (treePath: string, index: number): string => join(treePath, `edge_filter_${index}`);
 const qdiscMark = (treePath: string, index: number): string => join(treePath, `edge_qdisc_${index}`);
 
-/** The interface of a mark's name, or `null`. */
-export function markedInterface(pinName: string): number | null {
-  const match = /^edge_(?:filter|qdisc)_(\d+)$/.exec(pinName);
-  return match === null ? null : Number(match[1]);
+/** Indexes of the interfaces that a tree's directory has marks of. */
+export function markedInterfaces(treePath: string): readonly number[] {
+  if (!existsSync(treePath)) return [];
+  const matches = readdirSync(treePath).map((name) => /^edge_(?:filter|qdisc)_(\d+)$/.exec(name)?.[1]);
+  return matches.filter((index) => index !== undefined).map(Number);
 }
 
 function place(treePath: string, interfaceIndex: number, direction: "ingress" | "egress"): FilterPlace {
@@ -47,7 +48,7 @@ function place(treePath: string, interfaceIndex: number, direction: "ingress" | 
 }
 
 function mark(path: string, programFd: number): void {
-  if (!existsSync(path)) pin(programFd, path);
+  if (!existsSync(path) && existsSync(dirname(path))) pin(programFd, path);
 }
 
 function unmark(path: string): void {
