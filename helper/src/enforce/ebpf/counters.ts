@@ -42,10 +42,11 @@ export function readSlotCounters(fd: number, slot: 0 | 1, count: number, stamp: 
     const wanted = Math.min(perChunk, count - first);
     const sizes = { keySize: 4, valueSize, cursorSize: 4 };
     const { values, count: read } = readBatch(fd, sizes, first === 0 ? null : before, wanted * SLOTS);
-    const view = new BigUint64Array(values.buffer, values.byteOffset, values.length / 8);
+    const words = new BigUint64Array(values.buffer, values.byteOffset, values.length / 8);
+    const halves = new Uint32Array(values.buffer, values.byteOffset, values.length / 4);
     for (let place = 0; place < Math.floor(read / SLOTS); place++) {
       const at = (place * SLOTS + slot) * valueSize;
-      const { packets, bytes, lastSeenNs } = addUp(view, at / 8, cpus, BigInt(stamp));
+      const { packets, bytes, lastSeenNs } = addUp(words, halves, at / 8, cpus, stamp);
       const lastSeenBootNs = lastSeenNs === 0n ? 0n : lastSeenNs + suspendedNs;
       counters.push({ decision: first + place, packets, bytes, lastSeenBootNs });
     }
@@ -55,21 +56,21 @@ export function readSlotCounters(fd: number, slot: 0 | 1, count: number, stamp: 
 }
 
 const WORDS = COUNTER.size / 8;
-/** The stamp is the lower half of its word; the upper one stays zero. */
-const STAMP = COUNTER.stamp / 8;
+const NOTHING = { packets: 0n, bytes: 0n, lastSeenNs: 0n } as const;
 
-function addUp(words: BigUint64Array, from: number, cpus: number, stamp: bigint) {
-  let packets = 0n;
-  let bytes = 0n;
-  let lastSeenNs = 0n;
+/** Most counters were never hit; looking at their stamps as plain numbers makes no objects. */
+function addUp(words: BigUint64Array, halves: Uint32Array, from: number, cpus: number, stamp: number) {
+  let sum: { packets: bigint; bytes: bigint; lastSeenNs: bigint } = NOTHING;
   for (let at = from; at < from + cpus * WORDS; at += WORDS) {
-    if (words[at + STAMP] !== stamp) continue;
-    packets += words[at + COUNTER.packets / 8] ?? 0n;
-    bytes += words[at + COUNTER.bytes / 8] ?? 0n;
-    const seen = words[at + COUNTER.lastSeenNs / 8] ?? 0n;
-    if (seen > lastSeenNs) lastSeenNs = seen;
+    if (halves[at * 2 + COUNTER.stamp / 4] !== stamp) continue;
+    const lastSeenNs = words[at + COUNTER.lastSeenNs / 8] ?? 0n;
+    sum = {
+      packets: sum.packets + (words[at + COUNTER.packets / 8] ?? 0n),
+      bytes: sum.bytes + (words[at + COUNTER.bytes / 8] ?? 0n),
+      lastSeenNs: lastSeenNs > sum.lastSeenNs ? lastSeenNs : sum.lastSeenNs,
+    };
   }
-  return { packets, bytes, lastSeenNs };
+  return sum;
 }
 
 export function readLosses(fd: number): EventLosses {

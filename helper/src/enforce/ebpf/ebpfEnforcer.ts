@@ -68,6 +68,7 @@ export class EbpfEnforcer implements Enforcer {
   readonly #packer = new ImagePacker();
   readonly #workloads: WorkloadFollower;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
+  #quietCounters: { readonly slot: 0 | 1; readonly last: SlotCounters | null } | null = null;
   /** The newest program that this process knows to have been in force: the self-test asks about what differs from it. */
   #lastActivated: HostProgram | null = null;
   #open: Held | null = null;
@@ -104,10 +105,16 @@ export class EbpfEnforcer implements Enforcer {
 
   #hold(tree: PinnedTree): Held {
     const control = new Control(tree);
-    const readers = new SlotReaders(() => waitForReaders(tree, slots.inactive));
+    const readers = new SlotReaders(
+      () => waitForReaders(tree, slots.inactive),
+      () => this.#readQuietCounters(),
+    );
     const slots = new Slots(control, {
       bootNs: this.#bootNs,
-      onLeft: () => readers.left(),
+      onLeft: () => {
+        this.#quietCounters = null;
+        readers.left();
+      },
       onVacate: (slot) => this.#endCounters(slot),
     });
     const generationOf = (epoch: number): number => slots.generationOf(epoch);
@@ -219,8 +226,16 @@ export class EbpfEnforcer implements Enforcer {
     return { storage: `map ${mapInfo(fd).id}`, generation, programDigest: digest, counters };
   }
 
+  /** Counters of a slot that was left stand still: reading them ahead keeps it off the path of an apply. */
+  #readQuietCounters(): void {
+    const slot = this.#held().slots.inactive;
+    if (this.#counterEnds.size > 0) this.#quietCounters = { slot, last: this.#countersOf(slot) };
+  }
+
   #endCounters(slot: 0 | 1): void {
-    const last = this.#counterEnds.size > 0 ? this.#countersOf(slot) : null;
+    const quiet = this.#quietCounters?.slot === slot ? this.#quietCounters : { last: null };
+    this.#quietCounters = null;
+    const last = this.#counterEnds.size > 0 ? (quiet.last ?? this.#countersOf(slot)) : null;
     if (last !== null) for (const listener of this.#counterEnds) listener(last);
   }
 

@@ -38,6 +38,17 @@ describe("SlotReaders", () => {
     expect(waitForAll).toHaveBeenCalledTimes(2);
   });
 
+  it("tells when the slot is quiet before anybody wanted it, and not otherwise", () => {
+    const onQuiet = vi.fn<() => void>();
+    const readers = new SlotReaders(waitForAll, onQuiet);
+    vi.advanceTimersByTime(1000);
+    expect(onQuiet).toHaveBeenCalledTimes(1);
+    readers.left();
+    readers.wait();
+    vi.advanceTimersByTime(1000);
+    expect(onQuiet).toHaveBeenCalledTimes(1);
+  });
+
   it("does nothing after close", () => {
     new SlotReaders(waitForAll).close();
     vi.advanceTimersByTime(1000);

@@ -7,12 +7,17 @@ const DELAY_MS = 50;
 
 export class SlotReaders {
   readonly #waitForAll: () => void;
+  readonly #onQuiet: () => void;
   #mayBeInside = true;
   #timer: NodeJS.Timeout | null = null;
 
-  /** Takes the slot for one that was left just now: a process before this one may have ended right after its flip. */
-  constructor(waitForAll: () => void) {
+  /**
+   * Takes the slot for one that was left just now: a process before this one may have ended right after its flip.
+   * `onQuiet` is called when the wait is over before anybody wanted the slot: nothing in it changes any more.
+   */
+  constructor(waitForAll: () => void, onQuiet: () => void = () => {}) {
     this.#waitForAll = waitForAll;
+    this.#onQuiet = onQuiet;
     this.left();
   }
 
@@ -24,8 +29,10 @@ export class SlotReaders {
 
   #waitLater(): void {
     this.#timer = null;
+    if (!this.#mayBeInside) return;
     try {
       this.wait();
+      this.#onQuiet();
     } catch {
       // Whoever wants the slot waits again, and says why it cannot.
     }
