@@ -119,7 +119,8 @@ export class FakePfctl implements PfCommands {
       if (isMissing) this.#stderr += "pfctl: DIOCGETRULES: Invalid argument\n";
       else if (what === "labels") this.#showLabels(anchor);
       else this.#showRules(what, anchor, verbosity);
-    } else if (what === "Tables") this.#print([...(loaded?.parsed.tables.keys() ?? [])]);
+    } else if (what === "Tables" && isMissing) this.#stderr += "pfctl: Anchor or Ruleset does not exist.\n";
+    else if (what === "Tables") this.#print([...(loaded?.parsed.tables.keys() ?? [])]);
     else if (what === "Anchors")
       this.#print(anchor === "" ? ["com.apple", ...this.pf.anchors.keys()].map(indented) : []);
     else if (what === "states") this.#print(this.pf.states.flatMap((state) => listState(state, verbosity)));

@@ -55,8 +55,9 @@ export class PfAttachment {
   }
 
   /**
-   * Brings in what is missing. `remember` puts a new token on disk at once: a crash after it leaves no reference that
-   * nobody gives back. Throws `Failure` or {@link MainRulesError}.
+   * Brings in what is missing. `remember` puts a new token on disk at once, so that a crash after it leaves no reference
+   * that nobody gives back; it must not throw, since a full disk is no reason to leave pf off. Throws `Failure` or
+   * {@link MainRulesError}.
    */
   attach(token: string | null, remember: (token: string) => void): void {
     // Without the blocks the anchor is called only until the next boot, and then again when the agent starts.
@@ -68,13 +69,7 @@ export class PfAttachment {
   #hold(token: string | null, remember: (token: string) => void): void {
     const { pfctl } = this.#ports;
     if (token !== null && pfctl.holdsToken(token) && pfctl.isEnabled()) return;
-    const acquired = pfctl.acquireToken();
-    try {
-      remember(acquired);
-    } catch (error) {
-      pfctl.releaseToken(acquired);
-      throw error;
-    }
+    remember(pfctl.acquireToken());
   }
 
   #call(): void {

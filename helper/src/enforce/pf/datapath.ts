@@ -76,6 +76,8 @@ export class PfDatapath {
     if (marker === null) {
       // A reboot, or somebody flushed it. What nobody confirmed is not brought back.
       if (deadlineBootMs !== null) this.#record = this.#withoutUnconfirmed();
+      // Only pf knew that text.
+      if (this.#record.active.script === null) this.#record = { ...this.#record, active: EMPTY_SLOT, previous: null };
       return;
     }
     const { generation, mode, emergency } = marker;
@@ -107,7 +109,7 @@ export class PfDatapath {
   repair(): void {
     this.ensureLoaded();
     try {
-      this.attachment.attach(this.#record.token, (token) => this.write({ ...this.#record, token }));
+      this.attachment.attach(this.#record.token, (token) => this.writeOrReport({ ...this.#record, token }));
     } catch (error) {
       this.#note("pf", reasonOf(error));
     }

@@ -320,6 +320,8 @@ describe("the pf backend when something is wrong", () => {
       enforcer.setEmergency("closed");
       expect(inForce()).toBe("closed");
       expect(() => enforcer.setEmergency("none")).toThrow("lost with the agent's record");
+      await expect(apply(SECOND, 2, { fallbackAfterMs: 1000 })).rejects.toThrow("There would be no way back");
+      expect(inForce()).toBe("closed");
       await apply(SECOND, 2);
       enforcer.setEmergency("none");
       expect([inForce(), enforcer.state().generation]).toEqual(["second", 2]);

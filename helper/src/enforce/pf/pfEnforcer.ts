@@ -135,6 +135,7 @@ export class PfEnforcer implements Enforcer {
     const { mode, fallbackAfterMs } = options;
     const { generation, digest, scripts } = ready;
     const before = datapath.record;
+    if (fallbackAfterMs !== null && before.active.script === null) throw refuse.noWayBack(before.active.generation);
     const deadlineBootMs = fallbackAfterMs === null ? null : this.#config.bootMs() + fallbackAfterMs;
     const active = { generation, digest, mode, script: scripts[mode] };
     datapath.write({ ...before, active, previous: before.active, deadlineBootMs });

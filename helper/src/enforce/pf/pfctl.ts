@@ -21,7 +21,7 @@ const CHATTER = [
 ];
 /** pfctl lists what it can, says this, and still ends with 0. */
 const LISTING_FAILED = /^pfctl: DIOC[A-Z]+: (.*)$/m;
-const NO_SUCH_ANCHOR = /DIOC[A-Z]+: Invalid argument|Anchor(?: '.*')? (?:does not exist|not found)/;
+const NO_SUCH_ANCHOR = /DIOC[A-Z]+: Invalid argument|\bAnchor\b.* (?:does not exist|not found)/;
 
 export class Pfctl {
   readonly #commands: PfCommands;

@@ -47,6 +47,14 @@ export function textUnknown(generation: number): Failure {
   });
 }
 
+export function noWayBack(generation: number): Failure {
+  return new Failure({
+    code: ErrorCode.KERNEL_REFUSED,
+    message: `There would be no way back: the rules of generation ${generation}, which pf holds, were lost with the agent's record. Nothing was changed.`,
+    hint: "Release the host, then apply.",
+  });
+}
+
 export function notReleased(problems: readonly string[]): Failure {
   return new Failure({
     code: ErrorCode.KERNEL_REFUSED,
