@@ -235,7 +235,7 @@ function memory(results: Results): string {
         "",
       ],
     ]);
-  const head = ["", "ping-pong on", "tables, MiB", "freed after ms", "worst µs", "over 1 ms", "nftables set, MiB"];
+  const head = ["", "ping-pong on", "tables, MiB", "let go after ms", "worst µs", "over 1 ms", "nftables set, MiB"];
   return section("B11: memory and freeing", "memory", results, table(head, [...quiet, ...rows]));
 }
 
