@@ -229,10 +229,12 @@ export class PfDatapath {
 
   /** Ends the connections that a text forbids. Throws `Failure` when pf does not. */
   endStates(text: string): void {
-    const { unread, stayed } = this.anchor.endForbiddenStates(text);
+    const { unread, stayed, alsoEnded } = this.anchor.endForbiddenStates(text);
     const unknown = unread === 0 ? [] : [`${unread} states of pf could not be read: their connections go on.`];
     const alive = stayed === 0 ? [] : [`${stayed} connections that are no longer allowed go on: pf did not end them.`];
-    this.#note("states", ...unknown, ...alive);
+    const interrupted =
+      alsoEnded === 0 ? [] : [`The last change interrupted ${alsoEnded} connections that are still allowed.`];
+    this.#note("states", ...unknown, ...alive, ...interrupted);
   }
 
   /** The same where there is no way back: what pf did not end is reported. */

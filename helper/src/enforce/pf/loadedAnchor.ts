@@ -17,7 +17,6 @@ import type { LabelCounter, Pfctl } from "./pfctl.ts";
 import { alsoEnded, isForbidden, killsFor, type PfState, readStates } from "./states.ts";
 
 export interface EndedStates {
-  readonly forbidden: number;
   /** Allowed ones between the same two hosts, which pf cannot tell apart. */
   readonly alsoEnded: number;
   /** Forbidden ones that pf lists all the same after it was told to end them. */
@@ -100,10 +99,10 @@ export class LoadedAnchor {
     this.#parsed = null;
     const { states, unread } = readStates(this.#pfctl.states());
     const forbidden = new Set<PfState>(states.filter((state) => isForbidden(anchor, state)));
-    if (forbidden.size === 0) return { forbidden: 0, alsoEnded: 0, stayed: 0, unread };
+    if (forbidden.size === 0) return { alsoEnded: 0, stayed: 0, unread };
     for (const { source, destination } of killsFor(states, forbidden)) this.#pfctl.killStates(source, destination);
     const stayed = readStates(this.#pfctl.states()).states.filter((state) => isForbidden(anchor, state)).length;
-    return { forbidden: forbidden.size, alsoEnded: alsoEnded(states, forbidden), stayed, unread };
+    return { alsoEnded: alsoEnded(states, forbidden), stayed, unread };
   }
 
   /** A large text is read once for the steps of one activation, and not kept after it. */

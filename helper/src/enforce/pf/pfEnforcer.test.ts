@@ -182,6 +182,7 @@ describe("the pf backend, on a double of pf", () => {
       "2001:db8::7 443",
     ]);
     expect(send(from(22))).toBe("block");
+    expect(enforcer.limits).toContain("The last change interrupted 1 connections that are still allowed.");
     expect(send(from(443)), "one that shared both hosts finds its rule again").toBe("pass");
   });
 
