@@ -156,8 +156,7 @@ export class EbpfEnforcer implements Enforcer {
       control.renewStamp(slot);
       verifySlot(tree, slot, image, packedWorkloads);
       const filled = performance.now();
-      const { changedIpv4 } = image;
-      runSelfTest(tree.programs.selftest, slot, program, { before: this.#lastActivated, changedIpv4 });
+      runSelfTest(tree.programs.selftest, slot, program, this.#lastActivated);
       const tested = performance.now();
       this.#workloads.follow(slot, sets, workloads);
       // Before the flip: the datapath lets cgroups wait that nobody has looked at.

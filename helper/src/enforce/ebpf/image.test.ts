@@ -147,11 +147,4 @@ describe("ImagePacker", () => {
       expect(Buffer.compare(packer.pack(program).bytes, fresh.bytes)).toBe(0);
     });
   });
-
-  it("names prefixes that came or went since the last program", () => {
-    const packer = new ImagePacker();
-    expect(packer.pack(renumberedProgram(0, 50)).changedIpv4).toEqual([]);
-    expect(packer.pack(renumberedProgram(0, 51)).changedIpv4).toEqual([0xac00_3200]);
-    expect(packer.pack(renumberedProgram(0, 50)).changedIpv4).toEqual([0xac00_3200]);
-  });
 });

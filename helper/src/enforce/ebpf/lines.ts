@@ -168,7 +168,7 @@ export interface ClassPlaces {
   readonly places: Uint32Array;
   readonly sets: Uint32Array;
   /** Number of the class, which the buckets hold until {@link resolveClasses}. */
-  readonly classes: Uint32Array;
+  readonly classIds: Uint32Array;
 }
 
 const WORDS_PER_CLASS = CLASS.size / 4;
@@ -188,7 +188,7 @@ export function fillBuckets(entries: ClassPlaces, take: (words: number) => Uint3
   }
 }
 
-function tryFill(words: Uint32Array, mask: number, { places, sets, classes }: ClassPlaces) {
+function tryFill(words: Uint32Array, mask: number, { places, sets, classIds }: ClassPlaces) {
   for (let entry = 0; entry < places.length; entry++) {
     const place = places[entry] ?? 0;
     const set = sets[entry] ?? 0;
@@ -197,7 +197,7 @@ function tryFill(words: Uint32Array, mask: number, { places, sets, classes }: Cl
     if (at === -2) return "full";
     words[at + CLASS.place / 4] = place;
     words[at + CLASS.set / 4] = set;
-    words[at + ROOT] = classes[entry] ?? 0;
+    words[at + ROOT] = classIds[entry] ?? 0;
   }
   return "filled";
 }

@@ -2,7 +2,7 @@
  * Memory that packing works in, kept from one program to the next. A large program needs tens of megabytes for a few
  * milliseconds; fresh ones each time would make the garbage collector walk the program's hundreds of thousands of objects.
  */
-import { type PrefixList, RangeLists } from "./ranges.ts";
+import { RangeLists } from "./ranges.ts";
 
 /** Kept however much was needed last; beyond it only while programs need it. */
 const KEPT_WORDS = 2 ** 16;
@@ -22,14 +22,6 @@ export class PackingMemory {
     const made = new Uint32Array(Math.ceil(words * 1.25));
     this.#arrays.set(name, made);
     return made.subarray(0, words);
-  }
-
-  prefixes(name: string, count: number): PrefixList {
-    return {
-      lows: this.take(`${name} lows`, count),
-      highs: this.take(`${name} highs`, count),
-      values: this.take(`${name} prefix values`, count),
-    };
   }
 
   ranges(name: string, capacity: number): RangeLists {

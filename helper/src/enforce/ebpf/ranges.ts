@@ -31,7 +31,7 @@ export class RangeLists {
     return 2 * prefixes + lists;
   }
 
-  /** Adds one list. `prefixes` are sorted as {@link sortPrefixes} does. Returns where the list begins. */
+  /** Adds one list. `prefixes` are sorted as {@link sortPrefixes} sorts them. Returns where the list begins. */
   append(prefixes: PrefixList, from: number, to: number, otherwise: number): number {
     const first = this.count;
     const { lows, highs, values } = prefixes;
@@ -81,23 +81,19 @@ export interface PrefixList {
   readonly values: Uint32Array;
 }
 
-/** Sorts a part by first key, the shorter prefix first. Compiled programs are sorted: then this only looks. */
-export function sortPrefixes({ lows, highs, values }: PrefixList, from: number, to: number): void {
-  let position = from + 1;
-  while (position < to) {
-    const low = lows[position] ?? 0;
-    const lowBefore = lows[position - 1] ?? 0;
-    if (lowBefore > low || (lowBefore === low && (highs[position - 1] ?? 0) < (highs[position] ?? 0))) break;
-    position += 1;
-  }
-  if (position >= to) return;
-  const order = Array.from({ length: to - from }, (_, place) => from + place);
+/** The same by group, first key, and the shorter prefix first. Only programs made by hand are not sorted so. */
+export function sortPrefixes(
+  { lows, highs, values }: PrefixList,
+  groups: Uint32Array = new Uint32Array(0),
+): PrefixList {
+  const order = Array.from(lows, (_, place) => place);
   order.sort(
-    (one, other) => (lows[one] ?? 0) - (lows[other] ?? 0) || (highs[other] ?? 0) - (highs[one] ?? 0) || one - other,
+    (one, other) =>
+      (groups[one] ?? 0) - (groups[other] ?? 0) ||
+      (lows[one] ?? 0) - (lows[other] ?? 0) ||
+      (highs[other] ?? 0) - (highs[one] ?? 0) ||
+      one - other,
   );
-  for (const numbers of [lows, highs, values])
-    numbers.set(
-      Uint32Array.from(order, (place) => numbers[place] ?? 0),
-      from,
-    );
+  const inOrder = (numbers: Uint32Array): Uint32Array => Uint32Array.from(order, (place) => numbers[place] ?? 0);
+  return { lows: inOrder(lows), highs: inOrder(highs), values: inOrder(values) };
 }
