@@ -12,6 +12,8 @@
 
 #include "sockets.h"
 
+#define PATIENCE_SECONDS 10
+
 static int open_server(int type, struct sockaddr_storage *address, socklen_t length)
 {
 	int one = 1;
@@ -94,6 +96,8 @@ static void run_client(int type, struct sockaddr_storage *address, socklen_t len
 
 	if (!samples)
 		fail("malloc");
+	/* A connect that nobody answers would take two minutes to fail. */
+	alarm((unsigned int)(milliseconds / 1000) + PATIENCE_SECONDS);
 	while (before < end && count < capacity) {
 		unsigned long long after;
 

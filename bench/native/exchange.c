@@ -16,6 +16,7 @@
 #include "sockets.h"
 
 #define SIZE 64
+#define PATIENCE_SECONDS 10
 
 static volatile sig_atomic_t stopped;
 
@@ -182,6 +183,9 @@ int main(int argc, char **argv)
 	}
 	type = strcmp(argv[2], "tcp") ? SOCK_DGRAM : SOCK_STREAM;
 	length = parse(argv[3], argv[4], argv[5], &address);
+	/* A peer that is gone must not hold a measurement up; servers and endless ones are stopped from outside. */
+	if (argc > 6 && atol(argv[6]))
+		alarm((unsigned int)(atol(argv[6]) / 1000) + PATIENCE_SECONDS);
 	if (strcmp(argv[1], "echo") == 0 && type == SOCK_STREAM)
 		run_tcp_echo(bound(type, &address, length));
 	else if (strcmp(argv[1], "echo") == 0)
