@@ -66,6 +66,8 @@ describe("Executables", () => {
   it("says nothing about a process that is younger than the event, gone, or a thread of the kernel", () => {
     proc.start(7, 300, "/usr/bin/other");
     expect(programs.pathOf(curl, 2n * SECOND_NS)).toBe("");
+    // Its first packet, stamped by a clock that had not moved yet.
+    expect(programs.pathOf(curl, 3n * SECOND_NS - 10_000_000n)).toBe("/usr/bin/other");
     proc.start(8, 1, null);
     expect(programs.pathOf({ ...curl, pid: 8 }, SECOND_NS)).toBe("");
     expect(programs.pathOf({ ...curl, pid: 9 }, SECOND_NS)).toBe("");

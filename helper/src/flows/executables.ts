@@ -16,6 +16,8 @@ const MAX_LOOKUPS_PER_BATCH = 200;
 const MAX_PATH_LENGTH = 1_024;
 /** USER_HZ: /proc counts start times in hundredths of a second on every architecture that we build for. */
 const TICK_NS = 10_000_000n;
+/** Events are stamped with a clock that moves every 4 to 10 ms, and start times are cut to hundredths. */
+const CLOCK_TOLERANCE_NS = 20_000_000n;
 /** Inode of the initial PID namespace (PROC_PID_INIT_INO): only there do the kernel's numbers mean the same in /proc. */
 const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 
@@ -75,19 +77,20 @@ export class Executables {
    */
   pathOf({ pid, command }: FlowProcess, eventBootNs: bigint): string {
     if (!this.#isUsable) return "";
+    const latestStartNs = eventBootNs + CLOCK_TOLERANCE_NS;
     const nowMs = this.#nowMs();
     const known = this.#entries.get(pid);
-    if (known?.command === command && eventBootNs >= known.startedBootNs && nowMs - known.askedAtMs < TRUST_MS)
+    if (known?.command === command && latestStartNs >= known.startedBootNs && nowMs - known.askedAtMs < TRUST_MS)
       return known.path;
     if (this.#lookups >= MAX_LOOKUPS_PER_BATCH) return "";
     this.#lookups += 1;
     const running = this.#look(pid);
     if (running === null) {
       const isRecent = known?.command === command && nowMs - known.askedAtMs < REMEMBER_GONE_MS;
-      return isRecent && known !== undefined && eventBootNs >= known.startedBootNs ? known.path : "";
+      return isRecent && known !== undefined && latestStartNs >= known.startedBootNs ? known.path : "";
     }
     // Started after the event: the number was given to another process.
-    if (running.startedBootNs > eventBootNs) return "";
+    if (running.startedBootNs > latestStartNs) return "";
     this.#remember(pid, { ...running, command, askedAtMs: nowMs });
     return running.path;
   }

@@ -11,6 +11,8 @@ import { RuleCounters } from "./ruleCounters.ts";
 const UDP = 17;
 const PORT = 7001;
 const GENERATIONS = 10;
+/** On a busy machine. */
+const PATIENTLY = { timeout: 20_000 };
 const problem = kernelLabProblem();
 
 /** Allows UDP to {@link PORT} under one stable id, at another index in each generation. */
@@ -79,10 +81,10 @@ describe.skipIf(problem !== null)(`rule counters of the kernel${problem === null
       void counters.persist();
       if (generation === 1) await peer.startUdp(HOST_ADDRESS[4], PORT);
       const arrived = await host.countUdp(PORT);
-      await expect.poll(() => host.countUdp(PORT)).toBeGreaterThan(arrived + 20);
+      await expect.poll(() => host.countUdp(PORT), PATIENTLY).toBeGreaterThan(arrived + 20);
       if (generation === 6) {
         enforcer.revert();
-        await expect.poll(() => host.countUdp(PORT)).toBeGreaterThan(arrived + 60);
+        await expect.poll(() => host.countUdp(PORT), PATIENTLY).toBeGreaterThan(arrived + 60);
         enforcer.revert();
       }
       if (generation === 8) {
@@ -91,7 +93,7 @@ describe.skipIf(problem !== null)(`rule counters of the kernel${problem === null
       }
     }
     const sent = await peer.stopUdp();
-    await expect.poll(() => host.countUdp(PORT)).toBe(sent);
+    await expect.poll(() => host.countUdp(PORT), PATIENTLY).toBe(sent);
     // Each was echoed, and the echo belongs to its flow.
     const total = counters.totals([`udp-${PORT}`]).get(`udp-${PORT}`);
     expect(sent).toBeGreaterThan(GENERATIONS * 20);

@@ -21,6 +21,8 @@ const OPEN_PORT = 7001;
 const CLOSED_PORT = 7002;
 const PER_SECOND = 40_000;
 const PAGE_BYTES = 4096;
+/** On a busy machine. */
+const PATIENTLY = { timeout: 20_000 };
 const problem = kernelLabProblem();
 
 /** Lets {@link OPEN_PORT} in by UDP and TCP, and nothing else. */
@@ -156,7 +158,7 @@ describe.skipIf(problem !== null)(`accounting under flood${problem === null ? ""
     ]);
     for (let restart = 0; restart < 3; restart += 1) {
       const before = delivered.length;
-      await expect.poll(() => delivered.length).toBeGreaterThan(before + 500);
+      await expect.poll(() => delivered.length, PATIENTLY).toBeGreaterThan(before + 500);
       await enforcer.close();
       await openEnforcer(rings);
     }
@@ -176,7 +178,7 @@ describe.skipIf(problem !== null)(`accounting under flood${problem === null ? ""
     const peer = await lab.startSocketPeer("peer");
     const startedMs = performance.now();
     await peer.startUdp(HOST_ADDRESS[4], CLOSED_PORT);
-    await expect.poll(() => losses().rateLimited).toBeGreaterThan(500);
+    await expect.poll(() => losses().rateLimited, PATIENTLY).toBeGreaterThan(500);
     const sent = await peer.stopUdp();
     const seconds = Math.ceil((performance.now() - startedMs) / 1000);
     const { denies } = counts();
