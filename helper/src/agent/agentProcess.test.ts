@@ -281,7 +281,10 @@ describe.skipIf(userProblem)(`the agent without root${userProblem ? ` (${userPro
       const { host, actor, role } = await client.agent.handshake({});
       expect({ actor, role }).toEqual({ actor: "root (0)", role: Role.ADMIN });
       expect(host?.backendReason).toMatch(/root/);
-      expect(host?.capabilities).toMatchObject([{ name: "root", available: false }]);
+      expect(host?.capabilities).toMatchObject([
+        { name: "root", available: false },
+        { name: "nftables", available: false },
+      ]);
       expect(statSync(join(home, ".local/state/wardline/agent")).mode & 0o777).toBe(0o700);
     } finally {
       client.close();
