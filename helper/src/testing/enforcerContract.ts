@@ -194,8 +194,9 @@ export function testEnforcerContract(name: string, problem: string | null, setUp
       await put(FIRST, 1);
       await put(SECOND, 2);
       expect(slots()).toEqual([1, 2]);
-      const [one, other] = enforcer.slotCounters();
-      expect(enforcer.slotCounters()).toEqual([one, other]);
+      // What is counted may grow at any moment; where it is counted stays.
+      const storages = () => (enforcer.slotCounters?.() ?? []).map(({ storage, generation }) => [generation, storage]);
+      expect(storages()).toEqual(storages());
       await enforcer.prepare(THIRD, 3);
       expect([ended, slots()]).toEqual([[`1 ${FIRST.digest}`], [2]]);
       await enforcer.release();

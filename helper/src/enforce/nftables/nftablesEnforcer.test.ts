@@ -4,6 +4,7 @@ import { HAND_DECISION, type HandProgramOptions, type HandRule, handProgram } fr
 import { LAB_HOST, LAB_PEER, NetfilterLab, netfilterLabProblem } from "../../testing/netfilterLab.ts";
 import { nftablesEnforcerInside, nftablesProblem } from "../../testing/nftablesLab.ts";
 import type { SocketPeer } from "../../testing/socketPeer.ts";
+import { wirePacket } from "../../testing/wirePacket.ts";
 import type { EnforcementMode } from "../enforcer.ts";
 import type { NftablesEnforcer } from "./nftablesEnforcer.ts";
 
@@ -111,6 +112,19 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
     enforcer.revert();
     expect(await peer.connectTcp("again", LAB_HOST[4], 7002)).toBe("ok");
     for (const name of ["kept", "revoked", "again"]) await peer.disconnect(name);
+  });
+
+  it("judges what answers as the connection that it belongs to, also when only the answering end goes on", async () => {
+    await put(ONE_PORT_EACH_WAY);
+    const ends = { source: LAB_PEER[4], destination: LAB_HOST[4], protocol: UDP };
+    lab.sendToHost([wirePacket({ ...ends, port: 7001, otherPort: 5555 })]);
+    await put({ rules: [], otherwise: { ingress: "deny", egress: "allow" } });
+    const before = [counted(HAND_DECISION.ingress), counted(HAND_DECISION.egress)] as const;
+    const answer = { source: LAB_HOST[4], destination: LAB_PEER[4], protocol: UDP, port: 5555, otherPort: 7001 };
+    lab.sendFromHost([wirePacket(answer), wirePacket(answer), wirePacket({ ...answer, port: 5556 })]);
+    // Not opened by the host, whose own connections may all leave.
+    expect(counted(HAND_DECISION.ingress) - before[0]).toBeGreaterThanOrEqual(2n);
+    expect(counted(HAND_DECISION.egress) - before[1]).toBeGreaterThanOrEqual(1n);
   });
 
   it("keeps a connection that is older than the table when its opener may go on", async () => {
