@@ -83,7 +83,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   await controller.start();
   closers.add(() => controller.close());
   await retireOthers(foundation, controller);
-  controller.onChange(() => void counters.persist());
+  controller.onChange(() => counters.persistSoon());
   for (const problem of [...controller.problems, ...audit.problems]) log.error({ problem }, "found at start");
   const onProblem = (problem: string) => log.error({ problem }, "what is enforced could not be brought up to date");
   const refresher = new Refresher({ controller, contexts, resolver, clock, onProblem });

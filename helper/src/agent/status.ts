@@ -11,7 +11,7 @@ import {
 } from "@wardline/api/wardline/v1/host";
 import type { AuditLog } from "../audit/auditLog.ts";
 import type { BackendName, DatapathState, Emergency, Enforcer } from "../enforce/enforcer.ts";
-import type { GenerationContexts } from "../generations/contexts.ts";
+import { decisionIds, type GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import { describeEmergency } from "../generations/emergencies.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
@@ -26,7 +26,7 @@ export interface StatusPorts {
   readonly enforcer: Enforcer;
   readonly controller: GenerationController;
   readonly contexts: GenerationContexts;
-  readonly counters: Pick<RuleCounters, "totals">;
+  readonly counters: Pick<RuleCounters, "recentTotals">;
   readonly audit: AuditLog;
   readonly resolver: Pick<NameResolver, "problems">;
   readonly clock: Clock;
@@ -99,9 +99,10 @@ export class StatusReader {
   }
 
   #counters(generation: number): RuleCounter[] {
-    const decisions = this.#ports.contexts.get(generation)?.program.decisions;
-    if (!decisions) return [];
-    const totals = this.#ports.counters.totals(decisions.map(({ id }) => id));
+    const program = this.#ports.contexts.get(generation)?.program;
+    const ids = program && decisionIds(program, program.digest);
+    if (!ids) return [];
+    const totals = this.#ports.counters.recentTotals(ids);
     return [...totals].map(([decisionId, { packets, bytes, lastSeenMs }]) => {
       const counter: RuleCounter = { $typeName: "wardline.v1.RuleCounter", decisionId, packets, bytes };
       if (lastSeenMs > 0) counter.lastSeen = toTimestamp(lastSeenMs);

@@ -245,6 +245,19 @@ describe("RuleCounters", () => {
     expect(host.packets(["a", "b"])).toEqual({ a: 6, b: 0 });
   });
 
+  it("writes a second after a slot was given up or a change was announced, once", async () => {
+    await host.startAgent();
+    await host.enforcer.prepare(programOf("one", ["a"]), 1);
+    host.counters.persistSoon();
+    host.counters.persistSoon();
+    await host.clock.advance(999);
+    await host.counters.settled();
+    expect(() => readFileSync(host.path)).toThrow(/ENOENT/);
+    await host.clock.advance(1);
+    await host.counters.settled();
+    expect(JSON.parse(readFileSync(host.path, "utf8"))).toMatchObject({ totals: [] });
+  });
+
   it("leaves the disk alone while nothing is counted", async () => {
     await host.startAgent();
     await host.apply(programOf("one", ["a"]));

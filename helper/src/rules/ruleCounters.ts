@@ -8,12 +8,17 @@
  * last write is missing (at most {@link PERSIST_EVERY_MS}).
  */
 import type { Logger } from "pino";
-import { bootNsToWallMs, type Clock } from "../agent/clock.ts";
+import type { Clock } from "../agent/clock.ts";
 import type { Enforcer, SlotCounters } from "../enforce/enforcer.ts";
 import { CounterHistory, EMPTY_HISTORY, type HistoryImage, MAX_HISTORY, type RuleTotal } from "./counterHistory.ts";
 import { readHistory, writeHistory } from "./historyFile.ts";
 
 export const PERSIST_EVERY_MS = 60_000;
+/** After a change: looking at a hundred thousand counters takes a while, and an apply must not wait for it. */
+const PERSIST_SOON_MS = 1_000;
+/** Totals that took longer than this to read are given again for a while, so that reading them takes a 25th of the time. */
+const COSTLY_MS = 20;
+const COST_SHARE = 25;
 
 export interface RuleCountersPorts {
   readonly enforcer: Pick<Enforcer, "slotCounters" | "onCountersEnd">;
@@ -27,11 +32,19 @@ export interface RuleCountersPorts {
   readonly maxHistory?: number;
 }
 
+interface RecentTotals {
+  readonly ids: readonly string[];
+  readonly totals: ReadonlyMap<string, RuleTotal>;
+  readonly untilMs: number;
+}
+
 export class RuleCounters {
   readonly #ports: RuleCountersPorts;
   readonly #stopListening: (() => void) | undefined;
   #history = new CounterHistory(EMPTY_HISTORY);
   #cancelTimer: () => void = () => {};
+  #cancelSoon: (() => void) | null = null;
+  #recent: RecentTotals | null = null;
   #writing: Promise<void> = Promise.resolve();
   #isWriteQueued = false;
   #isFailing = false;
@@ -65,9 +78,32 @@ export class RuleCounters {
     return this.#history.totalsWith(live, new Set(ids), this.#wallMsOf());
   }
 
+  /** As {@link totals}, but some seconds old where there are so many that reading them at every call would cost too much. */
+  recentTotals(ids: readonly string[]): ReadonlyMap<string, RuleTotal> {
+    const startMs = performance.now();
+    const recent = this.#recent;
+    if (recent?.ids === ids && startMs < recent.untilMs) return recent.totals;
+    const totals = this.totals(ids);
+    const endMs = performance.now();
+    const tookMs = endMs - startMs;
+    this.#recent = tookMs < COSTLY_MS ? null : { ids, totals, untilMs: endMs + tookMs * COST_SHARE };
+    return totals;
+  }
+
   /**
-   * Looks at every slot and puts the history on disk; also to be called when another program has come into force, so that
-   * the names of its decisions are on disk too: a later process knows those of the program before only from there. A failure is said in the log and tried again in a minute.
+   * Writes in a second. To be called when another program has come into force, so that the names of its decisions are on
+   * disk too: a later process knows those of the program before only from there.
+   */
+  persistSoon(): void {
+    if (this.#isClosed) return;
+    this.#cancelSoon ??= this.#ports.clock.schedule(PERSIST_SOON_MS, () => {
+      this.#cancelSoon = null;
+      void this.persist();
+    });
+  }
+
+  /**
+   * Looks at every slot and puts the history on disk. A failure is said in the log and tried again in a minute.
    */
   persist(): Promise<void> {
     // One write at a time; whoever asks meanwhile is served by the next one.
@@ -93,6 +129,7 @@ export class RuleCounters {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimer();
+    this.#cancelSoon?.();
     await this.persist();
     this.#stopListening?.();
   }
@@ -119,14 +156,16 @@ export class RuleCounters {
 
   #wallMsOf(): (bootNs: bigint) => number {
     const { clock } = this.#ports;
-    return (bootNs) => Math.max(0, Math.round(bootNsToWallMs(clock, bootNs)));
+    // Asked once for all: each asks the system.
+    const startedMs = clock.wallMs() - Number(clock.bootNs()) / 1e6;
+    return (bootNs) => Math.max(0, Math.round(startedMs + Number(bootNs) / 1e6));
   }
 
   #end(last: SlotCounters): void {
     const slot = this.#inThisBoot(last);
     this.#history.absorb(slot, this.#idsOf(slot), this.#wallMsOf());
     this.#history.forget(slot);
-    void this.persist();
+    this.persistSoon();
   }
 
   #look(): HistoryImage {
