@@ -43,8 +43,9 @@ export async function hostList(output: Output, options: SessionOptions): Promise
     if (output.format === "json") output.json({ hosts: hosts.map((host) => toJson(HostSchema, host)) });
     else {
       output.text(formatTable(["HOST", "STATE", "BACKEND", "GENERATION", "MODE", "HEARD", "ROLE"], hosts.map(toRow)));
-      for (const { name, problem } of hosts) {
+      for (const { name, problem, status } of hosts) {
         if (problem) output.note(`${visible(name)}: ${visible(problem.message)}\n  ${visible(problem.hint)}`);
+        for (const each of status?.problems ?? []) output.note(`${visible(name)}: ${visible(each)}`);
       }
     }
     return hosts.every(isConnected) ? EXIT.done : EXIT.unreachable;
