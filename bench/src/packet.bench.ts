@@ -198,6 +198,7 @@ function measurePackets(runner: ProgramRunner, size: number, family: Family): ob
       }),
     );
   return {
+    emptyProgram: emptyCost(established),
     establishedIngress: cost(established, "ingress", 1),
     establishedEgress: cost(make(local, remote, 6, tcp(port, 50_000, TCP_FLAG.ack)), "egress", 1),
     denied: cost(denied, "ingress", 0),
@@ -205,6 +206,17 @@ function measurePackets(runner: ProgramRunner, size: number, family: Family): ob
       Array.from({ length: RUNS }, () => runner.runSelfTest("ingress", opening, REPEAT).durationNs),
     ),
   };
+}
+
+/** What a program that only says yes costs in the same loop. */
+function emptyCost(packet: Buffer): Cost {
+  const object = loadObject(emptyBytes, { maxEntries: new Map(), reuse: new Map() });
+  try {
+    const run = (): number => testRun(object.programFd("empty_ingress"), ethernet(packet), null, REPEAT).durationNs;
+    return costOf(Array.from({ length: RUNS }, run));
+  } finally {
+    object.close();
+  }
 }
 
 function ipv4Text(index: number): string {
@@ -215,6 +227,7 @@ function ipv4Text(index: number): string {
 const attempts = new Attempts();
 const pinned = pinThisProcess(1);
 const objectBytes = readFileSync(buildBpf(tmpdir(), "lookups"));
+const emptyBytes = readFileSync(buildBpf(tmpdir(), "empty"));
 const runner = new ProgramRunner();
 const decisions: Record<string, Record<string, object | null>> = {};
 const packets: Record<string, Record<string, object | null>> = {};

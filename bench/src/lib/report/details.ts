@@ -28,7 +28,7 @@ function packets(results: Results): string {
     .flatMap(([size, families]) =>
       membersOf(families).map(([family, one]) => [
         `${figure(Number(size), 0)} entries, ${family}`,
-        ...["establishedIngress", "establishedEgress", "firstPacketLookups", "denied"].map((kind) =>
+        ...["emptyProgram", "establishedIngress", "establishedEgress", "firstPacketLookups", "denied"].map((kind) =>
           figure(numberAt(one, kind, "medianNs"), 0),
         ),
       ]),
