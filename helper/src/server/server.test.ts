@@ -183,6 +183,32 @@ describe("apply, confirm and roll back over the socket", () => {
   });
 });
 
+describe("counters", () => {
+  it("of a rule go on over an apply, a rollback and a restart of the agent", async () => {
+    const running = await test.start();
+    const { agent } = test.connect();
+    const packets = async () => {
+      const { status } = await test.connect().agent.getStatus({});
+      return status?.counters.map(({ decisionId, packets: count, bytes }) => [decisionId, count, bytes]);
+    };
+    await agent.apply(applyRequest("one"));
+    test.enforcer.count(0, 3);
+    const [{ id } = { id: "" }] = fakeProgram("one").decisions;
+    expect(await packets()).toEqual([[id, 3n, 300n]]);
+    await test.connect().agent.confirm({ generation: 1n, programDigest: fakeProgram("one").digest });
+    await test.connect().agent.apply(applyRequest("two", 1n));
+    test.enforcer.count(0, 4);
+    expect(await packets()).toEqual([[id, 7n, 700n]]);
+    await test.connect().agent.rollback({ generation: 2n });
+    test.enforcer.count(0, 5);
+    expect(await packets()).toEqual([[id, 12n, 1_200n]]);
+    await running.close();
+    await test.start();
+    test.enforcer.count(0, 1);
+    expect(await packets()).toEqual([[id, 13n, 1_300n]]);
+  });
+});
+
 describe("flows", () => {
   it("sends what is kept and then what is new, with the losses", async () => {
     await test.start();
