@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { attachTcx, interfaceLinkInfo, tcxPrograms } from "../../../linux/bpf/interfaceHooks.ts";
-import { cgroupLinkInfo, loadObject, openPin, programInfo } from "../../../linux/bpf/libbpf.ts";
+import { cgroupLinkInfo, loadObject, openPin, programInfo, unmount } from "../../../linux/bpf/libbpf.ts";
 import { InterfaceList } from "../../../linux/network/interfaces.ts";
 import { inNetworkNamespace } from "../../../linux/network/namespace.ts";
 import { countUnreachables, EdgeLab, HOST_ADDRESS, inNamespace } from "../../../testing/edgeLab.ts";
@@ -130,6 +130,16 @@ describe.skipIf(problem !== null).each(HOWS)(
         expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
         await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 9000 });
       }
+      await enforcer.close();
+      expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
+    });
+
+    it("stay when the file system of their pins is unmounted, and are pinned again", async () => {
+      await denyAll();
+      const before = pins();
+      unmount(lab.kernel.bpffsDir);
+      expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
+      await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 12_000 });
       await enforcer.close();
       expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
     });

@@ -79,6 +79,7 @@ export class EdgeAttachments {
   readonly #list: InterfaceList;
   readonly #links: EdgeLinks;
   readonly #timer: NodeJS.Timeout;
+  readonly #ownQdiscs = new Set<number>();
   #polls = 0;
   #inner: ReadonlySet<number> = new Set();
   #status: readonly EdgeInterface[] = [];
@@ -165,13 +166,14 @@ export class EdgeAttachments {
         return "tcx";
       }
     }
-    ensureFilters(path, index, programs);
+    ensureFilters(path, index, programs, this.#ownQdiscs);
     this.#links.remove(index);
     return "filter";
   }
 
   #uncover(index: number): void {
     this.#links.remove(index);
+    this.#ownQdiscs.delete(index);
     removeFilters(this.#tree.path, index);
   }
 

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EdgeLab, HOST_ADDRESS, inNamespace, PEER_ADDRESS } from "../../../testing/edgeLab.ts";
@@ -143,6 +143,14 @@ describe.skipIf(problem !== null)(`early drop${problem === null ? "" : ` (${prob
     expect(pins()).toHaveLength(1);
     lab.addInterface("wan0", "10.79.0.2", "10.79.0.1");
     await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("wan0 (early drop)"), { timeout: 3000 });
+  });
+
+  it("comes back when somebody removes its pin, and its link with it", async () => {
+    await apply(denied(4));
+    const [name = ""] = pins();
+    unlinkSync(join(lab.kernel.bpffsDir, `layout-${LAYOUT_VERSION}`, name));
+    await vi.waitFor(() => expect(pins()).toEqual([name]), { timeout: 9000 });
+    expect(await dropsWhile(() => peer.askUdp(HOST_ADDRESS[4], 7001, 16, 50))).toBe(1);
   });
 
   it("is adopted with its sources by the next process, and gone when it is no longer wanted", async () => {

@@ -25,6 +25,8 @@ import { type EarlySource, earlySources } from "./earlySources.ts";
 import { isPort, packetStart } from "./interfaceRules.ts";
 
 const POLL_INTERVAL_MS = 1000;
+/** How often everything is looked at again whatever the kernel said: somebody may have removed a pin, and the link with it. */
+const POLLS_PER_REPAIR = 5;
 const SLOT_BITS = 8;
 /** Half of WARDLINE_MAX_EARLY_PREFIXES: one slot must not take the other's room. */
 const MAX_PREFIXES = 65_536;
@@ -97,6 +99,7 @@ export class EarlyDrop {
   /** Slots whose sources are those of the program in them. */
   readonly #filled = new Set<0 | 1>();
   #leftOut = 0;
+  #polls = 0;
   #status: readonly EarlyDropInterface[] = [];
   /** By name of the interface. */
   readonly #problems = new Map<string, string>();
@@ -162,7 +165,9 @@ export class EarlyDrop {
   /** Looks for interfaces that came or went. Runs every second by itself. */
   poll(): void {
     try {
-      if (this.#list.hasChanged()) this.#cover();
+      this.#polls += 1;
+      const changed = this.#list.hasChanged();
+      if (changed || this.#polls % POLLS_PER_REPAIR === 0) this.#cover();
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       this.#status = this.#settings.interfaces.map((name) => ({ name, how: "none", problem }));

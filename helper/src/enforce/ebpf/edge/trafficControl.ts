@@ -1,7 +1,7 @@
 /**
  * The edge programs as filters of a clsact qdisc, for kernels before 6.6. Nothing pins a filter: it stays until somebody
- * removes it. What is ours is remembered by pins in the tree's directory, made before the thing they stand for, so that
- * neither a crash nor a new process forgets it.
+ * removes it. What is ours is remembered by pins in the tree's directory: that of filters before they are made, so that no
+ * crash leaves one behind; that of the qdisc after, so that none of somebody else's is ever taken for ours.
  */
 import { existsSync, readdirSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -55,16 +55,25 @@ function unmark(path: string): void {
   if (existsSync(path)) unlinkSync(path);
 }
 
-/** Makes sure that both filters run these programs. */
-export function ensureFilters(treePath: string, interfaceIndex: number, programs: EdgePrograms): void {
+/**
+ * Makes sure that both filters run these programs. `ownQdiscs` are the interfaces whose qdisc was made here, for marks that
+ * somebody took away.
+ */
+export function ensureFilters(
+  treePath: string,
+  interfaceIndex: number,
+  programs: EdgePrograms,
+  ownQdiscs: Set<number>,
+): void {
   const wanted = { ingress: programs.inward, egress: programs.outward };
   const missing = DIRECTIONS.filter((direction) => {
     const running = filterProgram(place(treePath, interfaceIndex, direction));
     return running !== programInfo(wanted[direction]).id;
   });
-  if (missing.length === 0) return;
   mark(filterMark(treePath, interfaceIndex), programs.inward);
-  if (createClsact(interfaceIndex)) mark(qdiscMark(treePath, interfaceIndex), programs.inward);
+  if (missing.length > 0 && createClsact(interfaceIndex)) ownQdiscs.add(interfaceIndex);
+  if (existsSync(qdiscMark(treePath, interfaceIndex))) ownQdiscs.add(interfaceIndex);
+  else if (ownQdiscs.has(interfaceIndex)) mark(qdiscMark(treePath, interfaceIndex), programs.inward);
   for (const direction of missing) replaceFilter(place(treePath, interfaceIndex, direction), wanted[direction]);
 }
 
