@@ -39,6 +39,7 @@ const LEAST_WORKLOADS = 4096;
 /** A map is replaced by a smaller one when it is larger than this and mostly empty. */
 const GENEROUS_BYTES = 4 * 2 ** 20;
 const MOSTLY_EMPTY = 8;
+const SPARE_BYTES = 2 ** 20;
 
 /** Runs `use` on an installed inner map; `null` when there is none. */
 function withInner<T>(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, use: (fd: number) => T): T | null {
@@ -74,8 +75,8 @@ function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
     name: "wl_tables",
     keySize: 4,
     valueSize: LINE_SIZE,
-    // Half as much again, in whole pages, so that a policy can grow for a while.
-    maxEntries: roundUp(needed * 1.5, pageSize()) / LINE_SIZE,
+    // With room for a policy to grow for a while, in whole pages; not more, because the kernel zeroes a map in one go.
+    maxEntries: roundUp(needed + Math.min(needed, SPARE_BYTES), pageSize()) / LINE_SIZE,
     flags: BPF_F_MMAPABLE | BPF_F_INNER_MAP,
   });
   installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes));
