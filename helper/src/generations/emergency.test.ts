@@ -154,6 +154,39 @@ describe("a host that was enforcing and cannot be brought up", () => {
     expect(controller.problems).toEqual([]);
   });
 
+  it.each(Object.keys(lose))(
+    "does not start open the next time either when %s and nobody repaired it",
+    async (what) => {
+      const first = await lab.start();
+      await lab.applyAndConfirm(first.controller, "one", 0);
+      lose[what]?.();
+      const { controller } = await lab.reboot();
+      await lab.brake(controller, "none");
+      expect(controller.problems.join()).toMatch(/not recorded until policies are applied again/);
+      await lab.reboot();
+      expect(lab.kernel.emergency).toBe("closed");
+      vi.restoreAllMocks();
+      const again = await lab.start();
+      await lab.brake(again.controller, "none");
+      const base = again.controller.enforced.number;
+      await lab.applyAndConfirm(again.controller, "two", base);
+      expect(again.controller.problems).toEqual([]);
+      const repaired = await lab.reboot();
+      expect(repaired.enforcer.state().programDigest).toBe(fakeProgram("two").digest);
+      expect(lab.kernel.emergency).toBe("none");
+    },
+  );
+
+  it("keeps a closed brake over a reboot although its policies cannot be loaded", async () => {
+    const first = await lab.start();
+    await lab.applyAndConfirm(first.controller, "one", 0);
+    lose["the program is refused"]?.();
+    const { controller } = await lab.reboot({ onStartFailure: "open" });
+    await lab.brake(controller, "closed");
+    await lab.reboot({ onStartFailure: "open" });
+    expect(lab.kernel.emergency).toBe("closed");
+  });
+
   it("stays open when the operator chose that, and says so", async () => {
     const first = await lab.start();
     await lab.applyAndConfirm(first.controller, "one", 0);

@@ -10,6 +10,8 @@ export class Ledger {
   readonly #onChange: () => void;
   #index: StateIndex = EMPTY_INDEX;
   #trusted = true;
+  /** The index on disk is ours, whatever was there at the start. */
+  #isReplaced = false;
   #isBehind = false;
   #unwritten: StoredGeneration | null = null;
   #problem: string | null = null;
@@ -31,6 +33,14 @@ export class Ledger {
   /** False when records were lost: what is on disk is then kept as evidence. */
   get trusted(): boolean {
     return this.#trusted;
+  }
+
+  /**
+   * True while the disk holds records that could not be used, and nobody has put policies in force since. Then nothing is
+   * written over them: a restart must find that something else was enforced, and not that nothing was.
+   */
+  get keepsEvidence(): boolean {
+    return !this.#trusted && !this.#isReplaced;
   }
 
   adopt(index: StateIndex, trusted: boolean): void {
@@ -73,6 +83,7 @@ export class Ledger {
   async write(index: StateIndex): Promise<void> {
     await this.#store.writeIndex(index);
     this.#index = index;
+    this.#isReplaced = true;
     this.#isBehind = false;
     this.#problem = null;
   }
@@ -80,6 +91,7 @@ export class Ledger {
   /** Writes an index after the fact: the datapath already is what it says, so a full disk is a problem and no failure. */
   async settle(index: StateIndex): Promise<void> {
     this.#index = index;
+    if (this.keepsEvidence) return this.#settleBeside(index);
     try {
       if (this.#unwritten !== null) await this.#store.writeGeneration(this.#unwritten);
       this.#unwritten = null;
@@ -91,6 +103,23 @@ export class Ledger {
       return;
     }
     await this.settled(index);
+  }
+
+  /** Of records that could not be used only the emergency is brought up to date, where the index can be read at all. */
+  async #settleBeside({ emergency }: StateIndex): Promise<void> {
+    const read = await this.#store.readIndex();
+    const isWritten = read.kind === "read" && (await this.#tryWriteIndex({ ...read.index, emergency }));
+    const rest = isWritten ? "Besides the emergency, what" : "What";
+    this.complain(`${rest} was changed since the start is not recorded until policies are applied again.`);
+  }
+
+  async #tryWriteIndex(index: StateIndex): Promise<boolean> {
+    try {
+      await this.#store.writeIndex(index);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** After an index was written whose effect is there now. */

@@ -35,7 +35,7 @@ export async function replaceQuietly(
   const index: StateIndex = { ...before, confirmed: number, nextGeneration: number + 1, previous: kept };
   const isWritten = await ledger.tryWriteGeneration(next);
   contexts.remember(number, compiled);
-  const isRecorded = recordFirst && isWritten && (await tryWrite(ledger, index));
+  const isRecorded = recordFirst && isWritten && !ledger.keepsEvidence && (await tryWrite(ledger, index));
   checkpoint?.("recorded");
   try {
     enforcer.activate(prepared, { mode: datapathMode(next), fallbackAfterMs: null });
