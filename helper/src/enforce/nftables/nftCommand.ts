@@ -8,8 +8,8 @@ import { statSync } from "node:fs";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 
 const PATHS = ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft", "/usr/bin/nft", "/run/current-system/sw/bin/nft"];
-/** Scripts that only change who decides; an administrator waits for them. */
-const SHORT_TIMEOUT_MS = 15_000;
+/** Scripts that only change who decides. Milliseconds as a rule; nft reads the whole table first where it is large. */
+const SHORT_TIMEOUT_MS = 60_000;
 /** Whole programs: 100,000 elements take three seconds on an idle machine. */
 const LONG_TIMEOUT_MS = 120_000;
 const MAX_OUTPUT_BYTES = 1 << 20;

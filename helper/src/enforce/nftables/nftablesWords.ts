@@ -10,6 +10,7 @@ export const NFTABLES_LIMITS: readonly string[] = [
   "A denied connection runs into its timeout instead of being refused at once.",
   "Connections are tracked by the kernel: those that are older than the first program are judged by the direction of the first packet after it, and a full connection table drops packets.",
   "Other firewalls on this host can drop what is allowed here, and whoever flushes the whole ruleset removes these rules too.",
+  "With tens of thousands of rules a change takes seconds, in which the agent answers nobody.",
   "The deadline in the kernel stands still while the machine is suspended.",
 ];
 
