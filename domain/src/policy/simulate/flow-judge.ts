@@ -19,7 +19,7 @@ export class FlowJudge {
 
   /** The verdict is what would happen to the packet on hosts that enforce: an observed denial allows. */
   answer(flow: RecordedFlow): FlowAnswer {
-    const source = this.#judge.remote(flow.sourceAddress);
+    const source = this.#judge.remote(this.#sourceOf(flow));
     const destination = this.#judge.remote(flow.destinationAddress);
     if (source === null || destination === null || source.family !== destination.family) {
       return { verdict: null, reason: "mixed-families", fromKey: null, toKey: null };
@@ -39,6 +39,21 @@ export class FlowJudge {
     const direction = egress.reason === "not-isolated" && toKey !== null ? "ingress" : "egress";
     const decision = direction === "egress" ? egress : ingress;
     return { verdict: "allow", fromKey, toKey, direction, decision, isObserved };
+  }
+
+  /**
+   * A connection that was refused at connect() had no address of its own yet. The other end is asked about the one that the
+   * subject would have used: its own, or its host's.
+   */
+  #sourceOf({ sourceAddress, direction, subjectKey, host }: RecordedFlow): string {
+    if ((sourceAddress !== "0.0.0.0" && sourceAddress !== "::") || direction !== "egress") return sourceAddress;
+    const isLong = sourceAddress === "::";
+    for (const key of [subjectKey, `Host/${host}`]) {
+      const addresses = this.#judge.addresses.endpoint(key)?.addresses ?? [];
+      const own = addresses.find((text) => text.includes(":") === isLong);
+      if (own !== undefined) return own;
+    }
+    return sourceAddress;
   }
 
   /**

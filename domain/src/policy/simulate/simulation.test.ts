@@ -122,6 +122,27 @@ describe("a simulation", () => {
     expect(result.observed).toBe(1);
   });
 
+  it("judges a connection that was refused before it had an address as the subject's", () => {
+    const refused = recorded({
+      kind: "deny",
+      direction: "egress",
+      sourceAddress: "0.0.0.0",
+      verdict: "deny",
+      enforced: "deny",
+      subjectKey: "Host/web-1",
+      host: "web-1",
+    });
+    const judge = new FlowJudge(candidate);
+    expect(judge.answer(refused)).toMatchObject({ verdict: "allow", fromKey: "Host/web-1", toKey: "Host/db-1" });
+    // A workload without an address of its own uses its host's.
+    const pod = workload("pod", "web-2");
+    const withPod = new FlowJudge(world([...ENDPOINTS, pod], [onlyPort(5432)]));
+    expect(withPod.answer({ ...refused, subjectKey: pod.key, host: "web-2" }).verdict).toBe("allow");
+    // Nobody knows the subject: then the address says nothing, and no rule is for it.
+    expect(judge.answer({ ...refused, subjectKey: "Host/other", host: "other" }).verdict).toBe("deny");
+    expect(judge.answer({ ...refused, sourceAddress: "::" })).toMatchObject({ reason: "mixed-families" });
+  });
+
   it("has no answer where endpoints behind one address are treated differently", () => {
     const shared = world(
       [host("web-1", { addresses: ["10.0.0.1"] }), workload("job", "web-1", { labels: new Map([["app", "job"]]) })],
