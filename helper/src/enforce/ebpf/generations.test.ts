@@ -2,13 +2,15 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { HostProgram } from "@wardline/domain/policy";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_MAP_TYPE, createMap } from "../../linux/bpf/libbpf.ts";
+import { BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_MAP_TYPE, createMap, possibleCpuCount } from "../../linux/bpf/libbpf.ts";
 import { kernelLabProblem } from "../../testing/kernelLab.ts";
 import { PacketProbe } from "../../testing/packetProbe.ts";
 import { ProgramRunner } from "../../testing/programRunner.ts";
 import { ipv4, TCP_FLAG, tcp } from "../../testing/rawPacket.ts";
 import { renumberedProgram } from "../../testing/renumberedProgram.ts";
+import { maxDecisions } from "./counters.ts";
 import type { EbpfEnforcer } from "./ebpfEnforcer.ts";
 import { LINE_SIZE } from "./layout.ts";
 
@@ -152,5 +154,22 @@ describe.skipIf(problem !== null)(`generations${problem === null ? "" : ` (${pro
     expect([packetsOf(1), packetsOf(3)]).toEqual([6n, 0n]);
     passes("10.2", 80);
     expect([packetsOf(1), packetsOf(3)]).toEqual([6n, 1n]);
+  });
+
+  it("with more decisions than the host counts are refused before anything is touched", async () => {
+    const { enforcer } = runner;
+    await apply(enforcer, 1, 10, 1);
+    await apply(enforcer, 2, 10, 2);
+    const before = enforcer.state();
+    const program = renumberedProgram(3, 10);
+    const [last] = program.decisions.slice(-1);
+    const most = maxDecisions(possibleCpuCount());
+    const decisions = Array.from({ length: most + 1 }, (_, index) => program.decisions[index] ?? { ...last, index });
+    const tooMany = { ...program, decisions: decisions as HostProgram["decisions"] };
+    await expect(enforcer.prepare(tooMany, 3)).rejects.toThrow(`this host counts ${most} at most`);
+    expect(enforcer.state()).toEqual(before);
+    enforcer.revert();
+    expectOnlyTheRule();
+    await enforcer.prepare({ ...tooMany, decisions: tooMany.decisions.slice(0, most) }, 3);
   });
 });
