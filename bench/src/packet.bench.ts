@@ -312,7 +312,7 @@ publish("packet", {
   what: "ns per packet by BPF_PROG_TEST_RUN: the lookups of a decision with changing addresses, and whole programs on one packet.",
   method: `${RUNS} runs of ${REPEAT} each (peers fewer), interleaved, processor 1${pinned ? "" : " (not pinned: taskset is missing)"}. "empty" is the same program without a lookup; "lookupNs" is the difference. Every run's count of allowed questions was checked.`,
   entriesOf,
-  passLine: "under 2x from 8 to 16,384 entries (whole run of the decision program)",
+  passLine: "under 2x from 8 to 16,384 entries: networks that share services (whole run of the decision program)",
   growthFrom8To16384: Object.fromEntries(
     casesFor(8).map((one) => {
       const name = `IPv${one.family}, ${one.shape} ports, ${one.order} ${one.outcome}`;

@@ -32,13 +32,15 @@ function packetRow(results: Results): Row {
     worst(
       growth.filter(([name]) => name.includes(shape)).map(([, value]) => (typeof value === "number" ? value : null)),
     );
+  // With ports of its own each network has four entries: harder than the line asks, and shown beside it.
   const [shared, own] = [of("shared"), of("own")];
+  const entries = results.number("packet", "entriesOf", "16384 IPv4 own");
   return {
     number: "B1",
     what: "ns per packet against the number of entries",
     passLine: "under 2x from 8 to 16,384",
-    result: `worst ${figure(shared, 2)}x (64 services), ${figure(own, 2)}x (ports of its own for each network)`,
-    isMet: isUnder(worst([shared, own]), 2),
+    result: `worst ${figure(shared, 2)}x (networks that share 64 services); ${figure(own, 2)}x where each has ports of its own (${figure(entries, 0)} entries)`,
+    isMet: isUnder(shared, 2),
     file: "packet",
   };
 }
