@@ -2,18 +2,21 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { HostStatus } from "@wardline/api/wardline/v1/host";
 import { DesiredStateSchema, EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import type { Checkpoint } from "../generations/controllerTypes.ts";
+import { attachedPrograms } from "../linux/bpf/attached.ts";
 import { unmount } from "../linux/bpf/libbpf.ts";
 import { isBpffs } from "../linux/bpffs.ts";
 import { type AgentClient, connectAgent } from "./agentClient.ts";
 import { AGENT_FROM_SOURCE, AgentProcess } from "./agentProcess.ts";
 import { HOST_ADDRESS, KernelLab, PEER_ADDRESS, readBpfObject } from "./kernelLab.ts";
 
+const DETACH_LIMIT_MS = 10_000;
 const UPGRADED_AGENT_MAIN = fileURLToPath(new URL("./upgradedAgentMain.ts", import.meta.url));
 const KILLED_AGENT_MAIN = fileURLToPath(new URL("./killedAgentMain.ts", import.meta.url));
 
@@ -178,6 +181,9 @@ export class AgentLab {
     await this.agent?.end("SIGKILL");
     this.agent = null;
     if (isBpffs(this.kernel.bpffsDir)) unmount(this.kernel.bpffsDir);
+    // The kernel lets go of links a moment after their pins.
+    const isAttached = () => attachedPrograms(this.kernel.cgroupRoot).some(({ name }) => name.startsWith("wardline"));
+    for (let waitedMs = 0; isAttached() && waitedMs < DETACH_LIMIT_MS; waitedMs += 20) await setTimeout(20);
   }
 
   async close(): Promise<void> {
