@@ -32,7 +32,6 @@ export const LIBBPF_SIGNATURES = {
   bpf_map_delete_elem: { arguments: [int, "buffer"], return: int },
   bpf_map_update_batch: { arguments: [int, "buffer", "buffer", "buffer", "pointer"], return: int },
   bpf_map_lookup_batch: { arguments: [int, "pointer", "buffer", "buffer", "buffer", "buffer", "pointer"], return: int },
-  bpf_map_delete_batch: { arguments: [int, "buffer", "buffer", "pointer"], return: int },
   bpf_map_get_fd_by_id: { arguments: ["uint32"], return: int },
 
   bpf_obj_pin: { arguments: [int, "string"], return: int },
