@@ -2,7 +2,8 @@
  * One host's program as chains that stand in a table beside those of another one. The agent loads them without a packet
  * reaching them, looks at what the kernel has, and then leads packets there by changing one rule for each hook.
  */
-import { BUILTIN_DECISIONS, type Decision, type HostProgram } from "../program.ts";
+import { PROTOCOL } from "../model.ts";
+import { type AddressEntry, BUILTIN_DECISIONS, type Decision, type HostProgram, type PortEntry } from "../program.ts";
 import type { Refusal } from "./emission.ts";
 import { BUILTINS_IN_SCRIPT } from "./nftables.ts";
 import { FORWARD_IN, FORWARD_OUT, INPUT, Judging, OUTPUT } from "./nftables-judging.ts";
@@ -57,17 +58,7 @@ export function emitNftablesSlot(program: HostProgram, prefix: string): Nftables
 
 /** The slot of a host that never had a program: everything passes and counts for `none`. Connections are not tracked. */
 export function emitEmptyNftablesSlot(prefix: string): NftablesSlot {
-  const program: HostProgram = {
-    formatVersion: 1,
-    hostName: "",
-    digest: "",
-    sets: [],
-    addresses4: [],
-    addresses6: [],
-    classes: (["ingress", "egress"] as const).map((direction) => ({ set: 0, direction, atom: 0, classId: 1 })),
-    ports: [{ classId: 1, protocol: null, port: 0, portBits: 0, decision: BUILTIN_DECISIONS.none.index }],
-    decisions: Object.values(BUILTIN_DECISIONS).map(builtinDecision),
-  };
+  const program = builtinProgram({ addresses: [], ports: [] });
   const judging = new Judging(program, classRules(program), { prefix, denial: `goto ${prefix}deny` });
   const pass = judging.settleBuiltin("none");
   const pieces = judging.pieces(
@@ -75,6 +66,48 @@ export function emitEmptyNftablesSlot(prefix: string): NftablesSlot {
     [...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), [pass])), ...closedPieces(judging, false)],
   );
   return { pieces, refused: [] };
+}
+
+/** A slot with every kind of map, rule and condition that a program can have, to ask a kernel whether it knows them. */
+export function emitNftablesSample(prefix: string): NftablesSlot {
+  const denied = BUILTIN_DECISIONS.malformed.index;
+  const port = (protocol: number, number: number): PortEntry => {
+    return { classId: 2, protocol, port: number, portBits: 16, decision: denied };
+  };
+  const whole = [2, 47, 50, 51].map((protocol): PortEntry => ({ ...port(protocol, 0), portBits: 0 }));
+  const single = [PROTOCOL.udp, PROTOCOL.sctp, PROTOCOL.icmp, PROTOCOL.icmpv6].map((protocol) => port(protocol, 9));
+  const several = [1, 3, 5, 7].map((number) => port(PROTOCOL.tcp, number));
+  const addresses = [4, 16].map((length): AddressEntry => {
+    return { prefix: new Uint8Array(length).fill(0x20, 0, 1), prefixLength: 16, atom: 1 };
+  });
+  return emitNftablesSlot(builtinProgram({ addresses, ports: [...whole, ...single, ...several] }), prefix);
+}
+
+/** `ports` are those of the addresses; every other packet counts for `none`. */
+function builtinProgram({
+  addresses,
+  ports,
+}: {
+  readonly addresses: readonly AddressEntry[];
+  readonly ports: readonly PortEntry[];
+}): HostProgram {
+  const otherwise = (classId: number): PortEntry => {
+    return { classId, protocol: null, port: 0, portBits: 0, decision: BUILTIN_DECISIONS.none.index };
+  };
+  const atoms = addresses.length > 0 ? [0, 1] : [0];
+  return {
+    formatVersion: 1,
+    hostName: "",
+    digest: "",
+    sets: [{ id: 0, endpointKey: "", match: null }],
+    addresses4: addresses.filter(({ prefix }) => prefix.length === 4),
+    addresses6: addresses.filter(({ prefix }) => prefix.length === 16),
+    classes: (["ingress", "egress"] as const).flatMap((direction) =>
+      atoms.map((atom) => ({ set: 0, direction, atom, classId: atom + 1 })),
+    ),
+    ports: [...atoms.map((atom) => otherwise(atom + 1)), ...ports],
+    decisions: Object.values(BUILTIN_DECISIONS).map(builtinDecision),
+  };
 }
 
 function closedPieces(judging: Judging, asksConnections: boolean): readonly NftablesPiece[] {

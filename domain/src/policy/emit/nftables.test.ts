@@ -6,6 +6,8 @@ import { host, NOWHERE, policy, rule, selectorFor, workload, world } from "../te
 import { describeRefusal, requireScript } from "./emission.ts";
 import { exportPolicy } from "./export.ts";
 import { emitNftables } from "./nftables.ts";
+import { type NftablesPiece, pieceLines } from "./nftables-pieces.ts";
+import { emitEmptyNftablesSlot, emitNftablesSample, emitNftablesSlot } from "./nftables-slot.ts";
 import { goldenWorld } from "./testing/golden-world.ts";
 
 /** That nft takes the scripts and the kernel obeys them is tested in helper/src/enforce/nftables, with real packets. */
@@ -34,6 +36,31 @@ describe("nftables scripts", () => {
     ]);
     const same = world([host("web"), nginx], [policy("same")]);
     expect(emitNftables(compile(same, "web"), { mode: "enforce" }).refused).toEqual([]);
+  });
+});
+
+describe("a slot", () => {
+  const text = (pieces: readonly NftablesPiece[]) => pieces.flatMap((piece) => [...pieceLines(piece)]).join("\n");
+  /** What a rule asks, without what it asks for: `tcp dport`, `ct direction`, `vmap`. */
+  const conditions = (lines: string) =>
+    new Set(
+      lines.match(
+        /\b(?:(?:tcp|udp|sctp|ip6?|rt|frag|icmp|icmpv6|meta|ct)(?: original)? [a-z-]+|vmap|iif\w*|oif\w*|typeof \S+)/g,
+      ),
+    );
+
+  it("of a sample asks everything that the slot of a program asks", () => {
+    const sample = conditions(text(emitNftablesSample("b_").pieces));
+    const program = conditions(text(emitNftablesSlot(compile(goldenWorld(), "web"), "b_").pieces));
+    expect([...program].filter((condition) => !sample.has(condition))).toEqual([]);
+    expect(emitNftablesSample("b_").pieces.filter(({ kind }) => kind === "map")).toHaveLength(4 * 2 + 2);
+  });
+
+  it("has no name without its prefix, and asks no connection while it is empty", () => {
+    for (const { pieces } of [emitNftablesSample("b_"), emitEmptyNftablesSlot("b_")]) {
+      expect(pieces.filter(({ name }) => !name.startsWith("b_"))).toEqual([]);
+    }
+    expect(text(emitEmptyNftablesSlot("a_").pieces)).not.toContain("ct state");
   });
 });
 

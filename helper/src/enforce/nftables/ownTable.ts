@@ -1,11 +1,11 @@
 /** The table of this agent: whether it is there, whether it is ours and whole, and making it so. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { emitEmptyNftablesSlot } from "@wardline/domain/policy/emit";
+import { emitEmptyNftablesSlot, emitNftablesSample } from "@wardline/domain/policy/emit";
 import { NftablesReader } from "../../linux/netfilter/nftablesReader.ts";
 import type { DatapathState } from "../enforcer.ts";
 import { notOurs } from "./nftablesWords.ts";
 import type { NftCommand } from "./nftCommand.ts";
-import { EMPTY_LABEL, slotPrefix, TableScripts } from "./tableLayout.ts";
+import { EMPTY_LABEL, type FilledSlot, slotPrefix, TableScripts } from "./tableLayout.ts";
 import { ownerOfTable, type TableOwner, type TableView, viewTable } from "./tableView.ts";
 
 export class OwnTable {
@@ -82,7 +82,7 @@ export class OwnTable {
   restore(): TableView {
     const view = this.view();
     if (view?.attached === true) return view;
-    if (!this.restoreHooks(view)) this.nft.applyNow(this.#creation());
+    if (!this.restoreHooks(view)) this.#create();
     return this.attached();
   }
 
@@ -93,10 +93,13 @@ export class OwnTable {
     return true;
   }
 
-  #creation(): string {
-    const { pieces } = emitEmptyNftablesSlot(slotPrefix("a"));
-    const slots = [{ slot: "a", pieces, label: EMPTY_LABEL }] as const;
-    return this.scripts.create(slots, { slot: "a", candidate: null, emergency: "none" });
+  /** Asks first whether kernel and nft know everything that a program may need: a later apply must not be the first to. */
+  #create(): void {
+    const decider = { slot: "a", candidate: null, emergency: "none" } as const;
+    const empty: FilledSlot = { slot: "a", pieces: emitEmptyNftablesSlot(slotPrefix("a")).pieces, label: EMPTY_LABEL };
+    const sample: FilledSlot = { slot: "b", pieces: emitNftablesSample(slotPrefix("b")).pieces, label: EMPTY_LABEL };
+    this.nft.checkNow(this.scripts.create([sample, empty], { ...decider, slot: "b" }));
+    this.nft.applyNow(this.scripts.create([empty], decider));
   }
 
   #isLoaded({ decider, labels }: TableView): boolean {
