@@ -3,6 +3,7 @@ import { closeSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { type ForeignProgram, ForeignProgramSchema } from "@wardline/api/wardline/v1/host";
+import { CGROUP_HOOKS } from "../enforce/ebpf/layout.ts";
 import { attachedPrograms } from "../linux/bpf/attached.ts";
 import { cgroupLinkInfo, openPin } from "../linux/bpf/libbpf.ts";
 
@@ -37,7 +38,7 @@ export class ForeignPrograms {
     if (this.#cgroupRoot === "") return [];
     try {
       const own = ownProgramIds(this.#bpffsDir);
-      return attachedPrograms(this.#cgroupRoot)
+      return attachedPrograms(this.#cgroupRoot, CGROUP_HOOKS)
         .filter(({ id }) => !own.has(id))
         .slice(0, MAX_LISTED)
         .map((program) => create(ForeignProgramSchema, program));

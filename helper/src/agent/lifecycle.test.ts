@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Emergency } from "@wardline/api/wardline/v1/host";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EbpfEnforcer } from "../enforce/ebpf/ebpfEnforcer.ts";
+import { CGROUP_HOOKS } from "../enforce/ebpf/layout.ts";
 import { attachedPrograms } from "../linux/bpf/attached.ts";
 import { outcomeOf } from "../testing/agentClient.ts";
 import { AgentLab, allowPorts } from "../testing/agentLab.ts";
@@ -135,7 +136,7 @@ suite(`the status of a real agent${because}`, { timeout: 60_000 }, () => {
     expect(info?.capabilities.map(({ name, available }) => [name, available])).toContainEqual(["cgroup2", true]);
     expect(info?.backendLimits.length).toBeGreaterThan(0);
     expect({ emergency, quarantines }).toEqual({ emergency: Emergency.NONE, quarantines: [] });
-    const ours = attachedPrograms(cgroupRoot).length;
+    const ours = attachedPrograms(cgroupRoot, CGROUP_HOOKS).length;
     expect(foreignPrograms.length).toBeLessThan(ours);
     await lab.agent?.end("SIGTERM");
     // Another agent above: its programs run here too, and ours cannot let through what they drop.
@@ -148,7 +149,7 @@ suite(`the status of a real agent${because}`, { timeout: 60_000 }, () => {
     await other.open();
     await lab.start("--cgroup-root", cgroupRoot);
     const found = (await lab.status()).foreignPrograms;
-    expect(found.length).toBe(attachedPrograms(cgroupRoot).length - ours + foreignPrograms.length);
+    expect(found.length).toBe(attachedPrograms(cgroupRoot, CGROUP_HOOKS).length - ours + foreignPrograms.length);
     expect(found.map(({ hook }) => hook)).toEqual(expect.arrayContaining(["ingress", "egress"]));
     expect(found.some(({ name }) => name.startsWith("wardline"))).toBe(true);
     await other.release();
@@ -210,7 +211,7 @@ suite(`uninstall${because}`, { timeout: 60_000 }, () => {
   beforeEach(open, 60_000);
   afterEach(() => lab.close(), 60_000);
 
-  const ours = () => attachedPrograms(lab.kernel.cgroupRoot);
+  const ours = () => attachedPrograms(lab.kernel.cgroupRoot, CGROUP_HOOKS);
   const mounts = () => execFileSync("findmnt", ["-rn", "-t", "bpf", "-o", "TARGET"]).toString();
 
   it("leaves nothing of ours, and lets everything pass", async () => {

@@ -8,6 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { HostStatus } from "@wardline/api/wardline/v1/host";
 import { DesiredStateSchema, EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { CGROUP_HOOKS } from "../enforce/ebpf/layout.ts";
 import type { Checkpoint } from "../generations/controllerTypes.ts";
 import { attachedPrograms } from "../linux/bpf/attached.ts";
 import { unmount } from "../linux/bpf/libbpf.ts";
@@ -182,7 +183,8 @@ export class AgentLab {
     this.agent = null;
     if (isBpffs(this.kernel.bpffsDir)) unmount(this.kernel.bpffsDir);
     // The kernel lets go of links a moment after their pins.
-    const isAttached = () => attachedPrograms(this.kernel.cgroupRoot).some(({ name }) => name.startsWith("wardline"));
+    const programs = () => attachedPrograms(this.kernel.cgroupRoot, CGROUP_HOOKS);
+    const isAttached = () => programs().some(({ name }) => name.startsWith("wardline"));
     for (let waitedMs = 0; isAttached() && waitedMs < DETACH_LIMIT_MS; waitedMs += 20) await setTimeout(20);
   }
 

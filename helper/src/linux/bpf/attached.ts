@@ -2,35 +2,26 @@
 import { closeSync, openSync } from "node:fs";
 import { checked, functions } from "./library.ts";
 
-/** `enum bpf_attach_type` of the cgroup hooks that see or refuse traffic. */
-export const CGROUP_HOOKS = {
-  ingress: 0,
-  egress: 1,
-  connect4: 10,
-  connect6: 11,
-  sendmsg4: 14,
-  sendmsg6: 15,
-} as const;
-
-export type CgroupHook = keyof typeof CGROUP_HOOKS;
+/** Numbers of `enum bpf_attach_type` by the names to answer with. */
+export type HookNumbers = Readonly<Record<string, number>>;
 
 export interface AttachedProgram {
   readonly id: number;
   /** The kernel's name: at most 15 bytes, may be empty. */
   readonly name: string;
-  readonly hook: CgroupHook;
+  readonly hook: string;
 }
 
 const BPF_F_QUERY_EFFECTIVE = 1;
 /** The kernel's own limit for one hook of one cgroup; ancestors come on top. */
 const MAX_PROGRAMS = 64 * 4;
 
-/** Everything that runs for processes of this cgroup, programs of its ancestors included. Throws `BpfError`. */
-export function attachedPrograms(cgroupDir: string): readonly AttachedProgram[] {
+/** What runs at these hooks for processes of this cgroup, programs of its ancestors included. Throws `BpfError`. */
+export function attachedPrograms(cgroupDir: string, hooks: HookNumbers): readonly AttachedProgram[] {
   const cgroupFd = openSync(cgroupDir, "r");
   try {
-    return (Object.keys(CGROUP_HOOKS) as CgroupHook[]).flatMap((hook) =>
-      programIds(cgroupFd, CGROUP_HOOKS[hook]).map((id) => ({ id, name: programName(id), hook })),
+    return Object.entries(hooks).flatMap(([hook, number]) =>
+      programIds(cgroupFd, number).map((id) => ({ id, name: programName(id), hook })),
     );
   } finally {
     closeSync(cgroupFd);
