@@ -165,8 +165,8 @@ INLINE void add_packet(const struct context *context, struct wardline_flow *flow
 	__sync_fetch_and_add(&flow->bytes, skb->len);
 }
 
-/* Packets after which a flow is worth the memory of an entry at its socket. */
-#define KEEP_AFTER_PACKETS 16
+/* Packets after which a flow is worth the memory of an entry at its socket: more than a short request and its answer need. */
+#define KEEP_AFTER_PACKETS 8
 /* Longest time for which the flow table does not hear of a socket's packets; far below every idle limit. */
 #define FOLD_INTERVAL_NS SECOND_NS
 

@@ -12,7 +12,7 @@ import { FLOW, FLOW_KEY, LAYOUT_VERSION } from "./layout.ts";
 const TCP = 6;
 /** Above every port that a client gets by itself: a guess by the lower port would take the client for the service. */
 const HIGH_PORT = 65_001;
-/** Each exchange is at least two packets; a verdict is kept with the socket after 16. */
+/** Each exchange is at least two packets; a verdict is kept with the socket after 8. */
 const EXCHANGES = 12;
 const problem = kernelLabProblem();
 
