@@ -6,7 +6,7 @@ import { nftablesEnforcerInside, nftablesProblem } from "../../testing/nftablesL
 import type { SocketPeer } from "../../testing/socketPeer.ts";
 import { wirePacket } from "../../testing/wirePacket.ts";
 import type { EnforcementMode } from "../enforcer.ts";
-import type { NftablesEnforcer } from "./nftablesEnforcer.ts";
+import { NftablesEnforcer } from "./nftablesEnforcer.ts";
 
 const [TCP, UDP] = [6, 17];
 const problem = netfilterLabProblem() ?? nftablesProblem();
@@ -264,6 +264,14 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
     expect(await peer.connectTcp("no", LAB_HOST[4], 7002)).toBe("timeout");
     expect(await peer.connectTcp("in", LAB_HOST[4], 7001)).toBe("ok");
     await peer.disconnect("in");
+  });
+
+  it("is not opened where nft refuses a sample of every rule, and makes nothing there", async () => {
+    await enforcer.release();
+    const refusing = new NftablesEnforcer({ nft: ["/bin/false"], networkNamespace: lab.namespacePath("host") });
+    expect((await failureOf(() => refusing.open()))?.code).toBe(ErrorCode.KERNEL_REFUSED);
+    expect(() => refusing.state()).toThrow("not open");
+    expect(nft("list", "tables")).toBe("");
   });
 
   it("refuses what it cannot do by name, and changes nothing", async () => {
