@@ -13,7 +13,7 @@ interface Proof {
 function proofs(): readonly Proof[] {
   const text = readFileSync(PAGE, "utf8");
   const table = text.slice(text.indexOf("## Guarantees"), text.indexOf("## What stays outside"));
-  return [...table.matchAll(/\[([^\]]+)\]\((\.\.\/[^)]+\.test\.ts)\)/g)].map(([, title = "", path = ""]) => {
+  return [...table.matchAll(/\[([^\]]+)\]\((\.\.\/[^)]+\.ts)\)/g)].map(([, title = "", path = ""]) => {
     return { title, path: join(dirname(PAGE), path) };
   });
 }
