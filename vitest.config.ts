@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Suites that need root, a kernel feature or a program skip themselves by name: see helper/src/testing and e2e.
@@ -8,5 +9,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Many tests wait: for timeouts of refused connections, for deadlines, for processes. One worker would leave a small
+    // machine idle half of the time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });
