@@ -52,28 +52,10 @@ INLINE void note_binder(struct bpf_sock *socket)
 		write_owner(&kept->owner);
 }
 
-/* The set of the deepest matching cgroup above the calling process; 0 when none matches. */
+/* The set of the calling process. */
 GLOBAL __u32 find_set_of_caller(__u32 slot)
 {
-	__u32 index = (slot & 1) * WARDLINE_HASHES_PER_SLOT + WARDLINE_HASH_WORKLOADS;
-	__u32 set = 0;
-	void *workloads;
-	int level;
-
-	workloads = bpf_map_lookup_elem(&wl_hashes, &index);
-	if (!workloads)
-		return 0;
-	for (level = 1; level <= MAX_CGROUP_LEVELS; level++) {
-		__u64 id = bpf_get_current_ancestor_cgroup_id(level);
-		__u32 *found;
-
-		if (!id)
-			break;
-		found = bpf_map_lookup_elem(workloads, &id);
-		if (found)
-			set = *found;
-	}
-	return set;
+	return find_deepest_set(slot, bpf_get_current_ancestor_cgroup_id);
 }
 
 INLINE int is_unspecified(const struct wardline_address *a)

@@ -53,28 +53,36 @@ INLINE void read_view(struct view *view)
 		view->enforce = 1;
 }
 
-/* The set of the deepest matching cgroup above the packet's socket; 0 when none matches. */
+/*
+ * The set of the deepest matching cgroup among the ancestors that `ancestor_at(level)` names; 0 when none matches. A macro,
+ * because BPF has no pointers to functions: sockets and callers name their ancestors by different helpers.
+ */
+#define find_deepest_set(slot, ancestor_at)                                                                  \
+	({                                                                                                   \
+		__u32 _index = ((slot) & 1) * WARDLINE_HASHES_PER_SLOT + WARDLINE_HASH_WORKLOADS;            \
+		void *_workloads = bpf_map_lookup_elem(&wl_hashes, &_index);                                 \
+		__u32 _set = 0;                                                                              \
+		int _level;                                                                                  \
+                                                                                                             \
+		for (_level = 1; _workloads && _level <= MAX_CGROUP_LEVELS; _level++) {                      \
+			__u64 _id = ancestor_at(_level);                                                     \
+			__u32 *_found;                                                                       \
+                                                                                                             \
+			if (!_id)                                                                            \
+				break;                                                                       \
+			_found = bpf_map_lookup_elem(_workloads, &_id);                                      \
+			if (_found)                                                                          \
+				_set = *_found;                                                              \
+		}                                                                                            \
+		_set;                                                                                        \
+	})
+
+/* The set of the packet's socket. */
 GLOBAL __u32 find_set_in(struct __sk_buff *skb, __u32 slot)
 {
-	__u32 index = (slot & 1) * WARDLINE_HASHES_PER_SLOT + WARDLINE_HASH_WORKLOADS;
-	__u32 set = 0;
-	void *workloads;
-	int level;
-
-	workloads = bpf_map_lookup_elem(&wl_hashes, &index);
-	if (!workloads)
-		return 0;
-	for (level = 1; level <= MAX_CGROUP_LEVELS; level++) {
-		__u64 id = bpf_skb_ancestor_cgroup_id(skb, level);
-		__u32 *found;
-
-		if (!id)
-			break;
-		found = bpf_map_lookup_elem(workloads, &id);
-		if (found)
-			set = *found;
-	}
-	return set;
+#define ancestor_of_socket(level) bpf_skb_ancestor_cgroup_id(skb, level)
+	return find_deepest_set(slot, ancestor_of_socket);
+#undef ancestor_of_socket
 }
 
 /*
