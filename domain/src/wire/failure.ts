@@ -27,6 +27,16 @@ const STATUS: Partial<Record<ErrorCode, Code>> = {
   [ErrorCode.NOT_TEXT]: Code.InvalidArgument,
   [ErrorCode.ALREADY_EXISTS]: Code.AlreadyExists,
   [ErrorCode.POLICY_TESTS_FAILED]: Code.FailedPrecondition,
+  [ErrorCode.HOST_UNREACHABLE]: Code.Unavailable,
+  [ErrorCode.HOST_KEY_UNKNOWN]: Code.FailedPrecondition,
+  [ErrorCode.HOST_KEY_CHANGED]: Code.FailedPrecondition,
+  [ErrorCode.SSH_AUTHENTICATION_FAILED]: Code.Unavailable,
+  [ErrorCode.AGENT_MISSING]: Code.Unavailable,
+  [ErrorCode.READ_ONLY]: Code.PermissionDenied,
+  [ErrorCode.HOST_UNSUPPORTED]: Code.FailedPrecondition,
+  [ErrorCode.MANIFEST_INVALID]: Code.FailedPrecondition,
+  [ErrorCode.CANCELED]: Code.Canceled,
+  [ErrorCode.CONFIRMATION_REQUIRED]: Code.FailedPrecondition,
 };
 
 export function failureToDetail(failure: Failure): ErrorDetail {

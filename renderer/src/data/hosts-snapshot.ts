@@ -82,6 +82,10 @@ export const REACHABILITY_NAMES: Record<Reachability, string> = {
   [Reachability.NO_AGENT]: "no agent",
   [Reachability.PERMISSION_DENIED]: "permission denied",
   [Reachability.VERSION_MISMATCH]: "version mismatch",
+  [Reachability.UNREACHABLE]: "unreachable",
+  [Reachability.HOST_KEY]: "host key not trusted",
+  [Reachability.AUTHENTICATION]: "login refused",
+  [Reachability.IDLE]: "not connected",
 };
 
 export function isConnected(host: Host): boolean {

@@ -358,6 +358,76 @@ export enum ErrorCode {
    * @generated from enum value: ERROR_CODE_POLICY_TESTS_FAILED = 24;
    */
   POLICY_TESTS_FAILED = 24,
+
+  /**
+   * The machine cannot be reached: its name, the route to it, or its SSH port.
+   *
+   * @generated from enum value: ERROR_CODE_HOST_UNREACHABLE = 25;
+   */
+  HOST_UNREACHABLE = 25,
+
+  /**
+   * Nobody has said yet that this is the machine's key.
+   *
+   * @generated from enum value: ERROR_CODE_HOST_KEY_UNKNOWN = 26;
+   */
+  HOST_KEY_UNKNOWN = 26,
+
+  /**
+   * The machine shows another key than the known one, or one that is revoked. Nothing was sent to it.
+   *
+   * @generated from enum value: ERROR_CODE_HOST_KEY_CHANGED = 27;
+   */
+  HOST_KEY_CHANGED = 27,
+
+  /**
+   * The machine refused every key and password that was offered.
+   *
+   * @generated from enum value: ERROR_CODE_SSH_AUTHENTICATION_FAILED = 28;
+   */
+  SSH_AUTHENTICATION_FAILED = 28,
+
+  /**
+   * No agent is installed there, or it does not run.
+   *
+   * @generated from enum value: ERROR_CODE_AGENT_MISSING = 29;
+   */
+  AGENT_MISSING = 29,
+
+  /**
+   * This console is in read-only mode: it changes no host.
+   *
+   * @generated from enum value: ERROR_CODE_READ_ONLY = 30;
+   */
+  READ_ONLY = 30,
+
+  /**
+   * The machine cannot run the agent; the message says what is missing.
+   *
+   * @generated from enum value: ERROR_CODE_HOST_UNSUPPORTED = 31;
+   */
+  HOST_UNSUPPORTED = 31,
+
+  /**
+   * What was to be installed is not what the manifest promises, or the manifest is not signed by a trusted key.
+   *
+   * @generated from enum value: ERROR_CODE_MANIFEST_INVALID = 32;
+   */
+  MANIFEST_INVALID = 32,
+
+  /**
+   * The person stopped it.
+   *
+   * @generated from enum value: ERROR_CODE_CANCELED = 33;
+   */
+  CANCELED = 33,
+
+  /**
+   * A change of many hosts needs the typed words that the message names.
+   *
+   * @generated from enum value: ERROR_CODE_CONFIRMATION_REQUIRED = 34;
+   */
+  CONFIRMATION_REQUIRED = 34,
 }
 
 /**

@@ -34,6 +34,10 @@ const REACHABILITIES: Record<Reachability, string> = {
   [Reachability.NO_AGENT]: "no agent",
   [Reachability.PERMISSION_DENIED]: "not allowed",
   [Reachability.VERSION_MISMATCH]: "other version",
+  [Reachability.UNREACHABLE]: "unreachable",
+  [Reachability.HOST_KEY]: "host key",
+  [Reachability.AUTHENTICATION]: "no access",
+  [Reachability.IDLE]: "idle",
 };
 
 /** `wardline host list`. Exit code 3 when one of them could not be reached; what was last known is shown all the same. */

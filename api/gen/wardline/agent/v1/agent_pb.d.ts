@@ -594,6 +594,13 @@ export declare type ListAuditRequest = Message<"wardline.agent.v1.ListAuditReque
    * @generated from field: uint64 before_sequence = 2;
    */
   beforeSequence: bigint;
+
+  /**
+   * Entries with a higher sequence than this, oldest first, so that a mirror can follow; 0 = as `before_sequence` says.
+   *
+   * @generated from field: uint64 after_sequence = 3;
+   */
+  afterSequence: bigint;
 };
 
 /**

@@ -86,6 +86,62 @@ export declare type Host = Message<"wardline.console.v1.Host"> & {
    * @generated from field: bool declared = 12;
    */
   declared: boolean;
+
+  /**
+   * What the person calls it here; the agent's own name is `name`, which is the alias until an agent was reached.
+   *
+   * @generated from field: string alias = 13;
+   */
+  alias: string;
+
+  /**
+   * How it is reached; absent for the machine of the console.
+   *
+   * @generated from field: wardline.console.v1.HostAccess access = 14;
+   */
+  access?: HostAccess | undefined;
+
+  /**
+   * Names of the person's own, sorted.
+   *
+   * @generated from field: repeated string groups = 15;
+   */
+  groups: string[];
+
+  /**
+   * Absent when none was chosen.
+   *
+   * @generated from field: wardline.console.v1.Environment environment = 16;
+   */
+  environment?: Environment | undefined;
+
+  /**
+   * How far what it enforces is from what it should enforce.
+   *
+   * @generated from field: wardline.console.v1.Drift drift = 17;
+   */
+  drift: Drift;
+
+  /**
+   * Digest of the state that was last confirmed for it from this console, 64 hex digits; empty when there is none.
+   *
+   * @generated from field: string desired_state_digest = 18;
+   */
+  desiredStateDigest: string;
+
+  /**
+   * About the SSH connection that stands; absent when none does.
+   *
+   * @generated from field: wardline.console.v1.SshSummary ssh = 19;
+   */
+  ssh?: SshSummary | undefined;
+
+  /**
+   * Version of the agent that this console could install there; empty when it is not newer.
+   *
+   * @generated from field: string agent_update = 20;
+   */
+  agentUpdate: string;
 };
 
 /**
@@ -93,6 +149,146 @@ export declare type Host = Message<"wardline.console.v1.Host"> & {
  * Use `create(HostSchema)` to create a new message.
  */
 export declare const HostSchema: GenMessage<Host>;
+
+/**
+ * How a machine is reached. Empty fields: as ~/.ssh/config says, else the defaults of ssh.
+ *
+ * @generated from message wardline.console.v1.HostAccess
+ */
+export declare type HostAccess = Message<"wardline.console.v1.HostAccess"> & {
+  /**
+   * Host name, address, or a `Host` alias of ~/.ssh/config. At most 253 characters.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * 0 = unset.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Paths on the machine of the console.
+   *
+   * @generated from field: repeated string identity_files = 4;
+   */
+  identityFiles: string[];
+
+  /**
+   * As ssh -J takes it: `user@host:port,…`.
+   *
+   * @generated from field: string jump = 5;
+   */
+  jump: string;
+
+  /**
+   * @generated from field: wardline.console.v1.SshTransport transport = 6;
+   */
+  transport: SshTransport;
+
+  /**
+   * Of the agent on the machine; empty = /run/wardline/agent.sock.
+   *
+   * @generated from field: string agent_socket = 7;
+   */
+  agentSocket: string;
+};
+
+/**
+ * Describes the message wardline.console.v1.HostAccess.
+ * Use `create(HostAccessSchema)` to create a new message.
+ */
+export declare const HostAccessSchema: GenMessage<HostAccess>;
+
+/**
+ * A safety colour with its name, on everything that changes hosts of it.
+ *
+ * @generated from message wardline.console.v1.Environment
+ */
+export declare type Environment = Message<"wardline.console.v1.Environment"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: wardline.console.v1.EnvironmentColor color = 2;
+   */
+  color: EnvironmentColor;
+};
+
+/**
+ * Describes the message wardline.console.v1.Environment.
+ * Use `create(EnvironmentSchema)` to create a new message.
+ */
+export declare const EnvironmentSchema: GenMessage<Environment>;
+
+/**
+ * @generated from message wardline.console.v1.SshSummary
+ */
+export declare type SshSummary = Message<"wardline.console.v1.SshSummary"> & {
+  /**
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Address and port that the connection goes to.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+
+  /**
+   * @generated from field: uint32 port = 3;
+   */
+  port: number;
+
+  /**
+   * `SHA256:…`, as ssh-keygen -l prints it.
+   *
+   * @generated from field: string host_key_fingerprint = 4;
+   */
+  hostKeyFingerprint: string;
+
+  /**
+   * @generated from field: string host_key_type = 5;
+   */
+  hostKeyType: string;
+
+  /**
+   * Machines in between, first to last.
+   *
+   * @generated from field: repeated string via = 6;
+   */
+  via: string[];
+
+  /**
+   * @generated from field: wardline.console.v1.SshTransport transport = 7;
+   */
+  transport: SshTransport;
+
+  /**
+   * The command that a person would type.
+   *
+   * @generated from field: string command = 8;
+   */
+  command: string;
+};
+
+/**
+ * Describes the message wardline.console.v1.SshSummary.
+ * Use `create(SshSummarySchema)` to create a new message.
+ */
+export declare const SshSummarySchema: GenMessage<SshSummary>;
 
 /**
  * @generated from message wardline.console.v1.WatchHostsRequest
@@ -290,6 +486,13 @@ export declare type GetSessionResponse = Message<"wardline.console.v1.GetSession
    * @generated from field: string state_directory = 6;
    */
   stateDirectory: string;
+
+  /**
+   * True when this console was started to change no host.
+   *
+   * @generated from field: bool read_only = 7;
+   */
+  readOnly: boolean;
 };
 
 /**
@@ -340,12 +543,162 @@ export enum Reachability {
    * @generated from enum value: REACHABILITY_VERSION_MISMATCH = 6;
    */
   VERSION_MISMATCH = 6,
+
+  /**
+   * Name, route or SSH port: the machine itself cannot be reached.
+   *
+   * @generated from enum value: REACHABILITY_UNREACHABLE = 7;
+   */
+  UNREACHABLE = 7,
+
+  /**
+   * Its key is unknown, changed or revoked.
+   *
+   * @generated from enum value: REACHABILITY_HOST_KEY = 8;
+   */
+  HOST_KEY = 8,
+
+  /**
+   * @generated from enum value: REACHABILITY_AUTHENTICATION = 9;
+   */
+  AUTHENTICATION = 9,
+
+  /**
+   * Not connected because nobody needs it now; it connects on demand.
+   *
+   * @generated from enum value: REACHABILITY_IDLE = 10;
+   */
+  IDLE = 10,
 }
 
 /**
  * Describes the enum wardline.console.v1.Reachability.
  */
 export declare const ReachabilitySchema: GenEnum<Reachability>;
+
+/**
+ * @generated from enum wardline.console.v1.SshTransport
+ */
+export enum SshTransport {
+  /**
+   * @generated from enum value: SSH_TRANSPORT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The built-in client; the system's where only that can do what the machine asks for.
+   *
+   * @generated from enum value: SSH_TRANSPORT_AUTO = 1;
+   */
+  AUTO = 1,
+
+  /**
+   * @generated from enum value: SSH_TRANSPORT_BUILT_IN = 2;
+   */
+  BUILT_IN = 2,
+
+  /**
+   * The system's `ssh`, one master connection for each machine.
+   *
+   * @generated from enum value: SSH_TRANSPORT_SYSTEM = 3;
+   */
+  SYSTEM = 3,
+}
+
+/**
+ * Describes the enum wardline.console.v1.SshTransport.
+ */
+export declare const SshTransportSchema: GenEnum<SshTransport>;
+
+/**
+ * @generated from enum wardline.console.v1.EnvironmentColor
+ */
+export enum EnvironmentColor {
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_RED = 1;
+   */
+  RED = 1,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_AMBER = 2;
+   */
+  AMBER = 2,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_BLUE = 3;
+   */
+  BLUE = 3,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_GREEN = 4;
+   */
+  GREEN = 4,
+
+  /**
+   * @generated from enum value: ENVIRONMENT_COLOR_GREY = 5;
+   */
+  GREY = 5,
+}
+
+/**
+ * Describes the enum wardline.console.v1.EnvironmentColor.
+ */
+export declare const EnvironmentColorSchema: GenEnum<EnvironmentColor>;
+
+/**
+ * @generated from enum wardline.console.v1.Drift
+ */
+export enum Drift {
+  /**
+   * @generated from enum value: DRIFT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It enforces what was last confirmed for it.
+   *
+   * @generated from enum value: DRIFT_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * It enforces something else: another console, a rollback, or a boot with older records.
+   *
+   * @generated from enum value: DRIFT_OTHER_STATE = 2;
+   */
+  OTHER_STATE = 2,
+
+  /**
+   * It was away when a change was rolled out, and gets it when it returns.
+   *
+   * @generated from enum value: DRIFT_BEHIND = 3;
+   */
+  BEHIND = 3,
+
+  /**
+   * Nothing was ever applied from here.
+   *
+   * @generated from enum value: DRIFT_NEVER_APPLIED = 4;
+   */
+  NEVER_APPLIED = 4,
+
+  /**
+   * It cannot be asked now.
+   *
+   * @generated from enum value: DRIFT_UNKNOWN = 5;
+   */
+  UNKNOWN = 5,
+}
+
+/**
+ * Describes the enum wardline.console.v1.Drift.
+ */
+export declare const DriftSchema: GenEnum<Drift>;
 
 /**
  * @generated from service wardline.console.v1.HostService

@@ -13,7 +13,7 @@ import { file_wardline_v1_host } from "../../v1/host_pb.js";
  * Describes the file wardline/console/v1/hosts.proto.
  */
 export const file_wardline_console_v1_hosts = /*@__PURE__*/
-  fileDesc("Ch93YXJkbGluZS9jb25zb2xlL3YxL2hvc3RzLnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIqoDCgRIb3N0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFbG9jYWwYAyABKAgSNwoMcmVhY2hhYmlsaXR5GAQgASgOMiEud2FyZGxpbmUuY29uc29sZS52MS5SZWFjaGFiaWxpdHkSKQoHcHJvYmxlbRgFIAEoCzIYLndhcmRsaW5lLnYxLkVycm9yRGV0YWlsEicKBnN0YXR1cxgGIAEoCzIXLndhcmRsaW5lLnYxLkhvc3RTdGF0dXMSMQoNbGFzdF9oZWFyZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoEcm9sZRgIIAEoDjIRLndhcmRsaW5lLnYxLlJvbGUSDQoFYWN0b3IYCSABKAkSNQoGbGFiZWxzGAogAygLMiUud2FyZGxpbmUuY29uc29sZS52MS5Ib3N0LkxhYmVsc0VudHJ5EhEKCW5hbWVzcGFjZRgLIAEoCRIQCghkZWNsYXJlZBgMIAEoCBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhMKEVdhdGNoSG9zdHNSZXF1ZXN0InkKEldhdGNoSG9zdHNSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIoCgVob3N0cxgCIAMoCzIZLndhcmRsaW5lLmNvbnNvbGUudjEuSG9zdBInCgNub3cYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp0BChRTZXRIb3N0TGFiZWxzUmVxdWVzdBIPCgdob3N0X2lkGAEgASgJEkUKBmxhYmVscxgCIAMoCzI1LndhcmRsaW5lLmNvbnNvbGUudjEuU2V0SG9zdExhYmVsc1JlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIlChVTZXRIb3N0TGFiZWxzUmVzcG9uc2USDAoEcGF0aBgBIAEoCSKMAQoUU2V0UXVhcmFudGluZVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg4KBmxpZnRlZBgDIAEoCBIYChBtYW5hZ2VtZW50X2NpZHJzGAQgAygJEhgKEG1hbmFnZW1lbnRfcG9ydHMYBSADKA0SDgoGcmVhc29uGAYgASgJIlMKFVNldFF1YXJhbnRpbmVSZXNwb25zZRIRCglob3N0X25hbWUYASABKAkSJwoGc3RhdHVzGAIgASgLMhcud2FyZGxpbmUudjEuSG9zdFN0YXR1cyITChFHZXRTZXNzaW9uUmVxdWVzdCKAAQoSR2V0U2Vzc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSDQoFYnVpbGQYAiABKAkSDAoEdXNlchgDIAEoCRIUCgxjb25zb2xlX2hvc3QYBCABKAkSDQoFc2hlbGwYBSABKAkSFwoPc3RhdGVfZGlyZWN0b3J5GAYgASgJKt4BCgxSZWFjaGFiaWxpdHkSHAoYUkVBQ0hBQklMSVRZX1VOU1BFQ0lGSUVEEAASGwoXUkVBQ0hBQklMSVRZX0NPTk5FQ1RJTkcQARIaChZSRUFDSEFCSUxJVFlfQ09OTkVDVEVEEAISFQoRUkVBQ0hBQklMSVRZX0xPU1QQAxIZChVSRUFDSEFCSUxJVFlfTk9fQUdFTlQQBBIiCh5SRUFDSEFCSUxJVFlfUEVSTUlTU0lPTl9ERU5JRUQQBRIhCh1SRUFDSEFCSUxJVFlfVkVSU0lPTl9NSVNNQVRDSBAGMp0DCgtIb3N0U2VydmljZRJfCgpXYXRjaEhvc3RzEiYud2FyZGxpbmUuY29uc29sZS52MS5XYXRjaEhvc3RzUmVxdWVzdBonLndhcmRsaW5lLmNvbnNvbGUudjEuV2F0Y2hIb3N0c1Jlc3BvbnNlMAESZgoNU2V0SG9zdExhYmVscxIpLndhcmRsaW5lLmNvbnNvbGUudjEuU2V0SG9zdExhYmVsc1JlcXVlc3QaKi53YXJkbGluZS5jb25zb2xlLnYxLlNldEhvc3RMYWJlbHNSZXNwb25zZRJmCg1TZXRRdWFyYW50aW5lEikud2FyZGxpbmUuY29uc29sZS52MS5TZXRRdWFyYW50aW5lUmVxdWVzdBoqLndhcmRsaW5lLmNvbnNvbGUudjEuU2V0UXVhcmFudGluZVJlc3BvbnNlEl0KCkdldFNlc3Npb24SJi53YXJkbGluZS5jb25zb2xlLnYxLkdldFNlc3Npb25SZXF1ZXN0Gicud2FyZGxpbmUuY29uc29sZS52MS5HZXRTZXNzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_wardline_v1_error, file_wardline_v1_host]);
+  fileDesc("Ch93YXJkbGluZS9jb25zb2xlL3YxL2hvc3RzLnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIr4FCgRIb3N0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFbG9jYWwYAyABKAgSNwoMcmVhY2hhYmlsaXR5GAQgASgOMiEud2FyZGxpbmUuY29uc29sZS52MS5SZWFjaGFiaWxpdHkSKQoHcHJvYmxlbRgFIAEoCzIYLndhcmRsaW5lLnYxLkVycm9yRGV0YWlsEicKBnN0YXR1cxgGIAEoCzIXLndhcmRsaW5lLnYxLkhvc3RTdGF0dXMSMQoNbGFzdF9oZWFyZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoEcm9sZRgIIAEoDjIRLndhcmRsaW5lLnYxLlJvbGUSDQoFYWN0b3IYCSABKAkSNQoGbGFiZWxzGAogAygLMiUud2FyZGxpbmUuY29uc29sZS52MS5Ib3N0LkxhYmVsc0VudHJ5EhEKCW5hbWVzcGFjZRgLIAEoCRIQCghkZWNsYXJlZBgMIAEoCBINCgVhbGlhcxgNIAEoCRIvCgZhY2Nlc3MYDiABKAsyHy53YXJkbGluZS5jb25zb2xlLnYxLkhvc3RBY2Nlc3MSDgoGZ3JvdXBzGA8gAygJEjUKC2Vudmlyb25tZW50GBAgASgLMiAud2FyZGxpbmUuY29uc29sZS52MS5FbnZpcm9ubWVudBIpCgVkcmlmdBgRIAEoDjIaLndhcmRsaW5lLmNvbnNvbGUudjEuRHJpZnQSHAoUZGVzaXJlZF9zdGF0ZV9kaWdlc3QYEiABKAkSLAoDc3NoGBMgASgLMh8ud2FyZGxpbmUuY29uc29sZS52MS5Tc2hTdW1tYXJ5EhQKDGFnZW50X3VwZGF0ZRgUIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqsBCgpIb3N0QWNjZXNzEg8KB2FkZHJlc3MYASABKAkSDAoEcG9ydBgCIAEoDRIMCgR1c2VyGAMgASgJEhYKDmlkZW50aXR5X2ZpbGVzGAQgAygJEgwKBGp1bXAYBSABKAkSNAoJdHJhbnNwb3J0GAYgASgOMiEud2FyZGxpbmUuY29uc29sZS52MS5Tc2hUcmFuc3BvcnQSFAoMYWdlbnRfc29ja2V0GAcgASgJIlEKC0Vudmlyb25tZW50EgwKBG5hbWUYASABKAkSNAoFY29sb3IYAiABKA4yJS53YXJkbGluZS5jb25zb2xlLnYxLkVudmlyb25tZW50Q29sb3IiwgEKClNzaFN1bW1hcnkSDAoEdXNlchgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEgwKBHBvcnQYAyABKA0SHAoUaG9zdF9rZXlfZmluZ2VycHJpbnQYBCABKAkSFQoNaG9zdF9rZXlfdHlwZRgFIAEoCRILCgN2aWEYBiADKAkSNAoJdHJhbnNwb3J0GAcgASgOMiEud2FyZGxpbmUuY29uc29sZS52MS5Tc2hUcmFuc3BvcnQSDwoHY29tbWFuZBgIIAEoCSITChFXYXRjaEhvc3RzUmVxdWVzdCJ5ChJXYXRjaEhvc3RzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKAoFaG9zdHMYAiADKAsyGS53YXJkbGluZS5jb25zb2xlLnYxLkhvc3QSJwoDbm93GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKdAQoUU2V0SG9zdExhYmVsc1JlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRJFCgZsYWJlbHMYAiADKAsyNS53YXJkbGluZS5jb25zb2xlLnYxLlNldEhvc3RMYWJlbHNSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiJQoVU2V0SG9zdExhYmVsc1Jlc3BvbnNlEgwKBHBhdGgYASABKAkijAEKFFNldFF1YXJhbnRpbmVSZXF1ZXN0Eg8KB2hvc3RfaWQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIOCgZsaWZ0ZWQYAyABKAgSGAoQbWFuYWdlbWVudF9jaWRycxgEIAMoCRIYChBtYW5hZ2VtZW50X3BvcnRzGAUgAygNEg4KBnJlYXNvbhgGIAEoCSJTChVTZXRRdWFyYW50aW5lUmVzcG9uc2USEQoJaG9zdF9uYW1lGAEgASgJEicKBnN0YXR1cxgCIAEoCzIXLndhcmRsaW5lLnYxLkhvc3RTdGF0dXMiEwoRR2V0U2Vzc2lvblJlcXVlc3QikwEKEkdldFNlc3Npb25SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg0KBWJ1aWxkGAIgASgJEgwKBHVzZXIYAyABKAkSFAoMY29uc29sZV9ob3N0GAQgASgJEg0KBXNoZWxsGAUgASgJEhcKD3N0YXRlX2RpcmVjdG9yeRgGIAEoCRIRCglyZWFkX29ubHkYByABKAgqzwIKDFJlYWNoYWJpbGl0eRIcChhSRUFDSEFCSUxJVFlfVU5TUEVDSUZJRUQQABIbChdSRUFDSEFCSUxJVFlfQ09OTkVDVElORxABEhoKFlJFQUNIQUJJTElUWV9DT05ORUNURUQQAhIVChFSRUFDSEFCSUxJVFlfTE9TVBADEhkKFVJFQUNIQUJJTElUWV9OT19BR0VOVBAEEiIKHlJFQUNIQUJJTElUWV9QRVJNSVNTSU9OX0RFTklFRBAFEiEKHVJFQUNIQUJJTElUWV9WRVJTSU9OX01JU01BVENIEAYSHAoYUkVBQ0hBQklMSVRZX1VOUkVBQ0hBQkxFEAcSGQoVUkVBQ0hBQklMSVRZX0hPU1RfS0VZEAgSHwobUkVBQ0hBQklMSVRZX0FVVEhFTlRJQ0FUSU9OEAkSFQoRUkVBQ0hBQklMSVRZX0lETEUQCip7CgxTc2hUcmFuc3BvcnQSHQoZU1NIX1RSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhYKElNTSF9UUkFOU1BPUlRfQVVUTxABEhoKFlNTSF9UUkFOU1BPUlRfQlVJTFRfSU4QAhIYChRTU0hfVFJBTlNQT1JUX1NZU1RFTRADKsIBChBFbnZpcm9ubWVudENvbG9yEiEKHUVOVklST05NRU5UX0NPTE9SX1VOU1BFQ0lGSUVEEAASGQoVRU5WSVJPTk1FTlRfQ09MT1JfUkVEEAESGwoXRU5WSVJPTk1FTlRfQ09MT1JfQU1CRVIQAhIaChZFTlZJUk9OTUVOVF9DT0xPUl9CTFVFEAMSGwoXRU5WSVJPTk1FTlRfQ09MT1JfR1JFRU4QBBIaChZFTlZJUk9OTUVOVF9DT0xPUl9HUkVZEAUqgwEKBURyaWZ0EhUKEURSSUZUX1VOU1BFQ0lGSUVEEAASDgoKRFJJRlRfTk9ORRABEhUKEURSSUZUX09USEVSX1NUQVRFEAISEAoMRFJJRlRfQkVISU5EEAMSFwoTRFJJRlRfTkVWRVJfQVBQTElFRBAEEhEKDURSSUZUX1VOS05PV04QBTKdAwoLSG9zdFNlcnZpY2USXwoKV2F0Y2hIb3N0cxImLndhcmRsaW5lLmNvbnNvbGUudjEuV2F0Y2hIb3N0c1JlcXVlc3QaJy53YXJkbGluZS5jb25zb2xlLnYxLldhdGNoSG9zdHNSZXNwb25zZTABEmYKDVNldEhvc3RMYWJlbHMSKS53YXJkbGluZS5jb25zb2xlLnYxLlNldEhvc3RMYWJlbHNSZXF1ZXN0Gioud2FyZGxpbmUuY29uc29sZS52MS5TZXRIb3N0TGFiZWxzUmVzcG9uc2USZgoNU2V0UXVhcmFudGluZRIpLndhcmRsaW5lLmNvbnNvbGUudjEuU2V0UXVhcmFudGluZVJlcXVlc3QaKi53YXJkbGluZS5jb25zb2xlLnYxLlNldFF1YXJhbnRpbmVSZXNwb25zZRJdCgpHZXRTZXNzaW9uEiYud2FyZGxpbmUuY29uc29sZS52MS5HZXRTZXNzaW9uUmVxdWVzdBonLndhcmRsaW5lLmNvbnNvbGUudjEuR2V0U2Vzc2lvblJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_wardline_v1_error, file_wardline_v1_host]);
 
 /**
  * Describes the message wardline.console.v1.Host.
@@ -23,60 +23,81 @@ export const HostSchema = /*@__PURE__*/
   messageDesc(file_wardline_console_v1_hosts, 0);
 
 /**
+ * Describes the message wardline.console.v1.HostAccess.
+ * Use `create(HostAccessSchema)` to create a new message.
+ */
+export const HostAccessSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_hosts, 1);
+
+/**
+ * Describes the message wardline.console.v1.Environment.
+ * Use `create(EnvironmentSchema)` to create a new message.
+ */
+export const EnvironmentSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_hosts, 2);
+
+/**
+ * Describes the message wardline.console.v1.SshSummary.
+ * Use `create(SshSummarySchema)` to create a new message.
+ */
+export const SshSummarySchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_hosts, 3);
+
+/**
  * Describes the message wardline.console.v1.WatchHostsRequest.
  * Use `create(WatchHostsRequestSchema)` to create a new message.
  */
 export const WatchHostsRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 1);
+  messageDesc(file_wardline_console_v1_hosts, 4);
 
 /**
  * Describes the message wardline.console.v1.WatchHostsResponse.
  * Use `create(WatchHostsResponseSchema)` to create a new message.
  */
 export const WatchHostsResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 2);
+  messageDesc(file_wardline_console_v1_hosts, 5);
 
 /**
  * Describes the message wardline.console.v1.SetHostLabelsRequest.
  * Use `create(SetHostLabelsRequestSchema)` to create a new message.
  */
 export const SetHostLabelsRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 3);
+  messageDesc(file_wardline_console_v1_hosts, 6);
 
 /**
  * Describes the message wardline.console.v1.SetHostLabelsResponse.
  * Use `create(SetHostLabelsResponseSchema)` to create a new message.
  */
 export const SetHostLabelsResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 4);
+  messageDesc(file_wardline_console_v1_hosts, 7);
 
 /**
  * Describes the message wardline.console.v1.SetQuarantineRequest.
  * Use `create(SetQuarantineRequestSchema)` to create a new message.
  */
 export const SetQuarantineRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 5);
+  messageDesc(file_wardline_console_v1_hosts, 8);
 
 /**
  * Describes the message wardline.console.v1.SetQuarantineResponse.
  * Use `create(SetQuarantineResponseSchema)` to create a new message.
  */
 export const SetQuarantineResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 6);
+  messageDesc(file_wardline_console_v1_hosts, 9);
 
 /**
  * Describes the message wardline.console.v1.GetSessionRequest.
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 7);
+  messageDesc(file_wardline_console_v1_hosts, 10);
 
 /**
  * Describes the message wardline.console.v1.GetSessionResponse.
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_hosts, 8);
+  messageDesc(file_wardline_console_v1_hosts, 11);
 
 /**
  * Describes the enum wardline.console.v1.Reachability.
@@ -89,6 +110,42 @@ export const ReachabilitySchema = /*@__PURE__*/
  */
 export const Reachability = /*@__PURE__*/
   tsEnum(ReachabilitySchema);
+
+/**
+ * Describes the enum wardline.console.v1.SshTransport.
+ */
+export const SshTransportSchema = /*@__PURE__*/
+  enumDesc(file_wardline_console_v1_hosts, 1);
+
+/**
+ * @generated from enum wardline.console.v1.SshTransport
+ */
+export const SshTransport = /*@__PURE__*/
+  tsEnum(SshTransportSchema);
+
+/**
+ * Describes the enum wardline.console.v1.EnvironmentColor.
+ */
+export const EnvironmentColorSchema = /*@__PURE__*/
+  enumDesc(file_wardline_console_v1_hosts, 2);
+
+/**
+ * @generated from enum wardline.console.v1.EnvironmentColor
+ */
+export const EnvironmentColor = /*@__PURE__*/
+  tsEnum(EnvironmentColorSchema);
+
+/**
+ * Describes the enum wardline.console.v1.Drift.
+ */
+export const DriftSchema = /*@__PURE__*/
+  enumDesc(file_wardline_console_v1_hosts, 3);
+
+/**
+ * @generated from enum wardline.console.v1.Drift
+ */
+export const Drift = /*@__PURE__*/
+  tsEnum(DriftSchema);
 
 /**
  * @generated from service wardline.console.v1.HostService
