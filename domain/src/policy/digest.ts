@@ -64,8 +64,11 @@ function keysText(policyKeys: readonly string[]): string {
 }
 
 /** SHA-256 over a desired state, 64 hex digits. The order of the files does not count; their paths and bytes do. */
-export function stateDigest(files: readonly { readonly path: string; readonly text: string }[]): string {
-  const hash = sha256.create();
+export function stateDigest(
+  files: readonly { readonly path: string; readonly text: string }[],
+  createSha256: CreateSha256 = () => sha256.create(),
+): string {
+  const hash = createSha256();
   for (const { path, text } of files.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
     for (const part of [utf8ToBytes(path), utf8ToBytes(text)]) {
       hash.update(utf8ToBytes(`${part.length}:`));

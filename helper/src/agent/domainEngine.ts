@@ -1,36 +1,52 @@
 import { createHash } from "node:crypto";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
-  compile,
   endpointMatches,
   hostEndpoint,
   type Peer,
   type Policy,
   type PolicyWorld,
-  readPolicyFiles,
   stateDigest,
   withoutExpired,
   withQuarantines,
 } from "@wardline/domain/policy";
-import type { Dependencies, PolicyEngine } from "./policyEngine.ts";
+import { EngineMemory, type Forgetting } from "./engineMemory.ts";
+import type { Circumstances, Dependencies, PolicyEngine } from "./policyEngine.ts";
 
 /** More names than this in the policies of one host are refused: each is looked up again and again. */
 const MAX_DOMAIN_NAMES = 1_024;
 
-/** The engine of `@wardline/domain/policy`. */
-export const domainEngine: PolicyEngine = {
-  read: (files) => readPolicyFiles(files),
-  compile: (world, hostName, { atUnixMs, domainAddresses, quarantines, observesPolicies }) => {
-    const { policies, inventory } = withoutExpired(world, atUnixMs);
-    const present = { policies, inventory: { ...inventory, domainAddresses } };
-    // The platform's SHA-256: the one in JavaScript is a quarter of a large compilation.
-    return compile(withQuarantines(present, hostName, quarantines, observesPolicies), hostName, () =>
-      createHash("sha256"),
-    );
-  },
-  dependencies,
-  stateDigest,
-};
+/**
+ * The engine of `@wardline/domain/policy`, which goes on from what it read and compiled before: the same answers as from
+ * scratch, in the time that the change takes. Each engine has a memory of its own.
+ */
+export function createDomainEngine(forgetting?: Forgetting): PolicyEngine {
+  // The platform's SHA-256: the one in JavaScript is a quarter of a large compilation.
+  const createSha256 = () => createHash("sha256");
+  const memory = new EngineMemory(createSha256, forgetting);
+  return {
+    read: (files) => memory.read(files),
+    compile: (world, hostName, circumstances) => {
+      const { domainAddresses, quarantines } = circumstances;
+      // Everybody plans without names and quarantines, and a host that has some compiles with and without them in turn.
+      const kind = domainAddresses.size === 0 && quarantines.length === 0 ? "plain" : "present";
+      return memory.compile(kind, worldUnder(world, hostName, circumstances), hostName);
+    },
+    dependencies,
+    stateDigest: (files) => stateDigest(files, createSha256),
+  };
+}
+
+function worldUnder(
+  world: PolicyWorld,
+  hostName: string,
+  { atUnixMs, domainAddresses, quarantines, observesPolicies }: Circumstances,
+): PolicyWorld {
+  const { policies, inventory } = withoutExpired(world, atUnixMs);
+  const hasNames = domainAddresses.size > 0 || inventory.domainAddresses.size > 0;
+  const present = { policies, inventory: hasNames ? { ...inventory, domainAddresses } : inventory };
+  return withQuarantines(present, hostName, quarantines, observesPolicies);
+}
 
 function dependencies(world: PolicyWorld, hostName: string): Dependencies {
   const { endpoints, namespaces } = world.inventory;

@@ -14,7 +14,7 @@ import { acquireFileLock, type FileLock } from "../linux/fileLock.ts";
 import { StartError } from "../server/socket.ts";
 import { type ChosenBackend, chooseBackend } from "./backend.ts";
 import { bootMs, type Clock, systemClock } from "./clock.ts";
-import { domainEngine } from "./domainEngine.ts";
+import { createDomainEngine } from "./domainEngine.ts";
 import type { AgentOptions } from "./options.ts";
 import type { PolicyEngine } from "./policyEngine.ts";
 
@@ -78,7 +78,7 @@ export async function layFoundation(
   ports: FoundationPorts,
   closers: Closers,
 ): Promise<Foundation> {
-  const { log, clock = systemClock, engine = domainEngine } = ports;
+  const { log, clock = systemClock, engine = createDomainEngine() } = ports;
   const stateLock = openStateDirectory(options.stateDir);
   closers.add(() => stateLock.release());
   const wallMs = () => clock.wallMs();

@@ -5,7 +5,7 @@ import { DesiredStateSchema, EnforcementMode } from "@wardline/api/wardline/v1/p
 import { PROTOCOL } from "@wardline/domain/policy";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bootMs } from "../../agent/clock.ts";
-import { domainEngine } from "../../agent/domainEngine.ts";
+import { createDomainEngine } from "../../agent/domainEngine.ts";
 import type { RunningAgent } from "../../agent/runAgent.ts";
 import { outcomeOf } from "../../testing/agentClient.ts";
 import { FakePfConf, FakePfctl, FakePfStore } from "../../testing/fakePfctl.ts";
@@ -39,7 +39,7 @@ describe("an agent on pf, on a double of pfctl", () => {
 
   const start = async (): Promise<void> => {
     running = await test.start({
-      engine: domainEngine,
+      engine: createDomainEngine(),
       bootId,
       chooseBackend: async (_options, clock) => ({
         enforcer: new EnforcerSession(
