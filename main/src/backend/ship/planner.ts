@@ -14,11 +14,11 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
   type Compiler,
   checkRisks,
-  compile,
   createCompiler,
+  createPolicyReader,
   type Diagnostic,
+  type HostProgram,
   type PolicyWorld,
-  readPolicyFiles,
   withoutExpired,
 } from "@wardline/domain/policy";
 import { failureToDetail, fromWireDiagnostic, toWireDiagnostic } from "@wardline/domain/wire";
@@ -75,6 +75,9 @@ export class Planner {
   readonly #tests = new WorkspaceTests();
   /** Goes on from one plan to the next, whose worlds differ by little, and is shared by the hosts of one. */
   #compiler: { readonly world: PolicyWorld; readonly compiler: Compiler } | null = null;
+  /** The same for what hosts enforce: mostly all the same, and mostly the policies of a plan before. */
+  readonly #enforcedReader = createPolicyReader();
+  #enforcedCompiler: Compiler | null = null;
 
   constructor(ports: PlannerPorts) {
     this.#ports = ports;
@@ -155,6 +158,20 @@ export class Planner {
     return compiler;
   }
 
+  /** What a host enforces, as it would be planned now; `null` when nothing was ever applied. */
+  #enforcedProgram(
+    { generation, files }: EnforcedFiles,
+    planned: { readonly stateDigest: string; readonly program: HostProgram },
+    nowMs: number,
+  ): HostProgram | null {
+    if (generation === null || generation.number === 0n) return null;
+    if (generation.stateDigest === planned.stateDigest) return planned.program;
+    const world = withoutExpired(this.#enforcedReader.read(files).world, nowMs);
+    if (this.#enforcedCompiler === null) this.#enforcedCompiler = createCompiler(world, () => createHash("sha256"));
+    else this.#enforcedCompiler.update(world);
+    return this.#enforcedCompiler.program(planned.program.hostName);
+  }
+
   #keep(snapshot: WorkspaceSnapshot, hosts: readonly PlannedHost[], failedTestCount: number): string {
     const id = randomUUID();
     const files = snapshot.files.map(({ path, text }) => ({ path, text }));
@@ -207,8 +224,7 @@ export class Planner {
     const hostName = hostNameOf(host);
     const nowMs = this.#ports.clock.nowMs();
     const next = this.#compilerFor(withoutExpired(snapshot.reading.world, nowMs)).program(hostName);
-    const isEnforcing = (enforced.generation?.number ?? 0n) > 0n;
-    const old = isEnforcing ? compile(withoutExpired(readPolicyFiles(enforced.files).world, nowMs), hostName) : null;
+    const old = this.#enforcedProgram(enforced, { stateDigest: snapshot.stateDigest, program: next }, nowMs);
     wire.programDigest = next.digest;
     // Compared as planned, not as enforced: the host has put in the addresses of domain names.
     wire.unchanged = old?.digest === next.digest;
