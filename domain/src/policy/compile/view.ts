@@ -139,7 +139,6 @@ class ViewPlan implements TermMatcher {
   readonly #rules: readonly ExpandedRule[];
   readonly #ids: readonly number[];
   readonly #positionsByUnit = new Map<number, number[]>();
-  readonly #isMatched: Int32Array;
   readonly #cells: MatchedCells[] = [];
   #last: { readonly signature: readonly number[]; readonly positions: readonly number[] } | null = null;
 
@@ -165,7 +164,6 @@ class ViewPlan implements TermMatcher {
     this.#terms = terms;
     this.#ids = terms.map(({ id }) => id);
     this.#ruleOfTerm = ruleOfTerm;
-    this.#isMatched = new Int32Array((terms.length + 31) >> 5);
   }
 
   isOf({ rules, ends }: Questions): boolean {
@@ -184,13 +182,7 @@ class ViewPlan implements TermMatcher {
   }
 
   appendTermIds(signature: readonly number[], to: number[]): void {
-    // Asked for every address, and mostly the only question: no list of positions in between.
-    const isMatched = this.#mark(signature);
-    for (let word = 0; word < isMatched.length; word++) {
-      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        to.push(this.#ids[(word << 5) + 31 - Math.clz32(bits & -bits)] ?? 0);
-      }
-    }
+    for (const position of this.#positions(signature)) to.push(this.#ids[position] ?? 0);
   }
 
   countRanges(signature: readonly number[]): number {
@@ -211,34 +203,19 @@ class ViewPlan implements TermMatcher {
     });
   }
 
-  /** Positions of the terms that match addresses in these units, in order. */
+  /** Positions of the terms that match addresses in these units, in order. In the time that those take, not all terms. */
   #positions(signature: readonly number[]): readonly number[] {
     if (this.#last?.signature === signature) return this.#last.positions;
-    const isMatched = this.#mark(signature);
-    const positions: number[] = [];
-    for (let word = 0; word < isMatched.length; word++) {
-      for (let bits = isMatched[word] ?? 0; bits !== 0; bits &= bits - 1) {
-        positions.push((word << 5) + 31 - Math.clz32(bits & -bits));
-      }
+    const lists: (readonly number[])[] = [];
+    for (const unit of signature) {
+      const positions = this.#positionsByUnit.get(unit);
+      if (positions !== undefined) lists.push(positions);
     }
+    const ofAll = this.#positionsByUnit.get(ANY_ADDRESS);
+    if (ofAll !== undefined) lists.push(ofAll);
+    const positions = lists.length > 1 ? merged(lists) : (lists[0] ?? []);
     this.#last = { signature, positions };
     return positions;
-  }
-
-  /** A bit for each position whose term matches addresses in these units. Valid until the next call. */
-  #mark(signature: readonly number[]): Int32Array {
-    const isMatched = this.#isMatched.fill(0);
-    this.#markUnit(ANY_ADDRESS, isMatched);
-    for (const unit of signature) this.#markUnit(unit, isMatched);
-    return isMatched;
-  }
-
-  #markUnit(unit: number, isMatched: Int32Array): void {
-    const positions = this.#positionsByUnit.get(unit);
-    if (positions === undefined) return;
-    for (const position of positions) {
-      isMatched[position >> 5] = (isMatched[position >> 5] ?? 0) | (1 << (position & 31));
-    }
   }
 
   #cellsAt(position: number, space: CellSpace): MatchedCells {
@@ -247,4 +224,10 @@ class ViewPlan implements TermMatcher {
     const { tier, action, decision } = rule;
     return { tier, action, decision, cells: coveredCells(space, term.ports) };
   }
+}
+
+/** Ascending, each once. */
+function merged(lists: readonly (readonly number[])[]): readonly number[] {
+  const sorted = Int32Array.from(lists.flat()).sort();
+  return Array.from(sorted.filter((position, index) => position !== sorted[index - 1]));
 }
