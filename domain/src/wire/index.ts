@@ -2,7 +2,7 @@
  * Converters between domain values and the wire (`api`), used by agent, backend and command line. The only place where
  * one becomes the other.
  */
-export * from "./decision.ts";
+export * from "./audit.ts";
 export * from "./decision.ts";
 export * from "./diagnostic.ts";
 export * from "./failure.ts";

@@ -1,47 +1,11 @@
-/** One line of the audit log, and the chain that ties it to the line before. */
+/** One line of the audit log. What an entry is and how entries are chained is in `domain/audit`. */
 import { createHash } from "node:crypto";
+import type { AuditEntry, AuditOutcome, AuditRole, HashText } from "@wardline/domain/audit";
 
-export type AuditOutcome = "started" | "done" | "failed" | "refused" | "automatic";
-export type AuditRole = "viewer" | "operator" | "admin" | "none";
-
-export interface AuditContent {
-  /** `user (uid)`, or `agent` for what the agent did by itself. */
-  readonly actor: string;
-  readonly role: AuditRole;
-  /** `apply`, `confirm`, `rollback`, `rollback.expired`, … */
-  readonly action: string;
-  /** SHA-256 of the request, 64 hex digits; empty when it was refused before it was read. */
-  readonly argumentDigest: string;
-  readonly outcome: AuditOutcome;
-  readonly detail: string;
-}
-
-export interface AuditEntry extends AuditContent {
-  /** From 1, without gaps. */
-  readonly sequence: number;
-  /** RFC 3339, UTC. */
-  readonly time: string;
-  readonly previousHash: string;
-  readonly hash: string;
-}
-
-/** `previousHash` of the first entry. */
-export const CHAIN_START = "0".repeat(64);
+export const platformHash: HashText = (text) => createHash("sha256").update(text).digest("hex");
 
 const OUTCOMES: readonly string[] = ["started", "done", "failed", "refused", "automatic"] satisfies AuditOutcome[];
 const ROLES: readonly string[] = ["viewer", "operator", "admin", "none"] satisfies AuditRole[];
-
-function hashOf(entry: Omit<AuditEntry, "hash">): string {
-  const { sequence, time, actor, role, action, argumentDigest, outcome, detail, previousHash } = entry;
-  const content = [sequence, time, actor, role, action, argumentDigest, outcome, detail, previousHash];
-  return createHash("sha256").update(JSON.stringify(content)).digest("hex");
-}
-
-export function sealEntry(content: AuditContent, sequence: number, time: string, previousHash: string): AuditEntry {
-  const { actor, role, action, argumentDigest, outcome, detail } = content;
-  const entry = { sequence, time, actor, role, action, argumentDigest, outcome, detail, previousHash };
-  return { ...entry, hash: hashOf(entry) };
-}
 
 function isEntry(value: unknown): value is AuditEntry {
   if (typeof value !== "object" || value === null) return false;
@@ -63,13 +27,4 @@ export function parseEntry(line: string): AuditEntry | null {
   } catch {
     return null;
   }
-}
-
-/** Whether `entry` is intact and directly follows `before` (`null` = it is the first). */
-export function follows(entry: AuditEntry, before: AuditEntry | null): boolean {
-  return (
-    entry.sequence === (before?.sequence ?? 0) + 1 &&
-    entry.previousHash === (before?.hash ?? CHAIN_START) &&
-    entry.hash === hashOf(entry)
-  );
 }

@@ -1,6 +1,7 @@
 /** Walking the file of the audit log, line by line and within bounds. */
 import { createReadStream } from "node:fs";
-import { type AuditEntry, follows, parseEntry } from "./auditEntry.ts";
+import { type AuditEntry, follows } from "@wardline/domain/audit";
+import { parseEntry, platformHash } from "./auditEntry.ts";
 
 export interface AuditScan {
   readonly entryCount: number;
@@ -28,7 +29,7 @@ class Walk {
   line(bytes: Buffer): void {
     this.entryCount += 1;
     const entry = parseEntry(bytes.toString("utf8"));
-    const fits = entry !== null && follows(entry, this.last);
+    const fits = entry !== null && follows(entry, this.last, platformHash);
     if (!fits && this.brokenAtSequence === 0) this.brokenAtSequence = (this.last?.sequence ?? 0) + 1;
     if (!entry) return;
     this.last = entry;

@@ -1,9 +1,9 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { AuditContent } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AuditContent } from "./auditEntry.ts";
 import { AuditTrail } from "./audited.ts";
 import { AuditLog } from "./auditLog.ts";
 
@@ -33,14 +33,27 @@ describe("AuditLog", () => {
     await write("a", "b");
     await write("c");
     const log = await AuditLog.open(path, now);
-    const page = await log.list(2, 0);
+    const page = await log.list({ limit: 2 });
     expect(page).toMatchObject({ chainValid: true, brokenAtSequence: 0 });
     expect(page.entries.map(({ sequence, action }) => [sequence, action])).toEqual([
       [3, "c"],
       [2, "b"],
     ]);
-    expect((await log.list(10, 2)).entries.map(({ action }) => action)).toEqual(["a"]);
+    expect((await log.list({ limit: 10, before: 2 })).entries.map(({ action }) => action)).toEqual(["a"]);
     expect(statSync(path).mode & 0o777).toBe(0o600);
+    await log.close();
+  });
+
+  it("gives pages oldest first from any entry, so that a mirror can follow", async () => {
+    await write("a", "b", "c", "d");
+    const log = await AuditLog.open(path, now);
+    const pageAfter = async (after: number) => {
+      const { entries, lastSequence } = await log.list({ limit: 2, after });
+      return [entries.map(({ action }) => action), lastSequence];
+    };
+    expect(await pageAfter(0)).toEqual([["a", "b"], 4]);
+    expect(await pageAfter(3)).toEqual([["d"], 4]);
+    expect(await pageAfter(9)).toEqual([[], 4]);
     await log.close();
   });
 
@@ -57,7 +70,7 @@ describe("AuditLog", () => {
     await step("drift", 60_000, 900);
     await step("forward", 1_000, 3_600_000);
     await step("back", 1_000, -7_200_000);
-    const { entries, chainValid } = await log.list(20, 0);
+    const { entries, chainValid } = await log.list({ limit: 20 });
     expect(entries.toReversed().map(({ action, detail }) => (action === "clock.jump" ? detail : action))).toEqual([
       "first",
       "suspended for a day",
@@ -87,7 +100,7 @@ describe("AuditLog", () => {
     const log = await AuditLog.open(path, now);
     expect(log.problems).toEqual([expect.stringContaining(`entry ${brokenAt} `)]);
     await log.append(entry("d"));
-    expect(await log.list(10, 0)).toMatchObject({ chainValid: false, brokenAtSequence: brokenAt });
+    expect(await log.list({ limit: 10 })).toMatchObject({ chainValid: false, brokenAtSequence: brokenAt });
     await log.close();
   });
 
@@ -95,7 +108,7 @@ describe("AuditLog", () => {
     await write("a", "b");
     appendFileSync(path, '{"sequence":3,"ti');
     const log = await AuditLog.open(path, now);
-    const page = await log.list(10, 0);
+    const page = await log.list({ limit: 10 });
     expect(page.chainValid).toBe(true);
     expect(page.entries[0]).toMatchObject({
       sequence: 3,
@@ -116,7 +129,7 @@ describe("AuditLog", () => {
     await first.append(entry("b"));
     await first.close();
     const log = await AuditLog.open(path, now);
-    const page = await log.list(10, 0);
+    const page = await log.list({ limit: 10 });
     expect(page.chainValid).toBe(isValid);
     expect(page.entries[0]?.action).toBe("b");
     await log.close();
@@ -127,7 +140,7 @@ describe("AuditLog", () => {
     await log.append(entry("a"));
     await log.append(entry("b"));
     truncateSync(path, statSync(path).size - 10);
-    expect(await log.list(10, 0)).toMatchObject({ chainValid: false, brokenAtSequence: 2 });
+    expect(await log.list({ limit: 10 })).toMatchObject({ chainValid: false, brokenAtSequence: 2 });
     await log.close();
   });
 });
@@ -142,10 +155,10 @@ describe("AuditTrail", () => {
     for (let attempt = 0; attempt < 40; attempt += 1) {
       await expect(trail.around(subject, "", async () => Promise.reject(refusal))).rejects.toBe(refusal);
     }
-    expect((await log.list(100, 0)).entries).toHaveLength(30);
+    expect((await log.list({ limit: 100 })).entries).toHaveLength(30);
     wallMs += 60_000;
     await trail.refused(subject, "again");
-    expect((await log.list(1, 0)).entries[0]?.detail).toBe("again (and 10 more refusals without an entry)");
+    expect((await log.list({ limit: 1 })).entries[0]?.detail).toBe("again (and 10 more refusals without an entry)");
     await log.close();
   });
 
@@ -154,7 +167,7 @@ describe("AuditTrail", () => {
     const trail = new AuditTrail(log, now);
     const before = await trail.around(subject, "x", async (accept) => {
       await accept();
-      return (await log.list(10, 0)).entries.map(({ outcome }) => outcome);
+      return (await log.list({ limit: 10 })).entries.map(({ outcome }) => outcome);
     });
     expect(before).toEqual(["started"]);
     const failing = trail.around(subject, "x", async (accept) => {
@@ -162,7 +175,7 @@ describe("AuditTrail", () => {
       throw new Error("broken");
     });
     await expect(failing).rejects.toThrow("broken");
-    expect((await log.list(10, 0)).entries.map(({ outcome }) => outcome)).toEqual([
+    expect((await log.list({ limit: 10 })).entries.map(({ outcome }) => outcome)).toEqual([
       "failed",
       "started",
       "done",

@@ -5,16 +5,27 @@
  * were cut off by somebody who can write the file (root): for that the console mirrors the log.
  */
 import { type FileHandle, open } from "node:fs/promises";
+import { type AuditContent, type AuditEntry, sealEntry } from "@wardline/domain/audit";
 import { toWriteFailure } from "../files/atomicFile.ts";
 import { Mutex } from "../generations/mutex.ts";
-import { type AuditContent, type AuditEntry, CHAIN_START, sealEntry } from "./auditEntry.ts";
+import { platformHash } from "./auditEntry.ts";
 import { scanAuditFile } from "./auditFile.ts";
 
 export interface AuditPage {
-  /** Newest first. */
+  /** In the order that was asked for. */
   readonly entries: readonly AuditEntry[];
   readonly chainValid: boolean;
   readonly brokenAtSequence: number;
+  /** Of the whole log; 0 = it is empty. */
+  readonly lastSequence: number;
+}
+
+export interface AuditQuery {
+  readonly limit: number;
+  /** Newest first and below this sequence; 0 = from the newest. */
+  readonly before?: number;
+  /** Oldest first and above this sequence instead. */
+  readonly after?: number;
 }
 
 interface Waiting {
@@ -130,18 +141,16 @@ export class AuditLog {
     });
   }
 
-  /** A page of entries below `beforeSequence` (0 = from the newest) with the result of verifying the whole file now. */
-  async list(limit: number, beforeSequence: number): Promise<AuditPage> {
+  /** A page of entries with the result of verifying the whole file now. */
+  async list(query: AuditQuery): Promise<AuditPage> {
     const sizeBytes = await this.#mutex.run(async () => this.#sizeBytes);
-    const page: AuditEntry[] = [];
-    const scan = await scanAuditFile(this.#path, sizeBytes, (entry) => {
-      if (beforeSequence > 0 && entry.sequence >= beforeSequence) return;
-      page.push(entry);
-      if (page.length > limit * 2) page.splice(0, page.length - limit);
-    });
+    const page =
+      query.after === undefined ? newestFirst(query.limit, query.before ?? 0) : oldestFirst(query.limit, query.after);
+    const scan = await scanAuditFile(this.#path, sizeBytes, page.visit);
     const isCut = scan.completeBytes !== sizeBytes;
     const brokenAtSequence = scan.brokenAtSequence || (isCut ? (scan.last?.sequence ?? 0) + 1 : 0);
-    return { entries: page.slice(-limit).reverse(), chainValid: brokenAtSequence === 0, brokenAtSequence };
+    const lastSequence = scan.last?.sequence ?? 0;
+    return { entries: page.entries(), chainValid: brokenAtSequence === 0, brokenAtSequence, lastSequence };
   }
 
   close(): Promise<void> {
@@ -183,7 +192,7 @@ export class AuditLog {
   }
 
   async #write(content: AuditContent, time: string): Promise<void> {
-    const entry = sealEntry(content, (this.#last?.sequence ?? 0) + 1, time, this.#last?.hash ?? CHAIN_START);
+    const entry = sealEntry(content, time, this.#last, platformHash);
     const line = Buffer.from(`${JSON.stringify(entry)}\n`);
     try {
       await this.#file.appendFile(line);
@@ -196,6 +205,33 @@ export class AuditLog {
     this.#sizeBytes += line.length;
     this.#last = entry;
   }
+}
+
+interface PageCollector {
+  readonly visit: (entry: AuditEntry) => void;
+  readonly entries: () => readonly AuditEntry[];
+}
+
+function newestFirst(limit: number, before: number): PageCollector {
+  const page: AuditEntry[] = [];
+  return {
+    visit(entry) {
+      if (before > 0 && entry.sequence >= before) return;
+      page.push(entry);
+      if (page.length > limit * 2) page.splice(0, page.length - limit);
+    },
+    entries: () => page.slice(-limit).reverse(),
+  };
+}
+
+function oldestFirst(limit: number, after: number): PageCollector {
+  const page: AuditEntry[] = [];
+  return {
+    visit(entry) {
+      if (entry.sequence > after && page.length < limit) page.push(entry);
+    },
+    entries: () => page,
+  };
 }
 
 interface Clocks {

@@ -1,7 +1,8 @@
 /** The frame around every mutating call: an entry before its first effect, another one with its outcome. */
+
+import type { AuditContent } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { Accept } from "../generations/controllerTypes.ts";
-import type { AuditContent } from "./auditEntry.ts";
 import type { AuditLog } from "./auditLog.ts";
 
 export type AuditSubject = Omit<AuditContent, "outcome" | "detail">;

@@ -108,7 +108,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
     }
     rmSync(join(stateDir, "ballast"));
     expect((await apply("x".repeat(20_000), 1)).pending.generation.number).toBe(2);
-    expect((await audit.list(100, 0)).chainValid).toBe(true);
+    expect((await audit.list({ limit: 100 })).chainValid).toBe(true);
   });
 
   it("rolls back when the time runs out although nothing can be written, and says so later", async () => {
@@ -120,7 +120,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
     await expect.poll(() => [...controller.problems, ...audit.problems].join()).toMatch(/full.*restart will settle/);
     rmSync(join(stateDir, "ballast"));
     await apply("two", 0);
-    expect((await audit.list(100, 0)).entries.map(({ action, outcome }) => `${action} ${outcome}`)).toContain(
+    expect((await audit.list({ limit: 100 })).entries.map(({ action, outcome }) => `${action} ${outcome}`)).toContain(
       "rollback.expired automatic",
     );
     expect(controller.problems).toEqual([]);

@@ -1,16 +1,14 @@
 /** wardline.agent.v1.AgentService: the wire on one side, the agent's parts on the other. No decisions of its own. */
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/agent/v1/agent";
-import { Emergency, Role } from "@wardline/api/wardline/v1/host";
+import { Emergency } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { toWireDiagnostic } from "@wardline/domain/wire";
+import { toWireAuditEntry, toWireDiagnostic } from "@wardline/domain/wire";
 import type { Clock } from "../agent/clock.ts";
 import type { PolicyEngine } from "../agent/policyEngine.ts";
 import type { StatusReader } from "../agent/status.ts";
 import { API_MAX, API_MIN } from "../agent/version.ts";
-import type { AuditEntry, AuditRole } from "../audit/auditEntry.ts";
 import type { AuditSubject, AuditTrail } from "../audit/audited.ts";
 import type { AuditLog } from "../audit/auditLog.ts";
 import type { GenerationController } from "../generations/controller.ts";
@@ -23,6 +21,7 @@ import { PEER } from "./peers.ts";
 import {
   digestOf,
   readApply,
+  readAuditQuery,
   readEmergency,
   readFiles,
   readGeneration,
@@ -41,25 +40,6 @@ export interface ServicePorts {
   readonly streams: Streams;
   readonly clock: Clock;
   readonly hostName: string;
-}
-
-const MAX_AUDIT_PAGE = 1_000;
-
-const WIRE_ROLES: Record<AuditRole, Role> = {
-  none: Role.UNSPECIFIED,
-  viewer: Role.VIEWER,
-  operator: Role.OPERATOR,
-  admin: Role.ADMIN,
-};
-
-function toWireEntry(entry: AuditEntry): wire.AuditEntry {
-  const { sequence, time, role, ...rest } = entry;
-  return create(wire.AuditEntrySchema, {
-    ...rest,
-    sequence: BigInt(sequence),
-    time: timestampFromDate(new Date(time)),
-    role: WIRE_ROLES[role],
-  });
 }
 
 function checkApiRange(request: wire.HandshakeRequest): void {
@@ -198,13 +178,12 @@ export class AgentRpcs {
   }
 
   async #listAudit(request: wire.ListAuditRequest): Promise<wire.ListAuditResponse> {
-    const limit = Math.min(request.limit || 100, MAX_AUDIT_PAGE);
-    const before = request.beforeSequence;
-    const page = await this.#ports.audit.list(limit, readGeneration(before));
+    const page = await this.#ports.audit.list(readAuditQuery(request));
     return create(wire.ListAuditResponseSchema, {
-      entries: page.entries.map(toWireEntry),
+      entries: page.entries.map(toWireAuditEntry),
       chainValid: page.chainValid,
       brokenAtSequence: BigInt(page.brokenAtSequence),
+      lastSequence: BigInt(page.lastSequence),
     });
   }
 

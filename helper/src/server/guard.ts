@@ -1,10 +1,10 @@
 /** What stands before and around every call: role, deadline, and expected failures as error details. */
 import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { Role } from "@wardline/api/wardline/v1/host";
+import type { AuditRole } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToConnectError } from "@wardline/domain/wire";
 import type { Logger } from "pino";
-import type { AuditRole } from "../audit/auditEntry.ts";
 import type { AuditTrail } from "../audit/audited.ts";
 import { METHOD_RULES, methodName } from "./methods.ts";
 import { PEER } from "./peers.ts";

@@ -2,11 +2,16 @@
 import { createHash } from "node:crypto";
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import type { SetQuarantineRequest, ApplyRequest as WireApplyRequest } from "@wardline/api/wardline/agent/v1/agent";
+import type {
+  ListAuditRequest,
+  SetQuarantineRequest,
+  ApplyRequest as WireApplyRequest,
+} from "@wardline/api/wardline/agent/v1/agent";
 import { Emergency as WireEmergency } from "@wardline/api/wardline/v1/host";
 import type { DesiredState } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { cidrOfAddress, formatCidr, parseAddress, parseCidr, type SourceFile } from "@wardline/domain/policy";
+import type { AuditQuery } from "../audit/auditLog.ts";
 import type { Emergency } from "../enforce/enforcer.ts";
 import type { ApplyRequest } from "../generations/controllerTypes.ts";
 import { fromWireMode } from "../generations/generationMessage.ts";
@@ -49,10 +54,21 @@ export function readFiles(state: DesiredState | undefined): SourceFile[] {
   });
 }
 
-/** A generation's number as a JavaScript number. */
+/** The number of a generation or of an entry as a JavaScript number. */
 export function readGeneration(value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid("The number of the generation is out of range.");
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid("The number is out of range.");
   return Number(value);
+}
+
+const MAX_AUDIT_PAGE = 1_000;
+const USUAL_AUDIT_PAGE = 100;
+
+export function readAuditQuery({ limit, ascending, beforeSequence, afterSequence }: ListAuditRequest): AuditQuery {
+  const page = { limit: Math.min(limit || USUAL_AUDIT_PAGE, MAX_AUDIT_PAGE) };
+  if (!ascending && afterSequence > 0n) throw invalid("The page has no beginning: ask for it in ascending order.");
+  if (!ascending) return { ...page, before: readGeneration(beforeSequence) };
+  if (beforeSequence > 0n) throw invalid("A page is asked for before one entry or after one, not both.");
+  return { ...page, after: readGeneration(afterSequence) };
 }
 
 export function readReason(reason: string): string {

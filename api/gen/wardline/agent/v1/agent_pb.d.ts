@@ -596,9 +596,14 @@ export declare type ListAuditRequest = Message<"wardline.agent.v1.ListAuditReque
   beforeSequence: bigint;
 
   /**
-   * Entries with a higher sequence than this, oldest first, so that a mirror can follow; 0 = as `before_sequence` says.
+   * Oldest first instead, from the entry after `after_sequence`: so a mirror follows. `before_sequence` must be 0 then.
    *
-   * @generated from field: uint64 after_sequence = 3;
+   * @generated from field: bool ascending = 3;
+   */
+  ascending: boolean;
+
+  /**
+   * @generated from field: uint64 after_sequence = 4;
    */
   afterSequence: bigint;
 };
@@ -692,6 +697,13 @@ export declare type ListAuditResponse = Message<"wardline.agent.v1.ListAuditResp
    * @generated from field: uint64 broken_at_sequence = 3;
    */
   brokenAtSequence: bigint;
+
+  /**
+   * Of the newest entry of the whole log; 0 = there is none.
+   *
+   * @generated from field: uint64 last_sequence = 4;
+   */
+  lastSequence: bigint;
 };
 
 /**

@@ -89,6 +89,13 @@ export declare type MirroredEntry = Message<"wardline.console.v1.MirroredEntry">
    * @generated from field: wardline.agent.v1.AuditEntry entry = 4;
    */
   entry?: AuditEntry | undefined;
+
+  /**
+   * Counts the logs that this host has had, from 1: more than 1 when somebody began a new one and a person accepted that.
+   *
+   * @generated from field: uint32 log = 5;
+   */
+  log: number;
 };
 
 /**
@@ -208,6 +215,45 @@ export declare type VerifyAuditResponse = Message<"wardline.console.v1.VerifyAud
 export declare const VerifyAuditResponseSchema: GenMessage<VerifyAuditResponse>;
 
 /**
+ * @generated from message wardline.console.v1.AcceptAuditRequest
+ */
+export declare type AcceptAuditRequest = Message<"wardline.console.v1.AcceptAuditRequest"> & {
+  /**
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * Kept in the mirror.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message wardline.console.v1.AcceptAuditRequest.
+ * Use `create(AcceptAuditRequestSchema)` to create a new message.
+ */
+export declare const AcceptAuditRequestSchema: GenMessage<AcceptAuditRequest>;
+
+/**
+ * @generated from message wardline.console.v1.AcceptAuditResponse
+ */
+export declare type AcceptAuditResponse = Message<"wardline.console.v1.AcceptAuditResponse"> & {
+  /**
+   * @generated from field: wardline.console.v1.AuditVerdict verdict = 1;
+   */
+  verdict?: AuditVerdict | undefined;
+};
+
+/**
+ * Describes the message wardline.console.v1.AcceptAuditResponse.
+ * Use `create(AcceptAuditResponseSchema)` to create a new message.
+ */
+export declare const AcceptAuditResponseSchema: GenMessage<AcceptAuditResponse>;
+
+/**
  * @generated from enum wardline.console.v1.AuditState
  */
 export enum AuditState {
@@ -280,6 +326,16 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof VerifyAuditRequestSchema;
     output: typeof VerifyAuditResponseSchema;
+  },
+  /**
+   * Goes on with the log that the host has now, where it is not the one that was seen before. What was seen stays here.
+   *
+   * @generated from rpc wardline.console.v1.AuditService.AcceptAudit
+   */
+  acceptAudit: {
+    methodKind: "unary";
+    input: typeof AcceptAuditRequestSchema;
+    output: typeof AcceptAuditResponseSchema;
   },
 }>;
 
