@@ -309,6 +309,13 @@ export enum JobState {
    * @generated from enum value: JOB_STATE_WAITING = 5;
    */
   WAITING = 5,
+
+  /**
+   * Of one host: not begun, because only so many run at once.
+   *
+   * @generated from enum value: JOB_STATE_QUEUED = 6;
+   */
+  QUEUED = 6,
 }
 
 /**
