@@ -27,4 +27,3 @@ export interface JobRunner {
   /** Resolves when it has ended. @throws Failure NOT_FOUND */
   finished(id: string): Promise<Job>;
 }
-
