@@ -4,25 +4,22 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
-import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
-import { Failure } from "@wardline/domain/errors";
-import { AgentConnection } from "./agent/agent-connection.ts";
-import type { AgentDialer } from "./agent/dialer.ts";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
 import { ChangeSignal } from "./async/signal.ts";
-import { FlowCollector } from "./flows/flow-collector.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
 import { LossesTable } from "./flows/losses.ts";
-import { EnforcedState } from "./hosts/enforced-state.ts";
+import { HostManager } from "./hosts/host-manager.ts";
+import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
-import { HostRegistry, LOCAL_HOST_ID, type ManagedHost } from "./hosts/managed-host.ts";
+import type { HostRegistry } from "./hosts/managed-host.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
@@ -32,12 +29,11 @@ import { ShipServiceImpl } from "./ship/ship-service.ts";
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
 import { HostsTable } from "./store/hosts-table.ts";
+import { ManagedHostsTable } from "./store/managed-hosts-table.ts";
 import { ReceiptsTable } from "./store/receipts-table.ts";
 import { LeaseTable, SettingsTable } from "./store/settings-table.ts";
 import { Store } from "./store/store.ts";
 import { VersionsTable } from "./store/versions-table.ts";
-
-const STATUS_SAVE_INTERVAL_MS = 5000;
 
 export interface BackendOptions {
   /** Directory of the database; see `defaultStateDir`. */
@@ -58,6 +54,8 @@ export interface BackendOptions {
   readonly hostNeeds?: HostNeedsSource;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
+  /** Reaches the agents of other hosts some other way than SSH (tests). */
+  readonly remoteDialer?: RemoteDialerFactory;
 }
 
 export interface Services {
@@ -73,6 +71,7 @@ export interface Backend {
   readonly services: Services;
   readonly workspace: Workspace;
   readonly registry: HostRegistry;
+  readonly manager: HostManager;
   /** Ends every stream and connection, then the store. Hosts go on as they are. */
   close(): Promise<void>;
 }
@@ -91,8 +90,16 @@ export function createBackend(options: BackendOptions): Backend {
   const losses = new LossesTable(settings);
   const stored = new ChangeSignal();
   const workspace = new Workspace({ store, files, versions, clock });
-  const local = localHost(options, clock, hostsTable);
-  const registry = new HostRegistry([local]);
+  const manager = new HostManager({
+    store,
+    table: new ManagedHostsTable(store, settings),
+    hostsTable,
+    clock,
+    logger,
+    localDialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
+    remoteDialer: options.remoteDialer ?? noRemoteHosts,
+  });
+  const { registry } = manager;
 
   const services: Services = {
     policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
@@ -109,30 +116,34 @@ export function createBackend(options: BackendOptions): Backend {
 
   const closing = new AbortController();
   const { signal } = closing;
-  const tasks = [
-    services.ship.keeper.follow(local, signal),
-    local.enforced.follow(signal),
-    rememberStatus(local, hostsTable, logger, signal),
-  ];
+  const collector =
+    (options.collectFlows ?? true)
+      ? {
+          flows: flowsTable,
+          leases: new LeaseTable(store),
+          losses,
+          clock,
+          logger,
+          processId: `${process.pid}-${randomUUID()}`,
+          stored,
+        }
+      : null;
+  const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, collector };
+  manager.start((host) => new HostRuntime(host, runtimePorts));
+  const tasks = [manager.follow(signal)];
   if (options.introducesLocalHost ?? true) {
-    tasks.push(introduceLocalHost({ host: local, workspace, settings, logger }, signal));
-  }
-  if (options.collectFlows ?? true) {
-    const leases = new LeaseTable(store);
-    const processId = `${process.pid}-${randomUUID()}`;
-    const collector = { host: local, flows: flowsTable, leases, losses, clock, logger, processId, stored };
-    tasks.push(new FlowCollector(collector).run(signal));
+    tasks.push(introduceLocalHost({ host: registry.local, workspace, settings, logger }, signal));
   }
   for (const task of tasks) {
     task.catch((error: unknown) => logger.error({ err: error }, "background work ended by a defect"));
   }
-  local.connection.start();
 
   const guard = createGuard(logger, signal);
   return {
     services,
     workspace,
     registry,
+    manager,
     routes(router) {
       router.service(PolicyService, services.policies.routes(guard));
       router.service(ShipService, services.ship.routes(guard));
@@ -141,51 +152,19 @@ export function createBackend(options: BackendOptions): Backend {
     },
     async close() {
       closing.abort();
-      await Promise.allSettled([local.connection.close(), ...tasks]);
+      await Promise.allSettled([manager.stop(), ...tasks]);
       store.close();
     },
   };
 }
 
-function localHost(options: BackendOptions, clock: Clock, hostsTable: HostsTable): ManagedHost {
-  const { logger } = options;
-  const known = hostsTable.find(LOCAL_HOST_ID);
-  const connection = new AgentConnection({
-    dialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
-    clock,
-    logger,
-    remembered: known && {
-      status: fromBinary(HostStatusSchema, known.statusWire),
-      lastHeardAtMs: known.lastHeardAtMs,
-      role: known.role,
-      actor: known.actor,
-    },
-  });
-  return { id: LOCAL_HOST_ID, local: true, connection, enforced: new EnforcedState(connection, logger) };
-}
-
-/** Keeps the last known status, so that the next start shows it with its age. */
-async function rememberStatus(
-  host: ManagedHost,
-  table: HostsTable,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const { connection } = host;
-  let savedAtMs = connection.state.lastHeardAtMs;
-  while (!signal.aborted) {
-    const seen = connection.changes.version;
-    const { status, lastHeardAtMs, role, actor } = connection.state;
-    if (status && lastHeardAtMs - savedAtMs >= STATUS_SAVE_INTERVAL_MS) {
-      savedAtMs = lastHeardAtMs;
-      try {
-        const statusWire = toBinary(HostStatusSchema, status);
-        table.put({ id: host.id, name: connection.hostName, lastHeardAtMs, role, actor, statusWire });
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        logger.warn({ code: error.code }, "host status not stored");
-      }
-    }
-    await connection.changes.wait(seen, 60_000, signal);
-  }
-}
+/** Until the SSH transport is wired in. */
+const noRemoteHosts: RemoteDialerFactory = (record) => ({
+  get address() {
+    return record().access?.address ?? "";
+  },
+  dial: () =>
+    Promise.reject(
+      new Failure({ code: ErrorCode.HOST_UNREACHABLE, message: "This console cannot reach other machines yet." }),
+    ),
+});

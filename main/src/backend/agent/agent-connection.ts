@@ -9,6 +9,7 @@ import { type HostStatus, Role } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock, Logger } from "../ports.ts";
+import type { SshSession } from "../ssh/ssh-session.ts";
 import { API_MAX, API_MIN, CONSOLE_VERSION } from "../version.ts";
 import { agentFailure } from "./agent-failure.ts";
 import type { AgentClient, AgentDialer, AgentLink } from "./dialer.ts";
@@ -40,6 +41,8 @@ export interface AgentConnectionOptions {
   /** 0 to 1; spreads the reconnects of many consoles. */
   readonly random?: () => number;
   readonly statusSilenceMs?: number;
+  /** What the host is called until its agent says its name; the dialer's address when absent. */
+  readonly nameBefore?: () => string;
 }
 
 /** Waits between attempts: doubling, capped, and never the same for everybody. */
@@ -53,6 +56,7 @@ export class AgentConnection {
   readonly #options: AgentConnectionOptions;
   readonly #closing = new AbortController();
   #retryNow = new AbortController();
+  #attempt = new AbortController();
   #link: AgentLink | null = null;
   #state: AgentState;
   #running: Promise<void> | null = null;
@@ -68,9 +72,15 @@ export class AgentConnection {
     return this.#state;
   }
 
-  /** Name of the host as its agent last reported it, or the address before it ever did. */
+  /** Name of the host as its agent last reported it, or what it is called before it ever did. */
   get hostName(): string {
-    return this.#state.status?.info?.name || this.#options.dialer.address;
+    const { nameBefore, dialer } = this.#options;
+    return this.#state.status?.info?.name || (nameBefore?.() ?? dialer.address);
+  }
+
+  /** The SSH connection that carries the standing link; `null` without one. */
+  get session(): SshSession | null {
+    return this.#link?.session ?? null;
   }
 
   start(): void {
@@ -86,6 +96,13 @@ export class AgentConnection {
   /** Tries at once instead of after the back-off. */
   retryNow(): void {
     this.#retryNow.abort();
+  }
+
+  /** Leaves the connection that stands, or the attempt, and begins anew: the way to the host has changed. */
+  reconnect(): void {
+    this.#attempt.abort();
+    this.#link?.close();
+    this.retryNow();
   }
 
   /** The client of the connection that stands, after waiting for an attempt that is under way. @throws Failure */
@@ -159,11 +176,13 @@ export class AgentConnection {
 
   /** One connection from dialling to its end; always ends in an error. */
   async #session(onConnected: () => void): Promise<never> {
-    const link = await this.#options.dialer.dial();
+    this.#attempt = new AbortController();
+    const signal = AbortSignal.any([this.#attempt.signal, this.#closing.signal]);
+    const link = await this.#options.dialer.dial({ signal });
     try {
       const greeting = await link.client.handshake(
         { clientName: "wardline-console", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
-        { timeoutMs: HANDSHAKE_TIMEOUT_MS, signal: this.#closing.signal },
+        { timeoutMs: HANDSHAKE_TIMEOUT_MS, signal },
       );
       requireCommonVersion(greeting);
       this.#link = link;

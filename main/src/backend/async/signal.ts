@@ -49,3 +49,31 @@ export function mergeSignals(sources: readonly ChangeSignal[]): { changes: Chang
     },
   };
 }
+
+/** One signal for a set that changes: the sources are asked for again whenever `membership` notifies. */
+export function mergeChangingSignals(
+  membership: ChangeSignal,
+  sources: () => readonly ChangeSignal[],
+): { changes: ChangeSignal; dispose(): void } {
+  const changes = new ChangeSignal();
+  let disposers = new Map<ChangeSignal, () => void>();
+  const notify = () => changes.notify();
+  const follow = () => {
+    const next = new Map<ChangeSignal, () => void>();
+    for (const source of sources()) next.set(source, disposers.get(source) ?? source.subscribe(notify));
+    for (const [source, dispose] of disposers) if (!next.has(source)) dispose();
+    disposers = next;
+  };
+  const leave = membership.subscribe(() => {
+    follow();
+    notify();
+  });
+  follow();
+  return {
+    changes,
+    dispose() {
+      leave();
+      for (const dispose of disposers.values()) dispose();
+    },
+  };
+}

@@ -15,7 +15,7 @@ import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
-import { type LossesTable, lossesSince } from "./losses.ts";
+import { LossesOfReader, type LossesTable } from "./losses.ts";
 import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 
 /** At most ten messages a second. */
@@ -64,8 +64,7 @@ export class FlowServiceImpl {
   /** The newest matching flows (oldest of them first), then new ones in batches. */
   async *watch(request: WatchFlowsRequest, signal: AbortSignal) {
     const { flows, losses, clock, stored, registry } = this.#ports;
-    const hostIds = registry.hosts.map((host) => host.id);
-    const baseline = losses.sum(hostIds);
+    const lost = new LossesOfReader(losses, registry);
     const limit = Math.min(request.history, MAX_HISTORY);
     let lastId = flows.newestId();
     let missed = 0n;
@@ -74,7 +73,7 @@ export class FlowServiceImpl {
       create(WatchFlowsResponseSchema, {
         sequence: ++sequence,
         flows: [...batch],
-        losses: lossesSince(losses.sum(hostIds), baseline, missed),
+        losses: lost.now(missed),
         ratePerSecond: this.#ratePerSecond(),
         silentHostIds: this.#silentHostIds(),
       });

@@ -1,6 +1,7 @@
 /** What readers will not see, by cause, kept in the store because the reader may be another process. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type FlowLosses, FlowLossesSchema } from "@wardline/api/wardline/v1/flow";
+import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { SettingsTable } from "../store/settings-table.ts";
 
 export class LossesTable {
@@ -25,28 +26,47 @@ export class LossesTable {
     const encoded = this.#settings.text(`flow_losses:${hostId}`);
     return encoded ? fromBinary(FlowLossesSchema, Buffer.from(encoded, "base64")) : create(FlowLossesSchema);
   }
+}
 
-  /** Over several hosts. */
-  sum(hostIds: readonly string[]): FlowLosses {
-    const total = create(FlowLossesSchema);
-    for (const hostId of hostIds) {
-      const { ringFull, rateLimited, readerLag, notFollowed } = this.get(hostId);
-      total.ringFull += ringFull;
-      total.rateLimited += rateLimited;
-      total.readerLag += readerLag;
-      total.notFollowed += notFollowed;
+/** What one reader misses from when it began. Hosts come and go meanwhile: each counts from when it was first seen. */
+export class LossesOfReader {
+  readonly #losses: LossesTable;
+  readonly #registry: HostRegistry;
+  readonly #baselines = new Map<string, FlowLosses>();
+
+  constructor(losses: LossesTable, registry: HostRegistry) {
+    this.#losses = losses;
+    this.#registry = registry;
+    this.now(0n);
+  }
+
+  /** @param readerLag flows that the reader was too slow for */
+  now(readerLag: bigint): FlowLosses {
+    const total = create(FlowLossesSchema, { readerLag });
+    for (const { id } of this.#registry.hosts) {
+      const current = this.#losses.get(id);
+      const baseline = this.#baselines.get(id);
+      if (!baseline) this.#baselines.set(id, current);
+      else addLosses(total, lossesSince(current, baseline));
     }
     return total;
   }
 }
 
+function addLosses(total: FlowLosses, more: FlowLosses): void {
+  total.ringFull += more.ringFull;
+  total.rateLimited += more.rateLimited;
+  total.readerLag += more.readerLag;
+  total.notFollowed += more.notFollowed;
+}
+
 /** What was added since; a counter that began anew counts from zero. */
-export function lossesSince(now: FlowLosses, before: FlowLosses, readerLag: bigint): FlowLosses {
+function lossesSince(now: FlowLosses, before: FlowLosses): FlowLosses {
   const grown = (current: bigint, base: bigint) => (current >= base ? current - base : current);
   return create(FlowLossesSchema, {
     ringFull: grown(now.ringFull, before.ringFull),
     rateLimited: grown(now.rateLimited, before.rateLimited),
-    readerLag: grown(now.readerLag, before.readerLag) + readerLag,
+    readerLag: grown(now.readerLag, before.readerLag),
     notFollowed: grown(now.notFollowed, before.notFollowed),
   });
 }

@@ -15,7 +15,7 @@ import {
 } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToDetail } from "@wardline/domain/wire";
-import { mergeSignals } from "../async/signal.ts";
+import { mergeChangingSignals } from "../async/signal.ts";
 import type { Workspace } from "../policies/workspace.ts";
 import type { Clock, ShellPort } from "../ports.ts";
 import type { Guard } from "../rpc/guard.ts";
@@ -53,7 +53,10 @@ export class HostServiceImpl {
   /** All hosts at once, then after each change and at least every 2 s. */
   async *watch(_request: WatchHostsRequest, signal: AbortSignal) {
     const { registry, clock, workspace } = this.#ports;
-    const merged = mergeSignals([workspace.changes, ...registry.hosts.map((host) => host.connection.changes)]);
+    const merged = mergeChangingSignals(registry.changes, () => [
+      workspace.changes,
+      ...registry.hosts.map((host) => host.connection.changes),
+    ]);
     try {
       for (let sequence = 1n; !signal.aborted; sequence++) {
         const seen = merged.changes.version;
@@ -85,7 +88,13 @@ export class HostServiceImpl {
       labels: declared ? Object.fromEntries(declared.labels) : {},
       namespace: declared?.namespace ?? "",
       declared: declared !== undefined,
+      alias: host.record.alias,
+      groups: [...host.record.groups],
     });
+    if (host.record.access) wire.access = host.record.access;
+    if (host.record.environment) wire.environment = host.record.environment;
+    const ssh = host.connection.session?.summary;
+    if (ssh) wire.ssh = ssh;
     if (state.problem && state.reachability !== Reachability.CONNECTED) {
       wire.problem = failureToDetail(state.problem);
       wire.problem.host = name;

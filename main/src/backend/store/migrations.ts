@@ -121,4 +121,23 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE flows ADD COLUMN process_executable TEXT NOT NULL DEFAULT '';
     `);
   },
+  (database) => {
+    database.exec(`
+      -- What the person said of each machine. 'local' is there once something was said of it. No secrets, ever.
+      CREATE TABLE managed_hosts (
+        id TEXT PRIMARY KEY,
+        alias TEXT NOT NULL,
+        -- wardline.console.v1.HostAccess, encoded; NULL for the machine of the console.
+        access_wire BLOB,
+        -- JSON array of text, sorted.
+        groups TEXT NOT NULL,
+        environment_name TEXT NOT NULL,
+        environment_color INTEGER NOT NULL,
+        added_at_ms INTEGER NOT NULL,
+        -- The name in the Host document that was written when it was added, until its agent says its own; '' = none.
+        document_name TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE UNIQUE INDEX managed_hosts_by_alias ON managed_hosts (alias COLLATE NOCASE) WHERE alias <> '';
+    `);
+  },
 ];

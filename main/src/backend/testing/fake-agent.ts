@@ -28,7 +28,7 @@ import {
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { compile, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
 import { failureToConnectError, toWireDiagnostic } from "@wardline/domain/wire";
-import type { AgentDialer, AgentLink } from "../agent/dialer.ts";
+import type { AgentDialer, AgentLink, DialOptions } from "../agent/dialer.ts";
 import { ChangeSignal } from "../async/signal.ts";
 
 interface Applied {
@@ -64,7 +64,7 @@ export class FakeAgent implements AgentDialer {
   #nextGeneration = 1n;
   readonly #links = new Set<AbortController>();
 
-  dial(): Promise<AgentLink> {
+  dial(_options?: DialOptions): Promise<AgentLink> {
     if (this.dialFailure) return Promise.reject(this.dialFailure);
     const number = ++this.dials;
     const closing = new AbortController();

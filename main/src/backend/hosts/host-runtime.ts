@@ -1,0 +1,70 @@
+/** What runs for one host from the moment it is managed until it is forgotten. */
+import { toBinary } from "@bufbuild/protobuf";
+import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
+import { Failure } from "@wardline/domain/errors";
+import { FlowCollector, type FlowCollectorPorts } from "../flows/flow-collector.ts";
+import type { Logger } from "../ports.ts";
+import type { ReceiptKeeper } from "../ship/receipts.ts";
+import type { HostsTable } from "../store/hosts-table.ts";
+import type { ManagedHost } from "./managed-host.ts";
+
+const STATUS_SAVE_INTERVAL_MS = 5000;
+
+export interface HostRuntimePorts {
+  readonly keeper: ReceiptKeeper;
+  readonly hostsTable: HostsTable;
+  readonly logger: Logger;
+  /** Absent where another process collects flows, or nobody. */
+  readonly collector: Omit<FlowCollectorPorts, "host"> | null;
+}
+
+export class HostRuntime {
+  readonly #host: ManagedHost;
+  readonly #stopping = new AbortController();
+  readonly #tasks: readonly Promise<void>[];
+
+  /** Starts at once. */
+  constructor(host: ManagedHost, ports: HostRuntimePorts) {
+    this.#host = host;
+    const { signal } = this.#stopping;
+    const tasks = [
+      ports.keeper.follow(host, signal),
+      host.enforced.follow(signal),
+      rememberStatus(host, ports, signal),
+    ];
+    if (ports.collector) tasks.push(new FlowCollector({ ...ports.collector, host }).run(signal));
+    this.#tasks = tasks.map((task) =>
+      task.catch((error: unknown) =>
+        ports.logger.error({ host: host.id, err: error }, "background work ended by a defect"),
+      ),
+    );
+    host.connection.start();
+  }
+
+  /** Ends its work and its connection. The host goes on as it is. Nothing is stored for it from this call on. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.allSettled([this.#host.connection.close(), ...this.#tasks]);
+  }
+}
+
+/** Keeps the last known status, so that the next start shows it with its age. */
+async function rememberStatus(host: ManagedHost, ports: HostRuntimePorts, signal: AbortSignal): Promise<void> {
+  const { connection } = host;
+  let savedAtMs = connection.state.lastHeardAtMs;
+  while (!signal.aborted) {
+    const seen = connection.changes.version;
+    const { status, lastHeardAtMs, role, actor } = connection.state;
+    if (status && lastHeardAtMs - savedAtMs >= STATUS_SAVE_INTERVAL_MS) {
+      savedAtMs = lastHeardAtMs;
+      try {
+        const statusWire = toBinary(HostStatusSchema, status);
+        ports.hostsTable.put({ id: host.id, name: connection.hostName, lastHeardAtMs, role, actor, statusWire });
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        ports.logger.warn({ host: host.id, code: error.code }, "host status not stored");
+      }
+    }
+    await connection.changes.wait(seen, 60_000, signal);
+  }
+}
