@@ -1,0 +1,3 @@
+/** Many hosts: which are meant, which a file names, and in which order a change reaches them. */
+export * from "./names.ts";
+export * from "./selector.ts";
