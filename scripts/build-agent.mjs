@@ -1,18 +1,29 @@
 // Builds the agent as one executable: dist/wardline-agent. Needs the packages of `npm ci` and bpf/build/wardline.bpf.o.
+// Beside it goes what a console installs on hosts: the executable compressed, the files of its services, and the signed
+// manifest of all of them (agent-manifest.mjs).
 //
 // Order matters: the node binary is stripped first and the bundle injected then. Stripping an executable that already
 // holds its bundle makes one that crashes.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { describeFile, SigningError, signingKey, writeManifest } from "./agent-manifest.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const distDir = join(root, "dist");
 const workDir = join(distDir, "agent-build");
 const output = join(distDir, "wardline-agent");
 const bpfObject = join(root, "bpf/build/wardline.bpf.o");
+const platform = `${process.platform}-${process.arch}`;
+const SERVICE_FILES = [
+  "systemd/wardline-agent.service",
+  "systemd/wardline-boot.service",
+  "systemd/wardline.sysusers.conf",
+  "launchd/io.wardline.agent.plist",
+];
 
 function fail(message) {
   console.error(`build-agent: ${message}`);
@@ -27,11 +38,8 @@ function run(command, args) {
 }
 
 function findNode() {
-  const names = [`node-${process.platform}-${process.arch}`];
-  const found = names.map((name) => join(root, "node_modules", name, "bin/node")).find((path) => existsSync(path));
-  return (
-    found ?? fail(`no Node 26 for ${process.platform}-${process.arch} in node_modules. Run: npm ci --ignore-scripts`)
-  );
+  const path = join(root, "node_modules", `node-${platform}`, "bin/node");
+  return existsSync(path) ? path : fail(`no Node 26 for ${platform} in node_modules. Run: npm ci --ignore-scripts`);
 }
 
 function buildLabel() {
@@ -103,7 +111,29 @@ run(node, ["--build-sea", configPath]);
 chmodSync(output, 0o755);
 rmSync(workDir, { recursive: true });
 
-const version = run(output, ["--version", "--json"]).trim();
+const told = run(output, ["--version", "--json"]).trim();
+const { version, build } = JSON.parse(told);
 const sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
 writeFileSync(`${output}.sha256`, `${sha256}  wardline-agent\n`);
-console.log(`dist/wardline-agent: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${version}, sha256 ${sha256}`);
+console.log(`dist/wardline-agent: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${told}, sha256 ${sha256}`);
+writeInstallation();
+
+/** What a console sends to hosts. */
+function writeInstallation() {
+  const packedName = `wardline-agent-${platform}.gz`;
+  writeFileSync(join(distDir, packedName), gzipSync(readFileSync(output), { level: 6 }));
+  for (const file of SERVICE_FILES) copyFileSync(join(root, "assets", file), join(distDir, basename(file)));
+  const packed = describeFile(distDir, packedName);
+  const agent = { platform, sizeBytes: statSync(output).size, sha256, packed };
+  const services = SERVICE_FILES.map((file) => describeFile(distDir, basename(file)));
+  try {
+    const { key, origin } = signingKey(root);
+    const id = writeManifest(distDir, { version, build, agent, services }, key);
+    console.log(
+      `dist/${packedName}: ${(packed.sizeBytes / 1e6).toFixed(1)} MB; dist/manifest.json signed by ${origin}, ${id}`,
+    );
+  } catch (error) {
+    if (error instanceof SigningError) fail(error.message);
+    throw error;
+  }
+}
