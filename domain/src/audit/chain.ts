@@ -57,11 +57,16 @@ export function sealEntry(
   return { ...entry, hash: hashOf(entry, hash) };
 }
 
+/** Whether nothing of `entry` was changed since it was sealed. It says nothing about its place. */
+export function isIntact(entry: AuditEntry, hash: HashText = hashText): boolean {
+  return entry.hash === hashOf(entry, hash);
+}
+
 /** Whether `entry` is intact and directly follows `before` (`null` = it is the first). */
 export function follows(entry: AuditEntry, before: AuditPlace | null, hash: HashText = hashText): boolean {
   return (
     entry.sequence === (before?.sequence ?? 0) + 1 &&
     entry.previousHash === (before?.hash ?? CHAIN_START) &&
-    entry.hash === hashOf(entry, hash)
+    isIntact(entry, hash)
   );
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { ConnectRouter } from "@connectrpc/connect";
+import { AuditService } from "@wardline/api/wardline/console/v1/audit";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
@@ -13,6 +14,9 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
 import { ChangeSignal } from "./async/signal.ts";
+import { AuditMirror } from "./audit/audit-mirror.ts";
+import { AuditServiceImpl } from "./audit/audit-service.ts";
+import { AuditTables } from "./audit/audit-tables.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
 import { LossesTable } from "./flows/losses.ts";
 import { HostManager } from "./hosts/host-manager.ts";
@@ -63,10 +67,11 @@ export interface Services {
   readonly ship: ShipServiceImpl;
   readonly flows: FlowServiceImpl;
   readonly hosts: HostServiceImpl;
+  readonly audit: AuditServiceImpl;
 }
 
 export interface Backend {
-  /** Registers PolicyService, ShipService, FlowService and HostService. */
+  /** Registers every service of `wardline.console.v1`. */
   routes(router: ConnectRouter): void;
   readonly services: Services;
   readonly workspace: Workspace;
@@ -100,6 +105,8 @@ export function createBackend(options: BackendOptions): Backend {
     remoteDialer: options.remoteDialer ?? noRemoteHosts,
   });
   const { registry } = manager;
+  const auditTables = new AuditTables(store);
+  const auditMirror = new AuditMirror({ tables: auditTables, clock, logger });
 
   const services: Services = {
     policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
@@ -112,6 +119,7 @@ export function createBackend(options: BackendOptions): Backend {
       shell,
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),
+    audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, userName }),
   };
 
   const closing = new AbortController();
@@ -128,7 +136,9 @@ export function createBackend(options: BackendOptions): Backend {
           stored,
         }
       : null;
-  const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, collector };
+  // What follows hosts for long belongs to the console that stays; a command asks when it needs to.
+  const longRunning = { collector, auditMirror: collector ? auditMirror : null };
+  const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, ...longRunning };
   manager.start((host) => new HostRuntime(host, runtimePorts));
   const tasks = [manager.follow(signal)];
   if (options.introducesLocalHost ?? true) {
@@ -149,6 +159,7 @@ export function createBackend(options: BackendOptions): Backend {
       router.service(ShipService, services.ship.routes(guard));
       router.service(FlowService, services.flows.routes(guard));
       router.service(HostService, services.hosts.routes(guard));
+      router.service(AuditService, services.audit.routes(guard));
     },
     async close() {
       closing.abort();

@@ -1,5 +1,5 @@
 /** The command line with a real agent (observe backend: no root needed) on a socket of its own. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CliSandbox } from "./testing/run-cli.ts";
 import { BAD_POLICY, GOOD_POLICY, INVENTORY } from "./testing/samples.ts";
@@ -172,5 +172,28 @@ describe("looking at hosts", () => {
     const following = sandbox.start(["flows", "--follow"]);
     await following.waitFor("DECIDED BY");
     expect(await following.stop("SIGINT")).toBe(0);
+  });
+});
+
+describe("the audit log of hosts", () => {
+  it("is copied, listed, verified, and said to be cut short when it was", async () => {
+    expect(await sandbox.json(["audit", "verify"])).toMatchObject({
+      exitCode: 0,
+      value: { hosts: [{ hostId: "local", state: "AUDIT_STATE_VERIFIED" }] },
+    });
+    const { value } = await sandbox.json(["audit", "list", "--action", "confirm", "--hosts", "here"]);
+    expect(value).toMatchObject({ entries: [{ hostName: "here", entry: { action: "confirm", outcome: "done" } }, {}] });
+    expect((await sandbox.run(["audit", "list"])).stdout).toMatch(/^\d{4}-\S+ +here +\d+ .* confirm +done/m);
+    expect((await sandbox.run(["audit", "list", "--hosts", "hree"])).stderr).toContain("here");
+
+    const log = sandbox.path("agent/audit.ndjson");
+    const lines = readFileSync(log, "utf8").trimEnd().split("\n");
+    // Cut under the hands of the agent: what it writes next goes after the end that is there now.
+    writeFileSync(log, `${lines.slice(0, -2).join("\n")}\n`);
+    const cut = await sandbox.run(["audit", "verify"]);
+    expect([cut.exitCode, cut.stdout]).toEqual([1, expect.stringMatching(/here +(cut short|broken) /)]);
+    expect((await sandbox.run(["audit", "accept", "here"])).exitCode).toBe(2);
+    expect(await sandbox.run(["audit", "accept", "here", "--reason", "a test cut it"])).toMatchObject({ exitCode: 0 });
+    expect((await sandbox.run(["audit", "verify"])).exitCode).toBe(0);
   });
 });

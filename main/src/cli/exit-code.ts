@@ -29,9 +29,15 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
     case ErrorCode.UNAUTHENTICATED:
     case ErrorCode.PERMISSION_DENIED:
     case ErrorCode.VERSION_MISMATCH:
+    case ErrorCode.HOST_UNREACHABLE:
+    case ErrorCode.HOST_KEY_UNKNOWN:
+    case ErrorCode.HOST_KEY_CHANGED:
+    case ErrorCode.SSH_AUTHENTICATION_FAILED:
+    case ErrorCode.AGENT_MISSING:
       return EXIT.unreachable;
     case ErrorCode.INVALID_ARGUMENT:
     case ErrorCode.NOT_FOUND:
+    case ErrorCode.CONFIRMATION_REQUIRED:
       return EXIT.wrongUsage;
     default:
       return EXIT.problems;

@@ -1,5 +1,6 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
+import { addAudit } from "./commands/audit.options.ts";
 import { addPanic } from "./commands/panic.options.ts";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
@@ -33,6 +34,7 @@ export function createProgram(version: string, outcome: Outcome): Command {
   addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
   addQuarantine(program, runner);
   addPanic(program, runner);
+  addAudit(program, runner);
   addStartCommand(program, runner);
   return program;
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { AuditService } from "@wardline/api/wardline/console/v1/audit";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
@@ -23,6 +24,7 @@ export interface Session {
   readonly ship: Client<typeof ShipService>;
   readonly flows: Client<typeof FlowService>;
   readonly hosts: Client<typeof HostService>;
+  readonly audit: Client<typeof AuditService>;
 }
 
 export interface SessionNeeds {
@@ -56,6 +58,7 @@ export async function withSession<Result>(
         ship: createClient(ShipService, transport),
         flows: createClient(FlowService, transport),
         hosts: createClient(HostService, transport),
+        audit: createClient(AuditService, transport),
       });
     } catch (error) {
       throw failureFromConnectError(error) ?? error;

@@ -2,6 +2,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
 import { Failure } from "@wardline/domain/errors";
+import type { AuditMirror } from "../audit/audit-mirror.ts";
 import { FlowCollector, type FlowCollectorPorts } from "../flows/flow-collector.ts";
 import type { Logger } from "../ports.ts";
 import type { ReceiptKeeper } from "../ship/receipts.ts";
@@ -16,6 +17,7 @@ export interface HostRuntimePorts {
   readonly logger: Logger;
   /** Absent where another process collects flows, or nobody. */
   readonly collector: Omit<FlowCollectorPorts, "host"> | null;
+  readonly auditMirror: AuditMirror | null;
 }
 
 export class HostRuntime {
@@ -33,6 +35,7 @@ export class HostRuntime {
       rememberStatus(host, ports, signal),
     ];
     if (ports.collector) tasks.push(new FlowCollector({ ...ports.collector, host }).run(signal));
+    if (ports.auditMirror) tasks.push(ports.auditMirror.follow(host, signal));
     this.#tasks = tasks.map((task) =>
       task.catch((error: unknown) =>
         ports.logger.error({ host: host.id, err: error }, "background work ended by a defect"),

@@ -140,4 +140,38 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE UNIQUE INDEX managed_hosts_by_alias ON managed_hosts (alias COLLATE NOCASE) WHERE alias <> '';
     `);
   },
+  (database) => {
+    database.exec(`
+      -- The logs that each host has had, from 1; the newest is the one that is followed.
+      CREATE TABLE audit_logs (
+        host_id TEXT NOT NULL,
+        log INTEGER NOT NULL,
+        host_name TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('verified', 'broken', 'truncated', 'forked')),
+        at_sequence INTEGER NOT NULL,
+        -- When the host was last held against the mirror (console clock), and when the state was found.
+        checked_at_ms INTEGER NOT NULL,
+        found_at_ms INTEGER NOT NULL,
+        -- Where the host's own file does not verify, known to the person who accepted it; 0 = nowhere.
+        tolerated_at_sequence INTEGER NOT NULL,
+        accepted_by TEXT NOT NULL,
+        accepted_reason TEXT NOT NULL,
+        PRIMARY KEY (host_id, log)
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE audit_entries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        host_id TEXT NOT NULL,
+        log INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        time_ms INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        wire BLOB NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX audit_entries_once ON audit_entries (host_id, log, sequence);
+      CREATE INDEX audit_entries_by_time ON audit_entries (time_ms, id);
+    `);
+  },
 ];

@@ -1,0 +1,269 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { createClient, createRouterTransport } from "@connectrpc/connect";
+import { AgentService, type ListAuditRequest } from "@wardline/api/wardline/agent/v1/agent";
+import { AuditState } from "@wardline/api/wardline/console/v1/audit";
+import { Role } from "@wardline/api/wardline/v1/host";
+import { type AuditEntry, sealEntry } from "@wardline/domain/audit";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { toWireAuditEntry } from "@wardline/domain/wire";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AgentConnection } from "../agent/agent-connection.ts";
+import type { AgentDialer } from "../agent/dialer.ts";
+import { HostRegistry, type ManagedHost } from "../hosts/managed-host.ts";
+import { silentLogger, systemClock } from "../ports.ts";
+import { Store } from "../store/store.ts";
+import { AuditMirror } from "./audit-mirror.ts";
+import { AuditServiceImpl } from "./audit-service.ts";
+import { AuditTables } from "./audit-tables.ts";
+
+const START_MS = Date.UTC(2026, 0, 1);
+
+/** A host that answers for its audit log as the real agent does, from entries that a test may change. */
+class AuditedAgent implements AgentDialer {
+  readonly address: string;
+  entries: AuditEntry[] = [];
+  brokenAtSequence = 0;
+  isAway = false;
+  asked: ListAuditRequest[] = [];
+
+  constructor(name: string) {
+    this.address = name;
+  }
+
+  append(...actions: readonly string[]): void {
+    for (const action of actions) {
+      const content = { actor: "ops (1000)", role: "operator", action, argumentDigest: "", outcome: "done" } as const;
+      const time = new Date(START_MS + this.entries.length * 1000).toISOString();
+      this.entries.push(sealEntry({ ...content, detail: "" }, time, this.entries.at(-1) ?? null));
+    }
+  }
+
+  async dial() {
+    if (this.isAway) throw new Failure({ code: ErrorCode.HOST_UNREACHABLE, message: "no route", retryable: true });
+    const transport = createRouterTransport(({ service }) =>
+      service(AgentService, {
+        handshake: () => ({ agentVersion: "1", apiMin: 1, apiMax: 1, role: Role.VIEWER, actor: "t (1)" }),
+        watchStatus: async function* (_request, { signal }) {
+          yield { sequence: 1n, status: { observedAt: timestampFromMs(START_MS) } };
+          await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+        },
+        listAudit: (request) => this.#list(request),
+      }),
+    );
+    return { client: createClient(AgentService, transport), close() {} };
+  }
+
+  #list(request: ListAuditRequest) {
+    this.asked.push(request);
+    const sorted = this.entries.toSorted((a, b) => a.sequence - b.sequence);
+    const entries = request.ascending
+      ? sorted.filter(({ sequence }) => BigInt(sequence) > request.afterSequence).slice(0, request.limit)
+      : sorted.toReversed().slice(0, request.limit);
+    return {
+      entries: entries.map(toWireAuditEntry),
+      chainValid: this.brokenAtSequence === 0,
+      brokenAtSequence: BigInt(this.brokenAtSequence),
+      lastSequence: BigInt(sorted.at(-1)?.sequence ?? 0),
+    };
+  }
+}
+
+let directory: string;
+let store: Store;
+let tables: AuditTables;
+let service: AuditServiceImpl;
+let registry: HostRegistry;
+const connections: AgentConnection[] = [];
+
+function addHost(agent: AuditedAgent): void {
+  const connection = new AgentConnection({ dialer: agent, clock: systemClock, logger: silentLogger });
+  connection.start();
+  connections.push(connection);
+  // The mirror needs no more of a host than this.
+  registry.add([{ id: agent.address, local: false, connection, record: { alias: agent.address } } as ManagedHost]);
+}
+
+function open(maxEntriesPerHost?: number): void {
+  store = new Store({ stateDir: directory, logger: silentLogger });
+  tables = new AuditTables(store, maxEntriesPerHost);
+  const mirror = new AuditMirror({ tables, clock: systemClock, logger: silentLogger });
+  registry ??= new HostRegistry([]);
+  service = new AuditServiceImpl({ registry, tables, mirror, userName: "alice" });
+}
+
+async function verdicts() {
+  const { hosts } = await service.verify({ hostIds: [] } as never);
+  return hosts.map(({ hostId, state, atSequence }) => [hostId, AuditState[state], Number(atSequence)]);
+}
+
+const actionsSeen = (filter: object = {}) =>
+  service
+    .list({ hostIds: [], limit: 0, action: "", actor: "", beforeId: 0n, ...filter } as never)
+    .entries.map(({ hostId, entry }) => `${hostId} ${entry?.action}`);
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "wardline-audit-mirror-"));
+  registry = new HostRegistry([]);
+  open();
+});
+afterEach(async () => {
+  await Promise.all(connections.splice(0).map((connection) => connection.close()));
+  store.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe("the mirror of audit logs", () => {
+  it("copies what is new, over restarts of the console, and lists hosts together by time", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("apply", "confirm");
+    const beta = new AuditedAgent("beta");
+    beta.append("apply");
+    addHost(alpha);
+    addHost(beta);
+    expect(await verdicts()).toEqual([
+      ["alpha", "VERIFIED", 0],
+      ["beta", "VERIFIED", 0],
+    ]);
+    store.close();
+    open();
+    alpha.append("rollback");
+    alpha.asked = [];
+    await verdicts();
+    expect(alpha.asked.map(({ afterSequence }) => afterSequence)).toEqual([1n]);
+    expect(actionsSeen()).toEqual(["alpha rollback", "alpha confirm", "beta apply", "alpha apply"]);
+    expect(actionsSeen({ hostIds: ["alpha"], action: "confirm" })).toEqual(["alpha confirm"]);
+  });
+
+  it("gives pages without a gap and without an entry twice, also among entries of the same time", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("a", "b", "c", "d", "e");
+    addHost(alpha);
+    await verdicts();
+    const seen: string[] = [];
+    let cursor = {};
+    for (;;) {
+      const request = { hostIds: [], limit: 2, action: "", actor: "", beforeId: 0n, ...cursor };
+      const { entries } = service.list(request as never);
+      const last = entries.at(-1);
+      if (!last?.entry?.time) break;
+      seen.push(...entries.map(({ entry }) => entry?.action ?? ""));
+      cursor = { before: last.entry.time, beforeId: last.id };
+    }
+    expect(seen).toEqual(["e", "d", "c", "b", "a"]);
+  });
+
+  it("takes only the end of a long log that it sees for the first time", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append(...Array.from({ length: 10_300 }, (_, index) => `step-${index + 1}`));
+    addHost(alpha);
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+    expect(tables.entryCount("alpha", 1)).toBe(10_000);
+    expect(tables.newest("alpha", 1)?.sequence).toBe(10_300);
+  });
+
+  it("is bounded for each host, and goes on from what it kept", async () => {
+    store.close();
+    open(3);
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("a", "b", "c", "d", "e");
+    addHost(alpha);
+    await verdicts();
+    expect(actionsSeen()).toEqual(["alpha e", "alpha d", "alpha c"]);
+    alpha.append("f");
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+  });
+
+  it.each([
+    ["cut short", "TRUNCATED", 3, (agent: AuditedAgent) => agent.entries.splice(2)],
+    ["emptied", "TRUNCATED", 1, (agent: AuditedAgent) => agent.entries.splice(0)],
+    [
+      "written anew to the same length",
+      "FORKED",
+      4,
+      (agent: AuditedAgent) => {
+        agent.entries = [];
+        agent.append("apply", "confirm", "apply", "nothing");
+      },
+    ],
+    [
+      "given an entry that does not follow",
+      "BROKEN",
+      5,
+      (agent: AuditedAgent) => {
+        agent.append("x");
+        agent.entries[4] = { ...(agent.entries[4] as AuditEntry), actor: "somebody else" };
+      },
+    ],
+    [
+      "said to be broken by the host itself",
+      "BROKEN",
+      2,
+      (agent: AuditedAgent) => {
+        agent.brokenAtSequence = 2;
+      },
+    ],
+  ])(
+    "notices a log that was %s, keeps what it saw, and says so until a person accepts it",
+    async (_name, state, at, tamper) => {
+      const alpha = new AuditedAgent("alpha");
+      alpha.append("apply", "confirm", "apply", "quarantine");
+      addHost(alpha);
+      await verdicts();
+      const before = actionsSeen();
+      tamper(alpha);
+      expect(await verdicts()).toEqual([["alpha", state, at]]);
+      expect(actionsSeen()).toEqual(before);
+      // What was found does not go away by itself: neither with time, nor with a restart, nor when the log is put back.
+      store.close();
+      open();
+      expect(await verdicts()).toEqual([["alpha", state, at]]);
+
+      await expect(service.accept({ hostId: "alpha", reason: " " } as never)).rejects.toMatchObject({
+        code: ErrorCode.INVALID_ARGUMENT,
+      });
+      const { verdict } = await service.accept({ hostId: "alpha", reason: "disk was replaced" } as never);
+      expect(verdict?.state).toBe(AuditState.VERIFIED);
+      expect(tables.current("alpha")).toMatchObject({
+        log: 2,
+        acceptedBy: "alice",
+        acceptedReason: "disk was replaced",
+      });
+      expect(actionsSeen()).toEqual(expect.arrayContaining(before));
+      expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+    },
+  );
+
+  it("tells a host that cannot be asked from one that was tampered with, and asks the others", async () => {
+    const [alpha, beta] = [new AuditedAgent("alpha"), new AuditedAgent("beta")];
+    alpha.isAway = true;
+    beta.append("apply");
+    addHost(alpha);
+    addHost(beta);
+    const { hosts } = await service.verify({ hostIds: [] } as never);
+    expect(hosts.map(({ state }) => AuditState[state])).toEqual(["UNKNOWN", "VERIFIED"]);
+    expect(hosts[0]?.error?.code).toBe(ErrorCode.HOST_UNREACHABLE);
+    await expect(service.accept({ hostId: "beta", reason: "why not" } as never)).rejects.toMatchObject({
+      code: ErrorCode.NOT_FOUND,
+    });
+  });
+
+  it("does not go on for ever with a host that always has more to tell", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("apply");
+    addHost(alpha);
+    await verdicts();
+    // It repeats one entry and claims that there are more.
+    Object.defineProperty(alpha, "entries", { get: () => [sealed(1), sealed(2)].slice(0, 2) });
+    const [verdict] = await verdicts();
+    expect(verdict?.[1]).not.toBe("UNKNOWN");
+    expect(alpha.asked.length).toBeLessThan(120);
+  });
+});
+
+function sealed(sequence: number): AuditEntry {
+  const content = { actor: "x", role: "none", action: "x", argumentDigest: "", outcome: "done", detail: "" } as const;
+  return { ...sealEntry(content, new Date(START_MS).toISOString(), null), sequence };
+}
