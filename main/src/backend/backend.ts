@@ -19,7 +19,7 @@ import { AuditServiceImpl } from "./audit/audit-service.ts";
 import { AuditTables } from "./audit/audit-tables.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
 import { LossesTable } from "./flows/losses.ts";
-import { HostManager } from "./hosts/host-manager.ts";
+import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
@@ -60,6 +60,8 @@ export interface BackendOptions {
   readonly dialer?: AgentDialer;
   /** Reaches the agents of other hosts some other way than SSH (tests). */
   readonly remoteDialer?: RemoteDialerFactory;
+  /** Whether a person sits there whenever a host is called (the command line), and how long hosts stay connected. */
+  readonly remote?: HostManagerPorts["remote"];
 }
 
 export interface Services {
@@ -103,6 +105,7 @@ export function createBackend(options: BackendOptions): Backend {
     logger,
     localDialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
     remoteDialer: options.remoteDialer ?? noRemoteHosts,
+    ...(options.remote ? { remote: options.remote } : {}),
   });
   const { registry } = manager;
   const auditTables = new AuditTables(store);

@@ -1,28 +1,35 @@
 /**
  * The console's link to one agent: connects, shakes hands, follows the status, and connects again when it is lost. What
  * it knows is always a whole state with the reason when there is no connection.
+ *
+ * A remote host is connected on demand: while somebody needs it (a window that shows hosts, a call), and a while longer.
  */
-
-import type { HandshakeResponse } from "@wardline/api/wardline/agent/v1/agent";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type HostStatus, Role } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock, Logger } from "../ports.ts";
 import type { SshSession } from "../ssh/ssh-session.ts";
-import { API_MAX, API_MIN, CONSOLE_VERSION } from "../version.ts";
 import { agentFailure } from "./agent-failure.ts";
+import { type FollowOptions, followAgent } from "./agent-session.ts";
+import type { ConnectSlots } from "./connect-slots.ts";
+import { Demand } from "./demand.ts";
+import { dialWithin } from "./dial-within.ts";
 import type { AgentClient, AgentDialer, AgentLink } from "./dialer.ts";
+import { needsPerson, reachabilityOf, retryDelayMs } from "./reachability.ts";
 
-const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 5000;
-const HANDSHAKE_TIMEOUT_MS = 5000;
-/** The agent sends a status at least every 2 s. */
-const STATUS_SILENCE_MS = 7000;
+const LOCAL_WAIT_MS = 5_000;
+/** A login over a slow line, by way of another machine. */
+const REMOTE_WAIT_MS = 20_000;
+/** The same, with a person who has to find a passphrase. */
+const INTERACTIVE_WAIT_MS = 180_000;
+/** An attempt that has just failed is not repeated for a call. */
+const FRESH_PROBLEM_MS = 3_000;
+const IDLE_AFTER_MS = 60_000;
 
 export interface AgentState {
   readonly reachability: Reachability;
-  /** Why it is not connected; `null` when it is, and during the first attempt. */
+  /** Why it is not connected; `null` when it is, when nobody needs it, and during the first attempt. */
   readonly problem: Failure | null;
   /** Last known; `null` when there never was one. */
   readonly status: HostStatus | null;
@@ -43,20 +50,31 @@ export interface AgentConnectionOptions {
   readonly statusSilenceMs?: number;
   /** What the host is called until its agent says its name; the dialer's address when absent. */
   readonly nameBefore?: () => string;
+  /** Present for a remote host: it is connected only while it is needed, and one of many. */
+  readonly onDemand?: OnDemandOptions;
 }
 
-/** Waits between attempts: doubling, capped, and never the same for everybody. */
-export function retryDelayMs(attempt: number, random: () => number): number {
-  const ceiling = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 10));
-  return ceiling * (0.5 + random() / 2);
+export interface OnDemandOptions {
+  readonly slots: ConnectSlots;
+  /** How long it stays connected after nobody needs it any more. */
+  readonly idleAfterMs?: number;
+  /** Whether a person sits there whenever something is called (the command line): then each attempt may ask. */
+  readonly isInteractive?: boolean;
 }
 
 export class AgentConnection {
   readonly changes = new ChangeSignal();
   readonly #options: AgentConnectionOptions;
   readonly #closing = new AbortController();
+  readonly #demand: Demand | null;
   #retryNow = new AbortController();
+  /** Ends the attempt or the connection that is under way. */
   #attempt = new AbortController();
+  #endedAttempts = 0;
+  #lastEndedAtMs = 0;
+  /** Whether the next attempt is one that a person waits for, and whether the one under way is. */
+  #asksNext = false;
+  #underWay: "no" | "silent" | "asking" = "no";
   #link: AgentLink | null = null;
   #state: AgentState;
   #running: Promise<void> | null = null;
@@ -64,8 +82,10 @@ export class AgentConnection {
   constructor(options: AgentConnectionOptions) {
     this.#options = options;
     const { status = null, lastHeardAtMs = 0, role = Role.UNSPECIFIED, actor = "" } = options.remembered ?? {};
-    const reachability = Reachability.CONNECTING;
+    const { onDemand } = options;
+    const reachability = onDemand ? Reachability.IDLE : Reachability.CONNECTING;
     this.#state = { reachability, problem: null, status, lastHeardAtMs, role, actor };
+    this.#demand = onDemand ? new Demand(onDemand.idleAfterMs ?? IDLE_AFTER_MS, () => this.#attempt.abort()) : null;
   }
 
   get state(): AgentState {
@@ -90,7 +110,16 @@ export class AgentConnection {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#link?.close();
+    this.#demand?.close();
     await this.#running;
+  }
+
+  /** Keeps the host connected until the returned function is called. The local one always is. */
+  need(): () => void {
+    if (!this.#demand) return () => {};
+    // At once, so that nobody takes a host for idle that is about to be connected.
+    if (this.#state.reachability === Reachability.IDLE) this.#set({ reachability: Reachability.CONNECTING });
+    return this.#demand.add();
   }
 
   /** Tries at once instead of after the back-off. */
@@ -105,17 +134,40 @@ export class AgentConnection {
     this.retryNow();
   }
 
-  /** The client of the connection that stands, after waiting for an attempt that is under way. @throws Failure */
-  async client(waitMs = HANDSHAKE_TIMEOUT_MS): Promise<AgentClient> {
-    const limit = AbortSignal.any([AbortSignal.timeout(waitMs), this.#closing.signal]);
-    while (this.#state.reachability === Reachability.CONNECTING && !limit.aborted) {
-      await this.changes.wait(this.changes.version, waitMs, limit);
+  /** Connects now for a person who waits: passphrases and codes may be asked for. How it ended is the state. */
+  async connect(signal: AbortSignal): Promise<AgentState> {
+    const release = this.need();
+    try {
+      if (this.#state.reachability === Reachability.CONNECTED) return this.#state;
+      this.#asksNext = true;
+      // An attempt that may not ask would fail for want of an answer.
+      if (this.#demand && this.#underWay === "silent") this.#attempt.abort();
+      await this.#oneAttempt(INTERACTIVE_WAIT_MS, signal);
+      return this.#state;
+    } finally {
+      this.#asksNext = false;
+      release();
     }
-    if (this.#link && this.#state.reachability === Reachability.CONNECTED) return this.#link.client;
-    throw this.#state.problem ?? agentFailure(new Error("no connection yet"), this.hostName);
   }
 
-  /** Waits for a connection for as long as it takes; `null` when the signal aborts first. */
+  /** The client of the connection that stands, after waiting for an attempt that is under way. @throws Failure */
+  async client(waitMs?: number): Promise<AgentClient> {
+    const release = this.need();
+    try {
+      const { onDemand } = this.#options;
+      const usualMs = onDemand ? (onDemand.isInteractive ? INTERACTIVE_WAIT_MS : REMOTE_WAIT_MS) : LOCAL_WAIT_MS;
+      if (this.#isWorthTrying()) await this.#oneAttempt(waitMs ?? usualMs, this.#closing.signal);
+      if (this.#link && this.#state.reachability === Reachability.CONNECTED) return this.#link.client;
+      throw this.#state.problem ?? this.#noAnswer();
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Waits for a connection for as long as it takes; `null` when the signal aborts first. It makes no demand: what only
+   * follows a host must not keep it connected.
+   */
   async waitForClient(signal: AbortSignal): Promise<AgentClient | null> {
     while (!signal.aborted && !this.#closing.signal.aborted) {
       if (this.#link && this.#state.reachability === Reachability.CONNECTED) return this.#link.client;
@@ -134,7 +186,8 @@ export class AgentConnection {
 
   /** Runs a call over a connection of its own, opened now: confirming must prove that the host can still be reached. */
   async withFreshClient<Result>(call: (client: AgentClient) => Promise<Result>): Promise<Result> {
-    const link = await this.#options.dialer.dial();
+    const isInteractive = this.#options.onDemand?.isInteractive ?? false;
+    const link = await this.#dial(this.#closing.signal, isInteractive);
     try {
       return await call(link.client);
     } catch (error) {
@@ -146,101 +199,149 @@ export class AgentConnection {
 
   /** Runs a call over the standing connection. @throws Failure */
   async call<Result>(body: (client: AgentClient) => Promise<Result>): Promise<Result> {
-    const client = await this.client();
+    const release = this.need();
     try {
-      return await body(client);
+      return await body(await this.client());
     } catch (error) {
       throw agentFailure(error, this.hostName);
+    } finally {
+      release();
+    }
+  }
+
+  #isWorthTrying(): boolean {
+    const { reachability } = this.#state;
+    if (reachability === Reachability.CONNECTING || reachability === Reachability.IDLE) return true;
+    if (!this.#demand || reachability === Reachability.CONNECTED) return false;
+    // Nothing has changed for a person's problem, unless a person is there now.
+    if (needsPerson(reachability)) return this.#options.onDemand?.isInteractive ?? false;
+    return this.#options.clock.nowMs() - this.#lastEndedAtMs > FRESH_PROBLEM_MS;
+  }
+
+  /** Waits until an attempt that runs or begins now has ended, one way or the other. */
+  async #oneAttempt(waitMs: number, signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.any([AbortSignal.timeout(waitMs), signal, this.#closing.signal]);
+    const ended = this.#endedAttempts;
+    this.retryNow();
+    for (;;) {
+      const seen = this.changes.version;
+      const { reachability } = this.#state;
+      if (reachability === Reachability.CONNECTED || limit.aborted) return;
+      if (this.#endedAttempts !== ended && reachability !== Reachability.CONNECTING) return;
+      await this.changes.wait(seen, waitMs, limit);
     }
   }
 
   async #run(): Promise<void> {
-    const { clock, logger, dialer, random = Math.random } = this.#options;
+    const { clock, logger, dialer, random = Math.random, onDemand } = this.#options;
+    const closing = this.#closing.signal;
     let attempt = 0;
-    while (!this.#closing.signal.aborted) {
+    while (!closing.aborted) {
+      if (this.#demand && !(await this.#needed(closing))) break;
       try {
         await this.#session(() => {
           attempt = 0;
         });
       } catch (error) {
-        this.#lose(agentFailure(error, this.hostName));
+        this.#end(error);
       }
-      if (this.#closing.signal.aborted) break;
-      const problem = this.#state.problem;
-      if (attempt === 0) logger.warn({ agent: dialer.address, problem: problem?.message }, "agent not connected");
+      if (closing.aborted) break;
+      const { problem, reachability } = this.#state;
+      // Left because nobody needs it, or to begin anew.
+      if (!problem) continue;
+      if (attempt === 0) logger.warn({ agent: dialer.address, problem: problem.message }, "agent not connected");
       this.#retryNow = new AbortController();
-      const wake = AbortSignal.any([this.#retryNow.signal, this.#closing.signal]);
-      await clock.sleep(retryDelayMs(attempt++, random), wake);
+      const wake = AbortSignal.any([this.#retryNow.signal, closing]);
+      const delayMs = retryDelayMs(attempt++, random, onDemand !== undefined);
+      if (this.#demand && needsPerson(reachability)) await aborted(wake);
+      else await clock.sleep(delayMs, wake);
     }
+  }
+
+  /** Waits until the host is needed; false when this is closed first. */
+  async #needed(closing: AbortSignal): Promise<boolean> {
+    if (!this.#demand?.isNeeded) {
+      if (!this.#state.problem) this.#set({ reachability: Reachability.IDLE });
+      await this.#demand?.wait(closing);
+    }
+    if (closing.aborted) return false;
+    // A problem stays in view until the attempt has shown whether it still holds.
+    if (!this.#state.problem) this.#set({ reachability: Reachability.CONNECTING });
+    return true;
   }
 
   /** One connection from dialling to its end; always ends in an error. */
   async #session(onConnected: () => void): Promise<never> {
+    const { clock, statusSilenceMs, onDemand } = this.#options;
     this.#attempt = new AbortController();
     const signal = AbortSignal.any([this.#attempt.signal, this.#closing.signal]);
-    const link = await this.#options.dialer.dial({ signal });
+    const giveBack = (await onDemand?.slots.take(signal)) ?? (() => {});
+    const isInteractive = this.#asksNext || (onDemand?.isInteractive ?? false);
+    this.#underWay = isInteractive ? "asking" : "silent";
+    const link = await this.#dial(signal, isInteractive).catch((error) => {
+      giveBack();
+      throw error;
+    });
+    const options: FollowOptions = {
+      signal,
+      clock,
+      hostName: () => this.hostName,
+      ...(statusSilenceMs === undefined ? {} : { statusSilenceMs }),
+      onGreeting: ({ role, actor }) => {
+        this.#link = link;
+        this.#set({ role, actor });
+      },
+      onStatus: (status) => {
+        giveBack();
+        if (this.#state.reachability !== Reachability.CONNECTED) onConnected();
+        this.#heard(status);
+      },
+    };
     try {
-      const greeting = await link.client.handshake(
-        { clientName: "wardline-console", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
-        { timeoutMs: HANDSHAKE_TIMEOUT_MS, signal },
-      );
-      requireCommonVersion(greeting);
-      this.#link = link;
-      this.#set({ role: greeting.role, actor: greeting.actor });
-      await this.#followStatus(link.client, onConnected);
-      throw new Failure({
-        code: ErrorCode.AGENT_UNREACHABLE,
-        message: `The agent on ${this.hostName} ended the connection.`,
-        hint: "The console connects again by itself. What the host enforces stays as it is.",
-        retryable: true,
-      });
+      return await followAgent(link, options);
     } finally {
+      giveBack();
       this.#link = null;
       link.close();
     }
   }
 
-  async #followStatus(client: AgentClient, onConnected: () => void): Promise<void> {
-    const { statusSilenceMs = STATUS_SILENCE_MS, logger, dialer } = this.#options;
-    const silence = new AbortController();
-    const restart = () => setTimeout(() => silence.abort(), statusSilenceMs);
-    let timer = restart();
-    try {
-      const signal = AbortSignal.any([silence.signal, this.#closing.signal]);
-      let expected = 1n;
-      for await (const message of client.watchStatus({}, { signal })) {
-        clearTimeout(timer);
-        timer = restart();
-        // A gap means that a status was lost: the next connection begins with a whole one.
-        if (message.sequence !== expected++) return;
-        if (!message.status) continue;
-        if (this.#state.reachability !== Reachability.CONNECTED) {
-          onConnected();
-          logger.info({ agent: dialer.address, host: message.status.info?.name }, "agent connected");
-        }
-        this.#set({
-          reachability: Reachability.CONNECTED,
-          problem: null,
-          status: message.status,
-          lastHeardAtMs: this.#options.clock.nowMs(),
-        });
-      }
-    } catch (error) {
-      if (!silence.signal.aborted) throw error;
-      throw new Failure({
-        code: ErrorCode.AGENT_UNREACHABLE,
-        message: `The agent on ${this.hostName} has sent nothing for ${statusSilenceMs / 1000} s.`,
-        hint: "The console connects again by itself. What the host enforces stays as it is.",
-        retryable: true,
-      });
-    } finally {
-      clearTimeout(timer);
+  #heard(status: HostStatus): void {
+    const { logger, dialer, clock } = this.#options;
+    if (this.#state.reachability !== Reachability.CONNECTED) {
+      logger.info({ agent: dialer.address, host: status.info?.name }, "agent connected");
     }
+    const lastHeardAtMs = clock.nowMs();
+    this.#set({ reachability: Reachability.CONNECTED, problem: null, status, lastHeardAtMs });
   }
 
-  #lose(problem: Failure): void {
+  #dial(signal: AbortSignal, isInteractive: boolean): Promise<AgentLink> {
+    const limitMs = isInteractive ? INTERACTIVE_WAIT_MS : REMOTE_WAIT_MS;
+    return dialWithin(this.#options.dialer, { signal, isInteractive }, limitMs, this.hostName);
+  }
+
+  #end(error: unknown): void {
+    this.#underWay = "no";
     if (this.#closing.signal.aborted) return;
+    this.#endedAttempts++;
+    this.#lastEndedAtMs = this.#options.clock.nowMs();
+    // Ended by us: nobody needs it any more, or the way to it has changed.
+    if (this.#attempt.signal.aborted) {
+      const isIdle = this.#demand?.isNeeded === false;
+      this.#set({ reachability: isIdle ? Reachability.IDLE : Reachability.CONNECTING, problem: null });
+      return;
+    }
+    const problem = agentFailure(error, this.hostName);
     this.#set({ reachability: reachabilityOf(problem, this.#state.reachability), problem });
+  }
+
+  #noAnswer(): Failure {
+    return new Failure({
+      code: ErrorCode.AGENT_UNREACHABLE,
+      message: `${this.hostName} has not answered yet.`,
+      hint: "Try again in a moment; `wardline host check` shows where it stops.",
+      retryable: true,
+    });
   }
 
   #set(change: Partial<AgentState>): void {
@@ -249,21 +350,7 @@ export class AgentConnection {
   }
 }
 
-function requireCommonVersion(greeting: HandshakeResponse): void {
-  if (greeting.apiMin <= API_MAX && greeting.apiMax >= API_MIN) return;
-  const agentIsNewer = greeting.apiMin > API_MAX;
-  throw new Failure({
-    code: ErrorCode.VERSION_MISMATCH,
-    message: `The agent (version ${greeting.agentVersion}) and this console (version ${CONSOLE_VERSION}) share no API revision: it speaks ${greeting.apiMin} to ${greeting.apiMax}, the console ${API_MIN} to ${API_MAX}.`,
-    hint: agentIsNewer ? "Update the console." : "Update the agent. What it enforces stays enforced meanwhile.",
-  });
-}
-
-function reachabilityOf(problem: Failure, before: Reachability): Reachability {
-  if (problem.code === ErrorCode.VERSION_MISMATCH) return Reachability.VERSION_MISMATCH;
-  if (problem.code === ErrorCode.PERMISSION_DENIED || problem.code === ErrorCode.UNAUTHENTICATED) {
-    return Reachability.PERMISSION_DENIED;
-  }
-  if (before === Reachability.CONNECTED || before === Reachability.LOST) return Reachability.LOST;
-  return Reachability.NO_AGENT;
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -9,8 +9,9 @@ import { failureToConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLogger, systemClock } from "../ports.ts";
 import { FakeAgent } from "../testing/fake-agent.ts";
-import { AgentConnection, retryDelayMs } from "./agent-connection.ts";
+import { AgentConnection } from "./agent-connection.ts";
 import { agentFailure } from "./agent-failure.ts";
+import { retryDelayMs } from "./reachability.ts";
 import { reachFailure, UnixSocketDialer } from "./unix-dialer.ts";
 
 let directory: string;

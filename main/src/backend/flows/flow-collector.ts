@@ -6,6 +6,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Flow, FlowLosses } from "@wardline/api/wardline/v1/flow";
 import { Failure } from "@wardline/domain/errors";
 import { agentFailure } from "../agent/agent-failure.ts";
+import { boundFlow } from "../agent/bounded-status.ts";
 import type { AgentClient } from "../agent/dialer.ts";
 import { BoundedQueue } from "../async/bounded-queue.ts";
 import type { ChangeSignal } from "../async/signal.ts";
@@ -111,6 +112,12 @@ export class FlowCollector {
     let expected = 1n;
     for await (const message of client.watchFlows({ history: HISTORY }, { signal })) {
       if (message.sequence !== expected++) return;
+      const hostName = hostNameOf(this.#ports.host);
+      for (const flow of message.flows) {
+        boundFlow(flow);
+        // A host tells of itself only, whatever name it puts into its flows.
+        flow.host = hostName;
+      }
       this.#queue.push(message.flows);
       if (message.losses) this.#agentLosses = message.losses;
     }

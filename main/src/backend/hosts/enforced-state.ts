@@ -3,7 +3,9 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { AgentConnection } from "../agent/agent-connection.ts";
+import { boundMessage } from "../agent/bounded-message.ts";
 import { ChangeSignal } from "../async/signal.ts";
+import { requireWorkspaceBounds } from "../policies/limits.ts";
 import type { Logger } from "../ports.ts";
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -37,6 +39,11 @@ export class EnforcedState {
   async fetch(): Promise<EnforcedFiles> {
     const answer = await this.#connection.call((client) => client.getEnforcedState({}, { timeoutMs: CALL_TIMEOUT_MS }));
     const files = (answer.state?.files ?? []).map(({ path, text }) => ({ path, text }));
+    requireWorkspaceBounds(
+      files.length,
+      files.reduce((sum, { path, text }) => sum + path.length + text.length, 0),
+    );
+    if (answer.generation) boundMessage(GenerationSchema, answer.generation);
     files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     const generation = answer.generation ?? null;
     this.#latest = { generation, files };

@@ -41,7 +41,12 @@ beforeEach(() => {
 });
 afterEach(() => tester.close());
 
-const stateOf = (id: string, { backend } = tester) => backend.registry.byId(id).connection.state;
+/** Somebody looks at it: else a remote host is not connected. */
+function stateOf(id: string, { backend } = tester) {
+  const { connection } = backend.registry.byId(id);
+  connection.need();
+  return connection.state;
+}
 
 describe("the hosts of a console", () => {
   it("are connected when they are added, collect flows, and keep them when they are removed", async () => {
@@ -85,6 +90,7 @@ describe("the hosts of a console", () => {
     await expect.poll(() => stateOf("b").reachability, { timeout: 3000 }).toBe(Reachability.CONNECTED);
     agents.set("192.0.2.2", agentNamed("gamma"));
     manager.update(record("b", "192.0.2.2"));
+    stateOf("b");
     await expect.poll(() => hostNameOf(registry.byId("b")), { timeout: 3000 }).toBe("gamma");
   });
 

@@ -3,7 +3,8 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { HostAccessSchema } from "@wardline/api/wardline/console/v1/hosts";
 import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
 import { Failure } from "@wardline/domain/errors";
-import { AgentConnection } from "../agent/agent-connection.ts";
+import { AgentConnection, type OnDemandOptions } from "../agent/agent-connection.ts";
+import { ConnectSlots } from "../agent/connect-slots.ts";
 import type { AgentDialer, RemoteDialerFactory } from "../agent/dialer.ts";
 import type { Clock, Logger } from "../ports.ts";
 import type { HostsTable } from "../store/hosts-table.ts";
@@ -24,6 +25,8 @@ export interface HostManagerPorts {
   readonly logger: Logger;
   readonly localDialer: AgentDialer;
   readonly remoteDialer: RemoteDialerFactory;
+  /** See {@link OnDemandOptions}. */
+  readonly remote?: Omit<OnDemandOptions, "slots">;
 }
 
 /** A host whose record can be exchanged. */
@@ -32,7 +35,7 @@ class RegisteredHost implements ManagedHost {
   readonly connection: AgentConnection;
   readonly enforced: EnforcedState;
 
-  constructor(record: HostRecord, ports: HostManagerPorts) {
+  constructor(record: HostRecord, ports: HostManagerPorts, slots: ConnectSlots) {
     this.record = record;
     const { clock, logger, hostsTable } = ports;
     const known = hostsTable.find(record.id);
@@ -42,6 +45,7 @@ class RegisteredHost implements ManagedHost {
       clock,
       logger,
       nameBefore: () => this.record.alias || dialer.address,
+      ...(this.local ? {} : { onDemand: { slots, ...ports.remote } }),
       remembered: known && {
         status: fromBinary(HostStatusSchema, known.statusWire),
         lastHeardAtMs: known.lastHeardAtMs,
@@ -64,6 +68,7 @@ class RegisteredHost implements ManagedHost {
 export class HostManager {
   readonly registry: HostRegistry;
   readonly #ports: HostManagerPorts;
+  readonly #slots = new ConnectSlots();
   readonly #hosts = new Map<string, RegisteredHost>();
   readonly #runtimes = new Map<string, HostRuntime>();
   #startRuntime: ((host: ManagedHost) => HostRuntime) | null = null;
@@ -142,7 +147,7 @@ export class HostManager {
   }
 
   #make(record: HostRecord): RegisteredHost {
-    const host = new RegisteredHost(record, this.#ports);
+    const host = new RegisteredHost(record, this.#ports, this.#slots);
     this.#hosts.set(host.id, host);
     return host;
   }

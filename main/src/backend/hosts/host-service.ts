@@ -14,6 +14,7 @@ import {
   WatchHostsResponseSchema,
 } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { Endpoint } from "@wardline/domain/policy";
 import { failureToDetail } from "@wardline/domain/wire";
 import { mergeChangingSignals } from "../async/signal.ts";
 import type { Workspace } from "../policies/workspace.ts";
@@ -25,6 +26,8 @@ import { type HostRegistry, hostNameOf, type ManagedHost } from "./managed-host.
 import { setQuarantine } from "./quarantine.ts";
 
 const LONGEST_SILENCE_MS = 2000;
+/** A hundred hosts that each tell something every two seconds must not make fifty messages a second. */
+const SHORTEST_INTERVAL_MS = 100;
 
 export interface HostServicePorts {
   readonly registry: HostRegistry;
@@ -57,27 +60,38 @@ export class HostServiceImpl {
       workspace.changes,
       ...registry.hosts.map((host) => host.connection.changes),
     ]);
+    // Hosts stay connected for as long as somebody looks at them.
+    const needs = new Map<ManagedHost, () => void>();
     try {
       for (let sequence = 1n; !signal.aborted; sequence++) {
         const seen = merged.changes.version;
-        const now = timestampFromMs(clock.nowMs());
-        yield create(WatchHostsResponseSchema, {
-          sequence,
-          hosts: registry.hosts.map((host) => this.describe(host)),
-          now,
-        });
+        needAll(needs, registry.hosts);
+        const declared = this.#declaredHosts();
+        const hosts = registry.hosts.map((host) => this.#describe(host, declared));
+        yield create(WatchHostsResponseSchema, { sequence, hosts, now: timestampFromMs(clock.nowMs()) });
+        await clock.sleep(SHORTEST_INTERVAL_MS, signal);
         await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
       }
     } finally {
       merged.dispose();
+      needAll(needs, []);
     }
   }
 
   describe(host: ManagedHost): Host {
+    return this.#describe(host, this.#declaredHosts());
+  }
+
+  /** The Host documents of the workspace, by name. */
+  #declaredHosts(): ReadonlyMap<string, Endpoint> {
+    const { endpoints } = this.#ports.workspace.snapshot().reading.world.inventory;
+    return new Map(endpoints.flatMap((endpoint) => (endpoint.kind === "host" ? [[endpoint.name, endpoint]] : [])));
+  }
+
+  #describe(host: ManagedHost, declaredHosts: ReadonlyMap<string, Endpoint>): Host {
     const { state } = host.connection;
     const name = hostNameOf(host);
-    const { inventory } = this.#ports.workspace.snapshot().reading.world;
-    const declared = inventory.endpoints.find((endpoint) => endpoint.key === `Host/${name}`);
+    const declared = declaredHosts.get(name);
     const wire = create(HostSchema, {
       id: host.id,
       name,
@@ -143,4 +157,14 @@ export class HostServiceImpl {
       stateDirectory: session.stateDir,
     });
   }
+}
+
+function needAll(needs: Map<ManagedHost, () => void>, hosts: readonly ManagedHost[]): void {
+  const present = new Set(hosts);
+  for (const [host, release] of needs) {
+    if (present.has(host)) continue;
+    release();
+    needs.delete(host);
+  }
+  for (const host of hosts) if (!needs.has(host)) needs.set(host, host.connection.need());
 }
