@@ -1,16 +1,20 @@
-/** Jobs, roll-outs and questions in one stream. */
+/** The workspace, jobs, roll-outs and questions in one stream. */
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type ActivityService,
+  JobListSchema,
+  QuestionListSchema,
+  RolloutListSchema,
   type WatchActivityRequest,
   type WatchActivityResponse,
   WatchActivityResponseSchema,
 } from "@wardline/api/wardline/console/v1/activity";
 import type { Question } from "@wardline/api/wardline/console/v1/fleet";
 import type { Job } from "@wardline/api/wardline/console/v1/jobs";
+import type { WatchWorkspaceResponse } from "@wardline/api/wardline/console/v1/policies";
 import type { Rollout } from "@wardline/api/wardline/console/v1/rollout";
-import { type ChangeSignal, mergeSignals } from "../async/signal.ts";
+import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import type { Guard } from "../rpc/guard.ts";
 
@@ -29,7 +33,10 @@ export interface ActivityPorts {
   readonly jobs: ListSource<Job>;
   readonly rollouts: ListSource<Rollout>;
   readonly questions: ListSource<Question>;
+  readonly watchWorkspace: (signal: AbortSignal) => AsyncIterable<WatchWorkspaceResponse>;
 }
+
+type Part = Partial<Pick<WatchActivityResponse, "jobs" | "rollouts" | "questions" | "workspace">>;
 
 export class ActivityServiceImpl {
   readonly #ports: ActivityPorts;
@@ -42,32 +49,66 @@ export class ActivityServiceImpl {
     return { watchActivity: guard.stream((request: WatchActivityRequest, signal) => this.watch(request, signal)) };
   }
 
-  async *watch(_request: WatchActivityRequest, signal: AbortSignal): AsyncGenerator<WatchActivityResponse> {
-    const { jobs, rollouts, questions, clock } = this.#ports;
-    const merged = mergeSignals([jobs.changes, rollouts.changes, questions.changes]);
-    const sent = { jobs: -1, rollouts: -1, questions: -1 };
+  /** The newest of each source; a reader who is slow misses states in between, never the last one. */
+  async *watch(_request: WatchActivityRequest, readerSignal: AbortSignal): AsyncGenerator<WatchActivityResponse> {
+    const { clock } = this.#ports;
+    const ending = new AbortController();
+    const signal = AbortSignal.any([readerSignal, ending.signal]);
+    const news = new ChangeSignal();
+    let unsent: Part = {};
+    let failure: unknown = null;
+    const pumps = this.#sources(signal).map(async (source) => {
+      for await (const part of source) {
+        unsent = { ...unsent, ...part };
+        news.notify();
+      }
+    });
+    for (const pump of pumps)
+      pump.catch((error: unknown) => {
+        failure = error;
+        news.notify();
+      });
     try {
       for (let sequence = 1n; !signal.aborted; sequence++) {
-        const seen = merged.changes.version;
-        const message = create(WatchActivityResponseSchema, { sequence });
-        if (jobs.changes.version !== sent.jobs) {
-          sent.jobs = jobs.changes.version;
-          message.jobs = { $typeName: "wardline.console.v1.JobList", jobs: [...jobs.list()] };
-        }
-        if (rollouts.changes.version !== sent.rollouts) {
-          sent.rollouts = rollouts.changes.version;
-          message.rollouts = { $typeName: "wardline.console.v1.RolloutList", rollouts: [...rollouts.list()] };
-        }
-        if (questions.changes.version !== sent.questions) {
-          sent.questions = questions.changes.version;
-          message.questions = { $typeName: "wardline.console.v1.QuestionList", questions: [...questions.list()] };
-        }
+        while (Object.keys(unsent).length === 0 && failure === null && !signal.aborted)
+          await news.wait(news.version, LONGEST_SILENCE_MS, signal);
+        if (failure !== null) throw failure;
+        const message = create(WatchActivityResponseSchema, { sequence, ...unsent });
+        unsent = {};
         yield message;
         await clock.sleep(SHORTEST_INTERVAL_MS, signal);
-        await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
       }
     } finally {
-      merged.dispose();
+      ending.abort();
+      await Promise.allSettled(pumps);
     }
   }
+
+  #sources(signal: AbortSignal): AsyncIterable<Part>[] {
+    const { jobs, rollouts, questions, watchWorkspace } = this.#ports;
+    return [
+      follow(jobs, (list) => ({ jobs: create(JobListSchema, { jobs: [...list] }) }), signal),
+      follow(rollouts, (list) => ({ rollouts: create(RolloutListSchema, { rollouts: [...list] }) }), signal),
+      follow(questions, (list) => ({ questions: create(QuestionListSchema, { questions: [...list] }) }), signal),
+      mapped(watchWorkspace(signal), (workspace) => ({ workspace })),
+    ];
+  }
+}
+
+async function* follow<Item>(
+  source: ListSource<Item>,
+  toPart: (list: readonly Item[]) => Part,
+  signal: AbortSignal,
+): AsyncGenerator<Part> {
+  let sent = -1;
+  while (!signal.aborted) {
+    const seen = source.changes.version;
+    if (seen !== sent) yield toPart(source.list());
+    sent = seen;
+    await source.changes.wait(seen, LONGEST_SILENCE_MS, signal);
+  }
+}
+
+async function* mapped<From, To>(source: AsyncIterable<From>, map: (value: From) => To): AsyncGenerator<To> {
+  for await (const value of source) yield map(value);
 }

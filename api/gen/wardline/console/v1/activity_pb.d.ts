@@ -6,6 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { WatchWorkspaceResponse } from "./policies_pb.js";
 import type { Job } from "./jobs_pb.js";
 import type { Rollout } from "./rollout_pb.js";
 import type { Question } from "./fleet_pb.js";
@@ -52,6 +53,13 @@ export declare type WatchActivityResponse = Message<"wardline.console.v1.WatchAc
    * @generated from field: wardline.console.v1.QuestionList questions = 4;
    */
   questions?: QuestionList | undefined;
+
+  /**
+   * Numbered for itself.
+   *
+   * @generated from field: wardline.console.v1.WatchWorkspaceResponse workspace = 5;
+   */
+  workspace?: WatchWorkspaceResponse | undefined;
 };
 
 /**
@@ -117,7 +125,7 @@ export declare const QuestionListSchema: GenMessage<QuestionList>;
  */
 export declare const ActivityService: GenService<{
   /**
-   * Jobs, roll-outs and open questions at once; after that each of them whole whenever it has changed.
+   * The workspace, jobs, roll-outs and open questions at once; after that each of them whole whenever it has changed.
    *
    * @generated from rpc wardline.console.v1.ActivityService.WatchActivity
    */
