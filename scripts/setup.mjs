@@ -1,4 +1,5 @@
-// Makes a fresh clone ready: `node scripts/setup.mjs start|test|bench`. Runs before `npm start`, `npm test`, `npm run bench`.
+// Makes a fresh clone ready: `node scripts/setup.mjs start|demo|test|bench`. Runs before `npm start`, `npm run demo`,
+// `npm test` and `npm run bench`.
 //
 // Plain JavaScript for Node 20 without a single package: this is what installs them. A step whose inputs have not changed
 // is skipped. Whatever cannot be done is named, with the command that does it and with what works without it.
@@ -16,8 +17,8 @@ const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const LOCK_WAIT_MS = 15 * 60_000;
 
 const mode = process.argv[2];
-if (mode !== "start" && mode !== "test" && mode !== "bench") {
-  console.error("usage: node scripts/setup.mjs start|test|bench");
+if (!["start", "demo", "test", "bench"].includes(mode)) {
+  console.error("usage: node scripts/setup.mjs start|demo|test|bench");
   process.exit(2);
 }
 if (Number(process.versions.node.split(".")[0]) < 20) {
@@ -27,7 +28,7 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
 
 const releaseLock = await takeLock();
 try {
-  const report = new Report(`Setting up for npm ${mode === "bench" ? "run bench" : mode}`);
+  const report = new Report(`Setting up for npm ${mode === "bench" || mode === "demo" ? `run ${mode}` : mode}`);
   const stamps = new Stamps(root);
   await installSystemPackages(root, mode, report);
   await installNpmPackages(root, report);
@@ -43,7 +44,7 @@ try {
       });
     } else {
       await buildRenderer(root, node.path, report, stamps);
-      if (mode !== "start") await buildAgent(root, report, stamps);
+      if (mode !== "start" && mode !== "demo") await buildAgent(root, report, stamps);
     }
   }
   report.finish();

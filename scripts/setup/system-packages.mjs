@@ -8,7 +8,7 @@ const EXTRA_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"
 export const CHROMIUM_PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /** Each mode wants what the modes before it want. */
-const MODES = ["start", "test", "bench"];
+const MODES = ["start", "demo", "test", "bench"];
 
 /**
  * `package`: its Debian name. `forMode`: the first of the modes that wants it. `without` completes the sentence
@@ -65,6 +65,27 @@ const WANTED = [
     without: "no console window opens by itself; the address is printed for the browser of your choice.",
   },
   {
+    package: "openssh-server",
+    what: "the program sshd",
+    forMode: "demo",
+    found: () => existsSync("/usr/sbin/sshd"),
+    without: "the demo does not start, and tests with real hosts over SSH are skipped.",
+  },
+  {
+    package: "openssh-client",
+    what: "the program ssh",
+    forMode: "demo",
+    found: () => findProgram(["ssh"]),
+    without: "the demo does not start, and tests with real hosts over SSH are skipped.",
+  },
+  {
+    package: "sudo",
+    what: "the program sudo",
+    forMode: "demo",
+    found: () => findProgram(["sudo"]),
+    without: "the demo does not start, and tests with real hosts over SSH are skipped.",
+  },
+  {
     package: "bpftool",
     what: "the program bpftool",
     forMode: "test",
@@ -81,16 +102,16 @@ const WANTED = [
   {
     package: "iproute2",
     what: "the program ip",
-    forMode: "test",
+    forMode: "demo",
     found: () => findProgram(["ip"]),
-    without: "tests with network namespaces are skipped.",
+    without: "the demo does not start, and tests with network namespaces are skipped.",
   },
   {
     package: "util-linux",
     what: "the programs nsenter and unshare",
-    forMode: "test",
+    forMode: "demo",
     found: () => findProgram(["nsenter"]) && findProgram(["unshare"]),
-    without: "tests with network namespaces are skipped.",
+    without: "the demo does not start, and tests with network namespaces are skipped.",
   },
   {
     package: "iperf3",

@@ -1,0 +1,48 @@
+/** The fleet's network: a bridge in a namespace of its own, a line to each host, and one to this machine for consoles. */
+import { consoleAddress, hostAddress } from "./addresses.ts";
+import { consoleInterface, hostNamespace, hostPort, networkNamespace } from "./names.ts";
+import { mustRun } from "./run-program.ts";
+
+/** Runs lines of `ip` in one process. @param namespace where, or `null` for this machine */
+function ipBatch(namespace: string | null, lines: readonly string[]): Promise<string> {
+  const where = namespace === null ? [] : ["-n", namespace];
+  return mustRun("ip", [...where, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+}
+
+/** No route leads out of it: neither hosts nor bridge forward anything to this machine's networks. */
+export async function makeNetwork(slot: number, hostCount: number): Promise<void> {
+  const network = networkNamespace(slot);
+  const indexes = Array.from({ length: hostCount }, (_, index) => index);
+  const line = consoleInterface(slot);
+  await ipBatch(null, [
+    `netns add ${network}`,
+    ...indexes.map((index) => `netns add ${hostNamespace(slot, index)}`),
+    `link add ${line} type veth peer name console netns ${network}`,
+    `addr add ${consoleAddress(slot)[4]}/24 dev ${line}`,
+    `addr add ${consoleAddress(slot)[6]}/64 dev ${line} nodad`,
+    `link set ${line} up`,
+  ]);
+  await ipBatch(network, [
+    "link add bridge0 type bridge stp_state 0 mcast_snooping 0",
+    "link set bridge0 up",
+    ...indexes.map(
+      (index) => `link add ${hostPort(index)} type veth peer name eth0 netns ${hostNamespace(slot, index)}`,
+    ),
+    ...["console", ...indexes.map(hostPort)].map((port) => `link set ${port} master bridge0 up`),
+  ]);
+  await Promise.all(
+    indexes.map((index) =>
+      ipBatch(hostNamespace(slot, index), [
+        "link set lo up",
+        `addr add ${hostAddress(slot, index)[4]}/24 dev eth0`,
+        `addr add ${hostAddress(slot, index)[6]}/64 dev eth0 nodad`,
+        "link set eth0 up",
+      ]),
+    ),
+  );
+}
+
+/** Pulls or plugs the cable of one host. */
+export async function setLine(slot: number, index: number, state: "up" | "down"): Promise<void> {
+  await mustRun("ip", ["-n", networkNamespace(slot), "link", "set", hostPort(index), state]);
+}
