@@ -111,9 +111,11 @@ export function createBackend(options: BackendOptions): Backend {
   const auditTables = new AuditTables(store);
   const auditMirror = new AuditMirror({ tables: auditTables, clock, logger });
 
+  const planning = { registry, workspace, versions, flows: flowsTable, clock, needsOf };
+
   const services: Services = {
     policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
-    ship: new ShipServiceImpl({ registry, workspace, receipts, flows: flowsTable, clock, logger, userName, needsOf }),
+    ship: new ShipServiceImpl({ ...planning, receipts, logger, userName }),
     flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
     hosts: new HostServiceImpl({
       registry,

@@ -1,5 +1,6 @@
 /** Who gains and who loses access, weighed by what was really seen. */
 import type { AccessChange as WireAccessChange } from "@wardline/api/wardline/console/v1/ship";
+import type { RecordedAttempts } from "@wardline/domain/fleet";
 import {
   type AccessChange,
   cidrContainsAddress,
@@ -8,35 +9,37 @@ import {
   type Inventory,
   parseAddress,
 } from "@wardline/domain/policy";
-import { fromWireDirection, toWireAccessChange } from "@wardline/domain/wire";
-import type { RecordedConnection } from "../store/flows-table.ts";
+import { toWireAccessChange } from "@wardline/domain/wire";
 
 export interface AccessComparison {
   /** `null` when nothing is enforced. */
   readonly old: HostProgram | null;
   readonly next: HostProgram;
   readonly inventory: Inventory;
-  /** Asked only when there are changes to weigh. */
-  readonly connections: () => readonly RecordedConnection[];
+  /** What the host recorded of late. */
+  readonly recorded: readonly RecordedAttempts[];
 }
 
 export function describeAccessChanges(comparison: AccessComparison): { listed: WireAccessChange[]; leftOut: number } {
   const { old, next, inventory } = comparison;
   const { changes, leftOut } = diffPrograms(old, next, { inventory });
   if (changes.length === 0) return { listed: [], leftOut };
-  const connections = comparison.connections().map(withBytes);
+  const connections = comparison.recorded.map(withBytes);
   const listed = changes.map((change) =>
     toWireAccessChange(
       change,
-      connections.reduce((sum, seen) => (touches(change, seen) ? sum + BigInt(seen.count) : sum), 0n),
+      connections.reduce(
+        (sum, seen) => (touches(change, seen) ? sum + BigInt(seen.started + seen.deniedPackets) : sum),
+        0n,
+      ),
     ),
   );
   return { listed, leftOut };
 }
 
-type SeenConnection = RecordedConnection & { readonly bytes: Uint8Array | null };
+type SeenConnection = RecordedAttempts & { readonly bytes: Uint8Array | null };
 
-function withBytes(connection: RecordedConnection): SeenConnection {
+function withBytes(connection: RecordedAttempts): SeenConnection {
   const parsed = parseAddress(connection.remoteAddress);
   return { ...connection, bytes: parsed.ok ? parsed.bytes : null };
 }
@@ -44,7 +47,7 @@ function withBytes(connection: RecordedConnection): SeenConnection {
 function touches(change: AccessChange, seen: SeenConnection): boolean {
   const { bytes } = seen;
   if (bytes === null || change.subjectKey !== seen.subjectKey) return false;
-  if (change.direction !== fromWireDirection(seen.direction)) return false;
+  if (change.direction !== seen.direction) return false;
   const protocolFits =
     change.protocol === null ? !change.exceptProtocols.includes(seen.protocol) : change.protocol === seen.protocol;
   if (!protocolFits || seen.port < change.portLow || seen.port > change.portHigh) return false;

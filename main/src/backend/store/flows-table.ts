@@ -22,14 +22,19 @@ export interface FlowRetention {
 
 export const USUAL_RETENTION: FlowRetention = { maxRows: 200_000, maxBytes: 128 * 1024 * 1024 };
 
-/** How often something was seen between a subject and one remote address and port. */
-export interface RecordedConnection {
+/** What one host recorded between a subject and one remote address and port. */
+export interface RecordedTraffic {
+  readonly hostId: string;
   readonly subjectKey: string;
+  /** `wardline.v1.Direction`. */
   readonly direction: number;
   readonly remoteAddress: string;
   readonly protocol: number;
   readonly port: number;
-  readonly count: number;
+  /** Connections that were allowed. */
+  readonly started: number;
+  /** Packets that were denied. */
+  readonly deniedPackets: number;
 }
 
 export class FlowsTable {
@@ -148,16 +153,25 @@ export class FlowsTable {
     );
   }
 
-  /** What was seen since a time, grouped; at most 50,000 groups, the busiest first. */
-  recordedConnections(hostId: string, sinceUs: number): RecordedConnection[] {
-    return this.#store.all<RecordedConnection>(
-      `SELECT subject_key AS subjectKey, direction, protocol, destination_port AS port, count(*) AS count,
+  /** What was seen since a time above one id and up to another, grouped. */
+  trafficBetween(sinceUs: number, afterId: number, untilId: number): RecordedTraffic[] {
+    return this.#store.all<RecordedTraffic>(
+      `SELECT host_id AS hostId, subject_key AS subjectKey, direction, protocol, destination_port AS port,
+         sum(kind = 1) AS started, sum(kind = 3) AS deniedPackets,
          CASE direction WHEN 1 THEN source_address ELSE destination_address END AS remoteAddress
-       FROM flows WHERE host_id = ? AND time_us >= ? AND kind <> 2
-       GROUP BY subjectKey, direction, protocol, port, remoteAddress ORDER BY count DESC LIMIT 50000`,
-      hostId,
+       FROM flows WHERE id > ? AND id <= ? AND time_us >= ? AND kind <> 2
+       GROUP BY hostId, subjectKey, direction, protocol, port, remoteAddress`,
+      afterId,
+      untilId,
       sinceUs,
     );
+  }
+
+  /** Id and time (µs) of the first flow since a time; `null` when there is none. */
+  firstSince(timeUs: number): { id: number; timeUs: number } | null {
+    const sql = "SELECT min(id) AS id, min(time_us) AS timeUs FROM flows WHERE time_us >= ?";
+    const row = this.#store.get<{ id: number | null; timeUs: number | null }>(sql, timeUs);
+    return row && row.id !== null && row.timeUs !== null ? { id: row.id, timeUs: row.timeUs } : null;
   }
 
   #insertAll(sql: string, origin: FlowOrigin, flows: readonly Flow[]): number {

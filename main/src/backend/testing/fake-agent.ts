@@ -126,6 +126,7 @@ export class FakeAgent implements AgentDialer {
       }),
       watchStatus: (_request, context) => this.#watchStatus(AbortSignal.any([closing, context.signal])),
       watchFlows: (_request, context) => this.#watchFlows(AbortSignal.any([closing, context.signal])),
+      getStatus: () => ({ status: this.status() }),
       getEnforcedState: () => ({
         state: { files: [...this.#enforced.files] },
         generation: this.#enforced.generation,

@@ -219,6 +219,19 @@ export declare type HostPlan = Message<"wardline.console.v1.HostPlan"> & {
    * @generated from field: wardline.v1.BackendKind backend = 11;
    */
   backend: BackendKind;
+
+  /**
+   * @generated from field: string host_name = 12;
+   */
+  hostName: string;
+
+  /**
+   * It cannot be reached (`error` says why) and was planned for from what was last known of it: it can get the state when it
+   * returns.
+   *
+   * @generated from field: bool away = 13;
+   */
+  away: boolean;
 };
 
 /**
