@@ -1,17 +1,12 @@
 /** Reaches an agent through its Unix socket, after making sure whose socket it is. */
 import { stat } from "node:fs/promises";
-import { createConnection, Socket } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { AgentDialer, AgentLink } from "./dialer.ts";
+import { http2Link } from "./http2-link.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
-const READ_MAX_BYTES = 64 * 1024 * 1024;
-/** HTTP/2 wants an authority; nothing resolves it. */
-const BASE_URL = "http://wardline-agent.invalid";
 
 export class UnixSocketDialer implements AgentDialer {
   readonly address: string;
@@ -23,32 +18,7 @@ export class UnixSocketDialer implements AgentDialer {
   async dial(): Promise<AgentLink> {
     await requireTrustedSocket(this.address);
     const socket = await connect(this.address);
-    let unused: Socket | null = socket;
-    const sessions = new Http2SessionManager(
-      BASE_URL,
-      { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, idleConnectionTimeoutMs: 60 * 60_000 },
-      {
-        createConnection: () => {
-          // A link is one connection: what was learned in its handshake must not be assumed of another agent process.
-          const next = unused ?? new Socket().destroy(new Error("the connection to the agent has ended"));
-          unused = null;
-          return next;
-        },
-      },
-    );
-    const transport = createGrpcTransport({
-      baseUrl: BASE_URL,
-      sessionManager: sessions,
-      readMaxBytes: READ_MAX_BYTES,
-      acceptCompression: [],
-    });
-    return {
-      client: createClient(AgentService, transport),
-      close: () => {
-        sessions.abort();
-        socket.destroy();
-      },
-    };
+    return http2Link(socket);
   }
 }
 

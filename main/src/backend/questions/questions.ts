@@ -8,11 +8,12 @@ export interface NewQuestion {
   readonly subject: string;
   readonly instruction: string;
   readonly prompts: readonly { readonly text: string; readonly echo: boolean }[];
-  /**
-   * Under what the answer may be kept in the keyring, for example `passphrase:SHA256:…`; `null` = never (codes).
-   * The same key asked again at once means that the kept answer was wrong: it is forgotten then.
-   */
+  /** Under what the answer may be kept, for example `passphrase:SHA256:…`; `null` = never (codes). */
   readonly keepAs: string | null;
+  /** The answer before this one was wrong: what was kept is forgotten, and the person is told. */
+  readonly wasWrong?: boolean;
+  /** Nobody waits at a screen: only a kept answer counts. */
+  readonly onlyKept?: boolean;
 }
 
 export interface QuestionAsker {

@@ -28,6 +28,16 @@ export interface SshConnector {
   connect(access: HostAccess, options: ConnectOptions): Promise<SshSession>;
 }
 
+export interface HostKeyTrust {
+  /**
+   * Looks at the machine again and writes its key into known_hosts, when it is still the one that the person looked at.
+   * Returns the file. A key that changed or is revoked is refused: the old line has to go first.
+   *
+   * @throws Failure HOST_UNREACHABLE, HOST_KEY_CHANGED, CANCELED, PERMISSION_DENIED, DISK_FULL, INVALID_ARGUMENT
+   */
+  trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string>;
+}
+
 export interface SshSession {
   readonly summary: SshSummary;
   /** Aborts when the connection has ended, with the reason: a `Failure` AGENT_UNREACHABLE or CANCELED. */
@@ -39,9 +49,18 @@ export interface SshSession {
   openSocket(path: string): Promise<Duplex>;
   /** Runs one of our own commands; whatever belongs to the request travels on its standard input. */
   run(command: FixedCommand, options?: RunOptions): Promise<RunResult>;
+  /** Whose a file, directory or socket is; `null` where the machine does not tell. */
+  owner(path: string): Promise<RemoteOwner | null>;
   /** Writes a file over SFTP with the given mode, below the home directory of the user or at an absolute path. */
   upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void>;
   close(): void;
+}
+
+export interface RemoteOwner {
+  /** 0 = root. */
+  readonly userId: number;
+  /** Permission bits. */
+  readonly mode: number;
 }
 
 export interface RunOptions {

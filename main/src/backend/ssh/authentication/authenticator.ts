@@ -1,0 +1,249 @@
+/**
+ * Proves to one machine who we are: keys first, then its own prompts, then a password. Each way is tried a bounded number
+ * of times, and a refusal names everything that was tried.
+ */
+import { QuestionKind } from "@wardline/api/wardline/console/v1/fleet";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { type AnyAuthMethod, BaseAgent, type ParsedKey } from "ssh2";
+import type { QuestionAsker } from "../../questions/questions.ts";
+import { type Place, placeText, strangersText } from "../built-in/failures.ts";
+import type { SshTarget } from "../config/target.ts";
+import { parsedPublicKey } from "./agent-keys.ts";
+import { collectIdentities, type Identities, type Identity } from "./identities.ts";
+import { type KeyFile, type OpenedKeys, openPrivateKey } from "./identity-files.ts";
+
+const MOST_PASSPHRASES = 3;
+const MOST_PASSWORDS = 2;
+const MOST_PROMPT_ROUNDS = 5;
+const MOST_PROMPTS = 8;
+const LONGEST_PROMPT = 400;
+
+export interface AuthenticationContext {
+  readonly hostId: string;
+  readonly target: SshTarget;
+  readonly place: Place;
+  readonly asker: QuestionAsker;
+  readonly opened: OpenedKeys;
+  readonly isInteractive: boolean;
+  readonly signal: AbortSignal;
+  /** Stops the clock of the step while somebody is asked. */
+  readonly whileAsking: <Result>(work: () => Promise<Result>) => Promise<Result>;
+}
+
+type Attempt = { readonly method: string; readonly label: string; readonly auth: AnyAuthMethod };
+type SendAttempt = (auth: AnyAuthMethod | false) => void;
+
+export class Authenticator {
+  readonly #context: AuthenticationContext;
+  readonly #tried: string[] = [];
+  #identities: Identities = { offered: [], notes: [], unsupported: [] };
+  #attempts: AsyncGenerator<Attempt> | null = null;
+  #allowed: readonly string[] = [];
+  #declined = false;
+  #accepted = "";
+
+  constructor(context: AuthenticationContext) {
+    this.#context = context;
+  }
+
+  /** How the machine let us in, once it did. */
+  get accepted(): string {
+    return this.#accepted;
+  }
+
+  /** Certificates and hardware keys that only the system's `ssh` could have offered. */
+  get unsupported(): readonly string[] {
+    return this.#identities.unsupported;
+  }
+
+  /** For ssh2's `authHandler`. */
+  next(methodsLeft: readonly string[] | null, send: SendAttempt): void {
+    this.#choose(methodsLeft).then(
+      (attempt) => {
+        if (attempt === null) return send(false);
+        this.#accepted = attempt.label;
+        if (attempt.method !== "none") this.#tried.push(attempt.label);
+        send(attempt.auth);
+      },
+      () => send(false),
+    );
+  }
+
+  /** What a refusal means. @param said what the machine said when it ended the connection; empty when it only refused */
+  failure(said = ""): Failure {
+    const { target, place } = this.#context;
+    const tried = this.#tried.length === 0 ? "nothing could be tried" : `tried: ${this.#tried.join(", ")}`;
+    const allowed =
+      this.#allowed.length === 0 ? "" : `; it takes ${this.#allowed.map((name) => strangersText(name, 30)).join(", ")}`;
+    const notes = this.#identities.notes.map((note) => ` ${sentence(note)}`).join("");
+    const words = said === "" ? "" : ` It said "${strangersText(said)}".`;
+    return new Failure({
+      code: ErrorCode.SSH_AUTHENTICATION_FAILED,
+      message: `${placeText(place)} did not let ${target.user} in: ${tried}${allowed}.${words}${notes}`,
+      hint: this.#hint(),
+    });
+  }
+
+  #hint(): string {
+    if (this.#declined && !this.#context.isInteractive) {
+      return "A passphrase or password is needed, and nobody was asked: connect from the console, or add the key to an agent (ssh-add).";
+    }
+    if (this.#declined) return "It was not answered. Connect again to be asked again.";
+    if (this.#identities.unsupported.length > 0) {
+      return "The built-in client cannot use certificates and hardware keys: choose the system's ssh for this host.";
+    }
+    return "Have one of these keys added to authorized_keys of that account, or name another user or key for this host.";
+  }
+
+  async #choose(methodsLeft: readonly string[] | null): Promise<Attempt | null> {
+    const { target } = this.#context;
+    if (methodsLeft === null) {
+      // Tells which methods there are, and costs no attempt.
+      return { method: "none", label: "no proof at all", auth: { type: "none", username: target.user } };
+    }
+    this.#allowed = methodsLeft.slice(0, 10);
+    this.#attempts ??= this.#all();
+    for (;;) {
+      const { value, done } = await this.#attempts.next();
+      if (done || this.#context.signal.aborted) return null;
+      if (methodsLeft.includes(value.method)) return value;
+    }
+  }
+
+  /** Everything that could be tried, found out only when it is its turn. */
+  async *#all(): AsyncGenerator<Attempt> {
+    const username = this.#context.target.user;
+    if (this.#allowed.includes("publickey")) {
+      this.#identities = await collectIdentities(this.#context.target, (file) => this.#unlock(file));
+      for (const identity of this.#identities.offered) {
+        const label = `key ${identity.publicKey.fingerprint} (${strangersText(identity.label, 80)})`;
+        yield {
+          method: "publickey",
+          label,
+          auth: {
+            type: "agent",
+            username,
+            agent: new OneKeyAgent(identity, (work) => this.#context.whileAsking(work)),
+          },
+        };
+      }
+    }
+    yield* this.#prompts(username);
+    yield* this.#passwords(username);
+  }
+
+  async *#prompts(username: string): AsyncGenerator<Attempt> {
+    if (!this.#allowed.includes("keyboard-interactive") || !this.#context.isInteractive) return;
+    let rounds = 0;
+    const auth: AnyAuthMethod = {
+      type: "keyboard-interactive",
+      username,
+      prompt: (name, instructions, _language, prompts, finish) => {
+        if (++rounds > MOST_PROMPT_ROUNDS || prompts.length > MOST_PROMPTS) return finish([]);
+        this.#answer(name, instructions, prompts).then(
+          (answers) => finish(answers === null ? prompts.map(() => "") : [...answers]),
+          () => finish([]),
+        );
+      },
+    };
+    yield { method: "keyboard-interactive", label: "keyboard-interactive", auth };
+  }
+
+  async *#passwords(username: string): AsyncGenerator<Attempt> {
+    const { target } = this.#context;
+    for (let attempt = 0; attempt < MOST_PASSWORDS; attempt++) {
+      if (!this.#allowed.includes("password")) return;
+      const password = await this.#ask({
+        kind: QuestionKind.PASSWORD,
+        subject: `${username}@${target.hostName}`,
+        instruction: `Password of ${username} on ${placeText(this.#context.place)}`,
+        prompts: [{ text: "Password", echo: false }],
+        keepAs: `password:${username}@${target.hostName}:${target.port}`,
+        wasWrong: attempt > 0,
+      });
+      if (password === null) return;
+      yield {
+        method: "password",
+        label: "password",
+        auth: { type: "password", username, password: password[0] ?? "" },
+      };
+    }
+  }
+
+  async #unlock(file: KeyFile): Promise<ParsedKey | null> {
+    const text = file.text ?? "";
+    const known = this.#context.opened.get(text);
+    if (known) return known;
+    for (let attempt = 0; attempt < MOST_PASSPHRASES; attempt++) {
+      const answers = await this.#ask({
+        kind: QuestionKind.PASSPHRASE,
+        subject: file.path,
+        instruction: `Passphrase of the key ${file.path}`,
+        prompts: [{ text: "Passphrase", echo: false }],
+        keepAs: `passphrase:${file.publicKey?.fingerprint ?? file.path}`,
+        wasWrong: attempt > 0,
+      });
+      if (answers === null) return null;
+      const key = openPrivateKey(text, answers[0] ?? "");
+      if (key === null) continue;
+      this.#context.opened.set(text, key);
+      return key;
+    }
+    return null;
+  }
+
+  #answer(
+    name: string,
+    instructions: string,
+    prompts: readonly { prompt: string; echo?: boolean }[],
+  ): Promise<readonly string[] | null> {
+    const { target } = this.#context;
+    return this.#ask({
+      kind: QuestionKind.KEYBOARD_INTERACTIVE,
+      subject: `${target.user}@${target.hostName}`,
+      instruction: strangersText([name, instructions].filter((text) => text.trim() !== "").join(": "), LONGEST_PROMPT),
+      prompts: prompts.map(({ prompt, echo }) => ({
+        text: strangersText(prompt, LONGEST_PROMPT),
+        echo: echo === true,
+      })),
+      keepAs: null,
+    });
+  }
+
+  async #ask(question: Omit<Parameters<QuestionAsker["ask"]>[0], "hostId" | "onlyKept">) {
+    const { hostId, asker, signal, isInteractive, whileAsking } = this.#context;
+    const answers = await whileAsking(() => asker.ask({ hostId, onlyKept: !isInteractive, ...question }, signal));
+    if (answers === null) this.#declined = true;
+    return answers;
+  }
+}
+
+/** ssh2 offers the public key first and asks for a signature only when the machine would take it. */
+class OneKeyAgent extends BaseAgent<ParsedKey> {
+  readonly #identity: Identity;
+  readonly #whileAsking: AuthenticationContext["whileAsking"];
+
+  constructor(identity: Identity, whileAsking: AuthenticationContext["whileAsking"]) {
+    super();
+    this.#identity = identity;
+    this.#whileAsking = whileAsking;
+  }
+
+  getIdentities(callback: (error: Error | undefined, keys?: ParsedKey[]) => void): void {
+    const key = parsedPublicKey(this.#identity.publicKey);
+    callback(undefined, key ? [key] : []);
+  }
+
+  sign(_key: unknown, data: Buffer, ...rest: unknown[]): void {
+    const callback = rest.at(-1) as (error: Error | null, signature?: Buffer) => void;
+    const { hash } = (rest.length > 1 ? (rest[0] as { hash?: string } | undefined) : undefined) ?? {};
+    this.#whileAsking(() => this.#identity.sign(data, hash)).then(
+      (signature) => callback(null, signature),
+      (error: Error) => callback(error),
+    );
+  }
+}
+
+function sentence(clause: string): string {
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`;
+}
