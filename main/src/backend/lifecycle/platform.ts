@@ -44,6 +44,7 @@ export interface InstalledAgent {
   readonly identity: AgentIdentity | null;
   /** Of the one before, which a roll back returns to; `null` when there is none. */
   readonly previous: AgentIdentity | null;
+  /** Whether it runs, and will after a reboot. */
   readonly isActive: boolean;
   /** Package of the system that it belongs to; empty when none does. */
   readonly package: string;
@@ -85,7 +86,7 @@ function installedAgent(answer: ScriptAnswer): InstalledAgent | null {
     sha256: /^[0-9a-f]{64}$/.exec(answer.value("agent_sha"))?.[0] ?? "",
     identity: parseIdentity(answer.value("agent_version")),
     previous: parseIdentity(answer.value("previous_version")),
-    isActive: answer.value("active") === "active",
+    isActive: answer.value("active") === "active" && answer.value("enabled") === "enabled",
     package: answer.value("package"),
   };
 }

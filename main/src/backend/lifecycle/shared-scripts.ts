@@ -61,7 +61,13 @@ for dir in /usr/lib/wardline /usr/local/lib/wardline; do
   break
 done
 for dir in /usr/lib/wardline /usr/lib /usr/local /; do [ -d "$dir" ] && { say lib_kb "$(free_kb "$dir")"; break; }; done
-command -v systemctl >/dev/null 2>&1 && say active "$(systemctl is-active wardline-agent.service 2>/dev/null)"
+if command -v systemctl >/dev/null 2>&1; then
+  say active "$(systemctl is-active wardline-agent.service 2>/dev/null)"
+  say enabled "$(systemctl is-enabled wardline-agent.service 2>/dev/null)"
+elif [ -f /Library/LaunchDaemons/io.wardline.agent.plist ]; then
+  say active active
+  say enabled enabled
+fi
 exit 0
 `);
 

@@ -785,6 +785,13 @@ export declare type InstallAgentRequest = Message<"wardline.console.v1.InstallAg
    * @generated from field: repeated string admins = 4;
    */
   admins: string[];
+
+  /**
+   * Instead: puts the version back that was there before the last upgrade, and starts it.
+   *
+   * @generated from field: bool previous = 5;
+   */
+  previous: boolean;
 };
 
 /**
