@@ -30,7 +30,9 @@ static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)BPF_FU
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value,
 				   __u64 flags) = (void *)BPF_FUNC_map_update_elem;
 static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)BPF_FUNC_ktime_get_boot_ns;
-/* CLOCK_MONOTONIC at the last tick: a tenth of the cost of a precise clock. */
+/* Ticks of the kernel, 100 to 1000 a second: one load. Wraps when cut to 32 bits. */
+static __u64 (*bpf_jiffies64)(void) = (void *)BPF_FUNC_jiffies64;
+/* CLOCK_MONOTONIC at the last tick: half of the cost of a precise clock. */
 static __u64 (*bpf_ktime_get_coarse_ns)(void) = (void *)BPF_FUNC_ktime_get_coarse_ns;
 static __u64 (*bpf_get_socket_cookie)(void *context) = (void *)BPF_FUNC_get_socket_cookie;
 static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to,

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define WARDLINE_LAYOUT_VERSION 2
+#define WARDLINE_LAYOUT_VERSION 3
 
 /* Same numbers as `Direction` in the tables: one bit. */
 #define WARDLINE_INGRESS 0
@@ -208,7 +208,7 @@ struct wardline_counter {
 	__u32 pad;
 	__u64 packets;
 	__u64 bytes;
-	/* CLOCK_MONOTONIC at the last tick. */
+	/* CLOCK_MONOTONIC at the last tick; packets that pass by their socket alone move it about once a second. */
 	__u64 last_seen_ns;
 };
 
@@ -251,7 +251,9 @@ struct wardline_flow {
 	__u16 policy_port;
 	/* Who opened the flow. */
 	__u8 direction;
-	__u8 pad[5];
+	__u8 pad;
+	/* Tick of the kernel at which last_seen_ns was written. */
+	__u32 tick;
 };
 
 /* The process that connected, bound or first sent with a socket. */
@@ -272,17 +274,45 @@ struct wardline_caller {
 /*
  * Kept with a socket. The owner is noted when the socket is bound. A connected socket also holds its flow's verdict once
  * the flow has lasted a while: its packets then ask nothing else, and an eviction from the flow table costs nothing.
+ *
+ * The kernel puts 8 bytes of its own before this, at the start of a cache line. What every packet reads fills the rest of
+ * that line, and the two directions write to lines of their own: packets that leave and packets that arrive are usually
+ * handled by different processors, and a line that both write travels between them with each packet.
  */
 struct wardline_socket {
-	struct wardline_owner owner;
+	/* The control word under which the flow was judged; 0 = packets have to ask the flow table. */
+	__u64 word;
+	/* Tick of the kernel at which the flow table was told last. */
+	__u32 kept_at;
+	/* Where packets count: decision * 2 + slot. */
+	__u32 counter;
 	struct wardline_flow_key key;
-	/* epoch 0 = no flow is kept here; packets and bytes are those that the flow table does not know yet. */
-	struct wardline_flow flow;
+
+	/* Packets and bytes that the flow table does not know yet: see WARDLINE_PENDING_*. */
+	__u64 pending_in;
+	struct wardline_owner owner;
+	/* As in wardline_flow. epoch 0 = no flow is kept here. */
+	__u64 cgroup_id;
+	__u32 epoch;
+	__u32 decision;
+	__u32 set;
+	__u32 flags;
+	__u16 policy_port;
+	__u8 direction;
+	__u8 pad[5];
+
+	__u64 pending_out;
 	/* Totals that the flow table was told last. */
 	__u64 folded_packets;
 	__u64 folded_bytes;
-	__u64 folded_ns;
 };
+
+/*
+ * Packets and bytes in one word, so that one addition counts both: bytes in the lower bits. The flow table is told about
+ * every second, and there is room for 67 million packets and 256 GiB.
+ */
+#define WARDLINE_PENDING_BYTES_BITS 38
+#define WARDLINE_PENDING_PACKET (1ULL << WARDLINE_PENDING_BYTES_BITS)
 
 /*
  * Addresses of a network namespace, for the connect hooks. The entry with the unspecified address says that the agent

@@ -112,7 +112,6 @@ INLINE void report_refused(const struct view *view, const struct wardline_addres
 INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_address *remote)
 {
 	__u16 port = network16((__u16)context->user_port);
-	__u64 now = bpf_ktime_get_coarse_ns();
 	struct decision decision = {};
 	struct view view = {};
 	__u32 set;
@@ -134,7 +133,7 @@ INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_ad
 	}
 	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote))
 		return PROCEED;
-	report_refused(&view, remote, port, set, decision.index, now);
+	report_refused(&view, remote, port, set, decision.index, bpf_ktime_get_coarse_ns());
 	return REFUSE;
 }
 

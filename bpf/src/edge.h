@@ -143,7 +143,7 @@ NOINLINE int settle(struct context *context, const struct decision *decision, __
 {
 	struct report report = {
 		.now = context->now,
-		.packets = context->skb->gso_segs ? context->skb->gso_segs : 1,
+		.packets = packet_count(context->skb),
 		.bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.decision = decision->index,

@@ -13,19 +13,8 @@
 #include "maps.h"
 #include "packet.h"
 #include "policy.h"
+#include "sockets.h"
 #include "wardline.h"
-
-#define SECOND_NS 1000000000ULL
-
-struct context {
-	struct __sk_buff *skb;
-	__u64 now;
-	struct view view;
-	struct packet packet;
-	/* What is kept with the packet's socket; 0 when nothing is. */
-	struct wardline_socket *socket;
-	int direction;
-};
 
 INLINE __u64 idle_limit_ns(__u8 protocol, __u32 flags)
 {
@@ -45,9 +34,14 @@ INLINE __u64 idle_limit_ns(__u8 protocol, __u32 flags)
 }
 
 /* Signed, because another CPU may have stamped the entry after this one read the clock. */
-INLINE int is_idle(const struct context *context, const struct wardline_flow *flow)
+INLINE int is_idle(struct context *context, const struct wardline_flow *flow)
 {
-	__s64 idle = context->now - flow->last_seen_ns;
+	__s64 idle;
+
+	if (flow->tick == (__u32)bpf_jiffies64())
+		return 0;
+	read_clock(context);
+	idle = context->now - flow->last_seen_ns;
 
 	return idle > (__s64)idle_limit_ns(context->packet.key.protocol, flow->flags);
 }
@@ -67,7 +61,8 @@ INLINE const struct wardline_owner *find_owner(const struct context *context)
 	return caller && cookie && *(volatile __u64 *)&caller->cookie == cookie ? &caller->owner : 0;
 }
 
-INLINE void report_flow(struct context *context, const struct wardline_flow *flow, __u8 kind, int dropped)
+/* Out of line: what it fills is large, and what is above it on the stack calls deep. */
+NOINLINE void report_flow(struct context *context, const struct wardline_flow *flow, __u8 kind, int dropped)
 {
 	const struct wardline_owner *owner = 0;
 	struct report report = {
@@ -113,6 +108,7 @@ NOINLINE void decide_again(struct context *context, struct wardline_flow *flow)
 	__u32 after = before & ~(WARDLINE_FLOW_DENIED | WARDLINE_FLOW_OBSERVE_ONLY);
 	struct decision decision = {};
 
+	read_clock(context);
 	flow->set = find_set(context->skb, &context->view);
 	if (context->view.epoch)
 		find_decision(context->view.slot, flow->set, flow->direction, &context->packet.key.remote,
@@ -137,7 +133,7 @@ NOINLINE void follow_closing(struct context *context, struct wardline_flow *flow
 
 	/* From here on the flow table follows each packet. */
 	if (context->socket)
-		*(volatile __u32 *)&context->socket->flow.epoch = 0;
+		forget_kept(context->socket);
 	if (signs & SIGN_RESET) {
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_RESET);
 		end_flow(context, flow);
@@ -156,135 +152,19 @@ NOINLINE void follow_closing(struct context *context, struct wardline_flow *flow
 	}
 }
 
-INLINE void add_packet(const struct context *context, struct wardline_flow *flow)
+INLINE void mark_seen(struct context *context, struct wardline_flow *flow)
 {
-	struct __sk_buff *skb = context->skb;
-
+	if (!context->now)
+		return;
 	flow->last_seen_ns = context->now;
-	__sync_fetch_and_add(&flow->packets, skb->gso_segs ? skb->gso_segs : 1);
-	__sync_fetch_and_add(&flow->bytes, skb->len);
+	flow->tick = bpf_jiffies64();
 }
 
-/* Packets after which a flow is worth the memory of an entry at its socket: more than a short request and its answer need. */
-#define KEEP_AFTER_PACKETS 8
-/* Longest time for which the flow table does not hear of a socket's packets; far below every idle limit. */
-#define FOLD_INTERVAL_NS SECOND_NS
-
-INLINE int same_key(const struct wardline_flow_key *a, const struct wardline_flow_key *b)
+INLINE void add_packet(struct context *context, struct wardline_flow *flow)
 {
-	const __u64 *left = (const __u64 *)a, *right = (const __u64 *)b;
-
-	return !((left[0] ^ right[0]) | (left[1] ^ right[1]) | (left[2] ^ right[2]) | (left[3] ^ right[3]) |
-		 (left[4] ^ right[4]));
-}
-
-/* What is kept with the packet's socket, if anything. */
-INLINE struct wardline_socket *find_socket(struct __sk_buff *skb)
-{
-	struct bpf_sock *sk = skb->sk;
-
-	if (!sk)
-		return 0;
-	sk = bpf_sk_fullsock(sk);
-	return sk ? bpf_sk_storage_get(&wl_sockets, sk, 0, 0) : 0;
-}
-
-/* Lets a packet pass by what is kept with its socket. 0 = the flow table has to be asked. */
-INLINE int passes_by_socket(const struct context *context)
-{
-	struct wardline_socket *socket = context->socket;
-	struct __sk_buff *skb = context->skb;
-
-	if (!socket || !socket->flow.epoch || socket->flow.epoch != context->view.epoch)
-		return 0;
-	if (context->packet.signs & ~SIGN_MIDDLE)
-		return 0;
-	if ((__s64)(context->now - socket->folded_ns) > (__s64)FOLD_INTERVAL_NS)
-		return 0;
-	if (!same_key(&socket->key, &context->packet.key))
-		return 0;
-	count_decision(skb, &context->view, socket->flow.decision, context->now);
-	__sync_fetch_and_add(&socket->flow.packets, skb->gso_segs ? skb->gso_segs : 1);
-	__sync_fetch_and_add(&socket->flow.bytes, skb->len);
-	return 1;
-}
-
-/* Tells the flow table what passed by the socket alone. */
-INLINE void fold_socket(struct wardline_socket *socket, struct wardline_flow *flow)
-{
-	__sync_fetch_and_add(&flow->packets, __sync_lock_test_and_set(&socket->flow.packets, 0));
-	__sync_fetch_and_add(&flow->bytes, __sync_lock_test_and_set(&socket->flow.bytes, 0));
-}
-
-/* The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. */
-NOINLINE struct wardline_flow *restore_flow(struct context *context)
-{
-	struct wardline_socket *socket = context->socket;
-	struct wardline_flow flow;
-
-	if (!socket)
-		return 0;
-	flow = socket->flow;
-	flow.packets = socket->folded_packets;
-	flow.bytes = socket->folded_bytes;
-	flow.last_seen_ns = context->now;
-	if (bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, BPF_NOEXIST))
-		return 0;
-	return bpf_map_lookup_elem(&wl_flows, &context->packet.key);
-}
-
-/* The entry of the packet's flow, with everything that its socket knows about it. */
-INLINE struct wardline_flow *find_flow(struct context *context)
-{
-	struct wardline_flow *flow = bpf_map_lookup_elem(&wl_flows, &context->packet.key);
-	struct wardline_socket *socket = context->socket;
-
-	if (!socket || !socket->flow.epoch || !same_key(&socket->key, &context->packet.key))
-		return flow;
-	if (unlikely(!flow))
-		flow = restore_flow(context);
-	if (flow)
-		fold_socket(socket, flow);
-	return flow;
-}
-
-/* Keeps the verdict of an established flow with its connected socket. Out of line, to keep the usual way short. */
-NOINLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
-{
-	struct wardline_socket *socket;
-	struct bpf_sock *sk = context->skb->sk;
-
-	if (!context->view.epoch || (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
-		return;
-	sk = bpf_sk_fullsock(sk);
-	/* Connected TCP and UDP sockets alike. */
-	if (!sk || sk->state != BPF_TCP_ESTABLISHED)
-		return;
-	socket = bpf_sk_storage_get(&wl_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket)
-		return;
-	/* Another CPU may be reading: it must not meet the epoch before the rest. */
-	*(volatile __u32 *)&socket->flow.epoch = 0;
-	if (!same_key(&socket->key, &context->packet.key)) {
-		socket->key = context->packet.key;
-		socket->flow.packets = 0;
-		socket->flow.bytes = 0;
-	}
-	socket->flow.cgroup_id = flow->cgroup_id;
-	socket->flow.decision = flow->decision;
-	socket->flow.set = flow->set;
-	socket->flow.flags = flow->flags;
-	socket->flow.policy_port = flow->policy_port;
-	socket->flow.direction = flow->direction;
-	socket->folded_packets = flow->packets;
-	socket->folded_bytes = flow->bytes;
-	socket->folded_ns = context->now;
-	*(volatile __u32 *)&socket->flow.epoch = context->view.epoch;
-}
-
-NOINLINE void report_dropped(struct context *context, const struct wardline_flow *flow)
-{
-	report_flow(context, flow, WARDLINE_EVENT_DENY, 1);
+	mark_seen(context, flow);
+	__sync_fetch_and_add(&flow->packets, packet_count(context->skb));
+	__sync_fetch_and_add(&flow->bytes, context->skb->len);
 }
 
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known);
@@ -302,8 +182,9 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 		return open_flow(context, flow);
 	count_decision(context->skb, &context->view, flow->decision, context->now);
 	if (unlikely(dropped)) {
-		flow->last_seen_ns = context->now;
-		report_dropped(context, flow);
+		read_clock(context);
+		mark_seen(context, flow);
+		report_flow(context, flow, WARDLINE_EVENT_DENY, 1);
 		return 0;
 	}
 	add_packet(context, flow);
@@ -349,6 +230,7 @@ INLINE int has_ports(__u8 protocol)
 
 NOINLINE int decide_builtin(struct context *context, __u32 builtin)
 {
+	read_clock(context);
 	struct report report = {
 		.now = context->now,
 		.packets = 1,
@@ -373,9 +255,12 @@ NOINLINE int decide_builtin(struct context *context, __u32 builtin)
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
 {
 	struct packet *packet = &context->packet;
+
+	read_clock(context);
 	struct wardline_flow flow = {
 		.last_seen_ns = context->now,
-		.packets = context->skb->gso_segs ? context->skb->gso_segs : 1,
+		.tick = bpf_jiffies64(),
+		.packets = packet_count(context->skb),
 		.bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.direction = opener_direction(context),

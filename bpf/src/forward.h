@@ -24,7 +24,7 @@ INLINE void turn_around(struct wardline_flow_key *key)
 	key->remote_port = port;
 }
 
-INLINE struct wardline_flow *find_forwarded(const struct context *context)
+INLINE struct wardline_flow *find_forwarded(struct context *context)
 {
 	struct wardline_flow *flow = bpf_map_lookup_elem(&wl_flows, &context->packet.key);
 
@@ -93,7 +93,7 @@ NOINLINE int open_forwarded(struct context *context, struct wardline_flow *known
 	struct packet *packet = &context->packet;
 	struct wardline_flow flow = {
 		.last_seen_ns = context->now,
-		.packets = context->skb->gso_segs ? context->skb->gso_segs : 1,
+		.packets = packet_count(context->skb),
 		.bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.direction = WARDLINE_INGRESS,
@@ -155,7 +155,7 @@ NOINLINE int continue_forwarded(struct context *context, struct wardline_flow *f
 	if (unlikely(flow->epoch != context->view.epoch))
 		direction = judge_forwarded_again(context, flow, &is_news);
 	context->packet.policy_port = flow->policy_port;
-	flow->last_seen_ns = context->now;
+	mark_seen(context, flow);
 	decision.index = flow->decision;
 	decision.flags = flow->flags & (WARDLINE_FLOW_DENIED | WARDLINE_FLOW_OBSERVE_ONLY);
 	if (drops(context, flow))
@@ -164,7 +164,7 @@ NOINLINE int continue_forwarded(struct context *context, struct wardline_flow *f
 		settle_forwarded(context, &decision, direction);
 	else
 		count_decision(context->skb, &context->view, flow->decision, context->now);
-	__sync_fetch_and_add(&flow->packets, context->skb->gso_segs ? context->skb->gso_segs : 1);
+	__sync_fetch_and_add(&flow->packets, packet_count(context->skb));
 	__sync_fetch_and_add(&flow->bytes, context->skb->len);
 	if (is_answer && !(flow->flags & WARDLINE_FLOW_ANSWERED))
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);

@@ -19,6 +19,8 @@
 #define LOOPBACK_INDEX 1
 /* Of a TCP header: up to and with the flags. UDP packets that are shorter are read the slow way. */
 #define TCP_READ_BYTES 14
+/* SOCK_RAW of <linux/net.h>. */
+#define SOCKET_TYPE_RAW 3
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02

@@ -116,27 +116,44 @@ INLINE int must_drop(const struct view *view, __u32 flags)
 	return (flags & WARDLINE_RESULT_DENY) && view->enforce && !(flags & WARDLINE_RESULT_OBSERVE_ONLY);
 }
 
+/* The counter at a place (decision * 2 + slot), for the generation with this stamp. */
+INLINE struct wardline_counter *counter_at(__u32 place, __u32 stamp)
+{
+	struct wardline_counter *counter = bpf_map_lookup_elem(&wl_counters, &place);
+
+	/* The first packet of a generation starts its counter anew: the agent need not clear any. */
+	if (counter && unlikely(counter->stamp != stamp)) {
+		counter->packets = 0;
+		counter->bytes = 0;
+		*(volatile __u32 *)&counter->stamp = stamp;
+	}
+	return counter;
+}
+
+/* `now` may be 0: then the time of the last packet stays. */
 INLINE void add_to_counter(const struct view *view, __u32 index, __u64 packets, __u64 bytes, __u64 now)
 {
-	__u32 place = index * 2 + (view->slot & 1);
-	struct wardline_counter *counter = bpf_map_lookup_elem(&wl_counters, &place);
+	struct wardline_counter *counter = counter_at(index * 2 + (view->slot & 1), view->stamp);
 
 	if (!counter)
 		return;
-	/* The first packet of a generation starts its counter anew: the agent need not clear any. */
-	if (unlikely(counter->stamp != view->stamp)) {
-		counter->packets = 0;
-		counter->bytes = 0;
-		*(volatile __u32 *)&counter->stamp = view->stamp;
-	}
 	counter->packets += packets;
 	counter->bytes += bytes;
-	counter->last_seen_ns = now;
+	if (now)
+		counter->last_seen_ns = now;
+}
+
+/* A packet that the network card, or the kernel for it, cuts up later counts as what it becomes. */
+INLINE __u32 packet_count(const struct __sk_buff *skb)
+{
+	__u32 segments = skb->gso_segs;
+
+	return segments ? segments : 1;
 }
 
 INLINE void count_decision(struct __sk_buff *skb, const struct view *view, __u32 index, __u64 now)
 {
-	add_to_counter(view, index, skb->gso_segs ? skb->gso_segs : 1, skb->len, now);
+	add_to_counter(view, index, packet_count(skb), skb->len, now);
 }
 
 #endif

@@ -28,6 +28,12 @@ INLINE struct wardline_line *line_at(void *image, __u32 index)
 	return bpf_map_lookup_elem(image, &index);
 }
 
+/*
+ * Keeps the compiler from loading a whole line before it adds anything up: it would keep the line on the stack, and older
+ * kernels allow 512 bytes for a chain of calls in steps of 32.
+ */
+#define IN_ORDER(number) asm volatile("" : "+r"(number))
+
 /* 1 when `one` is below `other`, without a branch: which way a search goes cannot be predicted. */
 INLINE __u32 is_below(__u32 one, __u32 other)
 {
@@ -50,16 +56,20 @@ GLOBAL __u32 find_range(__u32 slot, __u32 root, __u32 height, __u32 key)
 	for (level = 0; line && level < height && level < WARDLINE_MAX_HEIGHT; level++) {
 		place = line->branch.first_child;
 #pragma unroll
-		for (i = 0; i < WARDLINE_BRANCH_KEYS; i++)
+		for (i = 0; i < WARDLINE_BRANCH_KEYS; i++) {
 			place += is_below(line->branch.last[i], key);
+			IN_ORDER(place);
+		}
 		line = line_at(image, place);
 	}
 	if (!line)
 		return WARDLINE_RANGE_MISSING;
 	place = 0;
 #pragma unroll
-	for (i = 0; i < WARDLINE_LEAF_RANGES - 1; i++)
+	for (i = 0; i < WARDLINE_LEAF_RANGES - 1; i++) {
 		place += is_below(line->leaf.last[i], key);
+		IN_ORDER(place);
+	}
 	return line->leaf.value[place & (WARDLINE_LEAF_RANGES - 1)];
 }
 

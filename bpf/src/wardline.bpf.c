@@ -15,11 +15,14 @@
 
 INLINE int decide(struct __sk_buff *skb, int direction)
 {
-	struct context context = { .skb = skb, .direction = direction };
+	struct wardline_socket *socket = find_socket(skb);
+
+	if (likely(socket) && passes_by_socket(skb, socket, direction))
+		return 1;
+	struct context context = { .skb = skb, .direction = direction, .socket = socket };
 	struct wardline_flow *flow;
 	int builtin;
 
-	context.now = bpf_ktime_get_coarse_ns();
 	read_view(&context.view);
 	builtin = read_packet(skb, &context.packet, direction, 0);
 	if (builtin >= 0)
@@ -31,9 +34,6 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 			return decide_builtin(&context, WARDLINE_DECISION_PATH_MTU);
 		return open_flow(&context, 0);
 	}
-	context.socket = find_socket(skb);
-	if (passes_by_socket(&context))
-		return 1;
 	flow = find_flow(&context);
 	if (!flow)
 		return open_flow(&context, 0);

@@ -115,7 +115,7 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
   it("repairs a link whose pin was deleted, and replaces a tree that lost a map without opening", async () => {
     await startAgent();
     await killAgent();
-    const tree = join(lab.bpffsDir, "layout-2");
+    const tree = join(lab.bpffsDir, "layout-3");
     unlinkSync(join(tree, "link_ingress"));
     await allowedSender.askUdp(HOST_ADDRESS[4], 7002);
     expect(await host.countUdp(7002)).toBe(1);
@@ -131,9 +131,9 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     expect(rebuilt.origin).toBe("created");
     // The broken tree goes on deciding until the new one does.
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("timeout");
-    expect(trees()).toEqual(["layout-2", "layout-2-broken"]);
+    expect(trees()).toEqual(["layout-3", "layout-3-broken"]);
     rebuilt.activate(await rebuilt.prepare(handProgram(ALLOW_7001), 3), { mode: "enforce", fallbackAfterMs: null });
-    expect(trees()).toEqual(["layout-2"]);
+    expect(trees()).toEqual(["layout-3"]);
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("timeout");
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7001)).toBe("ok");
   });
@@ -144,7 +144,7 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     const releasing = makeEnforcer();
     await releasing.open();
     await releasing.release();
-    expect(existsSync(join(lab.bpffsDir, "layout-2"))).toBe(false);
+    expect(existsSync(join(lab.bpffsDir, "layout-3"))).toBe(false);
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("ok");
   });
 });

@@ -4,7 +4,7 @@
  */
 import type { Emergency } from "../enforcer.ts";
 
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 export const CONTROL = {
   size: 48,
@@ -64,6 +64,7 @@ export const FLOW = {
   flags: 44,
   policyPort: 48,
   direction: 50,
+  tick: 52,
 } as const;
 export const EVENT = {
   size: 112,

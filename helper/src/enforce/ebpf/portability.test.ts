@@ -28,6 +28,7 @@ const HELPERS: Readonly<Record<number, readonly [name: string, since: number]>> 
   95: ["sk_fullsock", 5.01],
   99: ["skc_lookup_tcp", 5.02],
   107: ["sk_storage_get", 5.08],
+  118: ["jiffies64", 5.06],
   122: ["get_netns_cookie", 5.07],
   123: ["get_current_ancestor_cgroup_id", 5.07],
   125: ["ktime_get_boot_ns", 5.08],

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is kept with connected sockets: the verdict of a flow that has lasted a while. Nearly every packet of a busy host
+ * passes by it, so this is the way whose cost counts: one lookup, one cache line to read, one to count in.
+ */
+#ifndef WARDLINE_SOCKETS_H
+#define WARDLINE_SOCKETS_H
+
+#include "helpers.h"
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+#include "wardline.h"
+
+#define SECOND_NS 1000000000ULL
+
+struct context {
+	struct __sk_buff *skb;
+	/* CLOCK_MONOTONIC at the last tick; 0 = not read, because the flow was seen in this very tick. See read_clock. */
+	__u64 now;
+	struct view view;
+	struct packet packet;
+	/* What is kept with the packet's socket; 0 when nothing is. */
+	struct wardline_socket *socket;
+	int direction;
+};
+
+/* Even the coarse clock costs a tenth of a packet of a known flow; most follow another in the same tick. */
+INLINE void read_clock(struct context *context)
+{
+	if (!context->now)
+		context->now = bpf_ktime_get_coarse_ns();
+}
+
+/* Packets after which a flow is worth the memory of an entry at its socket: more than a short request and its answer need. */
+#define KEEP_AFTER_PACKETS 8
+/*
+ * Longest time for which the flow table does not hear of a socket's packets, in ticks of the kernel: 0.25 to 2.5 seconds, far
+ * below every idle limit. Even a coarse clock in ns would be a quarter of the cost of a packet that passes here.
+ */
+#define FOLD_INTERVAL_TICKS 250
+
+INLINE int same_key(const struct wardline_flow_key *a, const struct wardline_flow_key *b)
+{
+	const __u64 *left = (const __u64 *)a, *right = (const __u64 *)b;
+
+	return !((left[0] ^ right[0]) | (left[1] ^ right[1]) | (left[2] ^ right[2]) | (left[3] ^ right[3]) |
+		 (left[4] ^ right[4]));
+}
+
+/* What is kept with the packet's socket, if anything. */
+INLINE struct wardline_socket *find_socket(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	/* The helper itself refuses what is not a whole socket. */
+	return sk ? bpf_sk_storage_get(&wl_sockets, sk, 0, 0) : 0;
+}
+
+/* 0 when the ports, at `transport`, are those of the flow. */
+INLINE __u32 differ_ports(const struct wardline_flow_key *key, const __u8 *transport, int direction)
+{
+	__u16 source = network16(*(const __u16 *)transport), destination = network16(*(const __u16 *)(transport + 2));
+
+	if (direction == WARDLINE_EGRESS)
+		return (source ^ key->local_port) | (destination ^ key->remote_port);
+	return (source ^ key->remote_port) | (destination ^ key->local_port);
+}
+
+/*
+ * Whether the packet is one in the middle of the flow with this key: TCP that opens and closes nothing, or UDP. Only
+ * what the kernel builds or has already checked comes here (see keep_with_socket), so lengths are not compared again; options,
+ * extension headers and fragments are left to the other way. The differences are added up, because most packets have none:
+ * one branch for all.
+ */
+INLINE int is_middle_of(struct __sk_buff *skb, const struct wardline_flow_key *key, int direction)
+{
+	const struct wardline_address *source = direction == WARDLINE_EGRESS ? &key->local : &key->remote;
+	const struct wardline_address *destination = direction == WARDLINE_EGRESS ? &key->remote : &key->local;
+	__u8 *ip = (__u8 *)(long)skb->data;
+	__u8 *end = (__u8 *)(long)skb->data_end;
+	__u32 difference;
+	__u8 *transport;
+
+	if (ip + 20 + TCP_READ_BYTES > end)
+		return 0;
+	if (ip[0] == 0x45) {
+		transport = ip + 20;
+		difference = (*(__u32 *)(ip + 12) ^ source->words[3]) | (*(__u32 *)(ip + 16) ^ destination->words[3]) |
+			     (source->words[2] ^ network32(0xffff)) | source->words[1] | source->words[0] |
+			     (*(__u16 *)(ip + 6) & network16(0x3fff)) | (ip[9] ^ key->protocol);
+	} else {
+		if ((ip[0] >> 4) != 6 || ip + 40 + TCP_READ_BYTES > end)
+			return 0;
+		transport = ip + 40;
+		difference = (*(__u32 *)(ip + 8) ^ source->words[0]) | (*(__u32 *)(ip + 12) ^ source->words[1]) |
+			     (*(__u32 *)(ip + 16) ^ source->words[2]) | (*(__u32 *)(ip + 20) ^ source->words[3]) |
+			     (*(__u32 *)(ip + 24) ^ destination->words[0]) | (*(__u32 *)(ip + 28) ^ destination->words[1]) |
+			     (*(__u32 *)(ip + 32) ^ destination->words[2]) | (*(__u32 *)(ip + 36) ^ destination->words[3]) |
+			     (ip[6] ^ key->protocol);
+	}
+	difference |= differ_ports(key, transport, direction);
+	if (key->protocol == IPPROTO_TCP)
+		difference |= transport[13] & (TCP_SYN | TCP_FIN | TCP_RST);
+	return !difference;
+}
+
+/*
+ * Lets a packet pass by what is kept with its socket. 0 = everything else has to be asked. What is kept was judged under one
+ * control word, and goes for as long as that very word stands: a flip, the emergency brake, anything that the agent changes
+ * there ends it, and so does a deadline that passes.
+ */
+INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socket, int direction)
+{
+	__u32 zero = 0;
+	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
+	__u64 *pending = direction == WARDLINE_EGRESS ? &socket->pending_out : &socket->pending_in;
+	struct wardline_counter *counter;
+	__u32 packets, place;
+	__u64 word;
+
+	if (!control)
+		return 0;
+	word = *(volatile __u64 *)&control->word;
+	if (!word || *(volatile __u64 *)&socket->word != word)
+		return 0;
+	if (unlikely(word & WARDLINE_WORD_DEADLINE) && bpf_ktime_get_boot_ns() > *(volatile __u64 *)&control->deadline_ns)
+		return 0;
+	if ((__u32)bpf_jiffies64() - socket->kept_at > FOLD_INTERVAL_TICKS || !is_middle_of(skb, &socket->key, direction))
+		return 0;
+	packets = packet_count(skb);
+	place = socket->counter;
+	counter = counter_at(place, control->stamps[place & 1]);
+	if (counter) {
+		counter->packets += packets;
+		counter->bytes += skb->len;
+	}
+	__sync_fetch_and_add(pending, packets * WARDLINE_PENDING_PACKET + skb->len);
+	return 1;
+}
+
+INLINE void fold_pending(__u64 *pending, struct wardline_flow *flow)
+{
+	__u64 passed = __sync_lock_test_and_set(pending, 0);
+
+	__sync_fetch_and_add(&flow->packets, passed >> WARDLINE_PENDING_BYTES_BITS);
+	__sync_fetch_and_add(&flow->bytes, passed & (WARDLINE_PENDING_PACKET - 1));
+}
+
+/* The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. */
+NOINLINE struct wardline_flow *restore_flow(struct context *context)
+{
+	struct wardline_socket *socket = context->socket;
+	struct wardline_flow flow = {};
+
+	if (!socket)
+		return 0;
+	read_clock(context);
+	flow.last_seen_ns = context->now;
+	flow.tick = bpf_jiffies64();
+	flow.packets = socket->folded_packets;
+	flow.bytes = socket->folded_bytes;
+	flow.cgroup_id = socket->cgroup_id;
+	flow.epoch = socket->epoch;
+	flow.decision = socket->decision;
+	flow.set = socket->set;
+	flow.flags = socket->flags;
+	flow.policy_port = socket->policy_port;
+	flow.direction = socket->direction;
+	if (bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, BPF_NOEXIST))
+		return 0;
+	return bpf_map_lookup_elem(&wl_flows, &context->packet.key);
+}
+
+/* The entry of the packet's flow, with everything that its socket knows about it. */
+INLINE struct wardline_flow *find_flow(struct context *context)
+{
+	struct wardline_flow *flow = bpf_map_lookup_elem(&wl_flows, &context->packet.key);
+	struct wardline_socket *socket = context->socket;
+
+	if (!socket || !socket->epoch || !same_key(&socket->key, &context->packet.key))
+		return flow;
+	if (unlikely(!flow))
+		flow = restore_flow(context);
+	if (flow) {
+		fold_pending(&socket->pending_in, flow);
+		fold_pending(&socket->pending_out, flow);
+	}
+	return flow;
+}
+
+/* From here on the flow table follows each packet. */
+INLINE void forget_kept(struct wardline_socket *socket)
+{
+	*(volatile __u64 *)&socket->word = 0;
+	*(volatile __u32 *)&socket->epoch = 0;
+}
+
+/*
+ * The control word as it stands, for keeping a verdict of this epoch under it; 0 when it cannot: another epoch decides by
+ * now, or the emergency brake was pulled, or the deadline has passed.
+ */
+INLINE __u64 word_of_epoch(__u32 epoch)
+{
+	__u32 zero = 0;
+	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
+	__u64 word = control ? *(volatile __u64 *)&control->word : 0;
+
+	if (!epoch || (word & WARDLINE_WORD_EMERGENCY_CLOSED) ||
+	    ((word >> WARDLINE_WORD_EPOCH_SHIFT) & WARDLINE_WORD_EPOCH_MASK) != epoch)
+		return 0;
+	return word;
+}
+
+/* Keeps the verdict of an established flow with its connected socket. Out of line, to keep the usual way short. */
+NOINLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
+{
+	struct wardline_socket *socket;
+	struct bpf_sock *sk = context->skb->sk;
+	__u64 word = word_of_epoch(context->view.epoch);
+
+	if (!word || (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	/* Connected TCP and UDP sockets alike; a raw one can be connected too, and sends whatever headers it likes. */
+	if (!sk || sk->state != BPF_TCP_ESTABLISHED || sk->type == SOCKET_TYPE_RAW)
+		return;
+	socket = bpf_sk_storage_get(&wl_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!socket)
+		return;
+	/* Another CPU may be reading: it must not meet the word before the rest. */
+	forget_kept(socket);
+	if (!same_key(&socket->key, &context->packet.key)) {
+		socket->key = context->packet.key;
+		socket->pending_in = 0;
+		socket->pending_out = 0;
+	}
+	socket->cgroup_id = flow->cgroup_id;
+	socket->decision = flow->decision;
+	socket->set = flow->set;
+	socket->flags = flow->flags;
+	socket->policy_port = flow->policy_port;
+	socket->direction = flow->direction;
+	socket->counter = flow->decision * 2 + (word & WARDLINE_WORD_SLOT);
+	socket->folded_packets = flow->packets;
+	socket->folded_bytes = flow->bytes;
+	socket->kept_at = bpf_jiffies64();
+	*(volatile __u32 *)&socket->epoch = context->view.epoch;
+	*(volatile __u64 *)&socket->word = word;
+}
+
+#endif
