@@ -27,7 +27,7 @@ export interface FleetHostSpec {
   readonly hasPasswords?: boolean;
   /** Puts /var/lib/wardline on a file system of this size. */
   readonly stateSizeBytes?: number;
-  /** More units by name; those that are wanted by multi-user.target must be enabled by the caller. */
+  /** More units by name; each is started with the machine. */
   readonly services?: Readonly<Record<string, string>>;
 }
 
@@ -103,6 +103,7 @@ export class FleetHost {
     });
     const agent = this.spec.agent ?? "running";
     await Promise.all([this.startSshd(), agent === "running" ? this.startAgent() : null]);
+    for (const unit of Object.keys(this.spec.services ?? {})) await this.#must("start", unit);
   }
 
   /** Asks the machine's service manager as its root would. */

@@ -120,7 +120,7 @@ async function startAll(hosts: readonly FleetHost[], authorizedKeys: Record<stri
   const starts = hosts.map((host) => {
     const staged = join(host.place.directory, "staged");
     mkdirSync(staged);
-    stageHostFiles(staged, host.spec, { authorizedKeys, hostKey: host.hostKey.privateText });
+    stageHostFiles(staged, host.spec, { authorizedKeys, hostKey: host.hostKey.privateText }, hosts);
     return host.start(staged);
   });
   const outcomes = await Promise.allSettled(starts);

@@ -2,10 +2,12 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ACCOUNTS, accountFiles, accountRow } from "./accounts.ts";
+import type { DualAddress } from "./addresses.ts";
 import type { FleetHostSpec } from "./fleet-host.ts";
 import { CHECKOUT } from "./machine-root.ts";
 
 const SYSTEMCTL_MAIN = join(CHECKOUT, "e2e/src/fleet/machine/systemctl-main.ts");
+const TRAFFIC_MAIN = join(CHECKOUT, "e2e/src/fleet/machine/traffic-main.ts");
 const AGENT_MAIN = join(CHECKOUT, "helper/src/main.ts");
 const COMPILE_CACHE = join(CHECKOUT, ".cache/compile");
 export const HOST_KEY_PATH = "etc/ssh/fleet_host_key";
@@ -46,6 +48,22 @@ WantedBy=multi-user.target
 const wrapper = (...words: readonly string[]): string =>
   `#!/bin/sh\nexport NODE_COMPILE_CACHE='${COMPILE_CACHE}'\nexec '${process.execPath}' --disable-warning=ExperimentalWarning ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`;
 
+/** A unit of {@link FleetHostSpec.services}; `words` as traffic-main.ts reads them. */
+export function trafficUnit(description: string, ...words: readonly string[]): string {
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", TRAFFIC_MAIN, ...words];
+  return `[Unit]
+Description=${description}
+
+[Service]
+Environment="NODE_COMPILE_CACHE=${COMPILE_CACHE}"
+ExecStart=${command.map((word) => `"${word}"`).join(" ")}
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
 export interface StagedKeys {
   /** Lines for authorized_keys by account. */
   readonly authorizedKeys: Readonly<Record<string, string>>;
@@ -53,8 +71,18 @@ export interface StagedKeys {
   readonly hostKey: string;
 }
 
+export interface Neighbour {
+  readonly name: string;
+  readonly address: DualAddress;
+}
+
 /** Writes everything below `directory`, as it shall be below `/`. */
-export function stageHostFiles(directory: string, spec: FleetHostSpec, keys: StagedKeys): void {
+export function stageHostFiles(
+  directory: string,
+  spec: FleetHostSpec,
+  keys: StagedKeys,
+  neighbours: readonly Neighbour[],
+): void {
   const put = (path: string, text: string, mode = 0o644): void => {
     const target = join(directory, path);
     mkdirSync(dirname(target), { recursive: true });
@@ -67,7 +95,8 @@ export function stageHostFiles(directory: string, spec: FleetHostSpec, keys: Sta
     put(`etc/${name}`, text, mode);
   }
   put("etc/hostname", `${spec.name}\n`);
-  put("etc/hosts", `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${spec.name}\n`);
+  const others = neighbours.map(({ name, address }) => `${address[4]} ${name}\n${address[6]} ${name}\n`);
+  put("etc/hosts", `127.0.0.1 localhost\n::1 localhost\n${others.join("")}`);
   put("etc/resolv.conf", "");
   put("etc/ssh/fleet_sshd_config", sshdConfig(spec.hasPasswords ?? false));
   put(HOST_KEY_PATH, keys.hostKey, 0o600);
