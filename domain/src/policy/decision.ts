@@ -169,7 +169,7 @@ function prefixText(prefix: { readonly bytes: Uint8Array; readonly prefixLength:
   return `${bytesToHex(prefix.bytes)}/${prefix.prefixLength}`;
 }
 
-function portMeaning(port: PortMatch): string {
+export function portMeaning(port: PortMatch): string {
   return port.kind === "range"
     ? `range ${port.protocol} ${port.low} ${port.high}`
     : `named ${port.protocol} ${port.name}`;

@@ -11,62 +11,35 @@ export interface Sha256 {
 /** Starts a hash. One that the platform brings along is several times faster than the default, which runs anywhere. */
 export type CreateSha256 = () => Sha256;
 
-/** Hashed at once, so that a large program is never one text. */
-const BATCH_LENGTH = 65_536;
+/** Changes with what a digest is made of while the tables of programs stay what they are. */
+const DIGEST_VERSION = 2;
 
 /**
- * SHA-256 over a program's tables, 64 hex digits. Where its rules stand in their files is left out: a comment added above
- * a rule changes nothing that is enforced.
+ * SHA-256 over a program, 64 hex digits: its host, its sets and `tablesDigest`, which `compile/digest-tables.ts` makes.
+ * Where its rules stand in their files is left out: a comment added above a rule changes nothing that is enforced.
  */
 export function programDigest(
-  program: Omit<HostProgram, "digest">,
-  createSha256: CreateSha256 = () => sha256.create(),
+  { formatVersion, hostName, sets }: Pick<HostProgram, "formatVersion" | "hostName" | "sets">,
+  tablesDigest: Uint8Array,
+  createSha256: CreateSha256,
 ): string {
   const hash = createSha256();
-  const update = <Value>(values: readonly Value[], toLine: (value: Value) => string): void => {
-    let batch = "";
-    for (const value of values) {
-      batch += `${toLine(value)}\n`;
-      if (batch.length < BATCH_LENGTH) continue;
-      hash.update(utf8ToBytes(batch));
-      batch = "";
-    }
-    hash.update(utf8ToBytes(`${batch}\n`));
-  };
-  // Lines of numbers and of words without quotes are JSON as they are; they are most of the text.
-  update([program], ({ formatVersion, hostName }) => JSON.stringify([formatVersion, hostName]));
-  update(program.sets, ({ id, endpointKey, match }) => JSON.stringify([id, endpointKey, match]));
-  for (const addresses of [program.addresses4, program.addresses6]) {
-    update(addresses, ({ prefix, prefixLength, atom }) => `["${bytesToHex(prefix)}",${prefixLength},${atom}]`);
+  hash.update(utf8ToBytes(`${JSON.stringify([DIGEST_VERSION, formatVersion, hostName])}\n`));
+  for (const { id, endpointKey, match } of sets) {
+    hash.update(utf8ToBytes(`${JSON.stringify([id, endpointKey, match])}\n`));
   }
-  update(program.classes, ({ set, direction, atom, classId }) => `[${set},"${direction}",${atom},${classId}]`);
-  update(
-    program.ports,
-    ({ classId, protocol, port, portBits, decision }) => `[${classId},${protocol},${port},${portBits},${decision}]`,
-  );
-  update(program.decisions, ({ id, verdict, observeOnly, reason, tier, policyKeys, rule }) => {
-    const before = JSON.stringify([id, verdict, observeOnly, reason, tier]).slice(0, -1);
-    return `${before},${keysText(policyKeys)},${JSON.stringify(rule)}]`;
-  });
+  hash.update(tablesDigest);
   return bytesToHex(hash.digest());
 }
 
-/** All policies that isolate can be thousands, and the next program mostly has the same. */
-const MANY_KEYS = 100;
-const textsOfManyKeys = new WeakMap<readonly string[], string>();
-
-function keysText(policyKeys: readonly string[]): string {
-  const known = textsOfManyKeys.get(policyKeys);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(policyKeys);
-  if (policyKeys.length >= MANY_KEYS) textsOfManyKeys.set(policyKeys, text);
-  return text;
+export function createPortableSha256(): Sha256 {
+  return sha256.create();
 }
 
 /** SHA-256 over a desired state, 64 hex digits. The order of the files does not count; their paths and bytes do. */
 export function stateDigest(
   files: readonly { readonly path: string; readonly text: string }[],
-  createSha256: CreateSha256 = () => sha256.create(),
+  createSha256: CreateSha256 = createPortableSha256,
 ): string {
   const hash = createSha256();
   for (const { path, text } of files.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {

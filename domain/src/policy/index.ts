@@ -19,6 +19,15 @@ export * from "./named-peers.ts";
 export * from "./order.ts";
 export * from "./packet-port.ts";
 export * from "./program.ts";
+export {
+  columnsOfProgram,
+  DECISION_DENIES,
+  DECISION_OBSERVES_ONLY,
+  DIRECTION_EGRESS,
+  DIRECTION_INGRESS,
+  EVERY_PROTOCOL,
+  type ProgramColumns,
+} from "./program-columns.ts";
 export * from "./quarantine.ts";
 export * from "./read.ts";
 export { type DecodedPolicy, decodePolicyBytes, refuseBySize } from "./yaml/decode.ts";

@@ -96,12 +96,16 @@ export const BUILTIN_DECISIONS = {
 
 export const FIRST_RULE_DECISION = 16;
 
+/**
+ * The lists of a compiled program are made when somebody asks for them; whoever needs only numbers reads
+ * `columnsOfProgram`.
+ */
 export interface HostProgram {
   readonly formatVersion: typeof PROGRAM_FORMAT_VERSION;
   readonly hostName: string;
   /**
    * SHA-256 over the canonical encoding of everything below but the places in source files, 64 hex digits. Equal digests
-   * = equal tables.
+   * = equal tables. See `programDigest`.
    */
   readonly digest: string;
   readonly sets: readonly PolicySet[];

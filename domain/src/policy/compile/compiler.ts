@@ -1,16 +1,20 @@
 /** Compiles hosts of one world and of what it becomes: what hosts and worlds have in common is made once. */
-import { type CreateSha256, programDigest } from "../digest.ts";
+import { type CreateSha256, createPortableSha256, programDigest } from "../digest.ts";
 import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
 import type { Endpoint, Policy, PolicyWorld } from "../model.ts";
 import { orderPolicies, reorderPolicies } from "../order.ts";
 import { type HostProgram, type PolicySet, PROGRAM_FORMAT_VERSION } from "../program.ts";
-import { assembleTables, type ProgramTables, TableMemory } from "./assemble.ts";
+import { programOfColumns } from "../program-columns.ts";
+import { AddressBehaviours } from "./address-behaviours.ts";
+import { type Assembly, assembleTables, listDecisions, type ProgramTables, type SetViews } from "./assemble.ts";
+import { addBuiltins } from "./builtin-numbers.ts";
 import { DecisionTable } from "./decision-table.ts";
+import { TablesDigester } from "./digest-tables.ts";
 import { PaintedTables } from "./painted-tables.ts";
 import { PolicyGroups } from "./policy-groups.ts";
 import { RuleExpander } from "./rule-expander.ts";
 import { indexEndpoints } from "./selection.ts";
-import { createUnitTable, type UnitTable } from "./units.ts";
+import { createUnitTable } from "./units.ts";
 import type { ViewContext, ViewSubject } from "./view.ts";
 import { ViewCache } from "./view-cache.ts";
 import { adoptEqual, type WorldChanges } from "./world-changes.ts";
@@ -32,7 +36,7 @@ export interface Compiler {
 }
 
 /** `createSha256`: what programs are digested with. Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
-export function createCompiler(world: PolicyWorld, createSha256?: CreateSha256): Compiler {
+export function createCompiler(world: PolicyWorld, createSha256: CreateSha256 = createPortableSha256): Compiler {
   let state = new CompilerState(world, orderPolicies(world.policies), createSha256);
   return {
     get world() {
@@ -41,42 +45,52 @@ export function createCompiler(world: PolicyWorld, createSha256?: CreateSha256):
     program: (hostName) => state.program(hostName),
     update(next) {
       const changes = adoptEqual(state.world, next);
-      const isKept = changes.world.inventory === state.world.inventory && !state.isOvergrown;
+      const isKept = changes.world.inventory === state.world.inventory && !state.outgrows(changes);
       if (isKept) state.update(changes);
       else state = new CompilerState(changes.world, orderPolicies(changes.world.policies), createSha256);
     },
   };
 }
 
-interface KnownProgram {
+interface KnownTables {
   readonly tables: ProgramTables;
+  readonly digest: Uint8Array;
+}
+
+interface KnownProgram {
+  readonly known: KnownTables;
   readonly program: HostProgram;
 }
 
 /** Everything that depends on one inventory. */
 class CompilerState {
   world: PolicyWorld;
-  readonly #units: UnitTable;
   readonly #context: ViewContext;
+  readonly #assembly: Assembly;
+  readonly #digester: TablesDigester;
   readonly #views: ViewCache;
-  readonly #memory = new TableMemory();
   readonly #hosts: ReadonlyMap<string, Endpoint>;
   readonly #workloads: ReadonlyMap<string, readonly Endpoint[]>;
-  readonly #tables = new Map<string, ProgramTables>();
+  readonly #tables = new Map<string, KnownTables>();
   readonly #programs = new Map<string, KnownProgram>();
-  readonly #createSha256: CreateSha256 | undefined;
+  readonly #createSha256: CreateSha256;
   #ordered: readonly Policy[];
   #changedPolicies = 0;
 
-  constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256 | undefined) {
+  constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256) {
     this.#createSha256 = createSha256;
     this.world = world;
     this.#ordered = ordered;
     const { inventory } = world;
-    this.#units = createUnitTable(inventory, indexEndpoints(inventory), null);
+    const units = createUnitTable(inventory, indexEndpoints(inventory), null);
     const decisions = new DecisionTable();
-    const expander = new RuleExpander(this.#units, decisions);
-    this.#context = { expander, decisions, tables: new PaintedTables(decisions) };
+    const expander = new RuleExpander(units, decisions);
+    expander.setOrder(ordered);
+    const tables = new PaintedTables(decisions);
+    this.#context = { expander, decisions, tables, units, viewIds: { next: 0 } };
+    const builtins = addBuiltins(decisions);
+    this.#assembly = { units, pool: tables.pool, decisions, builtins, behaviours: new AddressBehaviours(units) };
+    this.#digester = new TablesDigester(decisions, createSha256);
     this.#views = new ViewCache(new PolicyGroups(inventory.namespaces, ordered), this.#context);
     const hosts = inventory.endpoints.filter(({ kind }) => kind === "host");
     this.#hosts = new Map(hosts.toReversed().map((host) => [host.key, host]));
@@ -84,9 +98,9 @@ class CompilerState {
     this.#workloads = Map.groupBy(workloads, ({ hostName }) => hostName ?? "");
   }
 
-  /** Whether more may be remembered of what is gone than of what is there. */
-  get isOvergrown(): boolean {
-    return this.#changedPolicies > this.world.policies.length;
+  /** Whether more would be remembered of what is gone than of what is there, or most would be made anew in any case. */
+  outgrows({ changedPolicies, world }: WorldChanges): boolean {
+    return this.#changedPolicies > world.policies.length || 2 * changedPolicies > world.policies.length;
   }
 
   /** Goes on with other policies and the same inventory. Throws as `orderPolicies`, and nothing has changed then. */
@@ -97,6 +111,7 @@ class CompilerState {
     this.#changedPolicies += changedPolicies;
     if (changedPolicies === 0) return;
     for (const [old, next] of replaced) this.#context.expander.replace(old, next);
+    this.#context.expander.setOrder(ordered);
     this.#views.update(new PolicyGroups(world.inventory.namespaces, ordered, this.#views.groups));
     for (const key of this.#tables.keys()) if (!this.#views.hasAll(key)) this.#tables.delete(key);
   }
@@ -104,20 +119,32 @@ class CompilerState {
   program(hostName: string): HostProgram {
     const subjects = this.#subjects(hostName);
     const views = subjects.map((subject) => this.#views.viewsOf(subject));
-    const key = this.#views.keyOf(views);
-    const { expander: _, tables: painted, decisions } = this.#context;
-    const tables = this.#tables.get(key) ?? assembleTables(views, this.#units, painted, decisions, this.#memory);
-    this.#tables.set(key, tables);
-    const known = this.#programs.get(hostName);
-    if (known?.tables === tables) return known.program;
+    const known = this.#tablesOf(views);
+    const before = this.#programs.get(hostName);
+    if (before?.known === known) return before.program;
 
     const sets = subjects.map(
       ({ endpoint }, id): PolicySet => ({ id, endpointKey: endpoint.key, match: id === 0 ? null : endpoint.match }),
     );
-    const content = { formatVersion: PROGRAM_FORMAT_VERSION, hostName, sets, ...tables } as const;
-    const program: HostProgram = { ...content, digest: programDigest(content, this.#createSha256) };
-    this.#programs.set(hostName, { tables, program });
+    const head = { formatVersion: PROGRAM_FORMAT_VERSION, hostName, sets } as const;
+    const digest = programDigest(head, known.digest, this.#createSha256);
+    const { decisions } = this.#context;
+    const program = programOfColumns({ ...head, digest }, known.tables.columns, () =>
+      listDecisions(known.tables, decisions),
+    );
+    this.#programs.set(hostName, { known, program });
     return program;
+  }
+
+  #tablesOf(views: readonly SetViews[]): KnownTables {
+    const key = this.#views.keyOf(views);
+    let known = this.#tables.get(key);
+    if (known === undefined) {
+      const tables = assembleTables(views, this.#assembly);
+      known = { tables, digest: this.#digester.digest(tables) };
+      this.#tables.set(key, known);
+    }
+    return known;
   }
 
   /** The host, then the workloads whose processes can be found on it, by key. */

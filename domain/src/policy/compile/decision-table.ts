@@ -1,4 +1,4 @@
-/** Decisions by number. The content of a rule's decision is made when it is asked for: most rules decide nothing. */
+/** Decisions by number. The content of a rule's decision is made when it is asked for: most are only counted. */
 import {
   type DecisionContent,
   isolatedDecision,
@@ -7,13 +7,19 @@ import {
   ruleDecision,
 } from "../decision.ts";
 import type { Direction, Policy, PolicyRule } from "../model.ts";
+import type { Decision } from "../program.ts";
+import { DECISION_DENIES, DECISION_OBSERVES_ONLY } from "../program-columns.ts";
+import { withRoomForBytes } from "./growing.ts";
 import type { Ends } from "./paint.ts";
 
 export class DecisionTable {
   readonly #contents: (DecisionContent | null)[] = [];
-  /** Where a decision that nobody asked for yet comes from. */
+  /** Where the decision of a rule comes from. */
   readonly #policies: (Policy | null)[] = [];
   readonly #rules: (PolicyRule | null)[] = [];
+  #flags = new Uint8Array(64);
+  /** As it was in the last program that was asked for its decisions. */
+  readonly #placed: (Decision | undefined)[] = [];
   readonly #lastIsolated: Record<Direction, { isolating: readonly Policy[]; number: number } | null> = {
     ingress: null,
     egress: null,
@@ -22,7 +28,16 @@ export class DecisionTable {
 
   /** A number of its own at each call: ask once for each rule. */
   addRule(policy: Policy, rule: PolicyRule): number {
-    return this.#add(null, policy, rule);
+    return this.#add(null, policy, rule, rule.action === "allow" ? 0 : DECISION_DENIES);
+  }
+
+  /** The number of a decision that comes from no rule alone. */
+  addContent(content: DecisionContent): number {
+    return this.#intern(content);
+  }
+
+  get count(): number {
+    return this.#contents.length;
   }
 
   ends(isolating: readonly Policy[], direction: Direction): Ends {
@@ -56,6 +71,40 @@ export class DecisionTable {
     return content;
   }
 
+  /** What the decision comes from, when it is that of a rule. */
+  originOf(number: number): { readonly policy: Policy; readonly rule: PolicyRule } | null {
+    const [policy, rule] = [this.#policies[number], this.#rules[number]];
+    return policy && rule ? { policy, rule } : null;
+  }
+
+  /** {@link DECISION_DENIES} and {@link DECISION_OBSERVES_ONLY}, added up. */
+  flagsOf(number: number): number {
+    return this.#flags[number] ?? 0;
+  }
+
+  /** The decision at its place in a program; the same object as last time when it was at this place then. */
+  placed(number: number, index: number): Decision {
+    const before = this.#placed[number];
+    if (before?.index === index) return before;
+    const content = this.content(number);
+    const { verdict, observeOnly, reason, tier, policyKeys, rule, source } = content;
+    const decision: Decision = {
+      index,
+      get id() {
+        return content.id;
+      },
+      verdict,
+      observeOnly,
+      reason,
+      tier,
+      policyKeys,
+      rule,
+      source,
+    };
+    this.#placed[number] = decision;
+    return decision;
+  }
+
   /** See {@link mergeObserved}. */
   merge(enforced: number, all: number): number {
     if (enforced === all) return enforced;
@@ -70,14 +119,19 @@ export class DecisionTable {
     const key = `${content.id} ${line} ${column} ${file}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
-    const number = this.#add(content, null, null);
+    const flags =
+      (content.verdict === "deny" ? DECISION_DENIES : 0) + (content.observeOnly ? DECISION_OBSERVES_ONLY : 0);
+    const number = this.#add(content, null, null, flags);
     this.#numbers.set(key, number);
     return number;
   }
 
-  #add(content: DecisionContent | null, policy: Policy | null, rule: PolicyRule | null): number {
+  #add(content: DecisionContent | null, policy: Policy | null, rule: PolicyRule | null, flags: number): number {
     this.#policies.push(policy);
     this.#rules.push(rule);
-    return this.#contents.push(content) - 1;
+    const number = this.#contents.push(content) - 1;
+    this.#flags = withRoomForBytes(this.#flags, number + 1);
+    this.#flags[number] = flags;
+    return number;
   }
 }

@@ -1,21 +1,16 @@
-/** Port tables, each once however many rules and addresses lead to it, with a memory of what was painted before. */
-import { type CellSpace, cutCells, type PortRanges } from "./cells.ts";
+/** Port tables of the terms that match an address, with a memory of what was painted before. */
+import { type CellSpace, coveredCells, cutCells, HIGHEST_PORT, type PortRange } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import { ListInterner } from "./interner.ts";
 import { type Ends, type MatchedCells, paintMatched } from "./paint.ts";
-import { buildPortTable, type PortTableEntry } from "./port-table.ts";
+import { buildPortTable, prefixCount, rangeToPrefixes } from "./port-table.ts";
+import type { Term } from "./rule-expander.ts";
+import { TablePool, WHOLE_PORT_SPACE } from "./table-pool.ts";
 
-/** What one set of policies says about addresses in some units. */
-export interface TermMatcher {
+/** The terms of one set of policies that match an address, in order, and what decides what they leave over. */
+export interface Matched {
+  readonly terms: readonly Term[];
   readonly ends: Ends;
-  /** Appends the ids of the terms that match, in order. */
-  appendTermIds(signature: readonly number[], to: number[]): void;
-  /** Adds up how many ranges of ports the same terms have. */
-  countRanges(signature: readonly number[]): number;
-  /** The ports of the same terms. */
-  ports(signature: readonly number[]): readonly PortRanges[];
-  /** The same terms as cells; `remember` them when the space is asked about again. */
-  cells(signature: readonly number[], space: CellSpace, remember: boolean): readonly MatchedCells[];
 }
 
 /** One in so many; cutting a range anew costs about as much as painting so many cells. */
@@ -25,16 +20,16 @@ const FEW_CELLS = 16;
 export interface SharedCells {
   /** `null` while cutting them would cost more than cells of their own did for all that was asked, these `rangeCount` ranges included. */
   cellsFor(rangeCount: number): CellSpace | null;
+  /** The terms as cells of that space. */
+  matchedCells(terms: readonly Term[], space: CellSpace): readonly MatchedCells[];
 }
 
 const NO_DECISION = -1;
 const SEPARATOR = -2;
 
 export class PaintedTables {
+  readonly pool = new TablePool();
   readonly #decisions: DecisionTable;
-  readonly #tables: (readonly PortTableEntry[])[] = [];
-  /** Numbers of equal tables are equal. */
-  readonly #contents = new ListInterner();
   readonly #questions = new ListInterner();
   /** `#answers[question]` is the table of what was asked. */
   readonly #answers: number[] = [];
@@ -43,53 +38,85 @@ export class PaintedTables {
     this.#decisions = decisions;
   }
 
-  entries(table: number): readonly PortTableEntry[] {
-    const entries = this.#tables[table];
-    if (!entries) throw new Error(`there is no table ${table}`);
-    return entries;
-  }
-
   /**
-   * Number of the table of addresses with this signature, decided by both together; `all` is `null` when no observed
-   * policy takes part. `shared` is for the ports of all terms of both.
+   * Number of the table of addresses that these terms match, decided by both together; `all` is `null` when no observed
+   * policy takes part. `shared` is for the ports of all terms of both. Numbers of equal tables are equal.
    */
-  tableOf(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: SharedCells): number {
+  tableOf(enforced: Matched, all: Matched | null, shared: SharedCells): number {
+    if (all === null && enforced.terms.length <= 1) {
+      const known = this.#tableOfOne(enforced.terms[0], enforced.ends);
+      if (known !== null) return known;
+    }
     const asked: number[] = [];
-    appendQuestion(enforced, signature, asked);
+    appendQuestion(enforced, asked);
     if (all !== null) {
       asked.push(SEPARATOR);
-      appendQuestion(all, signature, asked);
+      appendQuestion(all, asked);
     }
     const question = this.#questions.intern(asked);
     let table = this.#answers[question];
     if (table === undefined) {
-      table = this.#paint(signature, enforced, all, shared);
+      table = this.#paint(enforced, all, shared);
       this.#answers[question] = table;
     }
     return table;
   }
 
-  /** Where the terms at hand would use few of the shared cells, they get cells of their own. */
-  #paint(signature: readonly number[], enforced: TermMatcher, all: TermMatcher | null, shared: SharedCells): number {
-    const rangeCount = enforced.countRanges(signature) + (all?.countRanges(signature) ?? 0);
-    const known = shared.cellsFor(rangeCount);
-    const isShared = known !== null && rangeCount * FEW_CELLS >= known.count;
-    const space = isShared ? known : cutCells([...enforced.ports(signature), ...(all?.ports(signature) ?? [])]);
-    const decisions = paintMatched(space.count, enforced.cells(signature, space, isShared), enforced.ends);
-    if (all !== null) {
-      this.#merge(decisions, paintMatched(space.count, all.cells(signature, space, isShared), all.ends));
-    }
-    return this.#tableFor(space, decisions);
+  /** Most addresses are named by one rule with one range of ports. `null` = it takes painting. */
+  #tableOfOne(term: Term | undefined, ends: Ends): number | null {
+    const rest = ends.isolated ?? ends.notIsolated;
+    const isIdle =
+      term === undefined ||
+      term.rule.action === "pass" ||
+      (term.rule.tier === "baseline" && ends.isolated !== null) ||
+      term.ports?.length === 0;
+    if (isIdle) return this.#whole(rest);
+    const { decision } = term.rule;
+    if (term.ports === null) return this.#whole(decision);
+    const [range] = term.ports;
+    if (range === undefined || term.ports.length > 1) return null;
+    return this.#tableOfRange(range, decision, rest);
   }
 
-  #tableFor(space: CellSpace, decisions: Int32Array): number {
-    const entries = buildPortTable(space, decisions);
-    const content: number[] = [];
-    for (const { protocol, port, portBits, decision } of entries)
-      content.push(protocol ?? -1, port, portBits, decision);
-    const table = this.#contents.intern(content);
-    this.#tables[table] ??= entries;
-    return table;
+  #whole(decision: number): number {
+    this.pool.push(0, WHOLE_PORT_SPACE, decision);
+    return this.pool.finish();
+  }
+
+  /** As {@link buildPortTable} does it for one range in which one decision holds, and another around it. */
+  #tableOfRange({ protocol, low, high }: PortRange, decision: number, rest: number): number {
+    const { pool } = this;
+    const base = protocol << 16;
+    pool.push(0, WHOLE_PORT_SPACE, rest);
+    if (decision === rest) return pool.finish();
+    const around = bitCount(low) + bitCount(HIGHEST_PORT - high);
+    const isWhole = low === 0 && high === HIGHEST_PORT;
+    if (isWhole || prefixCount(low, high) <= 1 + around) {
+      for (const { port, portBits } of rangeToPrefixes(low, high)) {
+        pool.push(base | port, base | port | (HIGHEST_PORT >>> portBits), decision);
+      }
+      return pool.finish();
+    }
+    pool.push(base, base | HIGHEST_PORT, decision);
+    const outside = [...rangeToPrefixes(0, low - 1), ...rangeToPrefixes(high + 1, HIGHEST_PORT)];
+    for (const { port, portBits } of outside) {
+      pool.push(base | port, base | port | (HIGHEST_PORT >>> portBits), rest);
+    }
+    return pool.finish();
+  }
+
+  /** Where the terms at hand would use few of the shared cells, they get cells of their own. */
+  #paint(enforced: Matched, all: Matched | null, shared: SharedCells): number {
+    const rangeCount = countRanges(enforced.terms) + (all === null ? 0 : countRanges(all.terms));
+    const known = shared.cellsFor(rangeCount);
+    const isShared = known !== null && rangeCount * FEW_CELLS >= known.count;
+    const space = isShared ? known : cutCells([...enforced.terms, ...(all?.terms ?? [])].map(({ ports }) => ports));
+    const cellsOf = (terms: readonly Term[]): readonly MatchedCells[] =>
+      isShared ? shared.matchedCells(terms, space) : terms.map((term) => toMatchedCells(term, space));
+    const decisions = paintMatched(space.count, cellsOf(enforced.terms), enforced.ends);
+    if (all !== null) this.#merge(decisions, paintMatched(space.count, cellsOf(all.terms), all.ends));
+    for (const entry of buildPortTable(space, decisions)) this.pool.pushEntry(entry);
+    return this.pool.finish();
   }
 
   #merge(decisions: Int32Array, all: Int32Array): void {
@@ -99,7 +126,25 @@ export class PaintedTables {
   }
 }
 
-function appendQuestion(matcher: TermMatcher, signature: readonly number[], to: number[]): void {
-  to.push(matcher.ends.isolated ?? NO_DECISION, matcher.ends.notIsolated);
-  matcher.appendTermIds(signature, to);
+export function toMatchedCells({ rule, ports }: Term, space: CellSpace): MatchedCells {
+  const { tier, action, decision } = rule;
+  return { tier, action, decision, cells: coveredCells(space, ports) };
+}
+
+function countRanges(terms: readonly Term[]): number {
+  let count = 0;
+  for (const { ports } of terms) count += ports?.length ?? 1;
+  return count;
+}
+
+function appendQuestion({ terms, ends }: Matched, to: number[]): void {
+  to.push(ends.isolated ?? NO_DECISION, ends.notIsolated);
+  for (const { id } of terms) to.push(id);
+}
+
+/** How many prefixes the ports below `number`, or as many at the upper end, take. */
+function bitCount(number: number): number {
+  let count = 0;
+  for (let rest = number; rest !== 0; rest &= rest - 1) count++;
+  return count;
 }

@@ -69,7 +69,8 @@ export function rangeToPrefixes(low: number, high: number): readonly { port: num
   return prefixes;
 }
 
-function prefixCount(low: number, high: number): number {
+/** How many {@link rangeToPrefixes} gives. */
+export function prefixCount(low: number, high: number): number {
   let count = 0;
   for (let port = low; port <= high; port += 1 << largestBlockBits(port, high)) count++;
   return count;

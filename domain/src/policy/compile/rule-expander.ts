@@ -9,16 +9,29 @@ import { ANY_ADDRESS, type UnitTable } from "./units.ts";
 export interface Term {
   /** Of no other term of the expander, so that lists of them can be compared. */
   readonly id: number;
+  readonly rule: ExpandedRule;
+  /** Among the terms of its rule. */
+  readonly place: number;
   readonly ports: PortRanges;
+  /** Each once. */
   readonly units: readonly number[];
 }
 
 export interface ExpandedRule {
+  /** The rules of its policy that it is one of. */
+  readonly of: PolicyRules;
+  /** Among those. */
+  readonly place: number;
   readonly tier: Tier;
   readonly action: Action;
   /** Number of the decision table; -1 for `pass`. */
   readonly decision: number;
   readonly terms: readonly Term[];
+}
+
+/** Canonical order. */
+export function compareTerms(left: Term, right: Term): number {
+  return left.rule.of.rank - right.rule.of.rank || left.rule.place - right.rule.place || left.place - right.place;
 }
 
 /** Whose rules they are: what port names and the entity `host` mean depends on it. */
@@ -28,29 +41,46 @@ export interface RuleOwners {
   readonly hostName: string | null;
 }
 
-/** The rules of one policy for one direction. */
+/** The rules of one policy for one direction. It stays the same object when a few of the rules change. */
 export interface PolicyRules {
   readonly tier: Tier;
   readonly direction: Direction;
-  readonly rules: readonly PolicyRule[];
+  /** Place of the policy in the canonical order. */
+  rank: number;
+  rules: readonly PolicyRule[];
   /** Numbers of their decisions; -1 for `pass`. */
-  readonly decisions: readonly number[];
+  decisions: readonly number[];
   /** Whether they can mean something else for other owners. */
   readonly dependsOnOwners: boolean;
   /** By variant. */
   readonly expanded: Map<string, readonly ExpandedRule[]>;
 }
 
+/** Whose owners do not matter. */
+const NOBODY: RuleOwners = { endpoints: [], hostName: null };
+
 /** Expands each policy once, or once for each meaning that its owners give to it. */
 export class RuleExpander {
   readonly #units: UnitTable;
   readonly #decisions: DecisionTable;
   readonly #known: Record<Direction, Map<Policy, PolicyRules>> = { ingress: new Map(), egress: new Map() };
+  #ranks: ReadonlyMap<Policy, number> = new Map();
   #termCount = 0;
 
   constructor(units: UnitTable, decisions: DecisionTable) {
     this.#units = units;
     this.#decisions = decisions;
+  }
+
+  /** All policies in canonical order. */
+  setOrder(policies: readonly Policy[]): void {
+    const ranks = new Map<Policy, number>();
+    for (const [rank, policy] of policies.entries()) {
+      ranks.set(policy, rank);
+      for (const known of [this.#known.ingress.get(policy), this.#known.egress.get(policy)])
+        if (known) known.rank = rank;
+    }
+    this.#ranks = ranks;
   }
 
   /** The same object for the same policy. */
@@ -61,27 +91,52 @@ export class RuleExpander {
     const rules: PolicyRules = {
       tier: policy.tier,
       direction,
+      rank: this.#ranks.get(policy) ?? 0,
       rules: own,
-      decisions: own.map((rule) => (rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule))),
-      dependsOnOwners: own.some(
-        (rule) => asksForHost(rule) || (direction === "ingress" && (rule.ports?.some(isNamed) ?? false)),
-      ),
+      decisions: own.map((rule) => this.#decisionOf(policy, rule)),
+      dependsOnOwners: own.some(dependsOnOwners),
       expanded: new Map(),
     };
     this.#known[direction].set(policy, rules);
     return rules;
   }
 
-  /** Goes on with `next` instead of `old`, a policy of the same key: the rules of a direction that are the same are kept. */
+  /** Goes on with `next` instead of `old`, a policy of the same key: rules that are the same are kept. */
   replace(old: Policy, next: Policy): void {
     for (const direction of ["ingress", "egress"] as const) {
       const known = this.#known[direction].get(old);
       if (!known) continue;
       this.#known[direction].delete(old);
+      if (old.tier !== next.tier) continue;
       const own = next.rules.filter((rule) => rule.direction === direction);
-      const isSame = old.tier === next.tier && isSameList(own, known.rules);
-      if (isSame) this.#known[direction].set(next, known);
+      if (!isSameList(own, known.rules)) {
+        if (known.dependsOnOwners || own.some(dependsOnOwners)) continue;
+        this.#replaceRules(known, next, own);
+      }
+      this.#known[direction].set(next, known);
     }
+  }
+
+  #replaceRules(known: PolicyRules, policy: Policy, own: readonly PolicyRule[]): void {
+    const { rules: before, decisions, expanded } = known;
+    const rulesBefore = expanded.get("");
+    known.rules = own;
+    known.decisions = own.map((rule, place) =>
+      rule === before[place] ? (decisions[place] ?? -1) : this.#decisionOf(policy, rule),
+    );
+    if (!rulesBefore) return;
+    const isKept = (rule: PolicyRule, place: number): boolean => rule === before[place];
+    expanded.set(
+      "",
+      own.map((rule, place) => {
+        const kept = isKept(rule, place) ? rulesBefore[place] : undefined;
+        return kept ?? this.#expandRule(known, place, NOBODY);
+      }),
+    );
+  }
+
+  #decisionOf(policy: Policy, rule: PolicyRule): number {
+    return rule.action === "pass" ? -1 : this.#decisions.addRule(policy, rule);
   }
 
   /** Equal texts = the same terms for both owners. */
@@ -97,28 +152,37 @@ export class RuleExpander {
     const variant = this.variant(own, owners);
     let known = own.expanded.get(variant);
     if (!known) {
-      const { tier, rules, decisions } = own;
-      known = rules.map((rule, index) => {
-        return { tier, action: rule.action, decision: decisions[index] ?? -1, terms: this.#termsOf(rule, owners) };
-      });
+      known = own.rules.map((_, place) => this.#expandRule(own, place, owners));
       own.expanded.set(variant, known);
     }
     return known;
   }
 
-  #termsOf(rule: PolicyRule, { endpoints, hostName }: RuleOwners): readonly Term[] {
-    const peers: readonly (Peer | null)[] = rule.peers ?? [null];
+  #expandRule(of: PolicyRules, place: number, owners: RuleOwners): ExpandedRule {
+    const rule = of.rules[place];
+    if (!rule) throw new Error(`the policy has no rule ${place}`);
     const terms: Term[] = [];
-    const add = (ports: PortRanges, units: readonly number[]): void => {
-      terms.push({ id: this.#termCount++, ports, units });
-    };
+    const decision = of.decisions[place] ?? -1;
+    const expanded: ExpandedRule = { of, place, tier: of.tier, action: rule.action, decision, terms };
+    this.#addTerms(rule, owners, (ports, units) => {
+      terms.push({ id: this.#termCount++, rule: expanded, place: terms.length, ports, units });
+    });
+    return expanded;
+  }
+
+  #addTerms(
+    rule: PolicyRule,
+    { endpoints, hostName }: RuleOwners,
+    add: (ports: PortRanges, units: readonly number[]) => void,
+  ): void {
+    const peers: readonly (Peer | null)[] = rule.peers ?? [null];
     // One term for all peers, so that an address that several of them match is still one case.
     const ranges = rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null;
     if (ranges === null || ranges.length > 0) {
       const units = peers.map((peer) => (peer === null ? ANY_ADDRESS : this.#units.forPeer(peer, hostName)));
       add(ranges, units.length > 1 ? [...new Set(units)] : units);
     }
-    if (rule.direction === "ingress") return terms;
+    if (rule.direction === "ingress") return;
     for (const peer of peers) {
       if (peer !== null && peer.kind !== "endpoints") continue;
       for (const port of rule.ports ?? []) {
@@ -129,12 +193,15 @@ export class RuleExpander {
         }
       }
     }
-    return terms;
   }
 }
 
 function isNamed(port: PortMatch): port is Extract<PortMatch, { kind: "named" }> {
   return port.kind === "named";
+}
+
+function dependsOnOwners(rule: PolicyRule): boolean {
+  return asksForHost(rule) || (rule.direction === "ingress" && (rule.ports?.some(isNamed) ?? false));
 }
 
 function asksForHost({ peers }: PolicyRule): boolean {

@@ -2,13 +2,23 @@
  * Units: the sets of remote addresses that rules speak of, each numbered once however many rules name it. What decides a
  * packet is only which units its remote address is in; that list is the address's signature.
  */
-import { bytesToHex } from "@noble/hashes/utils.js";
 import { cidrContains, cidrOfAddress, parseAddress, WHOLE_FAMILIES } from "../address.ts";
 import { peerMeaning } from "../decision.ts";
 import { hostEndpoint } from "../endpoints.ts";
-import type { Cidr, EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
+import type { EndpointSelector, Entity, Inventory, Peer, ProtocolNumber } from "../model.ts";
 import { domainNameMatches, meshPrefix } from "../named-peers.ts";
+import { withRoom } from "./growing.ts";
 import { ListInterner } from "./interner.ts";
+import {
+  appendOnce,
+  nodeIn,
+  type PrefixNode,
+  type PrefixSet,
+  SignedPrefixes,
+  signatureOf,
+  type UnitContent,
+} from "./prefix-set.ts";
+import { PrefixTable } from "./prefix-table.ts";
 import { type EndpointIndex, type SelectableEndpoint, selectorKey } from "./selection.ts";
 
 /** Unit of rules without peers; every address is in it and no signature lists it. */
@@ -45,12 +55,19 @@ export interface UnitTable {
   prefixCount(): number;
   /** Sorted by family, address and length, so that a prefix comes after those that enclose it. */
   prefixes(): readonly NamedPrefix[];
-  /** The same for what these units name alone. Asked again about the same units, the answer is the same object. */
-  prefixesOf(units: Iterable<number>): readonly NamedPrefix[];
+  /**
+   * What these units, in ascending order, name alone, as numbers. Asked again about the same units, the answer is the same
+   * object.
+   */
+  prefixesOf(units: Int32Array): PrefixSet;
+  /** The units of a signature by its number. Equal signatures have one number, always the same. */
+  signature(number: number): readonly number[];
+  /** How many units there are so far. */
+  unitCount(): number;
 }
 
-/** Numbers of prefixes, some perhaps twice. An address in a prefix of `adds` is in the unit, unless a longer prefix of `removes` has it. */
-interface UnitContent {
+/** While it is made. */
+interface UnitDraft {
   readonly adds: number[];
   readonly removes: number[];
 }
@@ -58,22 +75,43 @@ interface UnitContent {
 /** `hostName`: the host whose addresses the entity `host` stands for, unless another is asked about. */
 export function createUnitTable(inventory: Inventory, index: EndpointIndex, hostName: string | null): UnitTable {
   const prefixes = new PrefixTable();
-  const contents: UnitContent[] = [];
+  /** A unit of one prefix, as most are, is the number of the prefix. */
+  const contents: (UnitContent | number)[] = [];
+  const signed = new SignedPrefixes(prefixes, contents);
+  const ofEndpoint = new Map<SelectableEndpoint, readonly number[]>();
+  /** By prefix: the unit that is this prefix alone. */
+  let plainUnits = new Int32Array(0);
   const units = new Map<string, number>();
   const namedPorts = new Map<string, readonly NamedPortUnit[]>();
-  let last: { readonly units: Int32Array; readonly prefixes: readonly NamedPrefix[] } | null = null;
 
-  const unitOf = (meaning: string, fill: (content: UnitContent) => void): number => {
+  const unitOf = (meaning: string, fill: (content: UnitDraft) => void): number => {
     const known = units.get(meaning);
     if (known !== undefined) return known;
     const unit = contents.length;
     units.set(meaning, unit);
-    const content: UnitContent = { adds: [], removes: [] };
+    const content: UnitDraft = { adds: [], removes: [] };
     contents.push(content);
     fill(content);
     return unit;
   };
-  const fillEntity = (content: UnitContent, entity: Entity, host: string | null): void => {
+  const plainUnitOf = (prefix: number): number => {
+    plainUnits = withRoom(plainUnits, prefixes.count, -1);
+    let unit = plainUnits[prefix] ?? -1;
+    if (unit < 0) {
+      unit = contents.push(prefix) - 1;
+      plainUnits[prefix] = unit;
+    }
+    return unit;
+  };
+  const prefixesOfEndpoint = (endpoint: SelectableEndpoint): readonly number[] => {
+    let numbers = ofEndpoint.get(endpoint);
+    if (numbers === undefined) {
+      numbers = endpoint.addresses.map((address) => prefixes.numberOf(cidrOfAddress(address)));
+      ofEndpoint.set(endpoint, numbers);
+    }
+    return numbers;
+  };
+  const fillEntity = (content: UnitDraft, entity: Entity, host: string | null): void => {
     const { adds, removes } = content;
     if (entity === "cluster") addEndpoints(adds, index.all);
     else if (entity === "mesh") adds.push(prefixes.numberOf(meshPrefix()));
@@ -86,7 +124,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
     }
   };
   const addEndpoints = (into: number[], endpoints: readonly SelectableEndpoint[]): void => {
-    for (const endpoint of endpoints) for (const prefix of prefixes.ofEndpoint(endpoint)) into.push(prefix);
+    for (const endpoint of endpoints) for (const prefix of prefixesOfEndpoint(endpoint)) into.push(prefix);
   };
   const addTexts = (into: number[], texts: readonly string[]): void => {
     for (const text of texts) {
@@ -94,7 +132,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
       if (address.ok) into.push(prefixes.numberOf(cidrOfAddress(address)));
     }
   };
-  const fillPeer = (content: UnitContent, peer: Exclude<Peer, { kind: "endpoints" }>, host: string | null): void => {
+  const fillPeer = (content: UnitDraft, peer: Exclude<Peer, { kind: "endpoints" }>, host: string | null): void => {
     const { adds, removes } = content;
     if (peer.kind === "entity") fillEntity(content, peer.entity, host);
     else if (peer.kind === "addresses") {
@@ -124,6 +162,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
 
   return {
     forPeer(peer, host = hostName) {
+      if (peer.kind === "addresses" && peer.except.length === 0) return plainUnitOf(prefixes.numberOf(peer.cidr));
       if (peer.kind === "entity" && peer.entity === "host") {
         return unitOf(`host ${host ?? ""}`, (content) => fillPeer(content, peer, host));
       }
@@ -141,93 +180,30 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
       return known;
     },
     prefixCount: () => prefixes.count,
-    prefixes: () => withSignatures(prefixes, contents, Int32Array.from(contents.keys())),
-    prefixesOf(wanted) {
-      const sorted = Int32Array.from(wanted).sort();
-      const isSame = last?.units.length === sorted.length && sorted.every((unit, index) => unit === last?.units[index]);
-      if (last === null || !isSame) last = { units: sorted, prefixes: withSignatures(prefixes, contents, sorted) };
-      return last.prefixes;
-    },
+    prefixes: () => withSignatures(prefixes, contents),
+    prefixesOf: (wanted) => signed.of(wanted),
+    signature: (number) => signed.signature(number),
+    unitCount: () => contents.length,
   };
 }
 
-/** Prefixes by number, each with a key in whose order a prefix follows those that enclose it. */
-class PrefixTable {
-  readonly #cidrs: Cidr[] = [];
-  readonly #keys: string[] = [];
-  readonly #numbers = new Map<string, number>();
-  readonly #ofEndpoint = new Map<SelectableEndpoint, readonly number[]>();
-
-  get count(): number {
-    return this.#cidrs.length;
-  }
-
-  numberOf(prefix: Cidr): number {
-    const key = `${prefix.family}${bytesToHex(prefix.bytes)}${String(prefix.prefixLength).padStart(3, "0")}`;
-    let number = this.#numbers.get(key);
-    if (number === undefined) {
-      number = this.#cidrs.length;
-      this.#numbers.set(key, number);
-      this.#cidrs.push(prefix);
-      this.#keys.push(key);
-    }
-    return number;
-  }
-
-  ofEndpoint(endpoint: SelectableEndpoint): readonly number[] {
-    let numbers = this.#ofEndpoint.get(endpoint);
-    if (numbers === undefined) {
-      numbers = endpoint.addresses.map((address) => this.numberOf(cidrOfAddress(address)));
-      this.#ofEndpoint.set(endpoint, numbers);
-    }
-    return numbers;
-  }
-
-  cidr(number: number): Cidr {
-    const cidr = this.#cidrs[number];
-    if (!cidr) throw new Error(`there is no prefix ${number}`);
-    return cidr;
-  }
-
-  sorted(numbers: readonly number[]): readonly number[] {
-    const keys = numbers.map((number) => this.#keys[number] ?? "").sort();
-    return keys.map((key) => this.#numbers.get(key) ?? 0);
-  }
-}
-
-/** What some units say of one prefix, as sorted unit numbers. */
-interface PrefixNode {
-  readonly adds: number[];
-  readonly removes: number[];
-}
-
-function withSignatures(
-  prefixes: PrefixTable,
-  contents: readonly UnitContent[],
-  units: Int32Array,
-): readonly NamedPrefix[] {
-  const named: number[] = [];
-  const nodes = new Array<PrefixNode | undefined>(prefixes.count);
+function withSignatures(prefixes: PrefixTable, contents: readonly (UnitContent | number)[]): readonly NamedPrefix[] {
+  const nodes = new Map<number, PrefixNode>();
+  const isNamed = new Uint8Array(prefixes.count);
   const nodeOf = (prefix: number): PrefixNode => {
-    let node = nodes[prefix];
-    if (node === undefined) {
-      node = { adds: [], removes: [] };
-      nodes[prefix] = node;
-      named.push(prefix);
-    }
-    return node;
+    isNamed[prefix] = 1;
+    return nodeIn(nodes, prefix);
   };
-  for (const unit of units) {
-    const content = contents[unit];
-    if (!content) throw new Error(`there is no unit ${unit}`);
-    for (const prefix of content.adds) appendOnce(nodeOf(prefix).adds, unit);
-    for (const prefix of content.removes) appendOnce(nodeOf(prefix).removes, unit);
+  for (const [unit, content] of contents.entries()) {
+    const { adds, removes } = typeof content === "number" ? { adds: [content], removes: NOTHING } : content;
+    for (const prefix of adds) appendOnce(nodeOf(prefix).adds, unit);
+    for (const prefix of removes) appendOnce(nodeOf(prefix).removes, unit);
   }
 
   const signatures = new ListInterner();
   const shared = (signature: readonly number[]) => signatures.lists[signatures.intern(signature)] ?? signature;
   const enclosing: NamedPrefix[] = [];
-  return prefixes.sorted(named).map((number): NamedPrefix => {
+  return Array.from(prefixes.sorted(isNamed), (number): NamedPrefix => {
     const cidr = prefixes.cidr(number);
     let parent = enclosing.at(-1) ?? null;
     while (parent !== null && !cidrContains(parent, cidr)) {
@@ -240,18 +216,4 @@ function withSignatures(
     enclosing.push(prefix);
     return prefix;
   });
-}
-
-/** Units come in ascending order, so that a repeated one was the last. */
-function appendOnce(units: number[], unit: number): void {
-  if (units[units.length - 1] !== unit) units.push(unit);
-}
-
-/** A unit that both adds and removes the very prefix does not have it. */
-function signatureOf({ adds, removes }: PrefixNode, inherited: readonly number[]): readonly number[] {
-  if (inherited.length === 0 && removes.length === 0) return adds;
-  const inside = new Set(inherited);
-  for (const unit of adds) inside.add(unit);
-  for (const unit of removes) inside.delete(unit);
-  return [...inside].sort((left, right) => left - right);
 }

@@ -22,9 +22,7 @@ export class ViewCache {
   readonly #selections = new Map<string, Selection>();
   /** Views of the selections that the last change made invalid, by the subjects of their groups. */
   readonly #retired = new Map<string, Selection["views"]>();
-  readonly #viewIds = new Map<View, number>();
   readonly #liveIds = new Set<number>();
-  #nextViewId = 0;
 
   constructor(groups: PolicyGroups, context: ViewContext) {
     this.#groups = groups;
@@ -43,10 +41,7 @@ export class ViewCache {
       if (needed.every((group) => groups.has(group))) continue;
       this.#selections.delete(key);
       this.#retired.set(lineage, views);
-      for (const view of views.values()) {
-        this.#liveIds.delete(this.#viewIds.get(view) ?? -1);
-        this.#viewIds.delete(view);
-      }
+      for (const view of views.values()) this.#liveIds.delete(view.id);
     }
   }
 
@@ -60,7 +55,7 @@ export class ViewCache {
 
   /** Equal keys = the same views. */
   keyOf(sets: readonly SetViews[]): string {
-    return sets.map(({ ingress, egress }) => `${this.#viewIds.get(ingress)} ${this.#viewIds.get(egress)}`).join(" ");
+    return sets.map(({ ingress, egress }) => `${ingress.id} ${egress.id}`).join(" ");
   }
 
   /** Whether all views of a key are still there. */
@@ -96,8 +91,7 @@ export class ViewCache {
     if (!view) {
       view = plans[direction].view(subject, previous?.get(key) ?? null);
       views.set(key, view);
-      this.#viewIds.set(view, this.#nextViewId);
-      this.#liveIds.add(this.#nextViewId++);
+      this.#liveIds.add(view.id);
     }
     return view;
   }

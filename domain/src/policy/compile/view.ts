@@ -1,18 +1,20 @@
 /** A view: everything one subject is asked about in one direction, ready to be matched against address signatures. */
-import { type CellSpace, coveredCells, cutCells, type PortRanges } from "./cells.ts";
+import { type CellSpace, cutCells } from "./cells.ts";
 import type { DecisionTable } from "./decision-table.ts";
-import { isSameList } from "./interner.ts";
 import type { Ends, MatchedCells } from "./paint.ts";
-import type { PaintedTables, SharedCells, TermMatcher } from "./painted-tables.ts";
+import { type PaintedTables, type SharedCells, toMatchedCells } from "./painted-tables.ts";
 import { ownersOf, type SelectedPolicy, type SharedPlan, type SharedSubjectPlan, type Subject } from "./plan.ts";
-import type { ExpandedRule, PolicyRules, RuleExpander, RuleOwners, Term } from "./rule-expander.ts";
-import { ANY_ADDRESS } from "./units.ts";
+import type { PolicyRules, RuleExpander, RuleOwners, Term } from "./rule-expander.ts";
+import { ANY_ADDRESS, type UnitTable } from "./units.ts";
+import { type Questions, ViewPlan } from "./view-plan.ts";
 
 /** What views are made from; one for all subjects of a world. */
 export interface ViewContext {
   readonly expander: RuleExpander;
   readonly decisions: DecisionTable;
   readonly tables: PaintedTables;
+  readonly units: UnitTable;
+  readonly viewIds: { next: number };
 }
 
 /** Whose view it is, and the host that the entity `host` means for it. */
@@ -46,11 +48,9 @@ export class SelectionPlan {
       .join();
   }
 
-  /** The `previous` view when it was made of the same rules: all that it was asked is still right. */
+  /** See {@link View.make}. */
   view(subject: ViewSubject, previous: View | null): View {
-    const enforced = this.#enforced.questions(subject);
-    const all = this.#all?.questions(subject) ?? null;
-    return previous?.isOf(enforced, all) ? previous : new View(enforced, all, this.#context.tables);
+    return View.make(this.#enforced.questions(subject), this.#all?.questions(subject) ?? null, this.#context, previous);
   }
 }
 
@@ -70,20 +70,12 @@ class PlanRules {
   }
 
   questions(subject: ViewSubject): Questions {
-    const all: ExpandedRule[] = [];
-    for (const { selected, rules } of this.#asked) {
+    const rules = this.#asked.map(({ selected, rules }) => {
       const owners = rules.dependsOnOwners ? ruleOwners(selected, subject) : NO_OWNERS;
-      for (const rule of this.#expander.expand(rules, owners)) all.push(rule);
-    }
-    return { rules: all, ends: this.#ends };
+      return this.#expander.expand(rules, owners);
+    });
+    return { rules, ends: this.#ends };
   }
-}
-
-/** What a view is made of. */
-interface Questions {
-  /** In canonical order. */
-  readonly rules: readonly ExpandedRule[];
-  readonly ends: Ends;
 }
 
 /** For rules that mean the same for all. */
@@ -93,141 +85,100 @@ function ruleOwners(selected: SelectedPolicy, subject: ViewSubject): RuleOwners 
   return { endpoints: ownersOf(selected, subject), hostName: subject.hostName };
 }
 
+/** What a view has become of another one. */
+interface Succession {
+  /** Its id. */
+  readonly before: number;
+  /** Units of which other rules decide now; `null` = all addresses. */
+  readonly changedUnits: ReadonlySet<number> | null;
+}
+
 export class View implements SharedCells {
-  /** All units that its rules name. */
-  readonly units: ReadonlySet<number>;
-  readonly #enforced: ViewPlan;
-  readonly #all: ViewPlan | null;
+  /** Of no other view of the context. */
+  readonly id: number;
+  /** Ascending: all units that its rules name. */
+  readonly units: Int32Array;
+  readonly succession: Succession | null;
+  readonly #plans: Plans;
   readonly #tables: PaintedTables;
+  readonly #cells = new Map<Term, MatchedCells>();
   #space: CellSpace | null = null;
   #rangesAsked = 0;
 
-  constructor(enforced: Questions, all: Questions | null, tables: PaintedTables) {
-    this.#enforced = new ViewPlan(enforced);
-    this.#all = all === null ? null : new ViewPlan(all);
-    this.#tables = tables;
-    this.units = new Set([...this.#enforced.units, ...(this.#all?.units ?? [])]);
+  private constructor(plans: Plans, context: ViewContext, units: Int32Array, succession: Succession | null) {
+    this.id = context.viewIds.next++;
+    this.#plans = plans;
+    this.#tables = context.tables;
+    this.units = units;
+    this.succession = succession;
   }
 
-  /** Whether it was made of the very same rules. */
-  isOf(enforced: Questions, all: Questions | null): boolean {
-    if (!this.#enforced.isOf(enforced)) return false;
-    return this.#all === null || all === null ? this.#all === all : this.#all.isOf(all);
+  /**
+   * Goes on from `previous`, of which nobody may ask any more unless it is what is returned: then it is made of the very
+   * same rules.
+   */
+  static make(enforced: Questions, all: Questions | null, context: ViewContext, previous: View | null): View {
+    if (previous === null || (previous.#plans.all === null) !== (all === null)) {
+      const plans = { enforced: new ViewPlan(enforced), all: all === null ? null : new ViewPlan(all) };
+      return new View(plans, context, unitsOf(plans, context), null);
+    }
+    const plans = previous.#plans;
+    const changes = [plans.enforced.update(enforced)];
+    if (plans.all !== null && all !== null) changes.push(plans.all.update(all));
+    if (changes.every(({ units }) => units?.size === 0)) return previous;
+    const units = changes.some(({ namesOthers }) => namesOthers) ? unitsOf(plans, context) : previous.units;
+    const changedUnits = changes.some((change) => change.units === null)
+      ? null
+      : new Set(changes.flatMap((change) => [...(change.units ?? [])]));
+    return new View(plans, context, units, { before: previous.id, changedUnits });
   }
 
-  /** Number of the port table of the addresses with this signature. */
+  /** Number of the port table of the addresses in these units. */
   tableOf(signature: readonly number[]): number {
-    return this.#tables.tableOf(signature, this.#enforced, this.#all, this);
+    const { enforced, all } = this.#plans;
+    const ofAll = all === null ? null : { terms: all.match(signature), ends: all.ends };
+    return this.#tables.tableOf({ terms: enforced.match(signature), ends: enforced.ends }, ofAll, this);
   }
 
   cellsFor(rangeCount: number): CellSpace | null {
+    const { enforced, all } = this.#plans;
     this.#rangesAsked += rangeCount;
-    if (this.#rangesAsked < this.#enforced.rangeCount + (this.#all?.rangeCount ?? 0)) return this.#space;
-    this.#space ??= cutCells([...this.#enforced.allPorts(), ...(this.#all?.allPorts() ?? [])]);
+    if (this.#rangesAsked < enforced.rangeCount + (all?.rangeCount ?? 0)) return this.#space;
+    this.#space ??= cutCells([...enforced.allPorts(), ...(all?.allPorts() ?? [])]);
     return this.#space;
   }
-}
 
-/** One plan with its terms by unit. */
-class ViewPlan implements TermMatcher {
-  readonly ends: Ends;
-  /** Of all terms together. */
-  readonly rangeCount: number;
-  /** Terms in order of their rules, and the rule of each. */
-  readonly #terms: readonly Term[];
-  readonly #ruleOfTerm: readonly ExpandedRule[];
-  readonly #rules: readonly ExpandedRule[];
-  readonly #ids: readonly number[];
-  readonly #positionsByUnit = new Map<number, number[]>();
-  readonly #cells: MatchedCells[] = [];
-  #last: { readonly signature: readonly number[]; readonly positions: readonly number[] } | null = null;
-
-  constructor({ rules, ends }: Questions) {
-    this.ends = ends;
-    this.#rules = rules;
-    const terms: Term[] = [];
-    const ruleOfTerm: ExpandedRule[] = [];
-    let rangeCount = 0;
-    for (const rule of rules) {
-      for (const term of rule.terms) {
-        const position = terms.push(term) - 1;
-        ruleOfTerm.push(rule);
-        rangeCount += term.ports?.length ?? 1;
-        for (const unit of term.units) {
-          const positions = this.#positionsByUnit.get(unit);
-          if (positions) positions.push(position);
-          else this.#positionsByUnit.set(unit, [position]);
-        }
+  matchedCells(terms: readonly Term[], space: CellSpace): readonly MatchedCells[] {
+    return terms.map((term) => {
+      let cells = this.#cells.get(term);
+      if (cells === undefined) {
+        cells = toMatchedCells(term, space);
+        this.#cells.set(term, cells);
       }
-    }
-    this.rangeCount = rangeCount;
-    this.#terms = terms;
-    this.#ids = terms.map(({ id }) => id);
-    this.#ruleOfTerm = ruleOfTerm;
-  }
-
-  isOf({ rules, ends }: Questions): boolean {
-    const { isolated, notIsolated } = this.ends;
-    return isolated === ends.isolated && notIsolated === ends.notIsolated && isSameList(this.#rules, rules);
-  }
-
-  get units(): ReadonlySet<number> {
-    const units = new Set(this.#positionsByUnit.keys());
-    units.delete(ANY_ADDRESS);
-    return units;
-  }
-
-  allPorts(): readonly PortRanges[] {
-    return this.#terms.map(({ ports }) => ports);
-  }
-
-  appendTermIds(signature: readonly number[], to: number[]): void {
-    for (const position of this.#positions(signature)) to.push(this.#ids[position] ?? 0);
-  }
-
-  countRanges(signature: readonly number[]): number {
-    let count = 0;
-    for (const position of this.#positions(signature)) count += this.#terms[position]?.ports?.length ?? 1;
-    return count;
-  }
-
-  ports(signature: readonly number[]): readonly PortRanges[] {
-    return this.#positions(signature).map((position) => this.#terms[position]?.ports ?? null);
-  }
-
-  cells(signature: readonly number[], space: CellSpace, remember: boolean): readonly MatchedCells[] {
-    return this.#positions(signature).map((position) => {
-      const cells = (remember ? this.#cells[position] : undefined) ?? this.#cellsAt(position, space);
-      if (remember) this.#cells[position] = cells;
       return cells;
     });
   }
-
-  /** Positions of the terms that match addresses in these units, in order. In the time that those take, not all terms. */
-  #positions(signature: readonly number[]): readonly number[] {
-    if (this.#last?.signature === signature) return this.#last.positions;
-    const lists: (readonly number[])[] = [];
-    for (const unit of signature) {
-      const positions = this.#positionsByUnit.get(unit);
-      if (positions !== undefined) lists.push(positions);
-    }
-    const ofAll = this.#positionsByUnit.get(ANY_ADDRESS);
-    if (ofAll !== undefined) lists.push(ofAll);
-    const positions = lists.length > 1 ? merged(lists) : (lists[0] ?? []);
-    this.#last = { signature, positions };
-    return positions;
-  }
-
-  #cellsAt(position: number, space: CellSpace): MatchedCells {
-    const [rule, term] = [this.#ruleOfTerm[position], this.#terms[position]];
-    if (!rule || !term) throw new Error(`the view has no term ${position}`);
-    const { tier, action, decision } = rule;
-    return { tier, action, decision, cells: coveredCells(space, term.ports) };
-  }
 }
 
-/** Ascending, each once. */
-function merged(lists: readonly (readonly number[])[]): readonly number[] {
-  const sorted = Int32Array.from(lists.flat()).sort();
-  return Array.from(sorted.filter((position, index) => position !== sorted[index - 1]));
+interface Plans {
+  readonly enforced: ViewPlan;
+  readonly all: ViewPlan | null;
+}
+
+/** Ascending. */
+function unitsOf({ enforced, all }: Plans, { units }: ViewContext): Int32Array {
+  const isNamed = new Uint8Array(units.unitCount());
+  for (const unit of enforced.units()) if (unit !== ANY_ADDRESS) isNamed[unit] = 1;
+  for (const unit of all?.units() ?? []) if (unit !== ANY_ADDRESS) isNamed[unit] = 1;
+  return placesOf(isNamed);
+}
+
+/** Where the bytes are not 0. */
+export function placesOf(bytes: Uint8Array): Int32Array {
+  let count = 0;
+  for (let place = 0; place < bytes.length; place++) if (bytes[place] !== 0) count += 1;
+  const places = new Int32Array(count);
+  let at = 0;
+  for (let place = 0; place < bytes.length; place++) if (bytes[place] !== 0) places[at++] = place;
+  return places;
 }

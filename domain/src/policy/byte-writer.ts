@@ -1,0 +1,69 @@
+import { utf8ToBytes } from "@noble/hashes/utils.js";
+
+/** Bytes one after the other, in room that grows and is used again. Numbers are written lowest byte first. */
+export class ByteWriter {
+  length = 0;
+  #bytes = new Uint8Array(4096);
+
+  /** Valid until the next write. */
+  written(from = 0): Uint8Array {
+    return this.#bytes.subarray(from, this.length);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** Lets go of what was written from there on. */
+  cut(length: number): void {
+    this.length = length;
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.length++] = value;
+  }
+
+  word(value: number): void {
+    this.#reserve(4);
+    const bytes = this.#bytes;
+    bytes[this.length++] = value;
+    bytes[this.length++] = value >>> 8;
+    bytes[this.length++] = value >>> 16;
+    bytes[this.length++] = value >>> 24;
+  }
+
+  bytes(values: Uint8Array): void {
+    this.#reserve(values.length);
+    this.#bytes.set(values, this.length);
+    this.length += values.length;
+  }
+
+  /** UTF-8 with its length in bytes in front. */
+  text(value: string): void {
+    const start = this.length;
+    this.#reserve(4 + value.length);
+    const bytes = this.#bytes;
+    let at = start + 4;
+    for (let place = 0; place < value.length; place++) {
+      const code = value.charCodeAt(place);
+      if (code > 0x7f) {
+        const encoded = utf8ToBytes(value);
+        this.word(encoded.length);
+        this.bytes(encoded);
+        return;
+      }
+      bytes[at++] = code;
+    }
+    this.word(value.length);
+    this.length = at;
+  }
+
+  #reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    larger.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = larger;
+  }
+}

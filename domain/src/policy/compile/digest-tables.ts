@@ -1,0 +1,180 @@
+/**
+ * The digest of a program's tables: SHA-256 over the digests of their parts. A part is some thousand entries of one table,
+ * so that the digest after a change is that of the changed parts and of the list of all. Which parts there are depends on
+ * the content alone.
+ */
+import { ByteWriter } from "../byte-writer.ts";
+import type { CreateSha256 } from "../digest.ts";
+import type { ProgramColumns } from "../program-columns.ts";
+import type { ProgramTables } from "./assemble.ts";
+import type { DecisionTable } from "./decision-table.ts";
+import { encodeDecision } from "./encode-decision.ts";
+import { withRoom } from "./growing.ts";
+
+type Column = Uint8Array | Uint32Array;
+
+/** Of a table whose entries are numbers. */
+const ROWS_IN_PART = 4096;
+/** Of decisions: a part ends behind one in so many, told by its content, so that later ones are the same parts when some come or go. */
+const DECISIONS_IN_PART = 256;
+const MAX_DECISIONS_IN_PART = 8 * DECISIONS_IN_PART;
+const UNKNOWN = -1;
+
+interface Known {
+  readonly tables: ProgramTables;
+  /** By table, then part. */
+  readonly numeric: readonly (readonly Uint8Array[])[];
+  /** By the number of the first decision. */
+  readonly decisions: ReadonlyMap<number, DecisionPart>;
+}
+
+/** From one place to before another among the decisions of a program. */
+interface DecisionPart {
+  readonly start: number;
+  readonly end: number;
+  readonly digest: Uint8Array;
+}
+
+export class TablesDigester {
+  readonly #decisions: DecisionTable;
+  readonly #createSha256: CreateSha256;
+  readonly #writer = new ByteWriter();
+  /** By number of the decision: some bits of its content, which tell where parts end. */
+  #marks = new Int32Array(0);
+  /** The tables that were digested last. */
+  #known: Known | null = null;
+
+  constructor(decisions: DecisionTable, createSha256: CreateSha256) {
+    this.#decisions = decisions;
+    this.#createSha256 = createSha256;
+  }
+
+  digest(tables: ProgramTables): Uint8Array {
+    const before = this.#known === null ? null : numericTables(this.#known.tables.columns);
+    const lists = numericTables(tables.columns);
+    const numeric = lists.map((list, table) => this.#digestNumeric(list, before?.[table] ?? null, table));
+    const decisions = this.#digestDecisions(tables);
+    const hash = this.#createSha256();
+    for (const [table, parts] of numeric.entries()) {
+      hash.update(wordOf(lists[table]?.rows ?? 0));
+      for (const part of parts) hash.update(part);
+    }
+    hash.update(wordOf(tables.decisionNumbers.length));
+    for (const { digest } of decisions.values()) hash.update(digest);
+    this.#known = { tables, numeric, decisions };
+    return hash.digest();
+  }
+
+  #digestNumeric(list: NumericTable, before: NumericTable | null, table: number): readonly Uint8Array[] {
+    const parts: Uint8Array[] = [];
+    for (let start = 0; start < list.rows; start += ROWS_IN_PART) {
+      const known = this.#known?.numeric[table]?.[parts.length];
+      const isKnown = known !== undefined && before !== null && isSamePart(list, before, start);
+      parts.push(isKnown ? known : this.#hash(list.columns.map((column) => bytesOf(cutRows(list, column, start)))));
+    }
+    return parts;
+  }
+
+  #digestDecisions({ decisionNumbers: numbers }: ProgramTables): ReadonlyMap<number, DecisionPart> {
+    this.#marks = withRoom(this.#marks, this.#decisions.count, UNKNOWN);
+    const parts = new Map<number, DecisionPart>();
+    for (let start = 0; start < numbers.length; ) {
+      let end = start;
+      const limit = Math.min(numbers.length, start + MAX_DECISIONS_IN_PART);
+      while (end < limit && this.#markOf(numbers[end++] ?? 0) % DECISIONS_IN_PART !== 0);
+      const first = numbers[start] ?? 0;
+      parts.set(first, {
+        start,
+        end,
+        digest: this.#knownPart(numbers, start, end) ?? this.#digestPart(numbers, start, end),
+      });
+      start = end;
+    }
+    return parts;
+  }
+
+  #knownPart(numbers: Int32Array, start: number, end: number): Uint8Array | null {
+    const known = this.#known?.decisions.get(numbers[start] ?? 0);
+    const before = this.#known?.tables.decisionNumbers;
+    if (known === undefined || before === undefined || known.end - known.start !== end - start) return null;
+    for (let at = 0; at < end - start; at++) if (before[known.start + at] !== numbers[start + at]) return null;
+    return known.digest;
+  }
+
+  #digestPart(numbers: Int32Array, start: number, end: number): Uint8Array {
+    this.#writer.clear();
+    for (let at = start; at < end; at++) encodeDecision(this.#decisions, numbers[at] ?? 0, this.#writer);
+    return this.#hash([this.#writer.written()]);
+  }
+
+  #markOf(number: number): number {
+    const known = this.#marks[number] ?? UNKNOWN;
+    if (known !== UNKNOWN) return known;
+    this.#writer.clear();
+    encodeDecision(this.#decisions, number, this.#writer);
+    const mark = fingerprint(this.#writer.written());
+    this.#marks[number] = mark;
+    return mark;
+  }
+
+  #hash(pieces: readonly Uint8Array[]): Uint8Array {
+    const hash = this.#createSha256();
+    for (const piece of pieces) hash.update(piece);
+    return hash.digest();
+  }
+}
+
+interface NumericTable {
+  readonly rows: number;
+  /** Some have several numbers in a row. */
+  readonly columns: readonly Column[];
+}
+
+function numericTables({ addresses4, addresses6, classes, ports }: ProgramColumns): readonly NumericTable[] {
+  return [
+    [addresses4.lows, addresses4.prefixLengths, addresses4.atoms],
+    [addresses6.bytes, addresses6.prefixLengths, addresses6.atoms],
+    [classes.sets, classes.directions, classes.atoms, classes.classIds],
+    [ports.classIds, ports.lows, ports.highs, ports.decisions],
+  ].map((columns) => ({ rows: columns.at(-1)?.length ?? 0, columns }));
+}
+
+/** The part of a column from row `start` on. */
+function cutRows({ rows }: NumericTable, column: Column, start: number): Column {
+  const width = column.length / rows;
+  return column.subarray(start * width, Math.min(rows, start + ROWS_IN_PART) * width);
+}
+
+function isSamePart(list: NumericTable, before: NumericTable, start: number): boolean {
+  const rowCount = Math.min(ROWS_IN_PART, list.rows - start);
+  if (rowCount !== Math.min(ROWS_IN_PART, before.rows - start)) return false;
+  return list.columns.every((column, place) => {
+    const width = column.length / list.rows;
+    const other = before.columns[place];
+    if (other === undefined) return false;
+    for (let at = start * width; at < (start + rowCount) * width; at++) if (column[at] !== other[at]) return false;
+    return true;
+  });
+}
+
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** Lowest byte first on every machine. */
+function bytesOf(column: Column): Uint8Array {
+  if (column instanceof Uint8Array) return column;
+  if (IS_LITTLE_ENDIAN) return new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
+  const bytes = new DataView(new ArrayBuffer(column.byteLength));
+  for (const [place, word] of column.entries()) bytes.setUint32(place * 4, word, true);
+  return new Uint8Array(bytes.buffer);
+}
+
+function wordOf(value: number): Uint8Array {
+  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+}
+
+/** FNV-1a, 31 bits. */
+function fingerprint(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  return (hash ^ (hash >>> 16)) >>> 1;
+}
