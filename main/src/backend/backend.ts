@@ -10,8 +10,8 @@ import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
-import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
+import { sshDialerFactory } from "./agent/ssh-dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
 import { ChangeSignal } from "./async/signal.ts";
 import { AuditMirror } from "./audit/audit-mirror.ts";
@@ -27,9 +27,13 @@ import type { HostRegistry } from "./hosts/managed-host.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
+import { KeptAnswers } from "./questions/kept-answers.ts";
+import { QuestionDesk } from "./questions/question-desk.ts";
+import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
 import { createHostNeedsSource, type HostNeedsSource } from "./ship/host-needs.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
+import { ConsoleSshConnector, type SshConnectorOptions } from "./ssh/ssh-connector.ts";
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
 import { HostsTable } from "./store/hosts-table.ts";
@@ -58,6 +62,10 @@ export interface BackendOptions {
   readonly hostNeeds?: HostNeedsSource;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
+  /** Asks the person some other way than through `questions` (the command line). */
+  readonly asker?: QuestionAsker;
+  /** Another home, configuration or environment for SSH than the process's own. */
+  readonly ssh?: Omit<SshConnectorOptions, "asker">;
   /** Reaches the agents of other hosts some other way than SSH (tests). */
   readonly remoteDialer?: RemoteDialerFactory;
   /** Whether a person sits there whenever a host is called (the command line), and how long hosts stay connected. */
@@ -79,6 +87,8 @@ export interface Backend {
   readonly workspace: Workspace;
   readonly registry: HostRegistry;
   readonly manager: HostManager;
+  readonly questions: QuestionDesk;
+  readonly ssh: ConsoleSshConnector;
   /** Ends every stream and connection, then the store. Hosts go on as they are. */
   close(): Promise<void>;
 }
@@ -97,6 +107,9 @@ export function createBackend(options: BackendOptions): Backend {
   const losses = new LossesTable(settings);
   const stored = new ChangeSignal();
   const workspace = new Workspace({ store, files, versions, clock });
+  const kept = new KeptAnswers({ sealed: settings, secrets: shell.secrets, logger });
+  const questions = new QuestionDesk({ clock, kept });
+  const ssh = new ConsoleSshConnector({ asker: options.asker ?? questions, ...options.ssh });
   const manager = new HostManager({
     store,
     table: new ManagedHostsTable(store, settings),
@@ -104,7 +117,7 @@ export function createBackend(options: BackendOptions): Backend {
     clock,
     logger,
     localDialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
-    remoteDialer: options.remoteDialer ?? noRemoteHosts,
+    remoteDialer: options.remoteDialer ?? sshDialerFactory(ssh),
     ...(options.remote ? { remote: options.remote } : {}),
   });
   const { registry } = manager;
@@ -159,6 +172,8 @@ export function createBackend(options: BackendOptions): Backend {
     workspace,
     registry,
     manager,
+    questions,
+    ssh,
     routes(router) {
       router.service(PolicyService, services.policies.routes(guard));
       router.service(ShipService, services.ship.routes(guard));
@@ -175,12 +190,3 @@ export function createBackend(options: BackendOptions): Backend {
 }
 
 /** Until the SSH transport is wired in. */
-const noRemoteHosts: RemoteDialerFactory = (record) => ({
-  get address() {
-    return record().access?.address ?? "";
-  },
-  dial: () =>
-    Promise.reject(
-      new Failure({ code: ErrorCode.HOST_UNREACHABLE, message: "This console cannot reach other machines yet." }),
-    ),
-});

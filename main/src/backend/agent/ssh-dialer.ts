@@ -1,9 +1,10 @@
 /** Reaches an agent on another machine: its Unix socket, through SSH. */
-import type { HostAccess } from "@wardline/api/wardline/console/v1/hosts";
+import { create } from "@bufbuild/protobuf";
+import { type HostAccess, HostAccessSchema } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { DEFAULT_AGENT_SOCKET } from "../paths.ts";
 import type { SshConnector, SshSession } from "../ssh/ssh-session.ts";
-import type { AgentDialer, AgentLink, DialOptions } from "./dialer.ts";
+import type { AgentDialer, AgentLink, DialOptions, RemoteDialerFactory } from "./dialer.ts";
 import { http2Link } from "./http2-link.ts";
 
 /** Directories above the socket in which nobody but root may put something in its place. */
@@ -49,6 +50,14 @@ export class SshDialer implements AgentDialer {
       signal?.removeEventListener("abort", giveUp);
     }
   }
+}
+
+/** The record is read at each attempt: the person may change it. */
+export function sshDialerFactory(connector: SshConnector): RemoteDialerFactory {
+  return (record) => {
+    const access = () => record().access ?? create(HostAccessSchema);
+    return new SshDialer({ connector, hostId: record().id, access });
+  };
 }
 
 /** The session ends with the link, and the link with the session. */
