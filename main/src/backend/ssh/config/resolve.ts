@@ -33,7 +33,10 @@ const CUMULATIVE = new Set(["identityfile", "certificatefile"]);
 export function resolveConfig(config: LoadedConfig, input: ResolveInput): ResolvedConfig {
   const resolver = new Resolver(input);
   resolver.pass(config.files, false);
-  if (resolver.wantsFinalPass) resolver.pass(config.files, true);
+  if (resolver.wantsFinalPass) {
+    resolver.settleHostName();
+    resolver.pass(config.files, true);
+  }
   return resolver.result();
 }
 
@@ -44,9 +47,12 @@ class Resolver {
   readonly #cumulative = new Map<string, Set<string>>([...CUMULATIVE].map((keyword) => [keyword, new Set()]));
   readonly #notes = new Set<string>();
   #isFinal = false;
+  /** What `Host` lines are held against. */
+  #host: string;
 
   constructor(input: ResolveInput) {
     this.#input = input;
+    this.#host = input.alias;
     for (const [keyword, value] of input.overrides) {
       this.#values.set(keyword, { args: [value], rest: value, origin: "" });
     }
@@ -55,6 +61,14 @@ class Resolver {
   pass(files: readonly ConfigFile[], isFinal: boolean): void {
     this.#isFinal = isFinal;
     for (const file of files) this.#walk(file, true);
+  }
+
+  /** As ssh: the second pass is about the machine's own name, and can no longer change it. */
+  settleHostName(): void {
+    const known = this.#values.get("hostname");
+    this.#host = this.#hostName();
+    const name = this.#host.replaceAll("%", "%%");
+    this.#values.set("hostname", { args: [name], rest: name, origin: known?.origin ?? "" });
   }
 
   result(): ResolvedConfig {
@@ -76,10 +90,18 @@ class Resolver {
         continue;
       }
       const { line, path } = item;
-      if (line.keyword === "host") isActive = isReached && matchesPatternList(line.args, this.#input.alias);
-      else if (line.keyword === "match") isActive = isReached && this.#matches(line, path);
+      if (line.keyword === "host") isActive = isReached && matchesPatternList(line.args, this.#host);
+      // Judged in any case: as in ssh, a `Match final` that is never reached still asks for the second pass.
+      else if (line.keyword === "match") isActive = this.#matches(line, path, isReached) && isReached;
       else if (isActive) this.#take(line, path);
     }
+  }
+
+  #hostName(): string {
+    const { alias } = this.#input;
+    const given = this.#values.get("hostname")?.args[0];
+    if (given === undefined) return alias;
+    return given.replace(/%([%h])/g, (_, token) => (token === "h" ? alias : "%"));
   }
 
   #take(line: ConfigLine, path: string): void {
@@ -92,21 +114,23 @@ class Resolver {
     }
   }
 
-  #matches(line: ConfigLine, path: string): boolean {
+  #matches(line: ConfigLine, path: string, isReached: boolean): boolean {
     const args = [...line.args];
     let isMatched = args.length > 0;
     while (args.length > 0) {
       const word = args.shift() ?? "";
       const isNegated = word.startsWith("!");
       const [criterion = "", inline] = word.slice(isNegated ? 1 : 0).split(/=(.*)/s);
-      const judged = this.#judge(criterion.toLowerCase(), () => inline ?? args.shift() ?? "", `${path}:${line.line}`);
+      const name = criterion.toLowerCase();
+      const judged = this.#judge(name, () => inline ?? args.shift() ?? "");
+      if (judged === null && isReached) this.#notes.add(`${path}:${line.line}: ${leftOut(name)}`);
       if (judged === null || judged === isNegated) isMatched = false;
     }
     return isMatched;
   }
 
   /** `null` when it cannot be known here: such a block never counts, negated or not. */
-  #judge(criterion: string, value: () => string, origin: string): boolean | null {
+  #judge(criterion: string, value: () => string): boolean | null {
     const { alias, localUser } = this.#input;
     const current = (keyword: string, otherwise: string) => this.#values.get(keyword)?.args[0] ?? otherwise;
     const matches = (text: string) => matchesPatternList(value().split(","), text);
@@ -119,21 +143,21 @@ class Resolver {
       case "canonical":
         return this.#isFinal && this.wantsFinalPass;
       case "host":
-        return matches(current("hostname", alias).replaceAll("%h", alias));
+        return matches(this.#hostName());
       case "originalhost":
         return matches(alias);
       case "user":
         return matches(current("user", localUser));
       case "localuser":
         return matches(localUser);
-      case "exec":
-        value();
-        this.#notes.add(`${origin}: "Match exec" is never run here; its block is left out.`);
-        return null;
       default:
         value();
-        this.#notes.add(`${origin}: "Match ${criterion}" is not known here; its block is left out.`);
         return null;
     }
   }
+}
+
+function leftOut(criterion: string): string {
+  const why = criterion === "exec" ? `"Match exec" is never run here` : `"Match ${criterion}" is not known here`;
+  return `${why}; its block is left out.`;
 }
