@@ -1,6 +1,7 @@
 /** Keys that an SSH agent holds (draft-miller-ssh-agent). The agent is ours, its answers are bounded all the same. */
 import { connect } from "node:net";
-import { OpenSSHAgent, type ParsedKey, utils } from "ssh2";
+// Node finds only some of the names that ssh2 exports; all are members of its default.
+import ssh2, { type ParsedKey } from "ssh2";
 import { errorCode } from "../config/config-files.ts";
 import { type PublicKey, readPublicKey } from "../keys/public-key.ts";
 
@@ -36,7 +37,7 @@ export function signWithAgent(socketPath: string, key: PublicKey, data: Buffer, 
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the agent did not sign in time")), SIGN_TIMEOUT_MS);
     const options = hash === "sha256" || hash === "sha512" ? { hash } : {};
-    new OpenSSHAgent(socketPath).sign(parsed, data, options as never, (error, signature) => {
+    new ssh2.OpenSSHAgent(socketPath).sign(parsed, data, options as never, (error, signature) => {
       clearTimeout(timer);
       if (signature) resolve(Buffer.from(signature));
       else reject(error ?? new Error("the agent did not sign"));
@@ -46,7 +47,7 @@ export function signWithAgent(socketPath: string, key: PublicKey, data: Buffer, 
 
 /** `null` when ssh2 does not know the type. */
 export function parsedPublicKey(key: PublicKey): ParsedKey | null {
-  const parsed = utils.parseKey(key.blob);
+  const parsed = ssh2.utils.parseKey(key.blob);
   return parsed instanceof Error ? null : ((Array.isArray(parsed) ? parsed[0] : parsed) ?? null);
 }
 

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { type ParsedKey, utils } from "ssh2";
+// Node does not find `utils` among the names that ssh2 exports; it is a member of its default.
+import ssh2, { type ParsedKey } from "ssh2";
 import { errorCode } from "../config/config-files.ts";
 import { type PublicKey, readPublicKey, readPublicKeyText } from "../keys/public-key.ts";
 
@@ -42,7 +43,7 @@ export async function readKeyFile(path: string): Promise<KeyFileResult | null> {
   if (header) {
     return { path, publicKey: header.publicKey, text: privateText, isEncrypted: header.isEncrypted, hasCertificate };
   }
-  const parsed = utils.parseKey(privateText);
+  const parsed = ssh2.utils.parseKey(privateText);
   if (!(parsed instanceof Error)) {
     const blob = ([parsed].flat()[0] as ParsedKey).getPublicSSH();
     return { path, publicKey: readPublicKey(blob), text: privateText, isEncrypted: false, hasCertificate };
@@ -55,7 +56,7 @@ export async function readKeyFile(path: string): Promise<KeyFileResult | null> {
 
 /** `null` when the passphrase is wrong. @throws Error for a key that cannot be used at all */
 export function openPrivateKey(text: string, passphrase: string | null): ParsedKey | null {
-  const parsed = utils.parseKey(text, passphrase ?? undefined);
+  const parsed = ssh2.utils.parseKey(text, passphrase ?? undefined);
   if (!(parsed instanceof Error)) {
     const key = [parsed].flat()[0] as ParsedKey;
     if (!key.isPrivateKey()) throw new Error("it is not a private key");
