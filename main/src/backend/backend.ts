@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
@@ -17,13 +18,15 @@ import { ChangeSignal } from "./async/signal.ts";
 import { AuditMirror } from "./audit/audit-mirror.ts";
 import { AuditServiceImpl } from "./audit/audit-service.ts";
 import { AuditTables } from "./audit/audit-tables.ts";
+import { FleetServiceImpl } from "./fleet/fleet-service.ts";
+import { introduceAtFirstContact } from "./fleet/host-introduction.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
 import { LossesTable } from "./flows/losses.ts";
 import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
-import type { HostRegistry } from "./hosts/managed-host.ts";
+import type { HostRegistry, ManagedHost } from "./hosts/managed-host.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
@@ -33,6 +36,8 @@ import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
 import { createHostNeedsSource, type HostNeedsSource } from "./ship/host-needs.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
+import { listCandidates } from "./ssh/config/candidates.ts";
+import { processEnvironment } from "./ssh/config/target.ts";
 import { ConsoleSshConnector, type SshConnectorOptions } from "./ssh/ssh-connector.ts";
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
@@ -78,6 +83,7 @@ export interface Services {
   readonly flows: FlowServiceImpl;
   readonly hosts: HostServiceImpl;
   readonly audit: AuditServiceImpl;
+  readonly fleet: FleetServiceImpl;
 }
 
 export interface Backend {
@@ -137,6 +143,14 @@ export function createBackend(options: BackendOptions): Backend {
       shell,
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),
+    fleet: new FleetServiceImpl({
+      manager,
+      workspace,
+      clock,
+      connector: ssh,
+      questions,
+      candidates: () => listCandidates({ ...processEnvironment(), ...options.ssh?.environment }),
+    }),
     audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, userName }),
   };
 
@@ -156,7 +170,8 @@ export function createBackend(options: BackendOptions): Backend {
       : null;
   // What follows hosts for long belongs to the console that stays; a command asks when it needs to.
   const longRunning = { collector, auditMirror: collector ? auditMirror : null };
-  const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, ...longRunning };
+  const introduce = (host: ManagedHost) => introduceAtFirstContact(host, { manager, workspace, logger });
+  const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, introduce, ...longRunning };
   manager.start((host) => new HostRuntime(host, runtimePorts));
   const tasks = [manager.follow(signal)];
   if (options.introducesLocalHost ?? true) {
@@ -180,6 +195,7 @@ export function createBackend(options: BackendOptions): Backend {
       router.service(FlowService, services.flows.routes(guard));
       router.service(HostService, services.hosts.routes(guard));
       router.service(AuditService, services.audit.routes(guard));
+      router.service(FleetService, services.fleet.routes(guard));
     },
     async close() {
       closing.abort();
@@ -188,5 +204,3 @@ export function createBackend(options: BackendOptions): Backend {
     },
   };
 }
-
-/** Until the SSH transport is wired in. */

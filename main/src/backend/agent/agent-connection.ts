@@ -6,7 +6,7 @@
  */
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type HostStatus, Role } from "@wardline/api/wardline/v1/host";
-import { ErrorCode, Failure } from "@wardline/domain/errors";
+import type { Failure } from "@wardline/domain/errors";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock, Logger } from "../ports.ts";
 import type { SshSession } from "../ssh/ssh-session.ts";
@@ -14,14 +14,13 @@ import { agentFailure } from "./agent-failure.ts";
 import { type FollowOptions, followAgent } from "./agent-session.ts";
 import type { ConnectSlots } from "./connect-slots.ts";
 import { Demand } from "./demand.ts";
-import { dialWithin } from "./dial-within.ts";
+import { dialWithin, noAnswer } from "./dial-within.ts";
 import type { AgentClient, AgentDialer, AgentLink } from "./dialer.ts";
 import { needsPerson, reachabilityOf, retryDelayMs } from "./reachability.ts";
 
 const LOCAL_WAIT_MS = 5_000;
-/** A login over a slow line, by way of another machine. */
+/** A login over a slow line, by way of another machine; and with a person who has to find a passphrase. */
 const REMOTE_WAIT_MS = 20_000;
-/** The same, with a person who has to find a passphrase. */
 const INTERACTIVE_WAIT_MS = 180_000;
 /** An attempt that has just failed is not repeated for a call. */
 const FRESH_PROBLEM_MS = 3_000;
@@ -58,7 +57,7 @@ export interface OnDemandOptions {
   readonly slots: ConnectSlots;
   /** How long it stays connected after nobody needs it any more. */
   readonly idleAfterMs?: number;
-  /** Whether a person sits there whenever something is called (the command line): then each attempt may ask. */
+  /** Whether a person sits there at each call (the command line): then each attempt may ask. */
   readonly isInteractive?: boolean;
 }
 
@@ -158,7 +157,7 @@ export class AgentConnection {
       const usualMs = onDemand ? (onDemand.isInteractive ? INTERACTIVE_WAIT_MS : REMOTE_WAIT_MS) : LOCAL_WAIT_MS;
       if (this.#isWorthTrying()) await this.#oneAttempt(waitMs ?? usualMs, this.#closing.signal);
       if (this.#link && this.#state.reachability === Reachability.CONNECTED) return this.#link.client;
-      throw this.#state.problem ?? this.#noAnswer();
+      throw this.#state.problem ?? noAnswer(this.hostName);
     } finally {
       release();
     }
@@ -169,9 +168,10 @@ export class AgentConnection {
    * follows a host must not keep it connected.
    */
   async waitForClient(signal: AbortSignal): Promise<AgentClient | null> {
-    while (!signal.aborted && !this.#closing.signal.aborted) {
+    const limit = AbortSignal.any([signal, this.#closing.signal]);
+    while (!limit.aborted) {
       if (this.#link && this.#state.reachability === Reachability.CONNECTED) return this.#link.client;
-      await this.changes.wait(this.changes.version, 60_000, AbortSignal.any([signal, this.#closing.signal]));
+      await this.changes.wait(this.changes.version, 60_000, limit);
     }
     return null;
   }
@@ -185,11 +185,16 @@ export class AgentConnection {
   }
 
   /** Runs a call over a connection of its own, opened now: confirming must prove that the host can still be reached. */
-  async withFreshClient<Result>(call: (client: AgentClient) => Promise<Result>): Promise<Result> {
+  withFreshClient<Result>(call: (client: AgentClient) => Promise<Result>): Promise<Result> {
+    return this.withFreshLink(({ client }) => call(client));
+  }
+
+  /** As {@link withFreshClient}, with the link. */
+  async withFreshLink<Result>(call: (link: AgentLink) => Promise<Result>): Promise<Result> {
     const isInteractive = this.#options.onDemand?.isInteractive ?? false;
     const link = await this.#dial(this.#closing.signal, isInteractive);
     try {
-      return await call(link.client);
+      return await call(link);
     } catch (error) {
       throw agentFailure(error, this.hostName);
     } finally {
@@ -333,15 +338,6 @@ export class AgentConnection {
     }
     const problem = agentFailure(error, this.hostName);
     this.#set({ reachability: reachabilityOf(problem, this.#state.reachability), problem });
-  }
-
-  #noAnswer(): Failure {
-    return new Failure({
-      code: ErrorCode.AGENT_UNREACHABLE,
-      message: `${this.hostName} has not answered yet.`,
-      hint: "Try again in a moment; `wardline host check` shows where it stops.",
-      retryable: true,
-    });
   }
 
   #set(change: Partial<AgentState>): void {

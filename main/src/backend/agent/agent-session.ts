@@ -7,7 +7,7 @@ import type { Clock } from "../ports.ts";
 import { API_MAX, API_MIN, CONSOLE_VERSION } from "../version.ts";
 import { boundMessage } from "./bounded-message.ts";
 import { boundStatus } from "./bounded-status.ts";
-import type { AgentLink } from "./dialer.ts";
+import type { AgentClient, AgentLink } from "./dialer.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** The agent sends a status at least every 2 s. */
@@ -25,16 +25,29 @@ export interface FollowOptions {
   readonly onStatus: (status: HostStatus) => void;
 }
 
+/**
+ * Shakes hands. `onAnswer` sees the answer before it is known whether both speak a common revision.
+ * @throws Failure VERSION_MISMATCH, or what the transport throws
+ */
+export async function greet(
+  client: AgentClient,
+  signal: AbortSignal,
+  onAnswer: (greeting: HandshakeResponse) => void = () => {},
+): Promise<HandshakeResponse> {
+  const greeting = await client.handshake(
+    { clientName: "wardline-console", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
+    { timeoutMs: HANDSHAKE_TIMEOUT_MS, signal },
+  );
+  boundMessage(HandshakeResponseSchema, greeting, { maxTextLength: 200 });
+  onAnswer(greeting);
+  requireCommonVersion(greeting);
+  return greeting;
+}
+
 /** Shakes hands and follows the status. Always ends in an error. @throws Failure, or what the transport throws */
 export async function followAgent(link: AgentLink, options: FollowOptions): Promise<never> {
   try {
-    const greeting = await link.client.handshake(
-      { clientName: "wardline-console", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
-      { timeoutMs: HANDSHAKE_TIMEOUT_MS, signal: options.signal },
-    );
-    boundMessage(HandshakeResponseSchema, greeting, { maxTextLength: 200 });
-    requireCommonVersion(greeting);
-    options.onGreeting(greeting);
+    options.onGreeting(await greet(link.client, options.signal));
     await followStatus(link, options);
   } catch (error) {
     // Where the SSH connection broke, that is the reason and not what it did to the stream.

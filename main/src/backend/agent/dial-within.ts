@@ -51,3 +51,12 @@ function stopped(hostName: string): Failure {
     retryable: true,
   });
 }
+
+export function noAnswer(hostName: string): Failure {
+  return new Failure({
+    code: ErrorCode.AGENT_UNREACHABLE,
+    message: `${hostName} has not answered yet.`,
+    hint: "Try again in a moment; `wardline host check` shows where it stops.",
+    retryable: true,
+  });
+}

@@ -1,6 +1,6 @@
 /** Host documents: how the inventory learns of a machine. Edits keep comments, order and quoting of everything else. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { Document, isMap, parseAllDocuments } from "yaml";
+import { Document, isMap, isSeq, parseAllDocuments } from "yaml";
 
 const API_VERSION = "wardline.io/v1";
 const MAX_LABELS = 100;
@@ -8,16 +8,23 @@ const LABEL_PREFIX = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const LABEL_NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 export const HOSTNAME_LABEL = "kubernetes.io/hostname";
 
+const THIS_MACHINE =
+  " This machine, so that selectors can pick it. Add labels of your own, or edit the addresses\n if policies should know others.";
+
 /** A new document for a machine, with its addresses and the one label that every host has. */
-export function newHostDocument(name: string, addresses: readonly string[], labels?: Readonly<Record<string, string>>) {
+export function newHostDocument(
+  name: string,
+  addresses: readonly string[],
+  labels?: Readonly<Record<string, string>>,
+  comment = THIS_MACHINE,
+): string {
   const document = new Document({
     apiVersion: API_VERSION,
     kind: "Host",
     metadata: { name, labels: { [HOSTNAME_LABEL]: name, ...labels } },
     spec: { addresses: [...addresses] },
   });
-  document.commentBefore =
-    " This machine, so that selectors can pick it. Add labels of your own, or edit the addresses\n if policies should know others.";
+  if (comment !== "") document.commentBefore = comment;
   return document.toString({ lineWidth: 0 });
 }
 
@@ -30,15 +37,38 @@ export function hostDocumentPath(name: string): string {
   return `hosts/${safe.slice(0, 200) || "this-machine"}.yaml`;
 }
 
+type HostFile = { readonly path: string; readonly text: string };
+
 /**
  * Replaces the labels of one Host document in a file that may hold several.
  * @throws Failure NOT_FOUND when the file holds no such document, POLICY_INVALID when it does not parse
  */
-export function withHostLabels(
-  file: { readonly path: string; readonly text: string },
+export function withHostLabels(file: HostFile, hostName: string, labels: Readonly<Record<string, string>>): string {
+  return edited(file, hostName, (target) => setLabels(target, labels));
+}
+
+/**
+ * Gives a Host document another name, and addresses when it has none. The label with the host's name follows.
+ * @throws Failure as {@link withHostLabels}
+ */
+export function withHostIdentity(
+  file: HostFile,
   hostName: string,
-  labels: Readonly<Record<string, string>>,
+  identity: { readonly name: string; readonly addresses: readonly string[] },
 ): string {
+  return edited(file, hostName, (target) => {
+    if (identity.name !== hostName) target.setIn(["metadata", "name"], identity.name);
+    const label = ["metadata", "labels", HOSTNAME_LABEL];
+    if (target.getIn(label) === hostName) target.setIn(label, identity.name);
+    const addresses = target.getIn(["spec", "addresses"], true);
+    const isEmpty = !isSeq(addresses) || addresses.items.length === 0;
+    if (isEmpty && identity.addresses.length > 0) {
+      target.setIn(["spec", "addresses"], target.createNode([...identity.addresses]));
+    }
+  });
+}
+
+function edited(file: HostFile, hostName: string, edit: (target: Document.Parsed) => void): string {
   const documents = parseAllDocuments(file.text, { keepSourceTokens: true, logLevel: "silent" });
   if (!Array.isArray(documents) || documents.some((document) => document.errors.length > 0)) {
     throw new Failure({
@@ -61,6 +91,12 @@ export function withHostLabels(
       hint: "It may have been changed elsewhere; try again.",
     });
   }
+  edit(target);
+  if (/\.json$/i.test(file.path)) return `${JSON.stringify(target.toJS(), null, 2)}\n`;
+  return documents.map((document) => document.toString({ lineWidth: 0 })).join("");
+}
+
+function setLabels(target: Document.Parsed, labels: Readonly<Record<string, string>>): void {
   const before = target.getIn(["metadata", "labels"], true);
   if (!isMap(before)) target.setIn(["metadata", "labels"], target.createNode(labels));
   else {
@@ -71,8 +107,6 @@ export function withHostLabels(
       if (target.getIn(["metadata", "labels", key]) !== value) target.setIn(["metadata", "labels", key], value);
     }
   }
-  if (/\.json$/i.test(file.path)) return `${JSON.stringify(target.toJS(), null, 2)}\n`;
-  return documents.map((document) => document.toString({ lineWidth: 0 })).join("");
 }
 
 /** Kubernetes' rules for labels. @throws Failure INVALID_ARGUMENT */

@@ -99,9 +99,12 @@ export class HostManager {
     await Promise.all(runtimes.map((runtime) => runtime.stop()));
   }
 
-  /** All or none. @throws Failure of the store */
-  add(records: readonly HostRecord[]): void {
-    this.#ports.table.put(records);
+  /** All or none, together with what `more` writes into the store. @throws Failure of the store, and what `more` throws */
+  add(records: readonly HostRecord[], more: () => void = () => {}): void {
+    this.#ports.store.transaction(() => {
+      this.#ports.table.put(records);
+      more();
+    });
     this.#added(records);
   }
 

@@ -18,12 +18,15 @@ export interface HostRuntimePorts {
   /** Absent where another process collects flows, or nobody. */
   readonly collector: Omit<FlowCollectorPorts, "host"> | null;
   readonly auditMirror: AuditMirror | null;
+  /** Waits for the first contact with a host that was added. Returns the disposer. */
+  readonly introduce: (host: ManagedHost) => () => void;
 }
 
 export class HostRuntime {
   readonly #host: ManagedHost;
   readonly #stopping = new AbortController();
   readonly #tasks: readonly Promise<void>[];
+  readonly #endIntroduction: () => void;
 
   /** Starts at once. */
   constructor(host: ManagedHost, ports: HostRuntimePorts) {
@@ -41,12 +44,14 @@ export class HostRuntime {
         ports.logger.error({ host: host.id, err: error }, "background work ended by a defect"),
       ),
     );
+    this.#endIntroduction = ports.introduce(host);
     host.connection.start();
   }
 
   /** Ends its work and its connection. The host goes on as it is. Nothing is stored for it from this call on. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#endIntroduction();
     await Promise.allSettled([this.#host.connection.close(), ...this.#tasks]);
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
@@ -20,6 +21,7 @@ export interface TestConsole {
   readonly ship: Client<typeof ShipService>;
   readonly flows: Client<typeof FlowService>;
   readonly hosts: Client<typeof HostService>;
+  readonly fleet: Client<typeof FleetService>;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export function startTestConsole(agent = new FakeAgent(), options: Partial<Backe
     ship: createClient(ShipService, transport),
     flows: createClient(FlowService, transport),
     hosts: createClient(HostService, transport),
+    fleet: createClient(FleetService, transport),
     async close() {
       await backend.close();
       if (options.stateDir === undefined) rmSync(stateDir, { recursive: true, force: true });
