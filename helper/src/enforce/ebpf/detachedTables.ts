@@ -8,6 +8,7 @@ import { asFailure } from "./failure.ts";
 import { type PackableProgram, packProgram } from "./image.ts";
 import { closeInner } from "./innerMaps.ts";
 import { askKernel, type KernelAnswer } from "./selfTest.ts";
+import { finish } from "./steps.ts";
 import { fillSlot, verifySlot } from "./tables.ts";
 
 /** Nothing flows here, so what only flows need is as small as it can be. */
@@ -40,7 +41,7 @@ export class DetachedTables {
       const tables = { maps: this.#outerMaps };
       // Nobody asks at the same time, so nobody can be in the slot.
       fillSlot(tables, SLOT, image, NO_WORKLOADS);
-      verifySlot(tables, SLOT, image, NO_WORKLOADS);
+      finish(verifySlot(tables, SLOT, image, NO_WORKLOADS));
     });
   }
 

@@ -28,11 +28,13 @@ import { Edge } from "./edge/edge.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
 import { ImagePacker } from "./image.ts";
-import { askKernel, type KernelAnswer, runSelfTest } from "./selfTest.ts";
+import { prepareSlot } from "./prepareSlot.ts";
+import { askKernel, type KernelAnswer } from "./selfTest.ts";
+import { SlotImages } from "./slotImages.ts";
 import { SlotReaders } from "./slotReaders.ts";
 import { Slots } from "./slots.ts";
 import { FlowSweeper, sweepFlows } from "./sweep.ts";
-import { fillSlot, verifySlot, waitForReaders } from "./tables.ts";
+import { waitForReaders } from "./tables.ts";
 import {
   allTrees,
   closeTree,
@@ -44,7 +46,7 @@ import {
   removeTree,
 } from "./tree.ts";
 import { Upkeep } from "./upkeep.ts";
-import { packWorkloads, WorkloadFollower } from "./workloads.ts";
+import { WorkloadFollower } from "./workloads.ts";
 
 interface Held {
   readonly tree: PinnedTree;
@@ -65,7 +67,9 @@ export class EbpfEnforcer implements Enforcer {
   readonly name = "ebpf";
   readonly #config: EbpfEnforcerConfig;
   readonly #bootNs: () => bigint;
+  #preparing: Promise<unknown> = Promise.resolve();
   readonly #packer = new ImagePacker();
+  readonly #images = new SlotImages();
   readonly #workloads: WorkloadFollower;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
   #quietCounters: { readonly slot: 0 | 1; readonly last: SlotCounters | null } | null = null;
@@ -140,36 +144,16 @@ export class EbpfEnforcer implements Enforcer {
     return slots.state(isAttached(tree));
   }
 
-  async prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
-    const { tree, control, slots, upkeep, edge, readers } = this.#held();
-    const start = performance.now();
-    const image = this.#packer.pack(program, mapInfo(tree.maps.wl_counters).maxEntries / 2);
-    const slot = slots.vacate();
-    this.#workloads.forget(slot);
-    return asFailure("take the new tables", () => {
-      const sets = program.sets;
-      const workloads = this.#workloads.find(sets);
-      const packedWorkloads = packWorkloads(workloads);
-      readers.wait();
-      fillSlot(tree, slot, image, packedWorkloads);
-      edge.fill(slot, program);
-      control.renewStamp(slot);
-      verifySlot(tree, slot, image, packedWorkloads);
-      const filled = performance.now();
-      runSelfTest(tree.programs.selftest, slot, program, this.#lastActivated);
-      const tested = performance.now();
-      this.#workloads.follow(slot, sets, workloads);
-      // Before the flip: the datapath lets cgroups wait that nobody has looked at.
-      upkeep.refreshWorkloads();
-      slots.labelFilled(slot, {
-        generation,
-        digest: program.digest,
-        decisionCount: image.decisionCount,
-        workloadSets: image.workloadSets,
-      });
-      const timings = { fillUs: Math.round((filled - start) * 1000), selfTestUs: Math.round((tested - filled) * 1000) };
-      return { generation, program, timings };
+  /** Others get their turn in between; a second call waits for the first. */
+  prepare(program: HostProgram, generation: number): Promise<PreparedProgram> {
+    const prepared = this.#preparing.then(() => {
+      const held = this.#held();
+      const parts = { ...held, packer: this.#packer, images: this.#images, workloads: this.#workloads };
+      const isOpen = (): boolean => this.#open === held;
+      return prepareSlot({ ...parts, before: this.#lastActivated, isOpen }, program, generation);
     });
+    this.#preparing = prepared.catch(() => undefined);
+    return prepared;
   }
 
   activate(prepared: PreparedProgram, options: ActivateOptions): number {
@@ -332,6 +316,7 @@ export class EbpfEnforcer implements Enforcer {
     if (this.#open === null) return;
     const { tree, control, drain, sweeper, upkeep, edge, readers } = this.#open;
     this.#open = null;
+    this.#images.forget();
     readers.close();
     upkeep.close();
     this.#mountedOn = upkeep.mountedOn ?? this.#mountedOn;

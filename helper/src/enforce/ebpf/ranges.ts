@@ -12,66 +12,69 @@ const MAX_NESTING = 130;
 /** Thrown for two entries of one prefix: which of them holds would be chance. */
 export class RepeatedPrefixError extends Error {}
 
-/** Lists of ranges over 32-bit keys, one behind the other. As many as the arrays have room for. */
-export class RangeLists {
+const openLasts = new Float64Array(MAX_NESTING);
+const openLows = new Float64Array(MAX_NESTING);
+const openValues = new Uint32Array(MAX_NESTING);
+
+/** One list of ranges over 32-bit keys, as many as the arrays have room for. */
+export class RangeList {
   readonly lasts: Uint32Array;
   readonly values: Uint32Array;
   count = 0;
-  readonly #openLasts = new Float64Array(MAX_NESTING);
-  readonly #openLows = new Float64Array(MAX_NESTING);
-  readonly #openValues = new Uint32Array(MAX_NESTING);
 
   constructor(lasts: Uint32Array, values: Uint32Array) {
     this.lasts = lasts;
     this.values = values;
   }
 
-  /** How many ranges `append` makes of so many prefixes, at most. */
-  static capacityFor(prefixes: number, lists: number): number {
-    return 2 * prefixes + lists;
+  /** How many ranges `fill` makes of so many prefixes, at most. */
+  static capacityFor(prefixes: number): number {
+    return 2 * prefixes + 1;
   }
 
-  /** Adds one list. `prefixes` are sorted as {@link sortPrefixes} sorts them. Returns where the list begins. */
-  append(prefixes: PrefixList, from: number, to: number, otherwise: number): number {
-    const first = this.count;
-    const { lows, highs, values } = prefixes;
+  /** Replaces what is in the list. `prefixes` are sorted as {@link sortPrefixes} sorts them. */
+  fill(prefixes: PrefixList, from: number, to: number, otherwise: number): void {
+    const { lasts, values } = this;
+    const { lows, highs, values: prefixValues } = prefixes;
+    let count = 0;
     let depth = 0;
     for (let position = from; position < to; position++) {
-      const low = lows[position] ?? 0;
-      const high = highs[position] ?? 0;
-      while (depth > 0 && (this.#openLasts[depth - 1] ?? 0) < low) {
+      const low = lows[position] as number;
+      const high = highs[position] as number;
+      while (depth > 0 && (openLasts[depth - 1] as number) < low) {
         depth -= 1;
-        this.#add(first, this.#openLasts[depth] ?? 0, this.#openValues[depth] ?? 0);
+        count = put(lasts, values, count, openLasts[depth] as number, openValues[depth] as number);
       }
-      if (depth > 0 && this.#openLows[depth - 1] === low && this.#openLasts[depth - 1] === high)
-        throw new RepeatedPrefixError();
-      if (low > 0) this.#add(first, low - 1, depth > 0 ? (this.#openValues[depth - 1] ?? 0) : otherwise);
-      this.#openLows[depth] = low;
-      this.#openLasts[depth] = high;
-      this.#openValues[depth] = values[position] ?? 0;
+      if (depth > 0 && openLows[depth - 1] === low && openLasts[depth - 1] === high) throw new RepeatedPrefixError();
+      if (low > 0) {
+        const around = depth > 0 ? (openValues[depth - 1] as number) : otherwise;
+        count = put(lasts, values, count, low - 1, around);
+      }
+      openLows[depth] = low;
+      openLasts[depth] = high;
+      openValues[depth] = prefixValues[position] as number;
       depth += 1;
     }
     while (depth > 0) {
       depth -= 1;
-      this.#add(first, this.#openLasts[depth] ?? 0, this.#openValues[depth] ?? 0);
+      count = put(lasts, values, count, openLasts[depth] as number, openValues[depth] as number);
     }
-    this.#add(first, HIGHEST_KEY, otherwise);
-    return first;
+    this.count = put(lasts, values, count, HIGHEST_KEY, otherwise);
   }
+}
 
-  #add(first: number, last: number, value: number): void {
-    const { count, lasts, values } = this;
-    if (count > first) {
-      if (last <= (lasts[count - 1] ?? 0)) return;
-      if (values[count - 1] === value) {
-        lasts[count - 1] = last;
-        return;
-      }
+/** Adds a range behind the others, if it is not within them; returns how many there are then. */
+function put(lasts: Uint32Array, values: Uint32Array, count: number, last: number, value: number): number {
+  if (count > 0) {
+    if (last <= (lasts[count - 1] as number)) return count;
+    if (values[count - 1] === value) {
+      lasts[count - 1] = last;
+      return count;
     }
-    lasts[count] = last;
-    values[count] = value;
-    this.count = count + 1;
   }
+  lasts[count] = last;
+  values[count] = value;
+  return count + 1;
 }
 
 /** Prefixes as their first and last keys. */
@@ -81,19 +84,31 @@ export interface PrefixList {
   readonly values: Uint32Array;
 }
 
-/** The same by group, first key, and the shorter prefix first. Only programs made by hand are not sorted so. */
-export function sortPrefixes(
-  { lows, highs, values }: PrefixList,
-  groups: Uint32Array = new Uint32Array(0),
-): PrefixList {
-  const order = Array.from(lows, (_, place) => place);
-  order.sort(
-    (one, other) =>
-      (groups[one] ?? 0) - (groups[other] ?? 0) ||
-      (lows[one] ?? 0) - (lows[other] ?? 0) ||
-      (highs[other] ?? 0) - (highs[one] ?? 0) ||
-      one - other,
-  );
-  const inOrder = (numbers: Uint32Array): Uint32Array => Uint32Array.from(order, (place) => numbers[place] ?? 0);
-  return { lows: inOrder(lows), highs: inOrder(highs), values: inOrder(values) };
+/**
+ * The order by group, first key, and the shorter prefix first; `null` when they are in it. Only programs made by hand
+ * are not.
+ */
+export function orderOfPrefixes({ lows, highs }: PrefixList, groups: Uint32Array | null): Uint32Array | null {
+  let isSorted = true;
+  for (let place = 1; place < lows.length && isSorted; place++)
+    if (compare(lows, highs, groups, place - 1, place) > 0) isSorted = false;
+  if (isSorted) return null;
+  return Uint32Array.from(lows.keys()).sort((one, other) => compare(lows, highs, groups, one, other) || one - other);
+}
+
+function compare(
+  lows: Uint32Array,
+  highs: Uint32Array,
+  groups: Uint32Array | null,
+  one: number,
+  other: number,
+): number {
+  if (groups !== null && groups[one] !== groups[other]) return (groups[one] as number) - (groups[other] as number);
+  const difference = (lows[one] as number) - (lows[other] as number);
+  return difference === 0 ? (highs[other] as number) - (highs[one] as number) : difference;
+}
+
+/** The numbers in another order. */
+export function inOrder(numbers: Uint32Array, order: Uint32Array): Uint32Array {
+  return order.map((place) => numbers[place] as number);
 }

@@ -3,11 +3,12 @@
  * in TypeScript. The program that answers is not attached to anything and leaves no trace.
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { createLookup, type HostProgram, type ProgramPacket } from "@wardline/domain/policy";
+import { createLookup, type Decision, type HostProgram, type ProgramPacket } from "@wardline/domain/policy";
 import { testRun } from "../../linux/bpf/libbpf.ts";
 import { RESULT_DENY, RESULT_OBSERVE_ONLY } from "./layout.ts";
 import { buildProbePacket } from "./probePacket.ts";
 import { reduceProgram, samplePackets } from "./selfTestSample.ts";
+import type { Steps } from "./steps.ts";
 
 const SK_BUFF_SIZE = 192;
 const CB_OFFSET = 48;
@@ -34,28 +35,41 @@ export function askKernel(selftestFd: number, slot: 0 | 1, packet: ProgramPacket
   };
 }
 
+/** Asked between two turns of others. */
+const PACKETS_PER_STEP = 32;
+
 /**
- * Asks about packets all over the program, and about what differs from the program `before` it. Throws `Failure`
+ * Asks about what differs from the program `before` it, and about packets all over the program. Throws `Failure`
  * SELF_TEST_FAILED at the first answer that differs. Returns how many packets were asked.
  */
-export function runSelfTest(selftestFd: number, slot: 0 | 1, program: HostProgram, before: HostProgram | null): number {
+export function* selfTest(
+  selftestFd: number,
+  slot: 0 | 1,
+  program: HostProgram,
+  before: HostProgram | null,
+): Steps<number> {
   const packets = samplePackets(program, before);
+  yield;
   const lookup = createLookup(reduceProgram(program, packets));
-  for (const packet of packets) {
-    const expected = lookup(packet);
-    const answer = askKernel(selftestFd, slot, packet);
-    const isSame =
-      answer.decision === expected.index &&
-      answer.deny === (expected.verdict === "deny") &&
-      answer.observeOnly === expected.observeOnly;
-    if (isSame) continue;
-    throw new Failure({
-      code: ErrorCode.SELF_TEST_FAILED,
-      message:
-        `The kernel decides ${packet.direction} ${packet.remote} protocol ${packet.protocol} port ${packet.port} by ` +
-        `decision ${answer.decision}, the compiled tables by ${expected.index}. Nothing was changed.`,
-      hint: "This is a defect. Keep the policies that show it and report them.",
-    });
+  yield;
+  for (const [place, packet] of packets.entries()) {
+    checkAnswer(packet, lookup(packet), askKernel(selftestFd, slot, packet));
+    if (place % PACKETS_PER_STEP === 0) yield;
   }
   return packets.length;
+}
+
+function checkAnswer(packet: ProgramPacket, expected: Decision, answer: KernelAnswer): void {
+  const isSame =
+    answer.decision === expected.index &&
+    answer.deny === (expected.verdict === "deny") &&
+    answer.observeOnly === expected.observeOnly;
+  if (isSame) return;
+  throw new Failure({
+    code: ErrorCode.SELF_TEST_FAILED,
+    message:
+      `The kernel decides ${packet.direction} ${packet.remote} protocol ${packet.protocol} port ${packet.port} by ` +
+      `decision ${answer.decision}, the compiled tables by ${expected.index}. Nothing was changed.`,
+    hint: "This is a defect. Keep the policies that show it and report them.",
+  });
 }

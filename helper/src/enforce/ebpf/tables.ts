@@ -22,8 +22,10 @@ import {
   updateBatch,
 } from "../../linux/bpf/libbpf.ts";
 import type { TableImage } from "./image.ts";
+import type { LineRange } from "./imageChanges.ts";
 import { type InnerKind, innerMap, installInner, reinstallInner, type SlotMaps } from "./innerMaps.ts";
 import { LINE_SIZE } from "./layout.ts";
+import type { Steps } from "./steps.ts";
 import type { PinnedTree } from "./tree.ts";
 
 /** cgroup ids and their sets. */
@@ -55,18 +57,28 @@ export function waitForReaders(tree: SlotMaps, slot: 0 | 1): void {
   if (!reinstallInner(tree, "wl_hashes", slot)) reinstallInner(tree, "wl_tables", slot);
 }
 
-/** Writes everything that a slot needs. The slot must be out of use: {@link waitForReaders}. */
-export function fillSlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
-  writeTables(tree, slot, image);
+/**
+ * Writes everything that a slot needs. The slot must be out of use: {@link waitForReaders}. `known`: serial of the image
+ * that this process wrote there last and nobody else changed; then only the lines that differ are written. `null` = whatever
+ * is there is written over.
+ */
+export function fillSlot(
+  tree: SlotMaps,
+  slot: 0 | 1,
+  image: TableImage,
+  workloads: PackedTable,
+  known: number | null = null,
+): void {
+  writeTables(tree, slot, image, known === null ? null : image.changedSince(known));
   writeWorkloads(tree, slot, workloads);
 }
 
-function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
+function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage, changed: readonly LineRange[] | null): void {
   const needed = image.bytes.length;
   const written = withInner(tree, "wl_tables", slot, (fd) => {
     const room = mapInfo(fd).maxEntries * LINE_SIZE;
     if (room < needed || (room > GENEROUS_BYTES && room > needed * MOSTLY_EMPTY)) return false;
-    copyInto(fd, image.bytes);
+    copyInto(fd, image.bytes, changed);
     return true;
   });
   if (written === true) return;
@@ -79,16 +91,20 @@ function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage): void {
     maxEntries: roundUp(needed + Math.min(needed, SPARE_BYTES), pageSize()) / LINE_SIZE,
     flags: BPF_F_MMAPABLE | BPF_F_INNER_MAP,
   });
-  installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes));
+  installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes, null));
 }
 
 function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 
-function copyInto(fd: number, bytes: Uint8Array): void {
+function copyInto(fd: number, bytes: Uint8Array, changed: readonly LineRange[] | null): void {
   const { memory, unmap } = mapMemory(fd, roundUp(bytes.length, pageSize()), 0, true);
-  new Uint8Array(memory).set(bytes);
+  const target = new Uint8Array(memory);
+  if (changed === null) target.set(bytes);
+  else
+    for (const { first, count } of changed)
+      target.set(bytes.subarray(first * LINE_SIZE, (first + count) * LINE_SIZE), first * LINE_SIZE);
   unmap();
 }
 
@@ -138,17 +154,27 @@ function mismatch(name: string): Failure {
   });
 }
 
+/** Compared between two turns of others. */
+const BYTES_PER_STEP = 4 * 2 ** 20;
+
 /** Reads what is installed in a slot, from the memory that the programs read, and compares every byte of it. */
-export function verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): void {
-  const same = withInner(tree, "wl_tables", slot, (fd) => {
-    if (mapInfo(fd).maxEntries < image.lineCount) return false;
-    const { memory, unmap } = mapMemory(fd, roundUp(image.bytes.length, pageSize()), 0, false);
-    const isSame = Buffer.compare(new Uint8Array(memory, 0, image.bytes.length), image.bytes) === 0;
-    unmap();
-    return isSame;
-  });
-  if (same !== true) throw mismatch("address, class and port");
+export function* verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, workloads: PackedTable): Steps<void> {
+  const size = image.bytes.length;
+  for (let from = 0; from < size; from += BYTES_PER_STEP) {
+    const bytes = image.bytes.subarray(from, Math.min(size, from + BYTES_PER_STEP));
+    const same = withInner(tree, "wl_tables", slot, (fd) => holdsAt(fd, from, bytes));
+    if (same !== true) throw mismatch("address, class and port");
+    yield;
+  }
   if (withInner(tree, "wl_hashes", slot, (fd) => hasExactly(fd, workloads)) !== true) throw mismatch("workload");
+}
+
+function holdsAt(fd: number, offset: number, bytes: Uint8Array): boolean {
+  if (mapInfo(fd).maxEntries * LINE_SIZE < offset + bytes.length) return false;
+  const { memory, unmap } = mapMemory(fd, roundUp(bytes.length, pageSize()), offset, false);
+  const isSame = Buffer.compare(new Uint8Array(memory, 0, bytes.length), bytes) === 0;
+  unmap();
+  return isSame;
 }
 
 function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {

@@ -1,5 +1,4 @@
 /** The same as ranges.ts over the 128 bits of IPv6. A key is four numbers of 32 bits, the most significant first. */
-import type { AddressEntry } from "@wardline/domain/policy";
 import { RepeatedPrefixError } from "./ranges.ts";
 
 export const WORDS_PER_KEY = 4;
@@ -11,13 +10,14 @@ export interface WideRanges {
   readonly count: number;
 }
 
-interface WidePrefixes {
+/** Prefixes as their first and last keys. */
+export interface WidePrefixList {
   readonly lows: Uint32Array;
   readonly highs: Uint32Array;
   readonly values: Uint32Array;
 }
 
-function compareKeys(one: Uint32Array, oneAt: number, other: Uint32Array, otherAt: number): number {
+export function compareKeys(one: Uint32Array, oneAt: number, other: Uint32Array, otherAt: number): number {
   for (let word = 0; word < WORDS_PER_KEY; word++) {
     const difference = (one[oneAt * WORDS_PER_KEY + word] ?? 0) - (other[otherAt * WORDS_PER_KEY + word] ?? 0);
     if (difference !== 0) return difference;
@@ -25,41 +25,44 @@ function compareKeys(one: Uint32Array, oneAt: number, other: Uint32Array, otherA
   return 0;
 }
 
-/** Sorted by first key, the shorter prefix first. */
-function readPrefixes(entries: readonly AddressEntry[]): WidePrefixes {
-  const lows = new Uint32Array(entries.length * WORDS_PER_KEY);
-  const highs = new Uint32Array(entries.length * WORDS_PER_KEY);
-  entries.forEach(({ prefix, prefixLength }, position) => {
-    for (let word = 0; word < WORDS_PER_KEY; word++) {
-      const [a = 0, b = 0, c = 0, d = 0] = prefix.subarray(word * 4, word * 4 + 4);
-      const bits = Math.min(32, Math.max(0, prefixLength - word * 32));
-      const low = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-      lows[position * WORDS_PER_KEY + word] = low;
-      highs[position * WORDS_PER_KEY + word] = low | (bits === 32 ? 0 : 0xffff_ffff >>> bits);
-    }
-  });
-  const order = entries.map((_, position) => position);
+/** Writes first and last key of the prefix in the 16 bytes from `from` on to a place of a list. */
+export function readWidePrefix(
+  bytes: Uint8Array,
+  from: number,
+  prefixLength: number,
+  to: WidePrefixList,
+  place: number,
+): void {
+  for (let word = 0; word < WORDS_PER_KEY; word++) {
+    const at = from + word * 4;
+    const [a, b, c, d] = [bytes[at] ?? 0, bytes[at + 1] ?? 0, bytes[at + 2] ?? 0, bytes[at + 3] ?? 0];
+    const bits = Math.min(32, Math.max(0, prefixLength - word * 32));
+    const low = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+    to.lows[place * WORDS_PER_KEY + word] = low;
+    to.highs[place * WORDS_PER_KEY + word] = low | (bits === 32 ? 0 : 0xffff_ffff >>> bits);
+  }
+}
+
+/** The order by first key, the shorter prefix first; `null` when they are in it. Only programs made by hand are not. */
+export function orderOfWidePrefixes({ lows, highs, values }: WidePrefixList): Uint32Array | null {
   const compare = (one: number, other: number): number =>
-    compareKeys(lows, one, lows, other) || compareKeys(highs, other, highs, one) || one - other;
-  // Compiled programs are sorted already, and then the sort is one pass.
-  order.sort(compare);
-  const inOrder = (words: Uint32Array): Uint32Array => {
-    const sorted = new Uint32Array(words.length);
-    order.forEach((position, place) => {
-      const from = position * WORDS_PER_KEY;
-      sorted.set(words.subarray(from, from + WORDS_PER_KEY), place * WORDS_PER_KEY);
-    });
-    return sorted;
-  };
-  const values = Uint32Array.from(order, (position) => entries[position]?.atom ?? 0);
-  return { lows: inOrder(lows), highs: inOrder(highs), values };
+    compareKeys(lows, one, lows, other) || compareKeys(highs, other, highs, one);
+  let isSorted = true;
+  for (let place = 1; place < values.length && isSorted; place++) isSorted = compare(place - 1, place) <= 0;
+  return isSorted ? null : Uint32Array.from(values.keys()).sort((one, other) => compare(one, other) || one - other);
+}
+
+/** The list in another order. */
+export function wideInOrder({ lows, highs, values }: WidePrefixList, order: Uint32Array): WidePrefixList {
+  const keysInOrder = (words: Uint32Array): Uint32Array =>
+    words.map((_, at) => words[(order[at >> 2] as number) * WORDS_PER_KEY + (at & 3)] as number);
+  return { lows: keysInOrder(lows), highs: keysInOrder(highs), values: order.map((place) => values[place] as number) };
 }
 
 /** Atoms of the whole of IPv6; atom 0 where no prefix is. Throws {@link RepeatedPrefixError}. */
-export function flattenIpv6(entries: readonly AddressEntry[]): WideRanges {
-  const { lows, highs, values: atoms } = readPrefixes(entries);
-  const lasts = new Uint32Array((entries.length * 2 + 1) * WORDS_PER_KEY);
-  const values = new Uint32Array(entries.length * 2 + 1);
+export function flattenIpv6({ lows, highs, values: atoms }: WidePrefixList): WideRanges {
+  const lasts = new Uint32Array((atoms.length * 2 + 1) * WORDS_PER_KEY);
+  const values = new Uint32Array(atoms.length * 2 + 1);
   let count = 0;
   const add = (words: Uint32Array, at: number, value: number): void => {
     let place = count;
@@ -73,7 +76,7 @@ export function flattenIpv6(entries: readonly AddressEntry[]): WideRanges {
   };
   const open: number[] = [];
   const atomAround = (): number => atoms[open.at(-1) ?? -1] ?? 0;
-  for (let position = 0; position < entries.length; position++) {
+  for (let position = 0; position < atoms.length; position++) {
     for (
       let last = open.at(-1);
       last !== undefined && compareKeys(highs, last, lows, position) < 0;

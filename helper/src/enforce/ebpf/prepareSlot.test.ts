@@ -1,0 +1,131 @@
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { createLookup } from "@wardline/domain/policy";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { mapInfo, mapMemory, openPin, pageSize } from "../../linux/bpf/libbpf.ts";
+import { editedPrograms } from "../../testing/editedPrograms.ts";
+import { handProgram } from "../../testing/handProgram.ts";
+import { kernelLabProblem } from "../../testing/kernelLab.ts";
+import { ProgramRunner } from "../../testing/programRunner.ts";
+import { renumberedProgram } from "../../testing/renumberedProgram.ts";
+import type { EbpfEnforcer } from "./ebpfEnforcer.ts";
+import { LAYOUT_VERSION, LINE_SIZE } from "./layout.ts";
+
+const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
+const MANY = 40_000;
+const problem = kernelLabProblem();
+
+describe.skipIf(problem !== null)(`preparing a generation${problem === null ? "" : ` (${problem})`}`, () => {
+  let runner: ProgramRunner;
+  let enforcer: EbpfEnforcer;
+  let generation = 0;
+  beforeEach(async () => {
+    runner = new ProgramRunner();
+    await runner.open();
+    enforcer = runner.enforcer;
+  });
+  afterEach(() => runner.close());
+
+  async function apply(program: ReturnType<typeof handProgram>): Promise<void> {
+    generation += 1;
+    const prepared = await enforcer.prepare(program, generation);
+    enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+  }
+
+  /** The memory of the tables in a slot, as anybody with the rights could open it. */
+  function tablesOf(slot: 0 | 1) {
+    const fd = openPin(join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`, `inner_wl_tables_${slot}`));
+    if (fd === null) throw new Error("the slot has no tables");
+    const size = Math.ceil((mapInfo(fd).maxEntries * LINE_SIZE) / pageSize()) * pageSize();
+    const { memory, unmap } = mapMemory(fd, size, 0, true);
+    return {
+      bytes: new Uint8Array(memory),
+      close: () => {
+        unmap();
+        closeSync(fd);
+      },
+    };
+  }
+
+  it("gives a slot that the kernel answers from as the program says, whatever both slots held before", {
+    timeout: 240_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(editedPrograms, async (programs) => {
+        for (const { edit, program, packets } of programs) {
+          generation += 1;
+          const prepared = await enforcer.prepare(program, generation);
+          const lookup = createLookup(program);
+          for (const packet of packets)
+            expect(enforcer.ask(packet).decision, `${edit} ${JSON.stringify(packet)}`).toBe(lookup(packet).index);
+          enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+          if (edit === "another verdict") enforcer.revert();
+        }
+      }),
+      { numRuns: 12, seed: SEED, endOnFailure: true },
+    );
+  });
+
+  it("finds what somebody else wrote into the slot, and writes all of it again", async () => {
+    const rule = { direction: "ingress", remote: "10.0.0.1", protocol: 6, port: 80, verdict: "deny" } as const;
+    const others = Array.from({ length: 400 }, (_, place) => ({
+      ...rule,
+      remote: `10.9.${place >> 8}.${place & 255}`,
+    }));
+    const program = (port: number) => handProgram({ rules: [{ ...rule, port }, ...others] });
+    for (const port of [1, 2, 3, 4]) await apply(program(port));
+    for (const slot of [0, 1] as const) {
+      const tables = tablesOf(slot);
+      // Lines that no change of this rule touches.
+      tables.bytes.fill(0, 64 * LINE_SIZE, 80 * LINE_SIZE);
+      tables.close();
+    }
+    for (const port of [5, 6]) {
+      generation += 1;
+      const prepared = await enforcer.prepare(program(port), generation);
+      const lookup = createLookup(program(port));
+      for (const { remote } of others) {
+        const packet = { set: 0, direction: "ingress", remote, protocol: 6, port: 80 } as const;
+        expect(enforcer.ask(packet).decision).toBe(lookup(packet).index);
+      }
+      enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+    }
+  });
+
+  it("leaves others their turns", async () => {
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await apply(renumberedProgram(1, MANY));
+    isDone = true;
+    expect(turns).toBeGreaterThan(2);
+  });
+
+  it("waits for the one before", async () => {
+    const [first, second] = await Promise.all([
+      enforcer.prepare(renumberedProgram(1, MANY), 1001),
+      enforcer.prepare(renumberedProgram(2, 10), 1002),
+    ]);
+    expect(() => enforcer.activate(first, { mode: "enforce", fallbackAfterMs: null })).toThrow("no longer loaded");
+    enforcer.activate(second, { mode: "enforce", fallbackAfterMs: null });
+    expect(enforcer.state()).toMatchObject({ generation: 1002, mode: "enforce" });
+  });
+
+  it("ends with the enforcer, and what is in force stays", async () => {
+    await apply(renumberedProgram(1, 10));
+    const before = enforcer.state();
+    const preparing = enforcer.prepare(renumberedProgram(2, MANY), 1003);
+    const outcome = expect(preparing).rejects.toThrow("was closed while it prepared");
+    await new Promise((resolve) => setImmediate(resolve));
+    await enforcer.close();
+    await outcome;
+    await enforcer.open();
+    expect(enforcer.state()).toMatchObject({ generation: before.generation, programDigest: before.programDigest });
+    await apply(renumberedProgram(3, 10));
+  });
+});
