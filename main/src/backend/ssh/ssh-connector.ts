@@ -1,9 +1,11 @@
 /** How machines are reached: reads the configuration anew for each connection and chooses the transport. */
 import type { HostAccess } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { ConnectSlots } from "../agent/connect-slots.ts";
 import type { QuestionAsker } from "../questions/questions.ts";
 import { OpenedKeys } from "./authentication/identity-files.ts";
 import { type BuiltInContext, connectBuiltIn, probeBuiltIn } from "./built-in/connect.ts";
+import type { PhaseLimitsMs } from "./built-in/handshake.ts";
 import { loadConfig } from "./config/config-files.ts";
 import { processEnvironment, resolveTarget, type SshTarget, type TargetEnvironment } from "./config/target.ts";
 import { equivalentCommand } from "./equivalent-command.ts";
@@ -13,26 +15,41 @@ import { judge, lookUp, namesOf } from "./known-hosts/known-hosts.ts";
 import { appendKnownHost } from "./known-hosts/trust-file.ts";
 import type { ConnectOptions, HostKeyTrust, SshConnector, SshSession } from "./ssh-session.ts";
 
+/** Key exchanges cost processor time here, and many at once look like an attack there (MaxStartups). */
+const MOST_AT_ONCE = 8;
+/** A machine that hangs, or a person who is asked, must not keep the others waiting. */
+const LONGEST_HOLD_MS = 2_000;
+
 export interface SshConnectorOptions {
   readonly asker: QuestionAsker;
   /** The person's home, configuration and environment; the process's own unless given. */
   readonly environment?: Partial<TargetEnvironment>;
+  /** How long each phase of a login may take (tests). */
+  readonly limitsMs?: PhaseLimitsMs;
 }
 
 export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
   readonly #asker: QuestionAsker;
   readonly #environment: TargetEnvironment;
   readonly #opened = new OpenedKeys();
+  readonly #limitsMs: PhaseLimitsMs | undefined;
+  readonly #slots = new ConnectSlots(MOST_AT_ONCE, LONGEST_HOLD_MS);
 
-  constructor({ asker, environment }: SshConnectorOptions) {
+  constructor({ asker, environment, limitsMs }: SshConnectorOptions) {
+    this.#limitsMs = limitsMs;
     this.#asker = asker;
     this.#environment = { ...processEnvironment(), ...environment };
   }
 
   async connect(access: HostAccess, options: ConnectOptions): Promise<SshSession> {
-    const { target, context } = await this.#prepare(access, options);
-    const command = equivalentCommand(access, this.#environment.userConfigPath ?? null);
-    return connectBuiltIn(context, target, command);
+    const giveBack = await this.#slots.take(options.signal);
+    try {
+      const { target, context } = await this.#prepare(access, options);
+      const command = equivalentCommand(access, this.#environment.userConfigPath ?? null);
+      return await connectBuiltIn(context, target, command);
+    } finally {
+      giveBack();
+    }
   }
 
   async trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string> {
@@ -47,7 +64,15 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
     const config = await loadConfig(environment);
     const target = resolveTarget(config, access, environment);
     options.onStep?.("configuration", describeTarget(target));
-    return { target, context: { config, environment, asker: this.#asker, opened: this.#opened, options } };
+    const context = {
+      config,
+      environment,
+      asker: this.#asker,
+      opened: this.#opened,
+      options,
+      limitsMs: this.#limitsMs,
+    };
+    return { target, context };
   }
 }
 

@@ -11,7 +11,7 @@ import { resolveTarget, type SshTarget, type TargetEnvironment } from "../config
 import type { PublicKey } from "../keys/public-key.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
 import { connectionLost, type Place, strangersText, unreachable } from "./failures.ts";
-import { type HandshakeInput, handshake, probeHostKey } from "./handshake.ts";
+import { type HandshakeInput, handshake, type PhaseLimitsMs, probeHostKey } from "./handshake.ts";
 import { reach } from "./reach.ts";
 import { BuiltInSession } from "./session.ts";
 
@@ -24,6 +24,7 @@ export interface BuiltInContext {
   readonly asker: QuestionAsker;
   readonly opened: OpenedKeys;
   readonly options: ConnectOptions;
+  readonly limitsMs?: PhaseLimitsMs | undefined;
   /** What only the system's `ssh` could have offered to a machine that let nobody in. */
   readonly onUnsupported?: (what: readonly string[]) => void;
 }
@@ -76,9 +77,9 @@ export async function probeBuiltIn(context: BuiltInContext, target: SshTarget): 
 }
 
 function handshakeInput(context: BuiltInContext, target: SshTarget, stream: Duplex, place: Place): HandshakeInput {
-  const { asker, opened, options, onUnsupported } = context;
+  const { asker, opened, options, onUnsupported, limitsMs } = context;
   const { hostId, isInteractive, signal, onStep } = options;
-  return { target, stream, place, asker, opened, hostId, isInteractive, signal, onStep, onUnsupported };
+  return { target, stream, place, asker, opened, hostId, isInteractive, signal, onStep, onUnsupported, limitsMs };
 }
 
 async function findWay(context: BuiltInContext, target: SshTarget, depth: number): Promise<Way> {

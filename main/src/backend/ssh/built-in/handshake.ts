@@ -11,9 +11,10 @@ import { type KnownMachine, lookUp } from "../known-hosts/known-hosts.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
 import { canceled, connectionLost, NegotiationFailure, notSsh, type Place, timedOut } from "./failures.ts";
 
-const IDENTIFICATION_LIMIT_MS = 10_000;
-const HANDSHAKE_LIMIT_MS = 20_000;
-const AUTHENTICATION_LIMIT_MS = 30_000;
+/** How long each phase may take; while somebody is asked, the clock stands still. */
+export type PhaseLimitsMs = Readonly<Record<Phase, number>>;
+
+const USUAL_LIMITS_MS: PhaseLimitsMs = { port: 10_000, "host-key": 20_000, authentication: 30_000 };
 /** Before the identification a server may say other lines (RFC 4253, section 4.2). */
 const MOST_GREETING_BYTES = 16 * 1024;
 
@@ -27,6 +28,7 @@ export interface Handshake {
 export interface HandshakeInput extends Omit<AuthenticationContext, "whileAsking"> {
   readonly stream: Duplex;
   readonly onStep?: ConnectOptions["onStep"] | undefined;
+  readonly limitsMs?: PhaseLimitsMs | undefined;
   /** Called with what only the system's `ssh` could have offered, when the machine let nobody in. */
   readonly onUnsupported?: ((what: readonly string[]) => void) | undefined;
 }
@@ -67,6 +69,7 @@ class HandshakeRun {
   readonly #input: HandshakeInput;
   readonly #machine: KnownMachine;
   readonly #isProbe: boolean;
+  readonly #limitsMs: PhaseLimitsMs;
   readonly #client = new Client();
   readonly #authenticator: Authenticator;
   #phase: Phase = "port";
@@ -81,7 +84,8 @@ class HandshakeRun {
     this.#input = input;
     this.#machine = machine;
     this.#isProbe = isProbe;
-    this.#timer = this.#limit(IDENTIFICATION_LIMIT_MS);
+    this.#limitsMs = input.limitsMs ?? USUAL_LIMITS_MS;
+    this.#timer = this.#limit(this.#limitsMs.port);
     const whileAsking = <Result>(work: () => Promise<Result>) => this.#timer.pausedDuring(work);
     this.#authenticator = new Authenticator({ ...input, whileAsking });
   }
@@ -177,13 +181,8 @@ class HandshakeRun {
   #begin(phase: Phase): void {
     this.#phase = phase;
     this.#input.onStep?.(phase, null);
-    const limits = {
-      port: IDENTIFICATION_LIMIT_MS,
-      "host-key": HANDSHAKE_LIMIT_MS,
-      authentication: AUTHENTICATION_LIMIT_MS,
-    };
     this.#timer.clear();
-    this.#timer = this.#limit(limits[phase]);
+    this.#timer = this.#limit(this.#limitsMs[phase]);
   }
 
   #limit(limitMs: number): StepTimer {

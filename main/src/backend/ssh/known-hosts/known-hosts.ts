@@ -44,7 +44,7 @@ export function namesOf(place: Pick<KnownHostsPlace, "hostName" | "port" | "host
 }
 
 /**
- * A name without the port counts only where nothing is known with it.
+ * A name without the port counts only where nothing is known with it; a revoked key is one under either.
  *
  * @throws Failure INVALID_ARGUMENT when a file is there and cannot be read: a key that it revokes would be overlooked
  */
@@ -53,8 +53,9 @@ export async function lookUp(place: KnownHostsPlace): Promise<KnownMachine> {
   let machine: KnownMachine = { keys: [], authorities: [], revoked: [] };
   for (const name of namesOf(place)) {
     const found = select(files, name);
-    machine = { ...found, revoked: [...machine.revoked, ...found.revoked] };
-    if (found.keys.length > 0 || found.authorities.length > 0) break;
+    const revoked = [...machine.revoked, ...found.revoked];
+    const isKnown = machine.keys.length > 0 || machine.authorities.length > 0;
+    machine = isKnown ? { ...machine, revoked } : { ...found, revoked };
   }
   return machine;
 }

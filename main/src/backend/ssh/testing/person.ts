@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type HostAccess, HostAccessSchema } from "@wardline/api/wardline/console/v1/hosts";
 import type { Failure } from "@wardline/domain/errors";
 import { NOBODY, type QuestionAsker } from "../../questions/questions.ts";
-import { ConsoleSshConnector } from "../ssh-connector.ts";
+import { ConsoleSshConnector, type SshConnectorOptions } from "../ssh-connector.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
 import { generateKey, type RealSshd, TEST_USER } from "./real-sshd.ts";
 
@@ -15,7 +15,7 @@ export interface Person {
   readonly keyPath: string;
   /** A line for authorized_keys. */
   readonly publicKey: string;
-  connector(asker?: QuestionAsker, environment?: NodeJS.ProcessEnv): ConsoleSshConnector;
+  connector(asker?: QuestionAsker, more?: Partial<SshConnectorOptions>): ConsoleSshConnector;
   /** Trusts all keys of a machine, as if it had been contacted before. */
   knows(sshd: RealSshd, name?: string): void;
   writeConfig(...lines: string[]): void;
@@ -31,10 +31,17 @@ export function newPerson(): Person {
     home,
     keyPath,
     publicKey: readFileSync(`${keyPath}.pub`, "utf8").trim(),
-    connector: (asker = NOBODY, environment = {}) =>
+    connector: (asker = NOBODY, more = {}) =>
       new ConsoleSshConnector({
         asker,
-        environment: { homeDir: home, environment, systemConfigPath: null, localUser: TEST_USER },
+        ...more,
+        environment: {
+          homeDir: home,
+          environment: {},
+          systemConfigPath: null,
+          localUser: TEST_USER,
+          ...more.environment,
+        },
       }),
     knows: (sshd, name = `[127.0.0.1]:${sshd.port}`) =>
       appendFileSync(join(home, ".ssh", "known_hosts"), `${name} ${sshd.hostKey()}\n`),
