@@ -5,12 +5,16 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { ConnectRouter } from "@connectrpc/connect";
+import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import type { Rollout } from "@wardline/api/wardline/console/v1/rollout";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { ActivityServiceImpl, type ListSource } from "./activity/activity-service.ts";
 import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
 import { sshDialerFactory } from "./agent/ssh-dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
@@ -27,6 +31,8 @@ import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
 import type { HostRegistry, ManagedHost } from "./hosts/managed-host.ts";
+import { Jobs } from "./jobs/job-runner.ts";
+import { JobServiceImpl } from "./jobs/job-service.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
@@ -84,6 +90,8 @@ export interface Services {
   readonly hosts: HostServiceImpl;
   readonly audit: AuditServiceImpl;
   readonly fleet: FleetServiceImpl;
+  readonly jobs: JobServiceImpl;
+  readonly activity: ActivityServiceImpl;
 }
 
 export interface Backend {
@@ -130,10 +138,13 @@ export function createBackend(options: BackendOptions): Backend {
   const auditTables = new AuditTables(store);
   const auditMirror = new AuditMirror({ tables: auditTables, clock, logger });
 
+  const jobs = new Jobs({ clock, logger });
+  const policies = new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName });
+
   const planning = { registry, workspace, versions, flows: flowsTable, clock, needsOf };
 
   const services: Services = {
-    policies: new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName }),
+    policies,
     ship: new ShipServiceImpl({ ...planning, receipts, logger, userName }),
     flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
     hosts: new HostServiceImpl({
@@ -150,6 +161,14 @@ export function createBackend(options: BackendOptions): Backend {
       connector: ssh,
       questions,
       candidates: () => listCandidates({ ...processEnvironment(), ...options.ssh?.environment }),
+    }),
+    jobs: new JobServiceImpl({ jobs, clock, userName }),
+    activity: new ActivityServiceImpl({
+      clock,
+      jobs,
+      questions,
+      rollouts: NO_ROLLOUTS,
+      watchWorkspace: (signal) => policies.watch(signal),
     }),
     audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, userName }),
   };
@@ -196,11 +215,16 @@ export function createBackend(options: BackendOptions): Backend {
       router.service(HostService, services.hosts.routes(guard));
       router.service(AuditService, services.audit.routes(guard));
       router.service(FleetService, services.fleet.routes(guard));
+      router.service(JobService, services.jobs.routes(guard));
+      router.service(ActivityService, services.activity.routes(guard));
     },
     async close() {
       closing.abort();
-      await Promise.allSettled([manager.stop(), ...tasks]);
+      await Promise.allSettled([jobs.close(), manager.stop(), ...tasks]);
       store.close();
     },
   };
 }
+
+/** Until roll-outs are wired in. */
+const NO_ROLLOUTS: ListSource<Rollout> = { changes: new ChangeSignal(), list: () => [] };

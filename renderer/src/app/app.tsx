@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect } from "react";
 import { useConsole, useWorkspaceStream } from "../data/context.tsx";
 import { EMPTY_FLOW_QUERY } from "../data/flow-buffer.ts";
 import { useWindow } from "../data/window-store.ts";
+import { QuestionsSheet } from "../features/activity/index.ts";
 import { FlowsView } from "../features/flows/components/flows-view.tsx";
 import { HostsView } from "../features/hosts/components/hosts-view.tsx";
 import { OverviewView } from "../features/overview/components/overview-view.tsx";
@@ -19,6 +20,9 @@ import { useRoute } from "./use-route.ts";
 import { useShortcuts } from "./use-shortcuts.ts";
 import "./app.css";
 
+const AddHostsSheet = lazy(() =>
+  import("../features/hosts/components/add-hosts-sheet.tsx").then((module) => ({ default: module.AddHostsSheet })),
+);
 const PoliciesView = lazy(() => import("../features/policies/components/policies-view.tsx"));
 const ShipDrawer = lazy(() => import("../features/ship/components/ship-drawer.tsx"));
 
@@ -32,6 +36,7 @@ export function App() {
   useFlowScope();
   useKeepDrafts();
   const view = useWindow((state) => state.view);
+  const isAddingHosts = useWindow((state) => state.overlay === "add-hosts");
   const isShipOpen = useWindow((state) => state.overlay === "ship");
   return (
     <div className="frame">
@@ -51,6 +56,12 @@ export function App() {
       <StatusBar />
       <CommandPalette />
       <ShortcutsSheet />
+      <QuestionsSheet />
+      {isAddingHosts ? (
+        <Suspense fallback={null}>
+          <AddHostsSheet />
+        </Suspense>
+      ) : null}
       {isShipOpen ? (
         <Suspense fallback={null}>
           <ShipDrawer />

@@ -1,11 +1,23 @@
+import { JobState } from "@wardline/api/wardline/console/v1/jobs";
+import { RolloutHostState, RolloutState } from "@wardline/api/wardline/console/v1/rollout";
 import { BackendKind, Role } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria-components";
-import { useFlowStream, useHostsStream, useMonotonicNow } from "../data/context.tsx";
+import { isOpen, isRunning } from "../data/activity.ts";
+import { useActivity, useFlowStream, useHostsStream, useMonotonicNow } from "../data/context.tsx";
 import { BACKEND_NAMES, isConnected, ROLE_NAMES } from "../data/hosts-snapshot.ts";
 import { useWindow } from "../data/window-store.ts";
+import { JobCard } from "../features/activity/index.ts";
 import { useShip } from "../features/ship/model/ship-store.ts";
-import { formatAge, formatCount, formatCountdown, formatRate, VerdictMark, visibleText } from "../ui/index.ts";
+import {
+  formatAge,
+  formatCount,
+  formatCountdown,
+  formatQuantity,
+  formatRate,
+  VerdictMark,
+  visibleText,
+} from "../ui/index.ts";
 
 interface ItemProps {
   /** What the item is, in front of its text for screen readers and as the title of its details. */
@@ -99,6 +111,16 @@ function JobItem() {
   const job = useShip((state) => state.job);
   const show = useWindow((state) => state.show);
   const nowMs = useMonotonicNow(500);
+  const rollout = useActivity().rollouts.find(isOpen);
+  if (rollout) {
+    const confirmed = rollout.hosts.filter(({ state }) => state === RolloutHostState.CONFIRMED).length;
+    const waits = rollout.state === RolloutState.WAITING ? " · waits for you" : "";
+    return (
+      <Item label="Open the roll-out" tone="observed" onPress={() => show("ship")}>
+        {`roll-out ${confirmed}/${rollout.hosts.length}${waits}`}
+      </Item>
+    );
+  }
   const [first] = [...pending].sort((a, b) => a.deadlineMonotonicMs - b.deadlineMonotonicMs);
   if (first) {
     const remaining = formatCountdown(first.deadlineMonotonicMs - nowMs);
@@ -149,6 +171,33 @@ function DataAgeItem() {
   );
 }
 
+function JobsItem() {
+  const { jobs } = useActivity();
+  const running = jobs.filter(isRunning);
+  const [newest] = jobs;
+  if (!newest) return null;
+  const hasFailed = running.length === 0 && newest.state === JobState.FAILED;
+  return (
+    <Item
+      label="Jobs"
+      {...(hasFailed ? { tone: "deny" as const } : running.length > 0 ? { tone: "observed" as const } : {})}
+      details={
+        <div className="jobs-panel scroll">
+          {jobs.slice(0, 10).map((job) => (
+            <JobCard key={job.id} job={job} />
+          ))}
+        </div>
+      }
+    >
+      {running.length > 0
+        ? `${formatQuantity(running.length, "job")} running`
+        : hasFailed
+          ? "a job failed"
+          : formatQuantity(jobs.length, "job")}
+    </Item>
+  );
+}
+
 /** Never says more than is known: losses, ages, roles and running jobs, each with its details. */
 export function StatusBar() {
   const hosts = useHostsStream().value?.hosts ?? [];
@@ -176,6 +225,7 @@ export function StatusBar() {
       <HostsItem />
       <StreamItems />
       <JobItem />
+      <JobsItem />
       <span className="status-space" />
       <DataAgeItem />
       <Item

@@ -1,11 +1,16 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { ActivityService, type WatchActivityResponse } from "@wardline/api/wardline/console/v1/activity";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
 import { HostService, type WatchHostsResponse } from "@wardline/api/wardline/console/v1/hosts";
+import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import { PolicyService, type WatchWorkspaceResponse } from "@wardline/api/wardline/console/v1/policies";
+import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { type Activity, partOfStream, reduceActivity } from "./activity.ts";
 import { EMPTY_FLOW_QUERY, type FlowBuffer, type FlowQuery, reduceFlows, toWireFilter } from "./flow-buffer.ts";
 import { type HostsSnapshot, reduceHosts } from "./hosts-snapshot.ts";
-import { LiveStream } from "./live-stream.ts";
+import { LiveStream, type StreamState } from "./live-stream.ts";
 
 /** WatchHosts promises a message every 2 s; three missing ones are a loss. */
 const HOSTS_SILENCE_MS = 7_000;
@@ -16,7 +21,15 @@ export class ConsoleConnection {
   readonly transport: Transport;
   readonly policies: Client<typeof PolicyService>;
   readonly ship: Client<typeof ShipService>;
-  readonly workspace: LiveStream<WatchWorkspaceResponse, WatchWorkspaceResponse>;
+  readonly fleet: Client<typeof FleetService>;
+  readonly jobs: Client<typeof JobService>;
+  readonly rollouts: Client<typeof RolloutService>;
+  readonly activity: LiveStream<WatchActivityResponse, Activity>;
+  /** The part of `activity` that is about files. */
+  readonly workspace: {
+    readonly getState: () => StreamState<WatchWorkspaceResponse>;
+    readonly subscribe: (listener: () => void) => () => void;
+  };
   readonly hosts: LiveStream<WatchHostsResponse, HostsSnapshot>;
   readonly flows: LiveStream<WatchFlowsResponse, FlowBuffer>;
   readonly hostClient: Client<typeof HostService>;
@@ -27,12 +40,17 @@ export class ConsoleConnection {
     this.policies = createClient(PolicyService, transport);
     this.ship = createClient(ShipService, transport);
     this.hostClient = createClient(HostService, transport);
+    this.fleet = createClient(FleetService, transport);
+    this.jobs = createClient(JobService, transport);
+    this.rollouts = createClient(RolloutService, transport);
+    const activityClient = createClient(ActivityService, transport);
     const flowClient = createClient(FlowService, transport);
-    this.workspace = new LiveStream({
-      open: (signal) => this.policies.watchWorkspace({}, { signal }),
-      reduce: (_previous, message) => message,
+    this.activity = new LiveStream({
+      open: (signal) => activityClient.watchActivity({}, { signal }),
+      reduce: reduceActivity,
       silenceMs: null,
     });
+    this.workspace = partOfStream(this.activity, ({ workspace }) => workspace);
     this.hosts = new LiveStream({
       open: (signal) => this.hostClient.watchHosts({}, { signal }),
       reduce: (previous, message) => reduceHosts(previous, message, performance.now(), Date.now()),
@@ -55,7 +73,7 @@ export class ConsoleConnection {
 
   /** Tries every stream that is not live again at once. */
   retryNow(): void {
-    for (const stream of [this.workspace, this.hosts, this.flows]) {
+    for (const stream of [this.activity, this.hosts, this.flows]) {
       if (stream.getState().status !== "live") stream.restart({ forget: false });
     }
   }

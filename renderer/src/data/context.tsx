@@ -1,4 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { type Activity, NO_ACTIVITY } from "./activity.ts";
 import type { ConsoleConnection } from "./console-connection.ts";
 import type { DraftStore } from "./draft-store.ts";
 import type { FlowBuffer } from "./flow-buffer.ts";
@@ -25,6 +26,12 @@ export function useConsole(): ConsoleServices {
 export function useHostsStream(): StreamState<HostsSnapshot> {
   const { hosts } = useConsole().connection;
   return useSyncExternalStore(hosts.subscribe, hosts.getState);
+}
+
+/** Jobs, roll-outs and questions; empty before they are known. */
+export function useActivity(): Activity {
+  const { activity } = useConsole().connection;
+  return useSyncExternalStore(activity.subscribe, activity.getState).value ?? NO_ACTIVITY;
 }
 
 export function useWorkspaceStream() {

@@ -1,5 +1,10 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Host, Reachability, type WatchHostsResponse } from "@wardline/api/wardline/console/v1/hosts";
+import {
+  EnvironmentColor,
+  type Host,
+  Reachability,
+  type WatchHostsResponse,
+} from "@wardline/api/wardline/console/v1/hosts";
 import { BackendKind, type PendingConfirmation, Role } from "@wardline/api/wardline/v1/host";
 
 /** A generation that waits for confirmation, with its deadline on the window's own clock. */
@@ -86,6 +91,15 @@ export const REACHABILITY_NAMES: Record<Reachability, string> = {
   [Reachability.HOST_KEY]: "host key not trusted",
   [Reachability.AUTHENTICATION]: "login refused",
   [Reachability.IDLE]: "not connected",
+};
+
+export const ENVIRONMENT_TONES: Record<EnvironmentColor, "red" | "amber" | "blue" | "green" | "grey"> = {
+  [EnvironmentColor.UNSPECIFIED]: "grey",
+  [EnvironmentColor.RED]: "red",
+  [EnvironmentColor.AMBER]: "amber",
+  [EnvironmentColor.BLUE]: "blue",
+  [EnvironmentColor.GREEN]: "green",
+  [EnvironmentColor.GREY]: "grey",
 };
 
 export function isConnected(host: Host): boolean {

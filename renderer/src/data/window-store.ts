@@ -22,7 +22,7 @@ interface Preferences {
 }
 
 /** Overlays, of which at most one is open. */
-export type Overlay = "none" | "palette" | "shortcuts" | "ship" | "history" | "import";
+export type Overlay = "none" | "palette" | "shortcuts" | "ship" | "history" | "import" | "add-hosts";
 
 export interface WindowState extends Preferences {
   readonly view: View;

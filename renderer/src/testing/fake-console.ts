@@ -2,8 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
 import { type Host, HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import {
   type DroppedFile,
   FileState,
@@ -14,6 +17,7 @@ import {
   type Version,
   VersionSchema,
 } from "@wardline/api/wardline/console/v1/policies";
+import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
 import {
   ApplyStep,
   type Receipt,
@@ -35,6 +39,7 @@ import {
   WORKSPACE_FILES,
 } from "./fake-data.ts";
 import { explain, planHost } from "./fake-engine.ts";
+import { FakeFleet, type FleetKind } from "./fake-fleet.ts";
 import { checkText, documentsOf, type FakeFile, failure, isBinary, summarize } from "./fake-workspace.ts";
 
 export interface Scenario {
@@ -49,6 +54,8 @@ export interface Scenario {
   readonly isSilent?: boolean;
   /** A policy test of the workspace fails. */
   readonly hasFailingTest?: boolean;
+  /** Other machines than this one, and what goes on with them. */
+  readonly fleet?: FleetKind;
   /** An applied generation waits, with this many seconds left. */
   readonly pendingSeconds?: number;
 }
@@ -70,6 +77,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
   down: { ...NORMAL, isDown: true },
   silent: { ...NORMAL, isSilent: true },
+  fleet: { ...NORMAL, fleet: "fleet" },
+  question: { ...NORMAL, fleet: "question" },
+  rollout: { ...NORMAL, fleet: "rollout" },
+  jobs: { ...NORMAL, fleet: "jobs" },
 };
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -79,6 +90,7 @@ export class FakeConsole {
   readonly files = new Map<string, FakeFile>();
   readonly enforcedFiles = new Map<string, string>();
   readonly host: Host;
+  readonly fleet: FakeFleet;
   readonly versions: (Version & { files: { path: string; text: string }[] })[] = [];
   readonly receipts: Receipt[] = [];
   readonly transport: Transport;
@@ -96,6 +108,7 @@ export class FakeConsole {
     this.scenario = scenario;
     const nowMs = Date.now();
     this.host = fakeHost(scenario.host, nowMs);
+    this.fleet = new FakeFleet(scenario.fleet ?? "none", { notify: () => this.notify(), gate: () => this.#gate() });
     if (scenario.files !== "empty") {
       for (const [path, text] of Object.entries(WORKSPACE_FILES)) {
         this.files.set(path, { text, revision: 3n, modifiedMs: nowMs - 7_200_000 });
@@ -131,6 +144,10 @@ export class FakeConsole {
       router.service(PolicyService, this.#policyService());
       router.service(ShipService, this.#shipService());
       router.service(FlowService, this.#flowService());
+      router.service(FleetService, this.fleet.fleetService());
+      router.service(JobService, this.fleet.jobService());
+      router.service(RolloutService, this.fleet.rolloutService());
+      router.service(ActivityService, this.#activityService());
     });
   }
 
@@ -272,7 +289,7 @@ export class FakeConsole {
         await fake.#gate();
         for (let sequence = 1n; ; sequence += 1n) {
           fake.#touchHost();
-          yield { sequence, hosts: [fake.host], now: timestampFromMs(Date.now()) };
+          yield { sequence, hosts: [fake.host, ...fake.fleet.hosts], now: timestampFromMs(Date.now()) };
           await fake.#change(1_000);
         }
       },
@@ -329,6 +346,26 @@ export class FakeConsole {
     };
   }
 
+  #activityService() {
+    const fake = this;
+    return {
+      async *watchActivity() {
+        await fake.#gate();
+        for (let sequence = 1n; ; sequence += 1n) {
+          const { jobs, rollouts, questions } = fake.fleet;
+          yield {
+            sequence,
+            workspace: fake.#workspace(sequence),
+            jobs: { jobs },
+            rollouts: { rollouts },
+            questions: { questions },
+          };
+          await fake.#change(3_600_000);
+        }
+      },
+    };
+  }
+
   #policyService() {
     const fake = this;
     const mustHave = (path: string) => {
@@ -343,13 +380,6 @@ export class FakeConsole {
       return file;
     };
     return {
-      async *watchWorkspace() {
-        await fake.#gate();
-        for (let sequence = 1n; ; sequence += 1n) {
-          yield fake.#workspace(sequence);
-          await fake.#change(3_600_000);
-        }
-      },
       async getFile({ path }: { path: string }) {
         await fake.#gate();
         const { text, revision } = mustHave(path);
@@ -466,7 +496,7 @@ export class FakeConsole {
         await sleep(120);
         const diagnostics = [...fake.files].flatMap(([path, file]) => checkText(path, file.text));
         fake.#planCount += 1;
-        return planHost({
+        const plan = planHost({
           planId: `plan-${fake.#planCount}`,
           host: fake.host,
           files: fake.files,
@@ -474,6 +504,11 @@ export class FakeConsole {
           diagnostics,
           hasFailingTest: fake.scenario.hasFailingTest ?? false,
         });
+        const [own] = plan.hosts;
+        // The same policies on every other machine that is there.
+        for (const { id, problem } of fake.fleet.hosts)
+          if (own) plan.hosts.push({ ...own, hostId: id, ...(problem ? { error: problem, accessChanges: [] } : {}) });
+        return plan;
       },
       async *apply(request: {
         mode: EnforcementMode;

@@ -93,11 +93,18 @@ interface TextFieldProps {
   readonly isCode?: boolean;
   readonly list?: string;
   readonly onSubmit?: () => void;
+  /** The focus goes elsewhere. */
+  readonly onLeave?: () => void;
   readonly icon?: ReactNode;
   readonly isInvalid?: boolean;
 }
 
-export function TextField(props: TextFieldProps) {
+/** A text field whose text is not shown and not kept by the browser. */
+export function SecretField(props: Omit<TextFieldProps, "isCode" | "list">) {
+  return <TextField {...props} isSecret />;
+}
+
+export function TextField(props: TextFieldProps & { readonly isSecret?: boolean }) {
   return (
     <AriaTextField
       className="field"
@@ -111,10 +118,12 @@ export function TextField(props: TextFieldProps) {
         {props.icon}
         <Input
           className={props.isCode ? "field-input code" : "field-input"}
+          type={props.isSecret ? "password" : "text"}
           placeholder={props.placeholder ?? ""}
           spellCheck={false}
           autoComplete="off"
           {...(props.list ? { list: props.list } : {})}
+          {...(props.onLeave ? { onBlur: props.onLeave } : {})}
           onKeyDown={(event) => {
             if (event.key === "Enter" && !event.nativeEvent.isComposing) props.onSubmit?.();
           }}

@@ -5,12 +5,14 @@ import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { failureFromDetail } from "../../../data/failure.ts";
 import {
   BACKEND_NAMES,
+  ENVIRONMENT_TONES,
   isConnected,
   optionalMs,
   REACHABILITY_NAMES,
   ROLE_NAMES,
 } from "../../../data/hosts-snapshot.ts";
 import {
+  EnvironmentTag,
   FailureNotice,
   formatAge,
   formatBytes,
@@ -23,6 +25,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { hostState } from "../../overview/index.ts";
+import { ConnectionSection } from "./connection-section.tsx";
 import { CounterTable } from "./counter-table.tsx";
 import { LabelsEditor } from "./labels-editor.tsx";
 
@@ -36,6 +39,9 @@ export function HostDetail({ host }: { host: Host }) {
       <header className="host-header">
         <h1 className="wrap-anywhere">{visibleText(host.name)}</h1>
         <p className="host-header-line">
+          {host.environment ? (
+            <EnvironmentTag name={host.environment.name} color={ENVIRONMENT_TONES[host.environment.color]} />
+          ) : null}
           <VerdictMark verdict={state.shape} words={state.words} />
           <span className="soft">
             {host.local ? "this machine" : ""} {info ? `· ${visibleText(info.operatingSystem)}` : ""}
@@ -46,7 +52,7 @@ export function HostDetail({ host }: { host: Host }) {
         <FailureNotice
           failure={failureFromDetail(host.problem)}
           title={`Not connected: ${REACHABILITY_NAMES[host.reachability]}`}
-          onRetry={() => connection.hosts.restart({ forget: false })}
+          onRetry={() => void connection.fleet.connectHost({ hostId: host.id }).catch(() => undefined)}
         />
       ) : null}
       {!isConnected(host) && host.status ? (
@@ -57,6 +63,7 @@ export function HostDetail({ host }: { host: Host }) {
           {visibleText(problem)}
         </Notice>
       ))}
+      {host.local ? null : <ConnectionSection host={host} />}
       {host.status ? (
         <div className="host-sections">
           <Enforcement host={host} />

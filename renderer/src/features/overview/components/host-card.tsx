@@ -1,9 +1,22 @@
 import type { Host } from "@wardline/api/wardline/console/v1/hosts";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { useConsoleNow } from "../../../data/context.tsx";
-import { BACKEND_NAMES, isConnected, optionalMs, REACHABILITY_NAMES } from "../../../data/hosts-snapshot.ts";
+import {
+  BACKEND_NAMES,
+  ENVIRONMENT_TONES,
+  isConnected,
+  optionalMs,
+  REACHABILITY_NAMES,
+} from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { formatAge, formatQuantity, VerdictMark, type VerdictShape, visibleText } from "../../../ui/index.ts";
+import {
+  EnvironmentTag,
+  formatAge,
+  formatQuantity,
+  VerdictMark,
+  type VerdictShape,
+  visibleText,
+} from "../../../ui/index.ts";
 
 /** State of a host as one mark and words: enforcing, observing, nothing, or not known. */
 export function hostState(host: Host): { readonly shape: VerdictShape; readonly words: string } {
@@ -26,6 +39,9 @@ export function HostCard({ host }: { host: Host }) {
     <button type="button" className="host-card" onClick={() => openHost(host.id)}>
       <span className="host-card-line">
         <strong className="truncate">{visibleText(host.name)}</strong>
+        {host.environment ? (
+          <EnvironmentTag name={host.environment.name} color={ENVIRONMENT_TONES[host.environment.color]} />
+        ) : null}
         {host.local ? <span className="faint">this machine</span> : null}
         <span className="host-card-age faint">
           {heardMs === null ? "never heard" : `heard ${formatAge(nowMs - heardMs)} ago`}

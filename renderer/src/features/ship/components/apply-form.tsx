@@ -2,11 +2,21 @@ import type { PlanResponse } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { useState } from "react";
 import { useConsole, useHostsStream } from "../../../data/context.tsx";
+import type { ShownFailure } from "../../../data/failure.ts";
 import { mayOperate } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, ChoiceCards, formatQuantity, Select, TextField, VerdictMark } from "../../../ui/index.ts";
-import { applyPlan, useShip } from "../model/ship-store.ts";
+import {
+  Button,
+  ChoiceCards,
+  FailureNotice,
+  formatQuantity,
+  Select,
+  TextField,
+  VerdictMark,
+} from "../../../ui/index.ts";
+import { applyPlan, startRollout, useShip } from "../model/ship-store.ts";
 import { EnvironmentName } from "./environment-name.tsx";
+import { RolloutFields, useTypedWords } from "./rollout-fields.tsx";
 
 const WAITS = [
   { value: "30", label: "30 seconds" },
@@ -39,6 +49,12 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
   const [wasTried, setTried] = useState(false);
   const environment = useWindow((state) => state.environment);
   const obstacle = useObstacle(plan, isPlanning);
+  const [failure, setFailure] = useState<ShownFailure | null>(null);
+  const planned = (plan?.hosts ?? []).filter((host) => !host.error && !host.unchanged);
+  const isRollout = (plan?.hosts.length ?? 0) > 1;
+  const words = useTypedWords(isRollout ? planned.map(({ hostId }) => hostId) : []);
+  const typed = useShip((state) => state.rollout.typed);
+  const isTypedMissing = words !== null && typed.trim().toLowerCase() !== words.toLowerCase();
   const hostCount = plan?.hosts.filter((host) => !host.error).length ?? 0;
   const isEnforcing = mode === EnforcementMode.ENFORCE;
   const isReasonMissing = reason.trim() === "";
@@ -48,12 +64,16 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
     ? "Give a reason: it is kept with the receipt."
     : isOverrideMissing
       ? "Policy tests fail: say why to apply anyway."
-      : null;
+      : isTypedMissing
+        ? `Type “${words}” to go on.`
+        : null;
   const apply = () => {
     setTried(true);
     if (obstacle !== null || missing !== null || !plan) return;
     setTried(false);
-    void applyPlan(connection, plan);
+    setFailure(null);
+    if (isRollout) void startRollout(connection, plan).then(setFailure);
+    else void applyPlan(connection, plan);
   };
   return (
     <div className="apply-form">
@@ -102,13 +122,15 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
           onSubmit={apply}
         />
       ) : null}
+      {isRollout ? <RolloutFields hostIds={planned.map(({ hostId }) => hostId)} words={words} /> : null}
+      {failure ? <FailureNotice isCompact failure={failure} title="Nothing was changed" /> : null}
       <div className="apply-line">
         <span className="soft" role="status">
           {obstacle ?? (wasTried ? missing : null) ?? "The agent rolls back by itself unless you keep it."}
         </span>
         {environment === "none" ? null : <EnvironmentName />}
         <Button tone="primary" size="large" isDisabled={obstacle !== null} onPress={apply}>
-          {isEnforcing ? "Enforce" : "Observe"} on {formatQuantity(hostCount, "host")}
+          {isEnforcing ? "Enforce" : "Observe"} on {formatQuantity(isRollout ? planned.length : hostCount, "host")}
         </Button>
       </div>
     </div>

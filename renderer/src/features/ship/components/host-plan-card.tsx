@@ -3,9 +3,10 @@ import { Direction } from "@wardline/api/wardline/v1/policy";
 import { useHostsStream } from "../../../data/context.tsx";
 import { failureFromDetail } from "../../../data/failure.ts";
 import { verdictKind } from "../../../data/flow-buffer.ts";
-import { BACKEND_NAMES } from "../../../data/hosts-snapshot.ts";
+import { BACKEND_NAMES, ENVIRONMENT_TONES } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
+  EnvironmentTag,
   FailureNotice,
   formatCount,
   formatPortRange,
@@ -17,15 +18,35 @@ import {
 import { groupAccess } from "../model/access-groups.ts";
 
 /** What changes on one host: who gains and who loses access, by meaning and not by lines. */
-export function HostPlanCard({ plan }: { plan: HostPlan }) {
+export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFolded?: boolean }) {
   const hosts = useHostsStream().value?.hosts ?? [];
-  const name = hosts.find((host) => host.id === plan.hostId)?.name ?? plan.hostId;
+  const host = hosts.find(({ id }) => id === plan.hostId);
+  const name = host?.name ?? plan.hostId;
   const groups = groupAccess(plan.accessChanges);
   const current = plan.current?.number ?? 0n;
+  const heading = (
+    <>
+      <h3 className="truncate">{visibleText(name)}</h3>
+      {host?.environment ? (
+        <EnvironmentTag name={host.environment.name} color={ENVIRONMENT_TONES[host.environment.color]} />
+      ) : null}
+    </>
+  );
+  if (isFolded) {
+    return (
+      <details className="ship-section host-plan">
+        <summary className="host-plan-header" aria-label={`Plan for ${visibleText(name)}`}>
+          {heading}
+          <span className="soft host-plan-summary">{summarize(plan, groups.lost.length, groups.gained.length)}</span>
+        </summary>
+        <HostPlanCard plan={plan} />
+      </details>
+    );
+  }
   return (
     <section className="ship-section host-plan" aria-label={`Plan for ${visibleText(name)}`}>
       <header className="host-plan-header">
-        <h3 className="truncate">{visibleText(name)}</h3>
+        {heading}
         <span className="soft">
           {BACKEND_NAMES[plan.backend]} · {current === 0n ? "nothing applied yet" : `enforces generation ${current}`} →{" "}
           {formatQuantity(plan.policyCount, "policy", "policies")}, {formatQuantity(plan.ruleCount, "rule")}
@@ -54,6 +75,14 @@ export function HostPlanCard({ plan }: { plan: HostPlan }) {
       ) : null}
     </section>
   );
+}
+
+function summarize(plan: HostPlan, lost: number, gained: number): string {
+  if (plan.error) return "cannot be applied here";
+  if (plan.unchanged) return "unchanged";
+  if (plan.accessChanges.length === 0) return "other tables, no access changes by it";
+  const more = plan.accessChangesLeftOut > 0 ? `, ${plan.accessChangesLeftOut} more changes` : "";
+  return `${lost} lose access, ${gained} gain access${more}`;
 }
 
 function AccessTable({ title, note, changes }: { title: string; note: string; changes: readonly AccessChange[] }) {

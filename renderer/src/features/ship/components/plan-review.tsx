@@ -69,7 +69,7 @@ export function PlanReview({ plan, failure, onRetry }: PlanReviewProps) {
         </Notice>
       ) : null}
       {plan.hosts.map((host) => (
-        <HostPlanCard key={host.hostId} plan={host} />
+        <HostPlanCard key={host.hostId} plan={host} isFolded={plan.hosts.length > 1} />
       ))}
       {plan.fileChanges.length > 0 ? (
         <section className="ship-section" aria-labelledby="ship-text">

@@ -1,7 +1,8 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { useEffect, useRef } from "react";
-import { useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
+import { isOpen } from "../../../data/activity.ts";
+import { useActivity, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { failureFromDetail, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, FailureNotice, Notice, Sheet, Spinner, visibleText } from "../../../ui/index.ts";
@@ -12,6 +13,7 @@ import { HostPlanCard } from "./host-plan-card.tsx";
 import { PendingCard } from "./pending-card.tsx";
 import { PendingEndNotice } from "./pending-end-notice.tsx";
 import { PlanReview } from "./plan-review.tsx";
+import { RolloutCard } from "./rollout-card.tsx";
 import { StageLine } from "./stage-line.tsx";
 import "./ship-drawer.css";
 
@@ -20,10 +22,15 @@ export default function ShipDrawer() {
   const { overlay, show, scopeHostId } = useWindow();
   const hosts = useHostsStream();
   const workspace = useWorkspaceStream();
-  const pending = hosts.value?.pending ?? [];
+  const { rollouts } = useActivity();
+  const rolling = rollouts.filter((rollout, index) => isOpen(rollout) || index === 0);
+  const isRolling = rollouts.some(isOpen);
+  const ofRollout = new Set(rollouts.filter(isOpen).flatMap(({ hosts }) => hosts.map(({ hostId }) => hostId)));
+  // Those of a roll-out are shown with it, and decided by its gates.
+  const pending = (hosts.value?.pending ?? []).filter(({ hostId }) => !ofRollout.has(hostId));
   const { job, ends } = useShip();
   const generations = (hosts.value?.hosts ?? []).map((host) => `${host.id}:${host.status?.enforced?.number}`).join();
-  const hasPending = pending.length > 0;
+  const hasPending = pending.length > 0 || isRolling;
   const plan = useQuery(
     ShipService.method.plan,
     { hostIds: scopeHostId === null ? [] : [scopeHostId] },
@@ -40,7 +47,9 @@ export default function ShipDrawer() {
       subtitle={<StageLine stage={stage} />}
       footer={
         hasPending ? (
-          <span className="soft">You can close this: the status bar keeps the countdown.</span>
+          <span className="soft">
+            You can close this: {isRolling ? "the roll-out goes on" : "the status bar keeps the countdown"}.
+          </span>
         ) : (
           <ApplyFooter plan={plan.data ?? null} isPlanning={plan.isFetching} />
         )
@@ -66,10 +75,13 @@ export default function ShipDrawer() {
             Sending to the hosts: each checks, fills its inactive tables, tests them, then flips.
           </Notice>
         ) : null}
+        {rolling.map((rollout) => (
+          <RolloutCard key={rollout.id} rollout={rollout} />
+        ))}
         {pending.map((entry) => (
           <PendingCard key={`${entry.hostId}:${entry.pending.generation?.number}`} entry={entry} />
         ))}
-        {hasPending ? (
+        {isRolling ? null : hasPending ? (
           <WhileWaiting />
         ) : (
           <PlanReview

@@ -22,7 +22,27 @@ export interface PendingEnd {
   readonly outcome: ReceiptOutcome;
 }
 
+/** How a change of several hosts goes from one to the next. */
+export interface RolloutDraft {
+  readonly stages: "all" | "one" | "tenth";
+  /** A host for the first stage; empty = any. */
+  readonly canaryHostId: string;
+  /** Goes on by itself after each stage that passed. */
+  readonly isAutomatic: boolean;
+  readonly watchSeconds: number;
+  readonly hasCatchUp: boolean;
+  /** The words that such a change needs. */
+  readonly typed: string;
+}
+
+export const STAGE_PERCENTS: Record<RolloutDraft["stages"], readonly number[]> = {
+  all: [],
+  one: [1, 100],
+  tenth: [1, 10, 100],
+};
+
 interface ShipState {
+  readonly rollout: RolloutDraft;
   readonly job: ApplyJob | null;
   readonly ends: readonly PendingEnd[];
   readonly mode: EnforcementMode;
@@ -43,6 +63,14 @@ export const useShip = create<ShipState>()((set) => ({
   confirmWithinSeconds: 120,
   reason: "",
   overrideTestsReason: "",
+  rollout: {
+    stages: "one",
+    canaryHostId: "",
+    isAutomatic: true,
+    watchSeconds: 10,
+    hasCatchUp: true,
+    typed: "",
+  },
   busy: new Set(),
   decisionFailure: null,
   set: (change) => set(change),
@@ -64,6 +92,30 @@ export async function applyPlan(connection: ConsoleConnection, plan: PlanRespons
     set({ job: { ...job, isRunning: false }, overrideTestsReason: "" });
   } catch (error) {
     set({ job: { ...job, isRunning: false, failure: shownFailure(error) } });
+  }
+}
+
+/** Starts a roll-out of a plan. It goes on in the backend whatever this window does. */
+export async function startRollout(connection: ConsoleConnection, plan: PlanResponse): Promise<ShownFailure | null> {
+  const { set, mode, confirmWithinSeconds, reason, overrideTestsReason, rollout } = useShip.getState();
+  try {
+    await connection.rollouts.startRollout({
+      planId: plan.planId,
+      mode,
+      reason,
+      confirmWithin: { seconds: BigInt(confirmWithinSeconds), nanos: 0 },
+      overrideFailedTestsReason: (plan.tests?.failedCount ?? 0) > 0 ? overrideTestsReason : "",
+      stagePercents: [...STAGE_PERCENTS[rollout.stages]],
+      canaryHostIds: rollout.canaryHostId === "" ? [] : [rollout.canaryHostId],
+      automatic: rollout.isAutomatic,
+      gates: { watchFor: { seconds: BigInt(rollout.watchSeconds), nanos: 0 } },
+      catchUp: rollout.hasCatchUp,
+      typed: rollout.typed,
+    });
+    set({ job: null, overrideTestsReason: "", rollout: { ...rollout, typed: "" } });
+    return null;
+  } catch (error) {
+    return shownFailure(error);
   }
 }
 
