@@ -5,6 +5,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
 import type { AgentLink } from "./dialer.ts";
+import { withWholeAnswers } from "./whole-answers.ts";
 
 const READ_MAX_BYTES = 64 * 1024 * 1024;
 /** HTTP/2 wants an authority; nothing resolves it. */
@@ -27,7 +28,7 @@ export function http2Link(stream: Duplex): Pick<AgentLink, "client" | "close"> {
   );
   const transport = createGrpcTransport({
     baseUrl: BASE_URL,
-    sessionManager: sessions,
+    sessionManager: withWholeAnswers(sessions),
     readMaxBytes: READ_MAX_BYTES,
     acceptCompression: [],
   });
