@@ -69,6 +69,8 @@ export function connectFailure(place: Place, code: string, cause: unknown): Fail
         "Allow it: the console needs the SSH port of each host.",
         cause,
       );
+    case "ECONNRESET":
+      return connectionLost(place, "before it said a word (reset)", cause);
     case "ETIMEDOUT":
       return timedOut(place, null, cause);
     default:

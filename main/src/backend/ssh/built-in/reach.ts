@@ -81,6 +81,11 @@ function connectTo(address: string, place: Place, timeoutMs: number, signal: Abo
   });
 }
 
+/** The machine was found, and answered. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.cause !== undefined && errorCode(error.cause) === "ECONNREFUSED";
+  return (
+    error instanceof Error &&
+    error.cause !== undefined &&
+    ["ECONNREFUSED", "ECONNRESET"].includes(errorCode(error.cause))
+  );
 }
