@@ -35,12 +35,8 @@ export class AddressBehaviours {
       this.count = 0;
       return;
     }
-    if (changed.size === 0) return;
-    for (let signature = 0; signature < this.#ofSignature.length; signature++) {
-      if (this.#ofSignature[signature] === UNKNOWN) continue;
-      for (const unit of this.#units.signature(signature)) {
-        if (changed.has(unit)) this.#ofSignature[signature] = UNKNOWN;
-      }
+    for (const signature of this.#units.signaturesWith(changed)) {
+      if (signature < this.#ofSignature.length) this.#ofSignature[signature] = UNKNOWN;
     }
   }
 

@@ -4,10 +4,11 @@ import type { HostProgram } from "../program.ts";
 import { DIRECTION_EGRESS, DIRECTION_INGRESS, type ProgramColumns } from "../program-columns.ts";
 import type { AddressBehaviours } from "./address-behaviours.ts";
 import type { BuiltinNumbers } from "./builtin-numbers.ts";
+import { ClassNumbers } from "./class-numbers.ts";
 import type { DecisionTable } from "./decision-table.ts";
-import { withRoom } from "./growing.ts";
 import { refuseAbove } from "./limits.ts";
 import { NO_UNITS, type PrefixSet } from "./prefix-set.ts";
+import { keepEqual, type Scratch } from "./scratch.ts";
 import type { TablePool } from "./table-pool.ts";
 import type { UnitTable } from "./units.ts";
 import { placesOf, type View } from "./view.ts";
@@ -16,7 +17,7 @@ import { placesOf, type View } from "./view.ts";
 export interface ProgramTables {
   readonly columns: ProgramColumns;
   /** By index of the decision: its number in the decision table. */
-  readonly decisionNumbers: Int32Array;
+  readonly decisionNumbers: Uint32Array;
 }
 
 /** The views of one set. */
@@ -30,36 +31,50 @@ export interface Assembly {
   readonly builtins: BuiltinNumbers;
   /** Of the last tables, for the next ones: mostly the same host. */
   readonly behaviours: AddressBehaviours;
+  readonly scratch: Scratch;
 }
 
-const UNUSED = 0;
 /** In place of the number of an atom, from 1: nothing has the behaviour so far, or only what is left out. */
 const UNSEEN = 0;
-const NO_ATOM = -1;
+const NO_ATOM = 0xffff_ffff;
 
-/** `sets` in the order of the sets' ids. Throws `TOO_LARGE` above one million entries. */
-export function assembleTables(sets: readonly SetViews[], assembly: Assembly): ProgramTables {
+/**
+ * `sets` in the order of the sets' ids. Columns that are equal to those of `before`, the last tables, are the same objects.
+ * Throws `TOO_LARGE` above one million entries.
+ */
+export function assembleTables(
+  sets: readonly SetViews[],
+  assembly: Assembly,
+  before: ProgramTables | null,
+): ProgramTables {
+  const { units, pool, decisions, behaviours, scratch } = assembly;
   const views = [...new Set(sets.flatMap(({ ingress, egress }) => [ingress, egress]))];
-  const prefixes = assembly.units.prefixesOf(unitsOf(views, assembly.units));
+  const prefixes = units.prefixesOf(unitsOf(views, units));
   refuseAbove(prefixes.numbers.length);
-  const { behaviours } = assembly;
   behaviours.startWith(views);
-  const classes = new ClassNumbers(assembly.pool);
-  const atoms = assignAtoms(prefixes, behaviours, classes);
-  const addressCount = atoms.count4 + atoms.count6;
-  const classEntries = listClasses(sets, views, atoms, behaviours, classes, addressCount);
+  const classes = new ClassNumbers(pool, scratch);
+  const atoms = assignAtoms(prefixes, behaviours, classes, scratch);
+  const classEntries = listClasses(sets, views, atoms, assembly, classes);
   const { ports, decisionNumbers } = numberDecisions(classes, assembly);
-  const columns: ProgramColumns = {
-    ...addressColumns(prefixes, atoms),
-    classes: classEntries,
-    ports,
-    decisionFlags: flagsOf(decisionNumbers, assembly.decisions),
+  const { addresses4, addresses6 } = addressColumns(prefixes, atoms, scratch);
+  const kept = {
+    addresses4: keepEqual(addresses4, before?.columns.addresses4),
+    addresses6: keepEqual(addresses6, before?.columns.addresses6),
+    classes: keepEqual(classEntries, before?.columns.classes),
+    ports: keepEqual(ports, before?.columns.ports),
+    ...keepEqual(
+      { decisionFlags: flagsOf(decisionNumbers, decisions, scratch), decisionNumbers },
+      before === null
+        ? undefined
+        : { decisionFlags: before.columns.decisionFlags, decisionNumbers: before.decisionNumbers },
+    ),
   };
-  return { columns, decisionNumbers };
+  const { decisionNumbers: numbers, ...columns } = kept;
+  return { columns, decisionNumbers: numbers };
 }
 
-function flagsOf(decisionNumbers: Int32Array, decisions: DecisionTable): Uint8Array {
-  const flags = new Uint8Array(decisionNumbers.length);
+function flagsOf(decisionNumbers: Uint32Array, decisions: DecisionTable, scratch: Scratch): Uint8Array {
+  const flags = scratch.bytes("decisionFlags", decisionNumbers.length);
   for (let index = 0; index < flags.length; index++) flags[index] = decisions.flagsOf(decisionNumbers[index] ?? 0);
   return flags;
 }
@@ -77,31 +92,6 @@ function unitsOf(views: readonly View[], units: UnitTable): Int32Array {
   return placesOf(isNamed);
 }
 
-/** Classes are the port tables that this host needs, from 1. */
-class ClassNumbers {
-  /** `tables[i]` belongs to class `i + 1`. */
-  readonly tables: number[] = [];
-  entryCount = 0;
-  #ofTable: Int32Array<ArrayBuffer>;
-  readonly #pool: TablePool;
-
-  constructor(pool: TablePool) {
-    this.#pool = pool;
-    this.#ofTable = new Int32Array(pool.count);
-  }
-
-  classOf(table: number): number {
-    const known = this.#ofTable[table] ?? UNUSED;
-    if (known !== UNUSED) return known;
-    const classId = this.tables.push(table);
-    this.#ofTable = withRoom(this.#ofTable, this.#pool.count, UNUSED);
-    this.#ofTable[table] = classId;
-    this.entryCount += this.#pool.lengthOf(table);
-    refuseAbove(this.entryCount);
-    return classId;
-  }
-}
-
 /** Prefixes that behave alike in every view share an atom; one that behaves as its surroundings is left out. */
 interface Atoms {
   readonly count4: number;
@@ -109,38 +99,41 @@ interface Atoms {
   /** By place of the prefix; 0 = left out. */
   readonly ofPlace: Uint32Array;
   /** The behaviour of each atom. Atom 0 is every address that no entry has. */
-  readonly behaviours: readonly number[];
+  readonly behaviours: Uint32Array;
 }
 
 function assignAtoms(
   { prefixes, numbers, parents, signatures }: PrefixSet,
   behaviours: AddressBehaviours,
   classes: ClassNumbers,
+  scratch: Scratch,
 ): Atoms {
-  const ofPlace = new Uint32Array(numbers.length);
-  const found = new Int32Array(numbers.length);
-  let atomOf = new Int32Array(behaviours.count);
-  const atoms: number[] = [];
-  let [count4, count6] = [0, 0];
+  const ofPlace = scratch.words("atomOfPlace", numbers.length);
+  const found = scratch.words("behaviourOfPlace", numbers.length);
+  const atoms = scratch.words("behaviourOfAtom", numbers.length + 1);
+  // There is a behaviour for each signature at most, and those of before.
+  const atomOf = scratch.words("atomOfBehaviour", behaviours.count + numbers.length + 1).fill(UNSEEN);
   const behaviourOf = (signature: number): number => {
     const behaviour = behaviours.of(signature);
-    if (behaviour >= atomOf.length) atomOf = withRoom(atomOf, behaviour + 1, UNSEEN);
     if (atomOf[behaviour] !== UNSEEN) return behaviour;
     atomOf[behaviour] = NO_ATOM;
     for (let view = 0; view < behaviours.viewCount; view++) classes.classOf(behaviours.tableOf(behaviour, view));
     return behaviour;
   };
   const unnamed = behaviourOf(NO_UNITS);
-  atoms.push(unnamed);
+  atoms[0] = unnamed;
+  let [atomCount, count4, count6] = [1, 0, 0];
   for (let place = 0; place < numbers.length; place++) {
     const behaviour = behaviourOf(signatures[place] ?? NO_UNITS);
     found[place] = behaviour;
+    ofPlace[place] = 0;
     const parent = parents[place] ?? -1;
     if (behaviour === (parent < 0 ? unnamed : found[parent])) continue;
     let atom = atomOf[behaviour] ?? UNSEEN;
     if (atom === NO_ATOM) {
       // Where an exception ends up as the unnamed addresses are, it has an atom of its own, too.
-      atom = atoms.push(behaviour) - 1;
+      atom = atomCount++;
+      atoms[atom] = behaviour;
       atomOf[behaviour] = atom;
     }
     ofPlace[place] = atom;
@@ -148,22 +141,23 @@ function assignAtoms(
     else count4 += 1;
     refuseAbove(count4 + count6 + classes.entryCount);
   }
-  return { count4, count6, ofPlace, behaviours: atoms };
+  return { count4, count6, ofPlace, behaviours: atoms.subarray(0, atomCount) };
 }
 
 function addressColumns(
   { prefixes, numbers }: PrefixSet,
   { count4, count6, ofPlace }: Atoms,
+  scratch: Scratch,
 ): Pick<ProgramColumns, "addresses4" | "addresses6"> {
   const addresses4 = {
-    lows: new Uint32Array(count4),
-    prefixLengths: new Uint8Array(count4),
-    atoms: new Uint32Array(count4),
+    lows: scratch.words("lows4", count4),
+    prefixLengths: scratch.bytes("prefixLengths4", count4),
+    atoms: scratch.words("atoms4", count4),
   };
   const addresses6 = {
-    bytes: new Uint8Array(16 * count6),
-    prefixLengths: new Uint8Array(count6),
-    atoms: new Uint32Array(count6),
+    bytes: scratch.bytes("bytes6", 16 * count6),
+    prefixLengths: scratch.bytes("prefixLengths6", count6),
+    atoms: scratch.words("atoms6", count6),
   };
   let [at4, at6] = [0, 0];
   for (let place = 0; place < numbers.length; place++) {
@@ -192,23 +186,22 @@ const DIRECTIONS = [
 function listClasses(
   sets: readonly SetViews[],
   views: readonly View[],
-  { behaviours: atoms }: Atoms,
-  behaviours: AddressBehaviours,
+  { count4, count6, behaviours: atoms }: Atoms,
+  { behaviours, scratch }: Assembly,
   classes: ClassNumbers,
-  addressCount: number,
 ): ProgramColumns["classes"] {
-  const lists = views.map((_, view) => listOfView(view, atoms, behaviours, classes));
   const placeOf = new Map(views.map((view, place) => [view, place]));
+  const lists = views.map((_, view) => listOfView(view, atoms, behaviours, classes, scratch));
   let count = 0;
   for (const own of sets) {
     for (const [direction] of DIRECTIONS) count += lists[placeOf.get(own[direction]) ?? 0]?.atoms.length ?? 0;
-    refuseAbove(addressCount + count + classes.entryCount);
+    refuseAbove(count4 + count6 + count + classes.entryCount);
   }
   const columns = {
-    sets: new Uint32Array(count),
-    directions: new Uint8Array(count),
-    atoms: new Uint32Array(count),
-    classIds: new Uint32Array(count),
+    sets: scratch.words("classSets", count),
+    directions: scratch.bytes("classDirections", count),
+    atoms: scratch.words("classAtoms", count),
+    classIds: scratch.words("classIds", count),
   };
   let at = 0;
   for (const [set, own] of sets.entries()) {
@@ -227,50 +220,57 @@ function listClasses(
 }
 
 /** The atoms that have an entry for the view at this place, and their classes. */
-function listOfView(view: number, atoms: readonly number[], behaviours: AddressBehaviours, classes: ClassNumbers) {
-  const classIds = new Uint32Array(atoms.length);
-  const isListed = new Uint8Array(atoms.length);
+function listOfView(
+  view: number,
+  atoms: Uint32Array,
+  behaviours: AddressBehaviours,
+  classes: ClassNumbers,
+  scratch: Scratch,
+) {
+  const listed = scratch.words(`atoms of view ${view}`, atoms.length);
+  const classIds = scratch.words(`classes of view ${view}`, atoms.length);
+  const unnamed = classes.classOf(behaviours.tableOf(atoms[0] ?? 0, view));
+  let count = 0;
   for (let atom = 0; atom < atoms.length; atom++) {
     const classId = classes.classOf(behaviours.tableOf(atoms[atom] ?? 0, view));
-    classIds[atom] = classId;
-    isListed[atom] = atom === 0 || classId !== classIds[0] ? 1 : 0;
+    if (atom !== 0 && classId === unnamed) continue;
+    listed[count] = atom;
+    classIds[count++] = classId;
   }
-  const listed = placesOf(isListed);
-  const own = new Uint32Array(listed.length);
-  for (let place = 0; place < listed.length; place++) own[place] = classIds[listed[place] ?? 0] ?? 0;
-  return { atoms: listed, classIds: own };
+  return { atoms: listed.subarray(0, count), classIds: classIds.subarray(0, count) };
 }
 
 /** Numbers the decisions that are used, in the order of the port entries, behind the builtins at their fixed places. */
-function numberDecisions({ tables, entryCount }: ClassNumbers, { pool, decisions, builtins }: Assembly) {
+function numberDecisions(classes: ClassNumbers, { pool, decisions, builtins, scratch }: Assembly) {
+  const { entryCount, count } = classes;
   const ports = {
-    classIds: new Uint32Array(entryCount),
-    lows: new Uint32Array(entryCount),
-    highs: new Uint32Array(entryCount),
-    decisions: new Uint32Array(entryCount),
+    classIds: scratch.words("portClasses", entryCount),
+    lows: scratch.words("portLows", entryCount),
+    highs: scratch.words("portHighs", entryCount),
+    decisions: scratch.words("portDecisions", entryCount),
   };
-  const indexes = new Uint32Array(decisions.count);
-  const used = new Int32Array(decisions.count);
+  const indexes = scratch.words("decisionIndexes", decisions.count).fill(0);
+  const used = scratch.words("decisionNumbers", decisions.count);
   used.set(builtins);
   let usedCount = builtins.length;
   const { lows, highs, decisions: numbers } = pool;
   let at = 0;
-  for (let position = 0; position < tables.length; position++) {
-    const start = pool.startOf(tables[position] ?? 0);
-    const end = start + pool.lengthOf(tables[position] ?? 0);
-    for (let from = start; from < end; from++, at++) {
+  for (let classId = 1; classId <= count; classId++) {
+    const table = classes.tableOf(classId);
+    const end = pool.startOf(table) + pool.lengthOf(table);
+    for (let from = pool.startOf(table); from < end; from++, at++) {
       const number = numbers[from] ?? 0;
       let index = indexes[number] ?? 0;
       if (index === 0) {
         index = usedCount++;
-        used[index] = number;
         indexes[number] = index;
+        used[index] = number;
       }
-      ports.classIds[at] = position + 1;
+      ports.classIds[at] = classId;
       ports.lows[at] = lows[from] ?? 0;
       ports.highs[at] = highs[from] ?? 0;
       ports.decisions[at] = index;
     }
   }
-  return { ports, decisionNumbers: used.slice(0, usedCount) };
+  return { ports, decisionNumbers: used.subarray(0, usedCount) };
 }

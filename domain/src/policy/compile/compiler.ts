@@ -13,6 +13,7 @@ import { TablesDigester } from "./digest-tables.ts";
 import { PaintedTables } from "./painted-tables.ts";
 import { PolicyGroups } from "./policy-groups.ts";
 import { RuleExpander } from "./rule-expander.ts";
+import { Scratch } from "./scratch.ts";
 import { indexEndpoints } from "./selection.ts";
 import { createUnitTable } from "./units.ts";
 import type { ViewContext, ViewSubject } from "./view.ts";
@@ -74,6 +75,8 @@ class CompilerState {
   readonly #tables = new Map<string, KnownTables>();
   readonly #programs = new Map<string, KnownProgram>();
   readonly #createSha256: CreateSha256;
+  /** For the next ones, which are mostly of the same host. */
+  #lastTables: ProgramTables | null = null;
   #ordered: readonly Policy[];
   #changedPolicies = 0;
 
@@ -89,7 +92,14 @@ class CompilerState {
     const tables = new PaintedTables(decisions);
     this.#context = { expander, decisions, tables, units, viewIds: { next: 0 } };
     const builtins = addBuiltins(decisions);
-    this.#assembly = { units, pool: tables.pool, decisions, builtins, behaviours: new AddressBehaviours(units) };
+    this.#assembly = {
+      units,
+      pool: tables.pool,
+      decisions,
+      builtins,
+      behaviours: new AddressBehaviours(units),
+      scratch: new Scratch(),
+    };
     this.#digester = new TablesDigester(decisions, createSha256);
     this.#views = new ViewCache(new PolicyGroups(inventory.namespaces, ordered), this.#context);
     const hosts = inventory.endpoints.filter(({ kind }) => kind === "host");
@@ -140,7 +150,8 @@ class CompilerState {
     const key = this.#views.keyOf(views);
     let known = this.#tables.get(key);
     if (known === undefined) {
-      const tables = assembleTables(views, this.#assembly);
+      const tables = assembleTables(views, this.#assembly, this.#lastTables);
+      this.#lastTables = tables;
       known = { tables, digest: this.#digester.digest(tables) };
       this.#tables.set(key, known);
     }

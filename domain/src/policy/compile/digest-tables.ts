@@ -10,8 +10,7 @@ import type { ProgramTables } from "./assemble.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import { encodeDecision } from "./encode-decision.ts";
 import { withRoom } from "./growing.ts";
-
-type Column = Uint8Array | Uint32Array;
+import { type Column, isEqualColumn } from "./scratch.ts";
 
 /** Of a table whose entries are numbers. */
 const ROWS_IN_PART = 4096;
@@ -93,15 +92,16 @@ export class TablesDigester {
     return parts;
   }
 
-  #knownPart(numbers: Int32Array, start: number, end: number): Uint8Array | null {
+  #knownPart(numbers: Uint32Array, start: number, end: number): Uint8Array | null {
     const known = this.#known?.decisions.get(numbers[start] ?? 0);
     const before = this.#known?.tables.decisionNumbers;
     if (known === undefined || before === undefined || known.end - known.start !== end - start) return null;
+    if (before === numbers && known.start === start) return known.digest;
     for (let at = 0; at < end - start; at++) if (before[known.start + at] !== numbers[start + at]) return null;
     return known.digest;
   }
 
-  #digestPart(numbers: Int32Array, start: number, end: number): Uint8Array {
+  #digestPart(numbers: Uint32Array, start: number, end: number): Uint8Array {
     this.#writer.clear();
     for (let at = start; at < end; at++) encodeDecision(this.#decisions, numbers[at] ?? 0, this.#writer);
     return this.#hash([this.#writer.written()]);
@@ -149,11 +149,9 @@ function isSamePart(list: NumericTable, before: NumericTable, start: number): bo
   const rowCount = Math.min(ROWS_IN_PART, list.rows - start);
   if (rowCount !== Math.min(ROWS_IN_PART, before.rows - start)) return false;
   return list.columns.every((column, place) => {
-    const width = column.length / list.rows;
     const other = before.columns[place];
-    if (other === undefined) return false;
-    for (let at = start * width; at < (start + rowCount) * width; at++) if (column[at] !== other[at]) return false;
-    return true;
+    if (other === undefined || column === other) return other !== undefined;
+    return isEqualColumn(cutRows(list, column, start), cutRows(before, other, start));
   });
 }
 

@@ -39,6 +39,8 @@ export class SignedPrefixes {
   readonly #prefixes: PrefixTable;
   readonly #contents: readonly (UnitContent | number)[];
   readonly #signatures = new ListInterner();
+  /** Numbers of those of more than one unit. */
+  readonly #several: number[] = [];
   /** By unit: the signature of it alone. */
   #ofUnit = new Int32Array(0);
   /** By prefix that one unit names: what was asked about it last, and the answer. */
@@ -57,6 +59,29 @@ export class SignedPrefixes {
     const units = this.#signatures.lists[number];
     if (units === undefined) throw new Error(`there is no signature ${number}`);
     return units;
+  }
+
+  *signaturesWith(units: ReadonlySet<number>): Iterable<number> {
+    for (const unit of units) {
+      const alone = this.#ofUnit[unit] ?? NONE;
+      if (alone !== NONE) yield alone;
+    }
+    for (const number of this.#several) {
+      for (const unit of this.signature(number)) {
+        if (!units.has(unit)) continue;
+        yield number;
+        break;
+      }
+    }
+  }
+
+  #numberOf(units: readonly number[]): number {
+    const [first] = units;
+    const known = this.#signatures.lists.length;
+    const number = this.#signatures.intern(units);
+    if (number === known && units.length > 1) this.#several.push(number);
+    else if (number === known && first !== undefined) this.#ofUnit[first] = number;
+    return number;
   }
 
   of(units: Int32Array): PrefixSet {
@@ -121,12 +146,10 @@ export class SignedPrefixes {
     if (outer === NO_UNITS) {
       const known = this.#ofUnit[unit] ?? NONE;
       if (known !== NONE) return known;
-      const alone = this.#signatures.intern([unit]);
-      this.#ofUnit[unit] = alone;
-      return alone;
+      return this.#numberOf([unit]);
     }
     if (this.#lastUnit[prefix] === unit && this.#lastOuter[prefix] === outer) return this.#lastSignature[prefix] ?? 0;
-    const signature = this.#signatures.intern(signatureOf({ adds: [unit], removes: [] }, this.signature(outer)));
+    const signature = this.#numberOf(signatureOf({ adds: [unit], removes: [] }, this.signature(outer)));
     this.#lastUnit[prefix] = unit;
     this.#lastOuter[prefix] = outer;
     this.#lastSignature[prefix] = signature;
@@ -134,7 +157,7 @@ export class SignedPrefixes {
   }
 
   #ofNode(node: PrefixNode | undefined, outer: number): number {
-    return node === undefined ? outer : this.#signatures.intern(signatureOf(node, this.signature(outer)));
+    return node === undefined ? outer : this.#numberOf(signatureOf(node, this.signature(outer)));
   }
 }
 

@@ -62,6 +62,8 @@ export interface UnitTable {
   prefixesOf(units: Int32Array): PrefixSet;
   /** The units of a signature by its number. Equal signatures have one number, always the same. */
   signature(number: number): readonly number[];
+  /** The numbers of the signatures that have any of these units in them. */
+  signaturesWith(units: ReadonlySet<number>): Iterable<number>;
   /** How many units there are so far. */
   unitCount(): number;
 }
@@ -183,6 +185,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
     prefixes: () => withSignatures(prefixes, contents),
     prefixesOf: (wanted) => signed.of(wanted),
     signature: (number) => signed.signature(number),
+    signaturesWith: (wanted) => signed.signaturesWith(wanted),
     unitCount: () => contents.length,
   };
 }
