@@ -15,11 +15,12 @@ import {
   BPF_MAP_TYPE,
   createMap,
   deleteElement,
+  holdsInMemory,
   mapInfo,
-  mapMemory,
   pageSize,
   readBatches,
   updateBatch,
+  writeMapMemory,
 } from "../../linux/bpf/libbpf.ts";
 import type { TableImage } from "./image.ts";
 import type { LineRange } from "./imageChanges.ts";
@@ -98,14 +99,16 @@ function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 
+/** So many pieces are mapped one by one, and more of them together. */
+const MOST_PIECES = 32;
+
 function copyInto(fd: number, bytes: Uint8Array, changed: readonly LineRange[] | null): void {
-  const { memory, unmap } = mapMemory(fd, roundUp(bytes.length, pageSize()), 0, true);
-  const target = new Uint8Array(memory);
-  if (changed === null) target.set(bytes);
-  else
-    for (const { first, count } of changed)
-      target.set(bytes.subarray(first * LINE_SIZE, (first + count) * LINE_SIZE), first * LINE_SIZE);
-  unmap();
+  if (changed === null || changed.length > MOST_PIECES) {
+    writeMapMemory(fd, 0, bytes);
+    return;
+  }
+  for (const { first, count } of changed)
+    writeMapMemory(fd, first * LINE_SIZE, bytes.subarray(first * LINE_SIZE, (first + count) * LINE_SIZE));
 }
 
 function writeWorkloads(tree: SlotMaps, slot: 0 | 1, table: PackedTable): void {
@@ -170,11 +173,7 @@ export function* verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, work
 }
 
 function holdsAt(fd: number, offset: number, bytes: Uint8Array): boolean {
-  if (mapInfo(fd).maxEntries * LINE_SIZE < offset + bytes.length) return false;
-  const { memory, unmap } = mapMemory(fd, roundUp(bytes.length, pageSize()), offset, false);
-  const isSame = Buffer.compare(new Uint8Array(memory, 0, bytes.length), bytes) === 0;
-  unmap();
-  return isSame;
+  return mapInfo(fd).maxEntries * LINE_SIZE >= offset + bytes.length && holdsInMemory(fd, offset, bytes);
 }
 
 function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {

@@ -273,6 +273,37 @@ export function mapMemory(fd: number, length: number, offset: number, writable: 
   return { memory: toArrayBuffer(pointer, length, false), unmap: () => void libc.munmap(pointer, BigInt(length)) };
 }
 
+/** A part of a map's memory for one call. No ArrayBuffer: the memory would count as the process' own until it is collected. */
+function withMapMemory<T>(
+  fd: number,
+  { from, to, protection }: { from: number; to: number; protection: number },
+  use: (pointer: bigint) => T,
+): T {
+  const { libc } = functions();
+  const page = libc.getpagesize();
+  const first = Math.floor(from / page) * page;
+  const length = BigInt(Math.ceil(to / page) * page - first);
+  const mapped = libc.mmap(0n, length, protection, MAP_SHARED, fd, BigInt(first));
+  if (BigInt.asIntN(64, mapped) === -1n) throw new BpfError("mmap", 0);
+  try {
+    return use(mapped + BigInt(from - first));
+  } finally {
+    libc.munmap(mapped, length);
+  }
+}
+
+/** Copies bytes into a map's memory, which has room for them behind `offset`. */
+export function writeMapMemory(fd: number, offset: number, bytes: Uint8Array): void {
+  const range = { from: offset, to: offset + bytes.length, protection: PROT_READ | PROT_WRITE };
+  withMapMemory(fd, range, (pointer) => void functions().libc.memcpy(pointer, bytes, BigInt(bytes.length)));
+}
+
+/** Whether a map's memory has these bytes at `offset`. */
+export function holdsInMemory(fd: number, offset: number, bytes: Uint8Array): boolean {
+  const range = { from: offset, to: offset + bytes.length, protection: PROT_READ };
+  return withMapMemory(fd, range, (pointer) => functions().libc.memcmp(pointer, bytes, BigInt(bytes.length)) === 0);
+}
+
 /** Mounts a BPF file system on an existing directory. */
 export function mountBpffs(directory: string): void {
   const result = functions().libc.mount("bpf", directory, "bpf", MS_NOSUID_NODEV_NOEXEC, "mode=0700");

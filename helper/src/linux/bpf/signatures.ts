@@ -55,6 +55,8 @@ export const LIBC_SIGNATURES = {
   mmap: { arguments: ["pointer", "uint64", int, int, int, "int64"], return: "pointer" },
   munmap: { arguments: ["pointer", "uint64"], return: int },
   mount: { arguments: ["string", "string", "string", "uint64", "string"], return: int },
+  memcpy: { arguments: ["pointer", "buffer", "uint64"], return: "pointer" },
+  memcmp: { arguments: ["pointer", "buffer", "uint64"], return: int },
   madvise: { arguments: ["pointer", "uint64", int], return: int },
   umount2: { arguments: ["string", int], return: int },
   getpagesize: { arguments: [], return: int },
