@@ -1,6 +1,7 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
 import { addAudit } from "./commands/audit.options.ts";
+import { addHostCommands } from "./commands/host.options.ts";
 import { addPanic } from "./commands/panic.options.ts";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
@@ -149,17 +150,6 @@ function addFlowsCommand(program: Command, runner: Runner): void {
       runner.run(options, async (output) => {
         const { flows } = await import("./commands/flows.ts");
         return flows(output, options);
-      }),
-    );
-}
-
-function addHostCommands(host: Command, runner: Runner): void {
-  withSessionOptions(withFormat(host.command("list")))
-    .description("hosts with backend, generation and age of what is known")
-    .action((options: CommonOptions) =>
-      runner.run(options, async (output) => {
-        const { hostList } = await import("./commands/host-list.ts");
-        return hostList(output, options);
       }),
     );
 }

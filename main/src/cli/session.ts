@@ -4,14 +4,22 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { type Backend, createBackend } from "../backend/backend.ts";
+import type { HostManager } from "../backend/hosts/host-manager.ts";
+import { LOCAL_HOST_ID } from "../backend/hosts/managed-host.ts";
 import { DEFAULT_AGENT_SOCKET, defaultStateDir } from "../backend/paths.ts";
 import { silentLogger } from "../backend/ports.ts";
+import { NOBODY } from "../backend/questions/questions.ts";
+import { ManagedHostsTable } from "../backend/store/managed-hosts-table.ts";
+import { SettingsTable } from "../backend/store/settings-table.ts";
+import { Store } from "../backend/store/store.ts";
+import { answerOnTerminal, hasTerminal } from "./terminal/questions.ts";
 
 export interface SessionOptions {
   readonly stateDir?: string | undefined;
@@ -24,6 +32,7 @@ export interface Session {
   readonly ship: Client<typeof ShipService>;
   readonly flows: Client<typeof FlowService>;
   readonly hosts: Client<typeof HostService>;
+  readonly fleet: Client<typeof FleetService>;
   readonly audit: Client<typeof AuditService>;
 }
 
@@ -41,7 +50,10 @@ export async function withSession<Result>(
 ): Promise<Result> {
   const scratchDir = needs.scratch ? mkdtempSync(join(tmpdir(), "wardline-scratch-")) : null;
   try {
+    const isInteractive = hasTerminal();
     const backend = createBackend({
+      ...(isInteractive ? {} : { asker: NOBODY }),
+      remote: { isInteractive },
       stateDir: scratchDir ?? stateDirOf(options),
       agentSocketPath: agentSocketOf(options),
       logger: silentLogger,
@@ -50,7 +62,9 @@ export async function withSession<Result>(
       collectFlows: needs.collectFlows ?? false,
       introducesLocalHost: false,
     });
+    const endQuestions = isInteractive ? answerOnTerminal(backend.questions) : () => {};
     try {
+      if (scratchDir) copyHosts(stateDirOf(options), backend.manager);
       const transport = createRouterTransport((router) => backend.routes(router));
       return await body({
         backend,
@@ -58,15 +72,31 @@ export async function withSession<Result>(
         ship: createClient(ShipService, transport),
         flows: createClient(FlowService, transport),
         hosts: createClient(HostService, transport),
+        fleet: createClient(FleetService, transport),
         audit: createClient(AuditService, transport),
       });
     } catch (error) {
       throw failureFromConnectError(error) ?? error;
     } finally {
+      endQuestions();
       await backend.close();
     }
   } finally {
     if (scratchDir) rmSync(scratchDir, { recursive: true, force: true });
+  }
+}
+
+/** What is planned aside is planned for the person's own hosts. */
+function copyHosts(stateDir: string, manager: HostManager): void {
+  if (!existsSync(join(stateDir, "console.db"))) return;
+  const store = new Store({ stateDir, logger: silentLogger });
+  try {
+    const records = new ManagedHostsTable(store, new SettingsTable(store)).all();
+    const local = records.find(({ id }) => id === LOCAL_HOST_ID);
+    if (local) manager.update(local);
+    manager.add(records.filter((record) => record !== local).map((record) => ({ ...record, documentName: "" })));
+  } finally {
+    store.close();
   }
 }
 

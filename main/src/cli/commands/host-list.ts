@@ -1,16 +1,21 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Host, HostSchema, Reachability } from "@wardline/api/wardline/console/v1/hosts";
+import { Drift, type Host, HostSchema, Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { BackendKind } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { Failure } from "@wardline/domain/errors";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { formatDuration } from "../input/duration.ts";
+import { selectHostIds } from "../input/host-selection.ts";
 import type { Output } from "../output.ts";
-import { type Session, type SessionOptions, withSession } from "../session.ts";
+import { type Session, withSession } from "../session.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
+import type { HostListOptions } from "./host.options.ts";
 
+/** The local agent answers at once; a login on another machine takes a while. */
 const FIRST_CONTACT_MS = 6_000;
+const REMOTE_CONTACT_MS = 20_000;
 
 export const BACKENDS: Record<BackendKind, string> = {
   [BackendKind.UNSPECIFIED]: "",
@@ -26,7 +31,7 @@ export const MODES: Record<EnforcementMode, string> = {
   [EnforcementMode.ENFORCE]: "enforce",
 };
 
-const REACHABILITIES: Record<Reachability, string> = {
+export const REACHABILITIES: Record<Reachability, string> = {
   [Reachability.UNSPECIFIED]: "",
   [Reachability.CONNECTING]: "connecting",
   [Reachability.CONNECTED]: "connected",
@@ -40,34 +45,67 @@ const REACHABILITIES: Record<Reachability, string> = {
   [Reachability.IDLE]: "idle",
 };
 
+export const DRIFTS: Record<Drift, string> = {
+  [Drift.UNSPECIFIED]: "",
+  [Drift.NONE]: "none",
+  [Drift.OTHER_STATE]: "other state",
+  [Drift.BEHIND]: "behind",
+  [Drift.NEVER_APPLIED]: "never applied",
+  [Drift.UNKNOWN]: "unknown",
+};
+
+export const ROLES = ["", "viewer", "operator", "admin"];
+
 /** `wardline host list`. Exit code 3 when one of them could not be reached; what was last known is shown all the same. */
-export async function hostList(output: Output, options: SessionOptions): Promise<ExitCode> {
+export async function hostList(output: Output, options: HostListOptions): Promise<ExitCode> {
   return withSession(options, {}, async (session) => {
-    const hosts = await hostsAfterContact(session);
+    const ids = selectHostIds(session, options.hosts);
+    const hosts = options.connect ? await hostsAfterContact(session, ids) : knownHosts(session, ids);
     if (output.format === "json") output.json({ hosts: hosts.map((host) => toJson(HostSchema, host)) });
     else {
-      output.text(formatTable(["HOST", "STATE", "BACKEND", "GENERATION", "MODE", "HEARD", "ROLE"], hosts.map(toRow)));
-      for (const { name, problem, status } of hosts) {
-        if (problem) output.note(`${visible(name)}: ${visible(problem.message)}\n  ${visible(problem.hint)}`);
-        for (const each of status?.problems ?? []) output.note(`${visible(name)}: ${visible(each)}`);
+      const header = [
+        "HOST",
+        "STATE",
+        "BACKEND",
+        "GENERATION",
+        "MODE",
+        "DRIFT",
+        "HEARD",
+        "ROLE",
+        "ENVIRONMENT",
+        "GROUPS",
+      ];
+      output.text(formatTable(header, hosts.map(toRow)));
+      for (const { name, alias, problem, status } of hosts) {
+        const label = visible(alias || name);
+        if (problem) output.note(`${label}: ${visible(problem.message)}\n  ${visible(problem.hint)}`);
+        for (const each of status?.problems ?? []) output.note(`${label}: ${visible(each)}`);
       }
     }
-    return hosts.every(isConnected) ? EXIT.done : EXIT.unreachable;
+    return !options.connect || hosts.every(isConnected) ? EXIT.done : EXIT.unreachable;
   });
 }
 
-export async function hostsAfterContact(session: Session): Promise<Host[]> {
-  let hosts: Host[] = [];
-  const limit = AbortSignal.timeout(FIRST_CONTACT_MS);
-  try {
-    for await (const message of session.hosts.watchHosts({}, { signal: limit })) {
-      hosts = message.hosts;
-      if (hosts.every((host) => host.reachability !== Reachability.CONNECTING)) break;
-    }
-  } catch (error) {
-    if (!limit.aborted) throw error;
-  }
-  return hosts;
+function knownHosts(session: Session, ids: readonly string[]): Host[] {
+  const { registry, services } = session.backend;
+  return ids.map((id) => services.hosts.describe(registry.byId(id)));
+}
+
+/** The named hosts, or all, once each of them is connected or has said why not. */
+export async function hostsAfterContact(session: Session, ids?: readonly string[]): Promise<Host[]> {
+  const { registry, services } = session.backend;
+  const hosts = registry.select(ids ?? []);
+  await Promise.all(
+    hosts.map(async ({ connection, local }) => {
+      try {
+        await connection.client(local ? FIRST_CONTACT_MS : REMOTE_CONTACT_MS);
+      } catch (error) {
+        // It is in the state, which is what is shown.
+        if (!(error instanceof Failure)) throw error;
+      }
+    }),
+  );
+  return hosts.map((host) => services.hosts.describe(host));
 }
 
 export function isConnected(host: Host): boolean {
@@ -79,12 +117,15 @@ function toRow(host: Host): string[] {
   const generation = status?.enforced?.number ?? 0n;
   const pending = status?.pending ? `${generation} (waits for confirmation)` : String(generation);
   return [
-    host.name,
+    host.alias || host.name,
     REACHABILITIES[host.reachability],
     BACKENDS[status?.info?.backend ?? BackendKind.UNSPECIFIED],
     status ? (generation === 0n && !status.pending ? "none" : pending) : "",
     status?.enforced ? MODES[status.enforced.mode] : "",
+    DRIFTS[host.drift],
     host.lastHeardAt ? `${formatDuration(Date.now() - timestampMs(host.lastHeardAt))} ago` : "never",
-    ["", "viewer", "operator", "admin"][host.role] ?? "",
+    ROLES[host.role] ?? "",
+    host.environment?.name ?? "",
+    host.groups.join(" "),
   ];
 }
