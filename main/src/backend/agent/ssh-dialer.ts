@@ -82,7 +82,7 @@ export async function linkTo(session: SshSession, socketPath: string): Promise<A
  * The agent runs as root: a socket of anybody else, or one in a directory that others may write, could be an impostor's.
  * Where the machine does not tell (no SFTP), the account that we log in with is what is trusted.
  */
-async function requireTrustedOwner(session: SshSession, socketPath: string): Promise<void> {
+export async function requireTrustedOwner(session: SshSession, socketPath: string): Promise<void> {
   const directory = socketPath.slice(0, socketPath.lastIndexOf("/")) || "/";
   const [socket, parent] = await Promise.all([session.owner(socketPath), session.owner(directory)]);
   if (socket !== null && socket.userId !== 0) throw impostor(session, socketPath, `belongs to user ${socket.userId}`);

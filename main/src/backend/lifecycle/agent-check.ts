@@ -1,38 +1,30 @@
 /** Asks an agent over an SSH connection who it is and what it enforces, before and after it is exchanged. */
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
 import { Emergency, type HostStatus } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { agentFailure } from "../agent/agent-failure.ts";
+import { http2Link } from "../agent/http2-link.ts";
+import { requireTrustedOwner } from "../agent/ssh-dialer.ts";
 import { DEFAULT_AGENT_SOCKET } from "../paths.ts";
 import type { SshSession } from "../ssh/ssh-session.ts";
 import { API_MAX, API_MIN, CONSOLE_VERSION } from "../version.ts";
 import type { AgentIdentity } from "./versions.ts";
 
 const CALL_TIMEOUT_MS = 10_000;
-const READ_MAX_BYTES = 8 * 1024 * 1024;
-const BASE_URL = "http://wardline-agent.invalid";
 
 export interface AgentReport {
   readonly identity: AgentIdentity;
   readonly status: HostStatus;
 }
 
-/** @throws Failure AGENT_MISSING, PERMISSION_DENIED, AGENT_UNREACHABLE and what the agent answers */
+/**
+ * Over a channel of a connection that stays.
+ * @throws Failure AGENT_MISSING, PERMISSION_DENIED, AGENT_UNREACHABLE and what the agent answers
+ */
 export async function askAgent(session: SshSession, path: string, hostName: string): Promise<AgentReport> {
-  const socket = await session.openSocket(path || DEFAULT_AGENT_SOCKET);
-  // The session manager listens later, in another turn: an end before that must not be an uncaught error.
-  socket.on("error", () => {});
-  const sessions = new Http2SessionManager(BASE_URL, {}, { createConnection: () => socket });
+  const socketPath = path || DEFAULT_AGENT_SOCKET;
+  const [socket] = await Promise.all([session.openSocket(socketPath), requireTrustedOwner(session, socketPath)]);
+  const { client, close } = http2Link(socket);
   try {
-    const transport = createGrpcTransport({
-      baseUrl: BASE_URL,
-      sessionManager: sessions,
-      readMaxBytes: READ_MAX_BYTES,
-      acceptCompression: [],
-    });
-    const client = createClient(AgentService, transport);
     const call = { timeoutMs: CALL_TIMEOUT_MS };
     const greeting = await client.handshake(
       { clientName: "wardline-console", clientVersion: CONSOLE_VERSION, apiMin: API_MIN, apiMax: API_MAX },
@@ -44,8 +36,32 @@ export async function askAgent(session: SshSession, path: string, hostName: stri
   } catch (error) {
     throw agentFailure(error, hostName);
   } finally {
-    sessions.abort();
-    socket.destroy();
+    close();
+  }
+}
+
+/** Ends in which there is nobody to ask, or nobody who answers this login. */
+const SILENT = new Set([
+  ...[ErrorCode.AGENT_MISSING, ErrorCode.AGENT_UNREACHABLE, ErrorCode.PERMISSION_DENIED, ErrorCode.UNAUTHENTICATED],
+  ...[ErrorCode.HOST_UNSUPPORTED, ErrorCode.VERSION_MISMATCH],
+]);
+
+/**
+ * What the agent that is there says of itself; `null` when nobody answers this login.
+ * @param force takes an agent that answers wrongly for none: installing over it is the way out
+ */
+export async function reportBefore(
+  session: SshSession,
+  path: string,
+  hostName: string,
+  force: boolean,
+): Promise<AgentReport | null> {
+  try {
+    return await askAgent(session, path, hostName);
+  } catch (error) {
+    const isSilent = error instanceof Failure && (force || SILENT.has(error.code));
+    if (isSilent && !session.ended.aborted) return null;
+    throw error;
   }
 }
 

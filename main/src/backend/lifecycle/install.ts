@@ -5,8 +5,7 @@
  */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgress } from "../jobs/jobs.ts";
-import type { SshSession } from "../ssh/ssh-session.ts";
-import { type AgentReport, askAgent } from "./agent-check.ts";
+import { type AgentReport, reportBefore } from "./agent-check.ts";
 import { type Decision, decide, neededKb, refusePending } from "./decision.ts";
 import { asRoot, type HostWork, type LifecycleHost, type LifecyclePorts, unsupported, withHost } from "./host-work.ts";
 import type { ManifestFile, VerifiedManifest } from "./manifest.ts";
@@ -43,7 +42,7 @@ export async function installOnHost(
     host,
     progress,
     async (facts, session) => {
-      before = await reportBefore(session, host);
+      before = await reportBefore(session, host.access.agentSocket, host.name, options.force);
       decision = decide(manifest, facts, before, options.force);
       const there = facts.agent?.identity;
       const now = there ? formatIdentity(there) : "no agent";
@@ -146,7 +145,7 @@ export async function rollBackOnHost(
     async (facts, session) => {
       const obstacles = obstaclesOf(facts);
       if (obstacles.length > 0) throw unsupported(obstacles);
-      before = await reportBefore(session, host);
+      before = await reportBefore(session, host.access.agentSocket, host.name, true);
       refusePending(before);
     },
     async (work) => {
@@ -221,14 +220,4 @@ function serviceFile(manifest: VerifiedManifest, name: string): ManifestFile {
     message: `The manifest does not name ${name}, which this host needs.`,
     hint: "Build it again with `npm run build:agent`.",
   });
-}
-
-/** What the agent that is there says of itself; `null` when it does not answer this login. */
-export async function reportBefore(session: SshSession, host: LifecycleHost): Promise<AgentReport | null> {
-  try {
-    return await askAgent(session, host.access.agentSocket, host.name);
-  } catch (error) {
-    if (error instanceof Failure && !session.ended.aborted) return null;
-    throw error;
-  }
 }

@@ -92,7 +92,6 @@ restart() {
   before=$(mark)
   systemctl daemon-reload 9>&-
   systemctl restart wardline-agent.service 9>&- 2>/dev/null
-  [ "$1" = wait ] || return 0
   tries=0
   down=0
   while [ "$tries" -lt 150 ]; do
@@ -162,7 +161,7 @@ elif [ "$(sha "$agent")" != "$hash" ]; then
 fi
 systemctl daemon-reload 9>&-
 systemctl enable $unit_names >/dev/null 2>&1 9>&-
-if restart wait; then
+if restart; then
   running
   say outcome running
   exit 0
@@ -175,7 +174,7 @@ if [ "$is_first" = yes ]; then
   rmdir "$lib" 2>/dev/null
   systemctl daemon-reload 9>&-
   say outcome undone
-elif exchange && restart wait; then
+elif exchange && restart; then
   say outcome rolled-back
 else
   say outcome down
@@ -187,14 +186,14 @@ exit 0
 export const LINUX_ROLL_BACK = fixedScript(`${EXCHANGE}
 [ -f "$agent.previous" ] || fail previous "$agent.previous"
 exchange || fail write "$agent"
-if restart wait; then
+if restart; then
   running
   say version "$("$agent" --version --json </dev/null 2>/dev/null 9>&-)"
   say outcome running
   exit 0
 fi
 last_words
-if exchange && restart wait; then say outcome rolled-back; else say outcome down; fi
+if exchange && restart; then say outcome rolled-back; else say outcome down; fi
 exit 0
 `);
 
@@ -202,11 +201,12 @@ exit 0
 export const LINUX_UNINSTALL = fixedScript(`${EXCHANGE}
 next keep_state
 case $keep_state in yes|no) ;; *) fail input keep_state ;; esac
-options=$(sed -n 's/^WARDLINE_OPTIONS=//p' /etc/wardline/agent.env 2>/dev/null | tail -n 1 | tr -d '"')
 if [ -x "$agent" ]; then
-  systemctl stop wardline-agent.service >/dev/null 2>&1 9>&-
+  # The agent is removed with the options that its unit, or a drop-in of root, runs it with. Nothing in them is expanded.
+  set -f
+  options=$(systemctl cat wardline-agent.service 2>/dev/null 9>&- | sed -n "s|^ExecStart=$agent run||p" | tail -n 1)
   [ "$keep_state" = yes ] && options="--keep-state $options"
-  # Words of a file that only root can write.
+  systemctl stop wardline-agent.service >/dev/null 2>&1 9>&-
   if told=$("$agent" uninstall $options </dev/null 2>&1 9>&-); then
     printf '%s\\n' "$told" | grep '^Removed ' | head -n 20 | while IFS= read -r line; do say removed "$line"; done
   else

@@ -79,6 +79,8 @@ dir=$HOME/.wardline-upload
 mkdir -p "$dir" 2>/dev/null || fail home "$HOME"
 [ -O "$dir" ] || fail directory "$dir"
 chmod 0700 "$dir"
+# What a transfer that was cut off has left; one that is under way elsewhere is younger.
+find "$dir" -type f -name '.*' -mmin +10 -exec rm -f {} + 2>/dev/null
 say directory "$dir"
 while next name; do
   [ "$name" = end ] && break

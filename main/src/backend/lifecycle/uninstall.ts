@@ -1,8 +1,9 @@
 /** Ends enforcement on a host and removes what was installed. */
+
 import type { HostProgress } from "../jobs/jobs.ts";
+import { reportBefore } from "./agent-check.ts";
 import { refusePending } from "./decision.ts";
 import { asRoot, type LifecycleHost, type LifecyclePorts, unsupported, withHost } from "./host-work.ts";
-import { reportBefore } from "./install.ts";
 import { removeUpload } from "./upload.ts";
 
 const UNINSTALL_TIMEOUT_MS = 120_000;
@@ -24,7 +25,7 @@ export async function uninstallFromHost(
           `It belongs to the package ${facts.agent.package} of the system: remove it with the system's package manager.`,
         ]);
       }
-      refusePending(await reportBefore(session, host));
+      refusePending(await reportBefore(session, host.access.agentSocket, host.name, true));
     },
     async (work) => {
       progress.step("uninstall", "Ending enforcement and removing the agent");

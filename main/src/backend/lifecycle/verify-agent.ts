@@ -4,8 +4,8 @@ import { type AgentReport, askAgent, enforcementDifference } from "./agent-check
 import { connect, type HostWork } from "./host-work.ts";
 import { type AgentIdentity, formatIdentity } from "./versions.ts";
 
-/** An agent adopts what is pinned within this time even on a busy machine. */
-const SETTLE_MS = 20_000;
+/** An agent adopts what is pinned and answers within this time even on a busy machine. */
+const SETTLE_MS = 5_000;
 const PAUSE_MS = 200;
 
 /** About the login or about sshd, not about the agent. */
@@ -15,7 +15,7 @@ export type Verification =
   | { readonly kind: "verified"; readonly report: AgentReport }
   /** It runs, and this login may not ask it anything. */
   | { readonly kind: "not-allowed" }
-  | { readonly kind: "wrong"; readonly reason: string };
+  | { readonly kind: "wrong"; readonly reason: string; readonly isFinal: boolean };
 
 /**
  * Asks over a new connection: it has the groups of now, and shows that the host can still be logged into.
@@ -32,7 +32,7 @@ export async function verifyAgent(
     const limitMs = ports.clock.nowMs() + SETTLE_MS;
     for (;;) {
       const verification = await attempt(() => askAgent(session, host.access.agentSocket, host.name), expected, before);
-      if (verification.kind !== "wrong" || ports.clock.nowMs() >= limitMs) return verification;
+      if (verification.kind !== "wrong" || verification.isFinal || ports.clock.nowMs() >= limitMs) return verification;
       if (session.ended.aborted) throw session.ended.reason;
       await ports.clock.sleep(PAUSE_MS);
     }
@@ -50,13 +50,13 @@ async function attempt(
     const report = await ask();
     if (expected && formatIdentity(report.identity) !== formatIdentity(expected)) {
       const reason = `${formatIdentity(report.identity)} answers instead of ${formatIdentity(expected)}`;
-      return { kind: "wrong", reason };
+      return { kind: "wrong", reason, isFinal: true };
     }
     const difference = before && enforcementDifference(before.status, report.status);
-    return difference ? { kind: "wrong", reason: difference } : { kind: "verified", report };
+    return difference ? { kind: "wrong", reason: difference, isFinal: false } : { kind: "verified", report };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (MAY_NOT_ASK.has(error.code)) return { kind: "not-allowed" };
-    return { kind: "wrong", reason: error.message };
+    return { kind: "wrong", reason: error.message, isFinal: false };
   }
 }
