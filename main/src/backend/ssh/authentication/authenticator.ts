@@ -37,9 +37,11 @@ export class Authenticator {
   readonly #context: AuthenticationContext;
   readonly #tried: string[] = [];
   #identities: Identities = { offered: [], notes: [], unsupported: [] };
-  #attempts: AsyncGenerator<Attempt> | null = null;
+  #attempts: AsyncGenerator<Attempt, void> | null = null;
   #allowed: readonly string[] = [];
   #declined = false;
+  /** Keys that the machine would have taken and that did not sign. */
+  readonly #unsigned: string[] = [];
   #accepted = "";
 
   constructor(context: AuthenticationContext) {
@@ -75,7 +77,7 @@ export class Authenticator {
     const tried = this.#tried.length === 0 ? "nothing could be tried" : `tried: ${this.#tried.join(", ")}`;
     const allowed =
       this.#allowed.length === 0 ? "" : `; it takes ${this.#allowed.map((name) => strangersText(name, 30)).join(", ")}`;
-    const notes = this.#identities.notes.map((note) => ` ${sentence(note)}`).join("");
+    const notes = [...this.#identities.notes, ...this.#unsigned].map((note) => ` ${sentence(note)}`).join("");
     const words = said === "" ? "" : ` It said "${strangersText(said)}".`;
     return new Failure({
       code: ErrorCode.SSH_AUTHENTICATION_FAILED,
@@ -104,14 +106,14 @@ export class Authenticator {
     this.#allowed = methodsLeft.slice(0, 10);
     this.#attempts ??= this.#all();
     for (;;) {
-      const { value, done } = await this.#attempts.next();
-      if (done || this.#context.signal.aborted) return null;
-      if (methodsLeft.includes(value.method)) return value;
+      const step = await this.#attempts.next();
+      if (step.done || this.#context.signal.aborted) return null;
+      if (methodsLeft.includes(step.value.method)) return step.value;
     }
   }
 
   /** Everything that could be tried, found out only when it is its turn. */
-  async *#all(): AsyncGenerator<Attempt> {
+  async *#all(): AsyncGenerator<Attempt, void> {
     const username = this.#context.target.user;
     if (this.#allowed.includes("publickey")) {
       this.#identities = await collectIdentities(this.#context.target, (file) => this.#unlock(file));
@@ -123,30 +125,47 @@ export class Authenticator {
           auth: {
             type: "agent",
             username,
-            agent: new OneKeyAgent(identity, (work) => this.#context.whileAsking(work)),
+            agent: new OneKeyAgent(identity, (work) => this.#sign(identity, work)),
           },
         };
       }
     }
-    yield* this.#prompts(username);
-    yield* this.#passwords(username);
+    const isDeclined = yield* this.#prompts(username);
+    if (!isDeclined) yield* this.#passwords(username);
   }
 
-  async *#prompts(username: string): AsyncGenerator<Attempt> {
-    if (!this.#allowed.includes("keyboard-interactive") || !this.#context.isInteractive) return;
+  /** Somebody may be asked meanwhile, by us or by an agent. */
+  async #sign(identity: Identity, work: () => Promise<Buffer>): Promise<Buffer> {
+    try {
+      return await this.#context.whileAsking(work);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#unsigned.push(`${strangersText(identity.label, 80)} did not sign: ${strangersText(why)}`);
+      throw error;
+    }
+  }
+
+  /** Returns whether the person declined: then nothing else is asked for the same purpose. */
+  async *#prompts(username: string): AsyncGenerator<Attempt, boolean> {
+    if (!this.#allowed.includes("keyboard-interactive") || !this.#context.isInteractive) return false;
     let rounds = 0;
+    let isDeclined = false;
     const auth: AnyAuthMethod = {
       type: "keyboard-interactive",
       username,
       prompt: (name, instructions, _language, prompts, finish) => {
         if (++rounds > MOST_PROMPT_ROUNDS || prompts.length > MOST_PROMPTS) return finish([]);
         this.#answer(name, instructions, prompts).then(
-          (answers) => finish(answers === null ? prompts.map(() => "") : [...answers]),
+          (answers) => {
+            isDeclined ||= answers === null;
+            finish(answers === null ? prompts.map(() => "") : [...answers]);
+          },
           () => finish([]),
         );
       },
     };
     yield { method: "keyboard-interactive", label: "keyboard-interactive", auth };
+    return isDeclined;
   }
 
   async *#passwords(username: string): AsyncGenerator<Attempt> {
@@ -221,12 +240,12 @@ export class Authenticator {
 /** ssh2 offers the public key first and asks for a signature only when the machine would take it. */
 class OneKeyAgent extends BaseAgent<ParsedKey> {
   readonly #identity: Identity;
-  readonly #whileAsking: AuthenticationContext["whileAsking"];
+  readonly #run: (work: () => Promise<Buffer>) => Promise<Buffer>;
 
-  constructor(identity: Identity, whileAsking: AuthenticationContext["whileAsking"]) {
+  constructor(identity: Identity, run: (work: () => Promise<Buffer>) => Promise<Buffer>) {
     super();
     this.#identity = identity;
-    this.#whileAsking = whileAsking;
+    this.#run = run;
   }
 
   getIdentities(callback: (error: Error | undefined, keys?: ParsedKey[]) => void): void {
@@ -237,7 +256,7 @@ class OneKeyAgent extends BaseAgent<ParsedKey> {
   sign(_key: unknown, data: Buffer, ...rest: unknown[]): void {
     const callback = rest.at(-1) as (error: Error | null, signature?: Buffer) => void;
     const { hash } = (rest.length > 1 ? (rest[0] as { hash?: string } | undefined) : undefined) ?? {};
-    this.#whileAsking(() => this.#identity.sign(data, hash)).then(
+    this.#run(() => this.#identity.sign(data, hash)).then(
       (signature) => callback(null, signature),
       (error: Error) => callback(error),
     );

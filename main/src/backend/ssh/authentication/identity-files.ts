@@ -1,5 +1,5 @@
 /** Private keys in files: read with care, opened with a passphrase only when a machine wants them. */
-import { createHash } from "node:crypto";
+import { createHash, createPrivateKey } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 // Node does not find `utils` among the names that ssh2 exports; it is a member of its default.
@@ -43,12 +43,12 @@ export async function readKeyFile(path: string): Promise<KeyFileResult | null> {
   if (header) {
     return { path, publicKey: header.publicKey, text: privateText, isEncrypted: header.isEncrypted, hasCertificate };
   }
-  const parsed = ssh2.utils.parseKey(privateText);
+  const parsed = parsePrivate(privateText);
   if (!(parsed instanceof Error)) {
     const blob = ([parsed].flat()[0] as ParsedKey).getPublicSSH();
     return { path, publicKey: readPublicKey(blob), text: privateText, isEncrypted: false, hasCertificate };
   }
-  if (/ENCRYPTED|no passphrase/.test(`${privateText.slice(0, 300)} ${parsed.message}`)) {
+  if (/ENCRYPTED|no passphrase given/.test(`${privateText.slice(0, 300)} ${parsed.message}`)) {
     return { path, publicKey: beside, text: privateText, isEncrypted: true, hasCertificate };
   }
   return { path, problem: "it is not a private key" };
@@ -56,7 +56,7 @@ export async function readKeyFile(path: string): Promise<KeyFileResult | null> {
 
 /** `null` when the passphrase is wrong. @throws Error for a key that cannot be used at all */
 export function openPrivateKey(text: string, passphrase: string | null): ParsedKey | null {
-  const parsed = ssh2.utils.parseKey(text, passphrase ?? undefined);
+  const parsed = parsePrivate(text, passphrase ?? undefined);
   if (!(parsed instanceof Error)) {
     const key = [parsed].flat()[0] as ParsedKey;
     if (!key.isPrivateKey()) throw new Error("it is not a private key");
@@ -64,6 +64,18 @@ export function openPrivateKey(text: string, passphrase: string | null): ParsedK
   }
   if (passphrase !== null && /passphrase|integrity|decrypt|malformed/i.test(parsed.message)) return null;
   throw new Error(parsed.message);
+}
+
+function parsePrivate(text: string, passphrase?: string): ParsedKey | ParsedKey[] | Error {
+  if (!/^-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----/m.test(text)) return ssh2.utils.parseKey(text, passphrase);
+  try {
+    // ssh2 does not know PKCS #8; Node does, and writes the formats that ssh2 knows.
+    const key = createPrivateKey({ key: text, format: "pem", ...(passphrase === undefined ? {} : { passphrase }) });
+    const type = key.asymmetricKeyType === "ec" ? "sec1" : "pkcs1";
+    return ssh2.utils.parseKey(key.export({ type, format: "pem" }) as string);
+  } catch (error) {
+    return new Error(`no passphrase, or a wrong one (${errorCode(error)})`);
+  }
 }
 
 /** Keys that were opened, by their file's content. They live as long as the process; nothing writes them anywhere. */
