@@ -31,6 +31,7 @@ import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
 import type { HostRegistry, ManagedHost } from "./hosts/managed-host.ts";
+import { SshOrigins } from "./hosts/ssh-origins.ts";
 import { Jobs } from "./jobs/job-runner.ts";
 import { JobServiceImpl } from "./jobs/job-service.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
@@ -40,7 +41,7 @@ import { KeptAnswers } from "./questions/kept-answers.ts";
 import { QuestionDesk } from "./questions/question-desk.ts";
 import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
-import { createHostNeedsSource, type HostNeedsSource } from "./ship/host-needs.ts";
+import { createHostNeedsSource, type HostNeedsSource, systemFacts } from "./ship/host-needs.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
 import { listCandidates } from "./ssh/config/candidates.ts";
 import { processEnvironment } from "./ssh/config/target.ts";
@@ -110,7 +111,6 @@ export interface Backend {
 /** @throws Failure when the database cannot be opened (newer, damaged, no access, disk full). */
 export function createBackend(options: BackendOptions): Backend {
   const { stateDir, logger, shell, userName, clock = systemClock } = options;
-  const needsOf = options.hostNeeds ?? createHostNeedsSource();
   const store = new Store({ stateDir, logger });
   const settings = new SettingsTable(store);
   const files = new FilesTable(store, settings);
@@ -118,6 +118,8 @@ export function createBackend(options: BackendOptions): Backend {
   const receipts = new ReceiptsTable(store);
   const flowsTable = options.flowRetention ? new FlowsTable(store, options.flowRetention) : new FlowsTable(store);
   const hostsTable = new HostsTable(store);
+  const origins = new SshOrigins(settings);
+  const needsOf = options.hostNeeds ?? createHostNeedsSource(systemFacts(), (hostId) => origins.of(hostId));
   const losses = new LossesTable(settings);
   const stored = new ChangeSignal();
   const workspace = new Workspace({ store, files, versions, clock });
@@ -130,6 +132,7 @@ export function createBackend(options: BackendOptions): Backend {
     hostsTable,
     clock,
     logger,
+    origins,
     localDialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
     remoteDialer: options.remoteDialer ?? sshDialerFactory(ssh),
     ...(options.remote ? { remote: options.remote } : {}),
@@ -152,6 +155,7 @@ export function createBackend(options: BackendOptions): Backend {
       workspace,
       clock,
       shell,
+      receipts,
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),
     fleet: new FleetServiceImpl({

@@ -49,6 +49,8 @@ export interface AgentConnectionOptions {
   readonly statusSilenceMs?: number;
   /** What the host is called until its agent says its name; the dialer's address when absent. */
   readonly nameBefore?: () => string;
+  /** What has to be known of a new link before the host counts as connected. It must end soon, and never throws. */
+  readonly onLink?: (link: AgentLink) => Promise<void>;
   /** Present for a remote host: it is connected only while it is needed, and one of many. */
   readonly onDemand?: OnDemandOptions;
 }
@@ -303,7 +305,8 @@ export class AgentConnection {
       },
     };
     try {
-      return await followAgent(link, options);
+      const learning = this.#options.onLink?.(link) ?? Promise.resolve();
+      return await followAgent(link, options, learning);
     } finally {
       giveBack();
       this.#link = null;

@@ -44,10 +44,14 @@ export async function greet(
   return greeting;
 }
 
-/** Shakes hands and follows the status. Always ends in an error. @throws Failure, or what the transport throws */
-export async function followAgent(link: AgentLink, options: FollowOptions): Promise<never> {
+/**
+ * Shakes hands and follows the status, which counts once `learning` has ended. Always ends in an error.
+ * @throws Failure, or what the transport throws
+ */
+export async function followAgent(link: AgentLink, options: FollowOptions, learning: Promise<void>): Promise<never> {
   try {
-    options.onGreeting(await greet(link.client, options.signal));
+    const [greeting] = await Promise.all([greet(link.client, options.signal), learning]);
+    options.onGreeting(greeting);
     await followStatus(link, options);
   } catch (error) {
     // Where the SSH connection broke, that is the reason and not what it did to the stream.

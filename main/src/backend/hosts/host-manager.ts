@@ -5,7 +5,7 @@ import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
 import { Failure } from "@wardline/domain/errors";
 import { AgentConnection, type OnDemandOptions } from "../agent/agent-connection.ts";
 import { ConnectSlots } from "../agent/connect-slots.ts";
-import type { AgentDialer, RemoteDialerFactory } from "../agent/dialer.ts";
+import type { AgentDialer, AgentLink, RemoteDialerFactory } from "../agent/dialer.ts";
 import type { Clock, Logger } from "../ports.ts";
 import type { HostsTable } from "../store/hosts-table.ts";
 import type { HostRecord, ManagedHostsTable } from "../store/managed-hosts-table.ts";
@@ -13,6 +13,7 @@ import type { Store } from "../store/store.ts";
 import { EnforcedState } from "./enforced-state.ts";
 import type { HostRuntime } from "./host-runtime.ts";
 import { HostRegistry, LOCAL_HOST_ID, type ManagedHost } from "./managed-host.ts";
+import type { SshOrigins } from "./ssh-origins.ts";
 
 /** How soon a host shows that another process (the command line) has added. */
 const POLL_INTERVAL_MS = 1000;
@@ -25,6 +26,7 @@ export interface HostManagerPorts {
   readonly logger: Logger;
   readonly localDialer: AgentDialer;
   readonly remoteDialer: RemoteDialerFactory;
+  readonly origins: SshOrigins;
   /** See {@link OnDemandOptions}. */
   readonly remote?: Omit<OnDemandOptions, "slots">;
 }
@@ -45,7 +47,7 @@ class RegisteredHost implements ManagedHost {
       clock,
       logger,
       nameBefore: () => this.record.alias || dialer.address,
-      ...(this.local ? {} : { onDemand: { slots, ...ports.remote } }),
+      ...(this.local ? {} : { onDemand: { slots, ...ports.remote }, onLink: (link) => this.#learn(link, ports) }),
       remembered: known && {
         status: fromBinary(HostStatusSchema, known.statusWire),
         lastHeardAtMs: known.lastHeardAtMs,
@@ -54,6 +56,15 @@ class RegisteredHost implements ManagedHost {
       },
     });
     this.enforced = new EnforcedState(this.connection, logger);
+  }
+
+  async #learn({ session }: AgentLink, { origins, logger }: HostManagerPorts): Promise<void> {
+    try {
+      if (session) await origins.ask(this.id, session);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      logger.warn({ host: this.id, code: error.code, problem: error.message }, "address of the console not stored");
+    }
   }
 
   get id(): string {

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
+  Drift,
   GetSessionResponseSchema,
   type Host,
   HostSchema,
@@ -14,12 +15,14 @@ import {
   WatchHostsResponseSchema,
 } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { type DriftKind, driftOf } from "@wardline/domain/fleet";
 import type { Endpoint } from "@wardline/domain/policy";
 import { failureToDetail } from "@wardline/domain/wire";
 import { mergeChangingSignals } from "../async/signal.ts";
 import type { Workspace } from "../policies/workspace.ts";
 import type { Clock, ShellPort } from "../ports.ts";
 import type { Guard } from "../rpc/guard.ts";
+import type { ReceiptsTable } from "../store/receipts-table.ts";
 import { CONSOLE_BUILD, CONSOLE_VERSION } from "../version.ts";
 import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
 import { type HostRegistry, hostNameOf, type ManagedHost } from "./managed-host.ts";
@@ -29,11 +32,29 @@ const LONGEST_SILENCE_MS = 2000;
 /** A hundred hosts that each tell something every two seconds must not make fifty messages a second. */
 const SHORTEST_INTERVAL_MS = 100;
 
+const DRIFTS: Record<DriftKind, Drift> = {
+  none: Drift.NONE,
+  "other-state": Drift.OTHER_STATE,
+  behind: Drift.BEHIND,
+  "never-applied": Drift.NEVER_APPLIED,
+  unknown: Drift.UNKNOWN,
+};
+
+/** What is looked up once for a list of hosts. */
+interface KnownOfHosts {
+  /** The Host documents of the workspace, by name. */
+  readonly declared: ReadonlyMap<string, Endpoint>;
+  readonly confirmedDigests: ReadonlyMap<string, string>;
+}
+
 export interface HostServicePorts {
   readonly registry: HostRegistry;
   readonly workspace: Workspace;
   readonly clock: Clock;
   readonly shell: ShellPort;
+  readonly receipts: ReceiptsTable;
+  /** Whether a change waits for the host's return. */
+  readonly isAwaited?: (hostId: string) => boolean;
   readonly session: { readonly user: string; readonly consoleHost: string; readonly stateDir: string };
 }
 
@@ -66,8 +87,8 @@ export class HostServiceImpl {
       for (let sequence = 1n; !signal.aborted; sequence++) {
         const seen = merged.changes.version;
         needAll(needs, registry.hosts);
-        const declared = this.#declaredHosts();
-        const hosts = registry.hosts.map((host) => this.#describe(host, declared));
+        const known = this.#known();
+        const hosts = registry.hosts.map((host) => this.#describe(host, known));
         yield create(WatchHostsResponseSchema, { sequence, hosts, now: timestampFromMs(clock.nowMs()) });
         await clock.sleep(SHORTEST_INTERVAL_MS, signal);
         await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
@@ -79,7 +100,11 @@ export class HostServiceImpl {
   }
 
   describe(host: ManagedHost): Host {
-    return this.#describe(host, this.#declaredHosts());
+    return this.#describe(host, this.#known());
+  }
+
+  #known(): KnownOfHosts {
+    return { declared: this.#declaredHosts(), confirmedDigests: this.#ports.receipts.confirmedDigests() };
   }
 
   /** The Host documents of the workspace, by name. */
@@ -88,10 +113,11 @@ export class HostServiceImpl {
     return new Map(endpoints.flatMap((endpoint) => (endpoint.kind === "host" ? [[endpoint.name, endpoint]] : [])));
   }
 
-  #describe(host: ManagedHost, declaredHosts: ReadonlyMap<string, Endpoint>): Host {
+  #describe(host: ManagedHost, known: KnownOfHosts): Host {
     const { state } = host.connection;
     const name = hostNameOf(host);
-    const declared = declaredHosts.get(name);
+    const declared = known.declared.get(name);
+    const desiredStateDigest = known.confirmedDigests.get(host.id) ?? "";
     const wire = create(HostSchema, {
       id: host.id,
       name,
@@ -104,6 +130,8 @@ export class HostServiceImpl {
       declared: declared !== undefined,
       alias: host.record.alias,
       groups: [...host.record.groups],
+      desiredStateDigest,
+      drift: this.#drift(host, desiredStateDigest),
     });
     if (host.record.access) wire.access = host.record.access;
     if (host.record.environment) wire.environment = host.record.environment;
@@ -116,6 +144,19 @@ export class HostServiceImpl {
     if (state.status) wire.status = state.status;
     if (state.lastHeardAtMs > 0) wire.lastHeardAt = timestampFromMs(state.lastHeardAtMs);
     return wire;
+  }
+
+  #drift(host: ManagedHost, desiredStateDigest: string): Drift {
+    const { status, reachability } = host.connection.state;
+    // What waits for confirmation is on trial: what it would return to is what counts.
+    const settled = status?.pending ? status.pending.previous : status?.enforced;
+    const kind = driftOf({
+      desiredStateDigest,
+      enforcedStateDigest: status ? (settled?.stateDigest ?? "") : null,
+      isAwaited: this.#ports.isAwaited?.(host.id) ?? false,
+      isConnected: reachability === Reachability.CONNECTED,
+    });
+    return DRIFTS[kind];
   }
 
   /** Edits the Host document of a host in the workspace, or adds one. */

@@ -1,12 +1,20 @@
 import { ConnectError } from "@connectrpc/connect";
-import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
+import { Drift, Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { startTestConsole, type TestConsole } from "../testing/console.ts";
+import { collect, startTestConsole, type TestConsole } from "../testing/console.ts";
 import { FakeAgent } from "../testing/fake-agent.ts";
 import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
+
+const POLICY = `apiVersion: wardline.io/v1
+kind: Policy
+metadata: {name: deny}
+spec:
+  subject: {}
+  ingress: []
+`;
 
 let tester: TestConsole;
 
@@ -95,6 +103,26 @@ describe("the host", () => {
       if (performance.now() - started > 4500) break;
     }
     expect(last).toBeGreaterThanOrEqual(3n);
+  });
+
+  it("has drifted when it enforces something else than was last confirmed from here", async () => {
+    tester = startTestConsole();
+    const drift = async () => (await host()).drift;
+    await expect.poll(drift).toBe(Drift.NEVER_APPLIED);
+    await tester.policies.saveFile({ path: "a.yaml", text: POLICY });
+    const { planId } = await tester.ship.plan({});
+    const applied = await collect(tester.ship.apply({ planId, mode: 2, reason: "x" }));
+    const generation = applied.at(-1)?.pending?.generation?.number ?? 0n;
+    // On trial: it has not been confirmed yet.
+    expect(await drift()).toBe(Drift.NEVER_APPLIED);
+    await tester.ship.confirm({ hostId: "local", generation });
+    await expect.poll(drift).toBe(Drift.NONE);
+    expect((await host()).desiredStateDigest).toBe((await host()).status?.enforced?.stateDigest);
+    tester.agent.expire();
+    await expect.poll(drift).toBe(Drift.OTHER_STATE);
+    tester.agent.dialFailure = new Failure({ code: ErrorCode.AGENT_UNREACHABLE, message: "gone" });
+    tester.agent.dropConnections();
+    await expect.poll(drift).toBe(Drift.UNKNOWN);
   });
 
   it("tells who sits at the console", async () => {

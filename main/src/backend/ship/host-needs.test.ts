@@ -46,4 +46,17 @@ describe("host needs", () => {
     const files = { "/etc/resolv.conf": "nameserver 192.0.2.53\n" };
     expect(needs(files, { SSH_CONNECTION: "198.51.100.7 50000 192.0.2.10 22" }, false).connections).toEqual([]);
   });
+
+  it("of another machine are the connection of this console, as it sees it", () => {
+    const host = { id: "h", local: false, connection: { hostName: "web-1" } } as unknown as ManagedHost;
+    const facts = {
+      environment: { SSH_CONNECTION: "198.51.100.7 1 192.0.2.1 22" },
+      readText: () => "nameserver 192.0.2.53",
+    };
+    const origins = new Map([["h", { clientAddress: "203.0.113.9", serverPort: 2222 }]]);
+    expect(createHostNeedsSource(facts, (id) => origins.get(id) ?? null)(host).connections).toEqual([
+      { purpose: "console", direction: "ingress", remotes: ["203.0.113.9"], protocol: PROTOCOL.tcp, port: 2222 },
+    ]);
+    expect(createHostNeedsSource(facts)(host).connections).toEqual([]);
+  });
 });

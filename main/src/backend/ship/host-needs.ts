@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { canonicalAddress, type HostNeeds, type NeededConnection, PROTOCOL } from "@wardline/domain/policy";
 import { hostNameOf, type ManagedHost } from "../hosts/managed-host.ts";
+import type { SshOrigin } from "../hosts/ssh-origins.ts";
 
 /** The upstream servers where systemd-resolved stands before them, else what the resolver library asks. */
 const RESOLVER_FILES = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
@@ -16,12 +17,26 @@ export interface LocalFacts {
   readonly readText: (path: string) => string | null;
 }
 
-/** Only the machine that the console runs on is known so far: its name servers, and the SSH session of the person. */
-export function createHostNeedsSource(facts: LocalFacts = systemFacts()): HostNeedsSource {
+/**
+ * Of the machine of the console: its name servers, and the SSH session of the person. Of the others: the connection over
+ * which this console manages them, as they see it.
+ */
+export function createHostNeedsSource(
+  facts: LocalFacts = systemFacts(),
+  originOf: (hostId: string) => SshOrigin | null = () => null,
+): HostNeedsSource {
   return (host) => ({
     hostName: hostNameOf(host),
-    connections: host.local ? [...sshSession(facts.environment), ...nameServers(facts.readText)] : [],
+    connections: host.local
+      ? [...sshSession(facts.environment), ...nameServers(facts.readText)]
+      : consoleConnection(originOf(host.id)),
   });
+}
+
+function consoleConnection(origin: SshOrigin | null): readonly NeededConnection[] {
+  if (!origin) return [];
+  const { clientAddress, serverPort: port } = origin;
+  return [{ purpose: "console", direction: "ingress", remotes: [clientAddress], protocol: PROTOCOL.tcp, port }];
 }
 
 /** `SSH_CONNECTION` is client address, client port, server address, server port (sshd(8)). */
@@ -42,7 +57,7 @@ function nameServers(readText: LocalFacts["readText"]): readonly NeededConnectio
   return [{ purpose: "dns", direction: "egress", remotes, protocol: PROTOCOL.udp, port: DNS_PORT }];
 }
 
-function systemFacts(): LocalFacts {
+export function systemFacts(): LocalFacts {
   return {
     environment: process.env,
     readText(path) {

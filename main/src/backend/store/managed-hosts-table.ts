@@ -68,7 +68,7 @@ export class ManagedHostsTable {
     this.#store.transaction(() => {
       this.#store.run("DELETE FROM managed_hosts WHERE id = ?", id);
       this.#store.run("DELETE FROM hosts WHERE id = ?", id);
-      this.#store.run("DELETE FROM settings WHERE name = ?", `flow_losses:${id}`);
+      this.#store.run("DELETE FROM settings WHERE name IN (?, ?)", `flow_losses:${id}`, `ssh_origin:${id}`);
       this.#settings.set(REVISION_SETTING, this.revision() + 1);
     });
   }

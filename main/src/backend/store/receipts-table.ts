@@ -127,6 +127,15 @@ export class ReceiptsTable {
     );
   }
 
+  /** Digest of the state that was last confirmed for each host and not left since, by id of the host. */
+  confirmedDigests(): ReadonlyMap<string, string> {
+    const rows = this.#store.all<{ host_id: string; state_digest: string }>(
+      `SELECT host_id, state_digest FROM receipts
+       WHERE id IN (SELECT max(id) FROM receipts WHERE outcome = 'confirmed' GROUP BY host_id)`,
+    );
+    return new Map(rows.map((row) => [row.host_id, row.state_digest]));
+  }
+
   openOf(hostId: string): StoredReceipt[] {
     return this.#store
       .all<ReceiptRow>(
