@@ -49,7 +49,13 @@ export interface PolicyReader {
 }
 
 /** When a reading is made. */
-export type ReadMoment = Pick<ReadOptions, "nowUnixMs">;
+export interface ReadMoment extends Pick<ReadOptions, "nowUnixMs"> {
+  /**
+   * For whoever only has to know whether the state may be applied, such as an agent: warnings and notices about what the
+   * policies mean together (WL340 and up) are not looked for. The world, `ok` and all errors are the same.
+   */
+  readonly errorsOnly?: boolean;
+}
 
 /**
  * It keeps the texts, what was read from them and what was compared until the next reading, and little of the readings
@@ -63,7 +69,7 @@ function createReader(options: ReadOptions, memory: CheckMemory | null): PolicyR
   const limits: ReadLimits = { ...DEFAULT_READ_LIMITS, ...options.limits };
   let known: ReadonlyMap<string, FileReading> = new Map();
   return {
-    read(files, { nowUnixMs = options.nowUnixMs } = {}) {
+    read(files, { nowUnixMs = options.nowUnixMs, errorsOnly = false } = {}) {
       const sink = new DiagnosticSink(limits.maxDiagnostics);
       const readings = new Map<string, FileReading>();
       const documents: ReadDocument[] = [];
@@ -80,7 +86,7 @@ function createReader(options: ReadOptions, memory: CheckMemory | null): PolicyR
       const resolved = resolveReferences(documents, sink);
       const { maxRuleComparisons } = limits;
       const moment = nowUnixMs === undefined ? {} : { nowUnixMs };
-      const world = checkWorld(resolved, sink, { files, maxRuleComparisons, ...moment }, memory);
+      const world = checkWorld(resolved, sink, { files, maxRuleComparisons, errorsOnly, ...moment }, memory);
       const fileOrder = new Map(files.map((file, index) => [file.path, index]));
       return {
         world,

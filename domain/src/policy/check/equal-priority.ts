@@ -7,7 +7,7 @@ import { RuleIndex } from "./coverage.ts";
 import type { AskedRule, SubjectGroup } from "./subject-groups.ts";
 import { describeExample, nameRule } from "./words.ts";
 
-const PRIORITY_TIERS: readonly Tier[] = ["admin", "baseline"];
+export const PRIORITY_TIERS: readonly Tier[] = ["admin", "baseline"];
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
 /**

@@ -4,7 +4,7 @@ import { withoutExpired } from "../named-peers.ts";
 import { CheckContext } from "./context.ts";
 import { checkEffect, checkExpiry } from "./effect.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
-import { checkEqualPriority } from "./equal-priority.ts";
+import { checkEqualPriority, PRIORITY_TIERS } from "./equal-priority.ts";
 import type { CheckMemory } from "./memory.ts";
 import { checkOneFamily } from "./one-family.ts";
 import { RuleSpace } from "./rule-space.ts";
@@ -23,11 +23,14 @@ export interface MeaningInput {
   readonly texts: SourceTexts;
   readonly nowUnixMs: number | null;
   readonly maxRuleComparisons: number;
+  readonly errorsOnly?: boolean;
   readonly memory?: CheckMemory | null;
 }
 
 export function checkMeaning(input: MeaningInput): void {
-  const { world, policies, index, sink, texts, nowUnixMs } = input;
+  const { world, policies, index, sink, texts, nowUnixMs, errorsOnly = false } = input;
+  // What is an error is between policies of a priority.
+  if (errorsOnly && !world.policies.some(({ tier }) => PRIORITY_TIERS.includes(tier))) return;
   const current = nowUnixMs === null ? world : withoutExpired(world, nowUnixMs);
   const memory = input.memory ?? null;
   const space = memory?.spaceOf(current.policies, index) ?? new RuleSpace(current, index);
@@ -47,6 +50,7 @@ export function checkMeaning(input: MeaningInput): void {
   });
   // Errors first: they are worth the budget most.
   checkEqualPriority(context);
+  if (errorsOnly) return;
   if (nowUnixMs !== null) checkExpiry(context, world.policies, nowUnixMs);
   checkEffect(context);
   checkShadowing(context);

@@ -29,6 +29,8 @@ export interface WorldCheckOptions {
   readonly nowUnixMs?: number;
   /** See `ReadLimits`. */
   readonly maxRuleComparisons?: number;
+  /** Leaves out what is no error about the policies together. */
+  readonly errorsOnly?: boolean;
 }
 
 /** Puts the documents together and reports what is wrong between them. Of documents with one key the first counts. */
@@ -71,6 +73,7 @@ export function checkWorld(
     texts,
     nowUnixMs: options.nowUnixMs ?? null,
     maxRuleComparisons: options.maxRuleComparisons ?? DEFAULT_READ_LIMITS.maxRuleComparisons,
+    errorsOnly: options.errorsOnly ?? false,
     memory,
   });
   return world;

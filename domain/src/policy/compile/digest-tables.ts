@@ -9,7 +9,6 @@ import type { ProgramColumns } from "../program-columns.ts";
 import type { ProgramTables } from "./assemble.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import { encodeDecision } from "./encode-decision.ts";
-import { withRoom } from "./growing.ts";
 import { type Column, isEqualColumn } from "./scratch.ts";
 
 /** Of a table whose entries are numbers. */
@@ -17,7 +16,6 @@ const ROWS_IN_PART = 4096;
 /** Of decisions: a part ends behind one in so many, told by its content, so that later ones are the same parts when some come or go. */
 const DECISIONS_IN_PART = 256;
 const MAX_DECISIONS_IN_PART = 8 * DECISIONS_IN_PART;
-const UNKNOWN = -1;
 
 interface Known {
   readonly tables: ProgramTables;
@@ -31,6 +29,8 @@ interface Known {
 interface DecisionPart {
   readonly start: number;
   readonly end: number;
+  /** False for one that ends only because there are no more decisions. */
+  readonly isClosed: boolean;
   readonly digest: Uint8Array;
 }
 
@@ -38,8 +38,6 @@ export class TablesDigester {
   readonly #decisions: DecisionTable;
   readonly #createSha256: CreateSha256;
   readonly #writer = new ByteWriter();
-  /** By number of the decision: some bits of its content, which tell where parts end. */
-  #marks = new Int32Array(0);
   /** The tables that were digested last. */
   #known: Known | null = null;
 
@@ -75,46 +73,40 @@ export class TablesDigester {
   }
 
   #digestDecisions({ decisionNumbers: numbers }: ProgramTables): ReadonlyMap<number, DecisionPart> {
-    this.#marks = withRoom(this.#marks, this.#decisions.count, UNKNOWN);
     const parts = new Map<number, DecisionPart>();
     for (let start = 0; start < numbers.length; ) {
-      let end = start;
-      const limit = Math.min(numbers.length, start + MAX_DECISIONS_IN_PART);
-      while (end < limit && this.#markOf(numbers[end++] ?? 0) % DECISIONS_IN_PART !== 0);
-      const first = numbers[start] ?? 0;
-      parts.set(first, {
-        start,
-        end,
-        digest: this.#knownPart(numbers, start, end) ?? this.#digestPart(numbers, start, end),
-      });
-      start = end;
+      const part = this.#knownPart(numbers, start) ?? this.#digestPart(numbers, start);
+      parts.set(numbers[start] ?? 0, part);
+      start = part.end;
     }
     return parts;
   }
 
-  #knownPart(numbers: Uint32Array, start: number, end: number): Uint8Array | null {
+  /** A part that was digested before and begins here; where it ends depends on nothing but what is in it. */
+  #knownPart(numbers: Uint32Array, start: number): DecisionPart | null {
     const known = this.#known?.decisions.get(numbers[start] ?? 0);
     const before = this.#known?.tables.decisionNumbers;
-    if (known === undefined || before === undefined || known.end - known.start !== end - start) return null;
-    if (before === numbers && known.start === start) return known.digest;
-    for (let at = 0; at < end - start; at++) if (before[known.start + at] !== numbers[start + at]) return null;
-    return known.digest;
+    if (known === undefined || before === undefined) return null;
+    const end = start + known.end - known.start;
+    if (end > numbers.length || (!known.isClosed && end !== numbers.length)) return null;
+    if (before !== numbers || known.start !== start) {
+      for (let at = start; at < end; at++) if (before[known.start + at - start] !== numbers[at]) return null;
+    }
+    return { ...known, start, end };
   }
 
-  #digestPart(numbers: Uint32Array, start: number, end: number): Uint8Array {
-    this.#writer.clear();
-    for (let at = start; at < end; at++) encodeDecision(this.#decisions, numbers[at] ?? 0, this.#writer);
-    return this.#hash([this.#writer.written()]);
-  }
-
-  #markOf(number: number): number {
-    const known = this.#marks[number] ?? UNKNOWN;
-    if (known !== UNKNOWN) return known;
-    this.#writer.clear();
-    encodeDecision(this.#decisions, number, this.#writer);
-    const mark = fingerprint(this.#writer.written());
-    this.#marks[number] = mark;
-    return mark;
+  #digestPart(numbers: Uint32Array, start: number): DecisionPart {
+    const writer = this.#writer;
+    writer.clear();
+    const limit = Math.min(numbers.length, start + MAX_DECISIONS_IN_PART);
+    for (let at = start; at < limit; at++) {
+      const from = writer.length;
+      encodeDecision(this.#decisions, numbers[at] ?? 0, writer);
+      const isClosed =
+        at + 1 - start === MAX_DECISIONS_IN_PART || fingerprint(writer.written(from)) % DECISIONS_IN_PART === 0;
+      if (isClosed) return { start, end: at + 1, isClosed, digest: this.#hash([writer.written()]) };
+    }
+    return { start, end: limit, isClosed: false, digest: this.#hash([writer.written()]) };
   }
 
   #hash(pieces: readonly Uint8Array[]): Uint8Array {
@@ -170,7 +162,7 @@ function wordOf(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
 
-/** FNV-1a, 31 bits. */
+/** FNV-1a, 31 bits: tells where parts end. */
 function fingerprint(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);

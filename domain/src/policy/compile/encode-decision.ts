@@ -48,16 +48,24 @@ type Range = Extract<PortMatch, { kind: "range" }>;
 
 /** In an order of their own: in which one they are written does not count. */
 function encodePeers(peers: readonly Peer[] | null, to: ByteWriter): void {
+  const [first] = peers ?? [];
   if (peers === null) {
     to.byte(TAG.none);
+  } else if (first !== undefined && peers.length === 1 && isPrefix4(first)) {
+    // The common case, without lists.
+    to.byte(TAG.prefixes4);
+    to.word(1);
+    writePrefix(prefixNumber(first), to);
   } else if (peers.every(isPrefix4)) {
     to.byte(TAG.prefixes4);
     to.word(peers.length);
-    for (const number of sorted(peers.map(prefixNumber))) {
-      to.word(Math.floor(number / 64));
-      to.byte(number % 64);
-    }
+    for (const number of sorted(peers.map(prefixNumber))) writePrefix(number, to);
   } else encodeTexts(peers.map(peerMeaning), to);
+}
+
+function writePrefix(number: number, to: ByteWriter): void {
+  to.word(Math.floor(number / 64));
+  to.byte(number % 64);
 }
 
 function isPrefix4(peer: Peer): peer is Addresses {
@@ -70,16 +78,23 @@ function prefixNumber({ cidr: { bytes, prefixLength } }: Addresses): number {
 }
 
 function encodePorts(ports: readonly PortMatch[] | null, to: ByteWriter): void {
+  const [first] = ports ?? [];
   if (ports === null) {
     to.byte(TAG.none);
+  } else if (first !== undefined && ports.length === 1 && isRange(first)) {
+    to.byte(TAG.ranges);
+    to.word(1);
+    writeRange(rangeNumber(first), to);
   } else if (ports.every(isRange)) {
     to.byte(TAG.ranges);
     to.word(ports.length);
-    for (const number of sorted(ports.map(rangeNumber))) {
-      to.word(Math.floor(number / 2 ** 32));
-      to.word(number % 2 ** 32);
-    }
+    for (const number of sorted(ports.map(rangeNumber))) writeRange(number, to);
   } else encodeTexts(ports.map(portMeaning), to);
+}
+
+function writeRange(number: number, to: ByteWriter): void {
+  to.word(Math.floor(number / 2 ** 32));
+  to.word(number % 2 ** 32);
 }
 
 function isRange(port: PortMatch): port is Range {

@@ -177,12 +177,15 @@ export class RuleExpander {
   ): void {
     const peers: readonly (Peer | null)[] = rule.peers ?? [null];
     // One term for all peers, so that an address that several of them match is still one case.
-    const ranges = rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null;
+    const isPlain = rule.ports === null || rule.ports.every(isRange);
+    const ranges = isPlain
+      ? (rule.ports as PortRanges)
+      : (rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null);
     if (ranges === null || ranges.length > 0) {
       const units = peers.map((peer) => (peer === null ? ANY_ADDRESS : this.#units.forPeer(peer, hostName)));
       add(ranges, units.length > 1 ? [...new Set(units)] : units);
     }
-    if (rule.direction === "ingress") return;
+    if (isPlain || rule.direction === "ingress") return;
     for (const peer of peers) {
       if (peer !== null && peer.kind !== "endpoints") continue;
       for (const port of rule.ports ?? []) {
@@ -194,6 +197,10 @@ export class RuleExpander {
       }
     }
   }
+}
+
+function isRange(port: PortMatch): port is Extract<PortMatch, { kind: "range" }> {
+  return port.kind === "range";
 }
 
 function isNamed(port: PortMatch): port is Extract<PortMatch, { kind: "named" }> {

@@ -1,5 +1,5 @@
 /** What of a world is as before, although it was read again. */
-import type { Endpoint, Inventory, Policy, PolicyWorld } from "../model.ts";
+import type { Endpoint, Inventory, Policy, PolicyRule, PolicyWorld, PortMatch, SourceRange } from "../model.ts";
 
 export interface WorldChanges {
   readonly world: PolicyWorld;
@@ -20,48 +20,77 @@ export function adoptEqual(before: PolicyWorld, next: PolicyWorld): WorldChanges
   if (before.policies === next.policies) {
     return { world: { policies: before.policies, inventory }, changedPolicies: 0, replaced, isInPlace: true };
   }
-  const adopt = createAdopter(before.policies);
+  const find = createFinder(before.policies);
   let adopted = 0;
   let isInPlace = before.policies.length === next.policies.length;
   const policies = next.policies.map((policy, place) => {
     const there = before.policies[place];
-    const old = there === policy ? policy : adopt(policy, place);
-    if (old !== null) {
-      adopted++;
-      if (old !== there) isInPlace = false;
-      return old;
-    }
-    if (there?.key !== policy.key) {
-      isInPlace = false;
-      return policy;
-    }
-    const changed = adoptRules(there, policy);
-    replaced.set(there, changed);
-    return changed;
+    const old = there?.key === policy.key ? there : find(policy.key);
+    const kept = old === undefined || old === policy ? policy : adopt(old, policy);
+    if (kept !== there) isInPlace = isInPlace && there?.key === policy.key;
+    if (kept === old) adopted++;
+    else if (there !== undefined && there === old) replaced.set(there, kept);
+    return kept;
   });
   const changedPolicies = Math.max(before.policies.length, next.policies.length) - adopted;
   return { world: { policies, inventory }, changedPolicies, replaced, isInPlace };
 }
 
-/** The changed policy with the rules that did not change as they were. */
-function adoptRules({ rules: before }: Policy, policy: Policy): Policy {
-  const rules = policy.rules.map((rule, place) => {
-    const old = before[place];
-    return old !== undefined && isEqual(old, rule) ? old : rule;
+/** The old policy where nothing has changed, else the new one with the rules that did not change as they were. */
+function adopt(old: Policy, next: Policy): Policy {
+  let kept = 0;
+  const rules = next.rules.map((rule, place) => {
+    const before = old.rules[place];
+    if (before === undefined || !isEqualRule(before, rule)) return rule;
+    kept++;
+    return before;
   });
-  return { ...policy, rules };
+  const isSame =
+    kept === next.rules.length && kept === old.rules.length && isEqual({ ...old, rules }, { ...next, rules });
+  return isSame ? old : { ...next, rules };
+}
+
+/** What most often differs is asked first. */
+function isEqualRule(one: PolicyRule, other: PolicyRule): boolean {
+  return (
+    one === other ||
+    (isEqualPorts(one.ports, other.ports) &&
+      isEqual(one.peers, other.peers) &&
+      isEqualPlace(one.source, other.source) &&
+      one.action === other.action &&
+      one.direction === other.direction &&
+      one.index === other.index &&
+      one.name === other.name)
+  );
+}
+
+function isEqualPorts(one: PolicyRule["ports"], other: PolicyRule["ports"]): boolean {
+  if (one === null || other === null) return one === other;
+  return one.length === other.length && one.every((port, place) => isEqualPort(port, other[place]));
+}
+
+function isEqualPort(one: PortMatch, other: PortMatch | undefined): boolean {
+  if (one.kind === "named" || other?.kind !== "range") return isEqual(one, other);
+  const isSameRange = one.low === other.low && one.high === other.high && one.protocol === other.protocol;
+  return isSameRange && isEqualPlace(one.source, other.source);
+}
+
+function isEqualPlace(one: SourceRange, other: SourceRange): boolean {
+  return (
+    one.line === other.line &&
+    one.column === other.column &&
+    one.endLine === other.endLine &&
+    one.endColumn === other.endColumn &&
+    one.file === other.file
+  );
 }
 
 /** Most policies are where they were; the others are looked for by key. */
-function createAdopter(before: readonly Policy[]): (policy: Policy, place: number) => Policy | null {
+function createFinder(before: readonly Policy[]): (key: string) => Policy | undefined {
   let byKey: ReadonlyMap<string, Policy> | null = null;
-  return (policy, place) => {
-    let old = before[place];
-    if (old?.key !== policy.key) {
-      byKey ??= new Map(before.map((one) => [one.key, one]));
-      old = byKey.get(policy.key);
-    }
-    return old !== undefined && isEqual(old, policy) ? old : null;
+  return (key) => {
+    byKey ??= new Map(before.map((one) => [one.key, one]));
+    return byKey.get(key);
   };
 }
 
