@@ -7,7 +7,8 @@ import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
 import type { AgentLink } from "./dialer.ts";
 import { withWholeAnswers } from "./whole-answers.ts";
 
-const READ_MAX_BYTES = 64 * 1024 * 1024;
+/** A whole desired state has 16 MiB; nothing that an agent answers is larger, and a hostile one is kept in memory no longer. */
+const READ_MAX_BYTES = 24 * 1024 * 1024;
 /** HTTP/2 wants an authority; nothing resolves it. */
 const BASE_URL = "http://wardline-agent.invalid";
 

@@ -23,6 +23,8 @@ const FLUSH_INTERVAL_MS = 150;
 const QUEUE_CAPACITY = 20_000;
 const HISTORY = 10_000;
 const RETRY_MS = 1_000;
+/** Another machine may not fill the store and the time of everybody: beyond this its own buffers do. */
+const REMOTE_FLOWS_PER_SECOND = 10_000;
 
 export interface FlowCollectorPorts {
   readonly host: ManagedHost;
@@ -41,6 +43,8 @@ export class FlowCollector {
   readonly #ports: FlowCollectorPorts;
   readonly #queue = new BoundedQueue<Flow>(QUEUE_CAPACITY);
   #agentLosses: FlowLosses | null = null;
+  /** Until when what was read is within the allowed rate. */
+  #paidUntilMs = 0;
 
   constructor(ports: FlowCollectorPorts) {
     this.#ports = ports;
@@ -120,7 +124,15 @@ export class FlowCollector {
       }
       this.#queue.push(message.flows);
       if (message.losses) this.#agentLosses = message.losses;
+      if (!this.#ports.host.local) await this.#keepPace(message.flows.length, signal);
     }
+  }
+
+  async #keepPace(count: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    const nowMs = clock.nowMs();
+    this.#paidUntilMs = Math.max(this.#paidUntilMs, nowMs - 1_000) + (count / REMOTE_FLOWS_PER_SECOND) * 1_000;
+    if (this.#paidUntilMs > nowMs) await clock.sleep(this.#paidUntilMs - nowMs, signal);
   }
 
   async #flushRegularly(signal: AbortSignal): Promise<void> {

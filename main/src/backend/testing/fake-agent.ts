@@ -2,9 +2,13 @@
  * An agent in memory that speaks the real contract through a router transport: it applies, waits for confirmation, rolls
  * back and streams, and nothing is enforced.
  */
+import { once } from "node:events";
+import { chmodSync } from "node:fs";
+import { createServer, type Http2Server } from "node:http2";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   AgentService,
   type ApplyRequest,
@@ -70,7 +74,7 @@ export class FakeAgent implements AgentDialer {
     const closing = new AbortController();
     this.#links.add(closing);
     const transport = createRouterTransport(({ service }) =>
-      service(AgentService, this.#routes(number, closing.signal)),
+      service(AgentService, this.routes(number, closing.signal)),
     );
     return Promise.resolve({
       client: createClient(AgentService, transport),
@@ -79,6 +83,19 @@ export class FakeAgent implements AgentDialer {
         closing.abort();
       },
     });
+  }
+
+  /** Listens on a Unix socket that everybody may open, as a process of its own would. */
+  async serve(path: string): Promise<Http2Server> {
+    const closing = new AbortController().signal;
+    const handler = connectNodeAdapter({
+      routes: (router) => router.service(AgentService, this.routes(++this.dials, closing)),
+    });
+    const server = createServer(handler);
+    server.listen(path);
+    await once(server, "listening");
+    chmodSync(path, 0o777);
+    return server;
   }
 
   /** Ends every open stream, as when the agent dies. */
@@ -115,7 +132,7 @@ export class FakeAgent implements AgentDialer {
     return status;
   }
 
-  #routes(linkNumber: number, closing: AbortSignal): Partial<ServiceImpl<typeof AgentService>> {
+  routes(linkNumber: number, closing: AbortSignal): Partial<ServiceImpl<typeof AgentService>> {
     return {
       handshake: () => ({
         agentVersion: "0.1.0",
@@ -124,7 +141,7 @@ export class FakeAgent implements AgentDialer {
         role: Role.OPERATOR,
         actor: "test (1000)",
       }),
-      watchStatus: (_request, context) => this.#watchStatus(AbortSignal.any([closing, context.signal])),
+      watchStatus: (_request, context) => this.watchStatus(AbortSignal.any([closing, context.signal])),
       watchFlows: (_request, context) => this.#watchFlows(AbortSignal.any([closing, context.signal])),
       getStatus: () => ({ status: this.status() }),
       getEnforcedState: () => ({
@@ -150,7 +167,8 @@ export class FakeAgent implements AgentDialer {
     };
   }
 
-  async *#watchStatus(signal: AbortSignal) {
+  /** Every status that is sent; tests of hostile agents send others. */
+  protected async *watchStatus(signal: AbortSignal): AsyncGenerator<{ sequence: bigint; status: HostStatus }> {
     for (let sequence = 1n; !signal.aborted; sequence++) {
       const seen = this.changes.version;
       yield { sequence, status: this.status() };
