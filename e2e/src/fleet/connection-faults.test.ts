@@ -40,14 +40,14 @@ describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}
     expect(stopped.problem).toMatchObject({ code: ErrorCode.HOST_KEY_CHANGED });
     expect(web.log("ssh.service").split("\n").at(-2)).not.toMatch(/Accepted/);
     fleet.home.trustAll();
-    tester.backend.registry.byIdOrName("web-1").connection.reconnect();
+    await tester.retry("web-1");
     await tester.until("web-1", isConnected);
   });
 
   it("does not take an unknown key on trust", async () => {
     fleet.home.trustNobody();
     tester = new FleetConsole(fleet);
-    tester.add([web]);
+    await tester.add([web]);
     const stopped = await tester.until("web-1", ({ reachability }) => reachability === Reachability.HOST_KEY);
     expect(stopped.problem).toMatchObject({ code: ErrorCode.HOST_KEY_UNKNOWN });
     fleet.home.trustAll();
@@ -57,18 +57,18 @@ describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}
     const path = web.path("/home/operator/.ssh/authorized_keys");
     writeFileSync(path, fleet.home.keys.viewer.publicText);
     tester = new FleetConsole(fleet);
-    tester.add([web]);
+    await tester.add([web]);
     const refused = await tester.until("web-1", ({ reachability }) => reachability === Reachability.AUTHENTICATION);
     expect(refused.problem).toMatchObject({ code: ErrorCode.SSH_AUTHENTICATION_FAILED });
     expect(refused.problem?.message).toContain("operator");
     writeFileSync(path, fleet.home.keys.operator.publicText);
-    tester.backend.registry.byIdOrName("web-1").connection.reconnect();
+    await tester.retry("web-1");
     await tester.until("web-1", isConnected);
   });
 
   it("says that the account has no role where it may not open the socket", async () => {
     tester = new FleetConsole(fleet);
-    tester.add([web], "stranger");
+    await tester.add([web], "stranger");
     const denied = await tester.until("web-1", (host) => host.reachability === Reachability.PERMISSION_DENIED);
     expect(denied.problem).toMatchObject({ code: ErrorCode.PERMISSION_DENIED });
   });
@@ -81,7 +81,7 @@ describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}
     expect(without.problem).toMatchObject({ code: ErrorCode.AGENT_MISSING });
     expect(without.status?.info?.name).toBe("web-1");
     await web.stopSshd();
-    tester.backend.registry.byIdOrName("web-1").connection.reconnect();
+    await tester.retry("web-1");
     const closed = await tester.until("web-1", ({ reachability }) => reachability === Reachability.UNREACHABLE);
     expect(closed.problem).toMatchObject({ code: ErrorCode.HOST_UNREACHABLE });
     await web.startSshd();

@@ -1,20 +1,17 @@
 /** A console on a fleet for tests: the real backend, with the SSH home of the fleet's person, and a client of every service. */
-import { randomUUID } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
-import { type Host, HostAccessSchema, HostService, Reachability } from "@wardline/api/wardline/console/v1/hosts";
+import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
+import { type Host, HostService, Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { type ApplyResponse, ApplyStep, ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
-import { SshDialer } from "@wardline/main/backend/agent/ssh-dialer";
 import { type Backend, type BackendOptions, createBackend } from "@wardline/main/backend/backend";
 import { silentLogger } from "@wardline/main/backend/ports";
 import { NOBODY } from "@wardline/main/backend/questions/questions";
-import { ConsoleSshConnector } from "@wardline/main/backend/ssh/ssh-connector";
 import type { Account } from "./accounts.ts";
 import type { Fleet } from "./fleet.ts";
 import type { FleetHost } from "./fleet-host.ts";
@@ -34,16 +31,13 @@ export class FleetConsole {
   readonly policies: Client<typeof PolicyService>;
   readonly ship: Client<typeof ShipService>;
   readonly hosts: Client<typeof HostService>;
+  readonly fleet: Client<typeof FleetService>;
   readonly #defects: string[] = [];
   #isClosed = false;
 
   /** @param options `stateDir` of an earlier console continues it */
   constructor(fleet: Fleet, options: Partial<BackendOptions> = {}) {
     this.stateDir = options.stateDir ?? mkdtempSync(join(fleet.directory, "state-"));
-    const connector = new ConsoleSshConnector({
-      asker: NOBODY,
-      environment: { homeDir: fleet.home.directory, systemConfigPath: null, environment: {} },
-    });
     this.backend = createBackend({
       agentSocketPath: "/nonexistent/agent.sock",
       // Whatever is logged as an error is a defect: expected failures are warnings.
@@ -54,11 +48,10 @@ export class FleetConsole {
       shell: { kind: "browser" },
       userName: "tester",
       introducesLocalHost: false,
+      // What a person is warned of is not what these tests are about: a host that is cut off comes back by itself.
       hostNeeds: (host) => ({ hostName: host.connection.hostName, connections: [] }),
-      remoteDialer: (record) => {
-        const access = () => record().access ?? create(HostAccessSchema);
-        return new SshDialer({ connector, hostId: record().id, access });
-      },
+      asker: NOBODY,
+      ssh: { environment: { homeDir: fleet.home.directory, systemConfigPath: null, environment: {} } },
       ...options,
       stateDir: this.stateDir,
     });
@@ -66,33 +59,29 @@ export class FleetConsole {
     this.policies = createClient(PolicyService, transport);
     this.ship = createClient(ShipService, transport);
     this.hosts = createClient(HostService, transport);
+    this.fleet = createClient(FleetService, transport);
   }
 
   /** Manages these hosts under their names, logs in and waits until each is connected. @returns their ids */
   async connect(hosts: readonly FleetHost[], account: Account = "operator"): Promise<string[]> {
-    const ids = this.add(hosts, account);
+    const ids = await this.add(hosts, account);
     await Promise.all(hosts.map(({ name }) => this.until(name, isConnected)));
     return ids;
   }
 
-  /** Only manages them. */
-  add(hosts: readonly FleetHost[], account: Account = "operator"): string[] {
-    const records = hosts.map(({ name }, index) => ({
-      id: randomUUID(),
-      alias: name,
-      access: create(HostAccessSchema, { address: name, user: account, identityFiles: [this.#keyOf(account)] }),
-      groups: [],
-      environment: null,
-      addedAtMs: Date.now() + index,
-      documentName: "",
-    }));
-    this.backend.manager.add(records);
-    for (const { id } of records) this.backend.registry.byId(id).connection.need();
-    return records.map(({ id }) => id);
+  /** Only manages them, and keeps trying to reach them. */
+  async add(hosts: readonly FleetHost[], account: Account = "operator"): Promise<string[]> {
+    const identityFiles = [`~/.ssh/id_${account}`];
+    const { hostIds } = await this.fleet.addHosts({
+      hosts: hosts.map(({ name }) => ({ alias: name, access: { address: name, user: account, identityFiles } })),
+    });
+    for (const id of hostIds) this.backend.registry.byId(id).connection.need();
+    return hostIds;
   }
 
-  #keyOf(account: Account): string {
-    return `~/.ssh/id_${account}`;
+  /** As a person who asks for it now, after a change. */
+  async retry(name: string): Promise<void> {
+    await this.fleet.connectHost({ hostId: this.idOf(name) });
   }
 
   idOf(name: string): string {
@@ -127,8 +116,11 @@ export class FleetConsole {
 
   /** Makes these the files of the workspace, all others removed. */
   async write(files: Readonly<Record<string, string>>): Promise<void> {
-    for (const { path } of await this.#files()) if (!(path in files)) await this.policies.deleteFile({ path });
-    for (const [path, text] of Object.entries(files)) await this.policies.saveFile({ path, text });
+    const present = new Map((await this.#files()).map(({ path, revision }) => [path, revision]));
+    for (const [path, baseRevision] of present)
+      if (!(path in files)) await this.policies.deleteFile({ path, baseRevision });
+    for (const [path, text] of Object.entries(files))
+      await this.policies.saveFile({ path, text, baseRevision: present.get(path) ?? 0n });
   }
 
   async #files() {

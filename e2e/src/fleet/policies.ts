@@ -33,13 +33,11 @@ export function shutOut(name: string, address: DualAddress): string {
 kind: Policy
 metadata: {name: ${name}-shut-out}
 spec:
+  tier: admin
   subject: {selector: {matchLabels: {app: ${name}}}}
   ingress:
     - name: the console
-      action: Deny
-      from: [{cidr: ${address[4]}/32}, {cidr: "${address[6]}/128"}]
-    - name: all others
-      action: Allow
-      from: [{entity: all}]
+      action: deny
+      from: [{ipBlock: {cidr: ${address[4]}/32}}, {ipBlock: {cidr: "${address[6]}/128"}}]
 `;
 }
