@@ -263,32 +263,59 @@ struct wardline_owner {
 	__u8 command[16];
 };
 
-/* A power of two. Cookies count up, so a place is taken again only after as many other sockets. */
-#define WARDLINE_CALLER_COUNT 8192
-
-struct wardline_caller {
-	__u64 cookie;
-	struct wardline_owner owner;
-};
-
 /*
- * Kept with a socket. The owner is noted when the socket is bound. A connected socket also holds its flow's verdict once
- * the flow has lasted a while: its packets then ask nothing else, and an eviction from the flow table costs nothing.
- *
- * The kernel puts 8 bytes of its own before this, at the start of a cache line. What every packet reads fills the rest of
- * that line, and the two directions write to lines of their own: packets that leave and packets that arrive are usually
- * handled by different processors, and a line that both write travels between them with each packet.
+ * A verdict that packets pass by without asking anything else. It was given under one control word, for packets with this
+ * key, and goes for as long as that very word stands.
  */
-struct wardline_socket {
-	/* The control word under which the flow was judged; 0 = packets have to ask the flow table. */
+struct wardline_kept {
+	/* 0 = packets have to ask the flow table. */
 	__u64 word;
 	/* Tick of the kernel at which the flow table was told last. */
 	__u32 kept_at;
 	/* Where packets count: decision * 2 + slot. */
 	__u32 counter;
 	struct wardline_flow_key key;
+};
+
+/*
+ * Packets and bytes in one word, so that one addition counts both: bytes in the lower bits. The flow table is told about
+ * every second, and there is room for 67 million packets and 256 GiB.
+ */
+#define WARDLINE_PENDING_BYTES_BITS 38
+#define WARDLINE_PENDING_PACKET (1ULL << WARDLINE_PENDING_BYTES_BITS)
+
+/* A power of two. Cookies count up, so a place is taken again only after as many other sockets. */
+#define WARDLINE_RECENT_COUNT 8192
+/* Cookie of a place that somebody is writing. */
+#define WARDLINE_RECENT_BUSY (~0ULL)
+
+/*
+ * The place of a socket that was used a moment ago, found by its cookie: who connected or sent with it, and the verdict of
+ * its young flow. What each packet reads is one cache line, and each direction counts in another: packets that leave and
+ * packets that arrive are usually handled by different processors, and a line that both write travels between them with each
+ * packet. Only who has set the cookie to WARDLINE_RECENT_BUSY writes.
+ */
+struct wardline_recent {
+	__u64 cookie;
+	struct wardline_kept kept;
 
 	/* Packets and bytes that the flow table does not know yet: see WARDLINE_PENDING_*. */
+	__u64 pending_in;
+	struct wardline_owner owner;
+	__u8 gap[32];
+
+	__u64 pending_out;
+	__u8 pad[56];
+};
+
+/*
+ * Kept with a socket. The owner is noted when the socket is bound. A connected socket also holds its flow's verdict once
+ * the flow has lasted a while: an eviction from the flow table then costs nothing. The kernel puts 8 bytes of its own before
+ * this, at the start of a cache line; lines are used as in wardline_recent.
+ */
+struct wardline_socket {
+	struct wardline_kept kept;
+
 	__u64 pending_in;
 	struct wardline_owner owner;
 	/* As in wardline_flow. epoch 0 = no flow is kept here. */
@@ -306,13 +333,6 @@ struct wardline_socket {
 	__u64 folded_packets;
 	__u64 folded_bytes;
 };
-
-/*
- * Packets and bytes in one word, so that one addition counts both: bytes in the lower bits. The flow table is told about
- * every second, and there is room for 67 million packets and 256 GiB.
- */
-#define WARDLINE_PENDING_BYTES_BITS 38
-#define WARDLINE_PENDING_PACKET (1ULL << WARDLINE_PENDING_BYTES_BITS)
 
 /*
  * Addresses of a network namespace, for the connect hooks. The entry with the unspecified address says that the agent

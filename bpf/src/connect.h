@@ -16,6 +16,7 @@
 #include "maps.h"
 #include "packet.h"
 #include "policy.h"
+#include "sockets.h"
 #include "wardline.h"
 
 #define REFUSE 0
@@ -32,15 +33,14 @@ INLINE void write_owner(struct wardline_owner *owner)
 INLINE void note_caller(struct bpf_sock_addr *context)
 {
 	__u64 cookie = bpf_get_socket_cookie(context);
-	__u32 place = cookie & (WARDLINE_CALLER_COUNT - 1);
-	struct wardline_caller *caller = bpf_map_lookup_elem(&wl_callers, &place);
+	struct wardline_recent *recent = recent_at(cookie);
 
-	if (!caller || (caller->cookie == cookie && caller->owner.pid == (__u32)(bpf_get_current_pid_tgid() >> 32)))
+	if (!recent || (recent->cookie == cookie && recent->owner.pid == (__u32)(bpf_get_current_pid_tgid() >> 32)))
 		return;
-	/* Whoever reads in between must find nobody, rather than half of two. */
-	*(volatile __u64 *)&caller->cookie = 0;
-	write_owner(&caller->owner);
-	*(volatile __u64 *)&caller->cookie = cookie;
+	if (!claim_recent(recent, cookie))
+		return;
+	write_owner(&recent->owner);
+	*(volatile __u64 *)&recent->cookie = cookie;
 }
 
 /* Notes the caller with a socket that was bound: a server's, which lives long and opens no connection itself. */

@@ -49,16 +49,9 @@ INLINE int is_idle(struct context *context, const struct wardline_flow *flow)
 /* Who bound the packet's socket, or connected or sent with it. */
 INLINE const struct wardline_owner *find_owner(const struct context *context)
 {
-	struct wardline_caller *caller;
-	__u64 cookie;
-	__u32 place;
-
 	if (context->socket && context->socket->owner.pid)
 		return &context->socket->owner;
-	cookie = bpf_get_socket_cookie(context->skb);
-	place = cookie & (WARDLINE_CALLER_COUNT - 1);
-	caller = bpf_map_lookup_elem(&wl_callers, &place);
-	return caller && cookie && *(volatile __u64 *)&caller->cookie == cookie ? &caller->owner : 0;
+	return context->recent && context->recent->owner.pid ? &context->recent->owner : 0;
 }
 
 /* Out of line: what it fills is large, and what is above it on the stack calls deep. */
@@ -132,8 +125,7 @@ NOINLINE void follow_closing(struct context *context, struct wardline_flow *flow
 	__u32 flags = flow->flags;
 
 	/* From here on the flow table follows each packet. */
-	if (context->socket)
-		forget_kept(context->socket);
+	forget_kept(context);
 	if (signs & SIGN_RESET) {
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_RESET);
 		end_flow(context, flow);
@@ -192,8 +184,8 @@ INLINE int continue_flow(struct context *context, struct wardline_flow *flow)
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);
 	if (unlikely(context->packet.signs & (SIGN_FIN | SIGN_RESET)) || unlikely(flow->flags & WARDLINE_FLOW_RESET))
 		follow_closing(context, flow);
-	else if (unlikely(flow->packets >= KEEP_AFTER_PACKETS))
-		keep_with_socket(context, flow);
+	else if (flow->flags & WARDLINE_FLOW_ANSWERED)
+		keep_verdict(context, flow);
 	return 1;
 }
 

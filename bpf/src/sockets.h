@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What is kept with connected sockets: the verdict of a flow that has lasted a while. Nearly every packet of a busy host
- * passes by it, so this is the way whose cost counts: one lookup, one cache line to read, one to count in.
+ * Verdicts that are kept: of young flows in an array of sockets that were used a moment ago, of flows that have lasted a while
+ * with their connected socket. Nearly every packet of a busy host passes by one of the two, so this is the way whose cost counts:
+ * one cache line to read, one to count in.
  */
 #ifndef WARDLINE_SOCKETS_H
 #define WARDLINE_SOCKETS_H
@@ -20,8 +21,9 @@ struct context {
 	__u64 now;
 	struct view view;
 	struct packet packet;
-	/* What is kept with the packet's socket; 0 when nothing is. */
+	/* What is kept with the packet's socket, and its place among the recent ones; 0 when nothing is. */
 	struct wardline_socket *socket;
+	struct wardline_recent *recent;
 	int direction;
 };
 
@@ -106,15 +108,13 @@ INLINE int is_middle_of(struct __sk_buff *skb, const struct wardline_flow_key *k
 }
 
 /*
- * Lets a packet pass by what is kept with its socket. 0 = everything else has to be asked. What is kept was judged under one
- * control word, and goes for as long as that very word stands: a flip, the emergency brake, anything that the agent changes
- * there ends it, and so does a deadline that passes.
+ * Lets a packet pass by a kept verdict. 0 = everything else has to be asked. A flip, the emergency brake, anything that the
+ * agent changes in the control word ends all of them, and so does a deadline that passes.
  */
-INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socket, int direction)
+INLINE int passes_by(struct __sk_buff *skb, struct wardline_kept *kept, __u64 *pending, int direction)
 {
 	__u32 zero = 0;
 	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
-	__u64 *pending = direction == WARDLINE_EGRESS ? &socket->pending_out : &socket->pending_in;
 	struct wardline_counter *counter;
 	__u32 packets, place;
 	__u64 word;
@@ -122,14 +122,16 @@ INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socke
 	if (!control)
 		return 0;
 	word = *(volatile __u64 *)&control->word;
-	if (!word || *(volatile __u64 *)&socket->word != word)
+	if (!word || *(volatile __u64 *)&kept->word != word)
 		return 0;
+	/* The key is read after the word: who takes a place over writes the word last. */
+	asm volatile("" ::: "memory");
 	if (unlikely(word & WARDLINE_WORD_DEADLINE) && bpf_ktime_get_boot_ns() > *(volatile __u64 *)&control->deadline_ns)
 		return 0;
-	if ((__u32)bpf_jiffies64() - socket->kept_at > FOLD_INTERVAL_TICKS || !is_middle_of(skb, &socket->key, direction))
+	if ((__u32)bpf_jiffies64() - kept->kept_at > FOLD_INTERVAL_TICKS || !is_middle_of(skb, &kept->key, direction))
 		return 0;
 	packets = packet_count(skb);
-	place = socket->counter;
+	place = kept->counter;
 	counter = counter_at(place, control->stamps[place & 1]);
 	if (counter) {
 		counter->packets += packets;
@@ -139,12 +141,80 @@ INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socke
 	return 1;
 }
 
+INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socket, int direction)
+{
+	return passes_by(skb, &socket->kept, direction == WARDLINE_EGRESS ? &socket->pending_out : &socket->pending_in, direction);
+}
+
+/* So many packets in one direction, and the flow table hears of them: a flow that lasts gets an entry at its socket. */
+INLINE int passes_by_recent(struct __sk_buff *skb, struct wardline_recent *recent, int direction)
+{
+	__u64 *pending = direction == WARDLINE_EGRESS ? &recent->pending_out : &recent->pending_in;
+
+	return *(volatile __u64 *)pending < KEEP_AFTER_PACKETS * WARDLINE_PENDING_PACKET &&
+	       passes_by(skb, &recent->kept, pending, direction);
+}
+
+/* The place where a socket with this cookie is, if it was used a moment ago. */
+INLINE struct wardline_recent *recent_at(__u64 cookie)
+{
+	__u32 place = cookie & (WARDLINE_RECENT_COUNT - 1);
+
+	return cookie ? bpf_map_lookup_elem(&wl_recent, &place) : 0;
+}
+
+INLINE struct wardline_recent *find_recent(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct wardline_recent *recent = recent_at(cookie);
+
+	return recent && *(volatile __u64 *)&recent->cookie == cookie ? recent : 0;
+}
+
 INLINE void fold_pending(__u64 *pending, struct wardline_flow *flow)
 {
-	__u64 passed = __sync_lock_test_and_set(pending, 0);
+	__u64 passed;
 
+	if (!*(volatile __u64 *)pending)
+		return;
+	passed = __sync_lock_test_and_set(pending, 0);
 	__sync_fetch_and_add(&flow->packets, passed >> WARDLINE_PENDING_BYTES_BITS);
 	__sync_fetch_and_add(&flow->bytes, passed & (WARDLINE_PENDING_PACKET - 1));
+}
+
+/* What passed by a place that is taken over goes to the flow that it was of; if that is gone, its end was told before. */
+NOINLINE void clear_recent(struct wardline_recent *recent)
+{
+	struct wardline_flow *flow;
+
+	*(volatile __u64 *)&recent->kept.word = 0;
+	if (!recent->pending_in && !recent->pending_out)
+		return;
+	flow = bpf_map_lookup_elem(&wl_flows, &recent->kept.key);
+	if (flow) {
+		fold_pending(&recent->pending_in, flow);
+		fold_pending(&recent->pending_out, flow);
+	}
+	recent->pending_in = 0;
+	recent->pending_out = 0;
+}
+
+/*
+ * Takes the place for the socket with this cookie; whoever got 1 has to write the cookie when done. 0 = somebody else is
+ * writing, and what was to be noted is not worth waiting for.
+ */
+INLINE int claim_recent(struct wardline_recent *recent, __u64 cookie)
+{
+	__u64 before = *(volatile __u64 *)&recent->cookie;
+
+	if (before == WARDLINE_RECENT_BUSY ||
+	    __sync_val_compare_and_swap(&recent->cookie, before, WARDLINE_RECENT_BUSY) != before)
+		return 0;
+	if (before != cookie) {
+		clear_recent(recent);
+		recent->owner.pid = 0;
+	}
+	return 1;
 }
 
 /* The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. */
@@ -178,22 +248,36 @@ INLINE struct wardline_flow *find_flow(struct context *context)
 	struct wardline_flow *flow = bpf_map_lookup_elem(&wl_flows, &context->packet.key);
 	struct wardline_socket *socket = context->socket;
 
-	if (!socket || !socket->epoch || !same_key(&socket->key, &context->packet.key))
-		return flow;
-	if (unlikely(!flow))
-		flow = restore_flow(context);
-	if (flow) {
-		fold_pending(&socket->pending_in, flow);
-		fold_pending(&socket->pending_out, flow);
+	struct wardline_recent *recent = context->recent;
+
+	if (socket && socket->epoch && same_key(&socket->kept.key, &context->packet.key)) {
+		if (unlikely(!flow))
+			flow = restore_flow(context);
+		if (flow) {
+			fold_pending(&socket->pending_in, flow);
+			fold_pending(&socket->pending_out, flow);
+		}
+	}
+	if (flow && recent && same_key(&recent->kept.key, &context->packet.key)) {
+		fold_pending(&recent->pending_in, flow);
+		fold_pending(&recent->pending_out, flow);
 	}
 	return flow;
 }
 
-/* From here on the flow table follows each packet. */
-INLINE void forget_kept(struct wardline_socket *socket)
+INLINE void forget_socket(struct wardline_socket *socket)
 {
-	*(volatile __u64 *)&socket->word = 0;
+	*(volatile __u64 *)&socket->kept.word = 0;
 	*(volatile __u32 *)&socket->epoch = 0;
+}
+
+/* From here on the flow table follows each packet. */
+INLINE void forget_kept(struct context *context)
+{
+	if (context->socket)
+		forget_socket(context->socket);
+	if (context->recent)
+		*(volatile __u64 *)&context->recent->kept.word = 0;
 }
 
 /*
@@ -212,26 +296,65 @@ INLINE __u64 word_of_epoch(__u32 epoch)
 	return word;
 }
 
-/* Keeps the verdict of an established flow with its connected socket. Out of line, to keep the usual way short. */
-NOINLINE void keep_with_socket(struct context *context, const struct wardline_flow *flow)
+/*
+ * Whether packets of the flow may pass by a kept verdict: answered, allowed, not closing, of a protocol that is_middle_of can
+ * read. A raw socket sends whatever headers it likes, so its packets are always read.
+ */
+INLINE int may_keep(const struct context *context, const struct wardline_flow *flow, const struct bpf_sock *sk)
 {
-	struct wardline_socket *socket;
-	struct bpf_sock *sk = context->skb->sk;
-	__u64 word = word_of_epoch(context->view.epoch);
+	__u8 protocol = context->packet.key.protocol;
 
-	if (!word || (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) != WARDLINE_FLOW_ANSWERED || !sk)
+	return sk && sk->type != SOCKET_TYPE_RAW && (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) &&
+	       (flow->flags & ~WARDLINE_FLOW_OBSERVE_ONLY) == WARDLINE_FLOW_ANSWERED;
+}
+
+INLINE void write_kept(struct wardline_kept *kept, const struct wardline_flow *flow, __u64 word)
+{
+	kept->counter = flow->decision * 2 + (word & WARDLINE_WORD_SLOT);
+	kept->kept_at = bpf_jiffies64();
+	*(volatile __u64 *)&kept->word = word;
+}
+
+/* Keeps the verdict of a young flow for the packets of this socket. */
+INLINE void keep_in_recent(struct context *context, const struct wardline_flow *flow, __u64 word)
+{
+	__u64 cookie = bpf_get_socket_cookie(context->skb);
+	struct wardline_recent *recent = recent_at(cookie);
+	int is_same;
+
+	if (!recent)
 		return;
-	sk = bpf_sk_fullsock(sk);
-	/* Connected TCP and UDP sockets alike; a raw one can be connected too, and sends whatever headers it likes. */
-	if (!sk || sk->state != BPF_TCP_ESTABLISHED || sk->type == SOCKET_TYPE_RAW)
+	is_same = same_key(&recent->kept.key, &context->packet.key);
+	/* A socket with many peers keeps one of them for a while, rather than each for a packet. */
+	if (!is_same && recent->cookie == cookie && recent->kept.word == word &&
+	    (__u32)bpf_jiffies64() - recent->kept.kept_at <= FOLD_INTERVAL_TICKS)
 		return;
-	socket = bpf_sk_storage_get(&wl_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket)
+	if (!claim_recent(recent, cookie))
 		return;
 	/* Another CPU may be reading: it must not meet the word before the rest. */
-	forget_kept(socket);
-	if (!same_key(&socket->key, &context->packet.key)) {
-		socket->key = context->packet.key;
+	if (is_same)
+		*(volatile __u64 *)&recent->kept.word = 0;
+	else
+		clear_recent(recent);
+	recent->kept.key = context->packet.key;
+	write_kept(&recent->kept, flow, word);
+	*(volatile __u64 *)&recent->cookie = cookie;
+}
+
+/* Keeps the verdict of a flow that has lasted a while with its connected socket. Returns 1 when it did. */
+INLINE int keep_with_socket(struct context *context, const struct wardline_flow *flow, struct bpf_sock *sk, __u64 word)
+{
+	struct wardline_socket *socket;
+
+	/* Connected TCP and UDP sockets alike. */
+	if (sk->state != BPF_TCP_ESTABLISHED)
+		return 0;
+	socket = bpf_sk_storage_get(&wl_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!socket)
+		return 0;
+	forget_socket(socket);
+	if (!same_key(&socket->kept.key, &context->packet.key)) {
+		socket->kept.key = context->packet.key;
 		socket->pending_in = 0;
 		socket->pending_out = 0;
 	}
@@ -241,12 +364,26 @@ NOINLINE void keep_with_socket(struct context *context, const struct wardline_fl
 	socket->flags = flow->flags;
 	socket->policy_port = flow->policy_port;
 	socket->direction = flow->direction;
-	socket->counter = flow->decision * 2 + (word & WARDLINE_WORD_SLOT);
 	socket->folded_packets = flow->packets;
 	socket->folded_bytes = flow->bytes;
-	socket->kept_at = bpf_jiffies64();
 	*(volatile __u32 *)&socket->epoch = context->view.epoch;
-	*(volatile __u64 *)&socket->word = word;
+	write_kept(&socket->kept, flow, word);
+	return 1;
+}
+
+/* Keeps the verdict of an answered flow where its next packets find it. Out of line, to keep the usual way short. */
+NOINLINE void keep_verdict(struct context *context, const struct wardline_flow *flow)
+{
+	struct bpf_sock *sk = context->skb->sk;
+	__u64 word = word_of_epoch(context->view.epoch);
+
+	if (!word || !sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || !may_keep(context, flow, sk))
+		return;
+	if (flow->packets < KEEP_AFTER_PACKETS || !keep_with_socket(context, flow, sk, word))
+		keep_in_recent(context, flow, word);
 }
 
 #endif

@@ -89,8 +89,12 @@ INLINE __u32 is_below_wide(const struct wardline_wide_key *one, __u64 high, __u6
 /* How many of the three are below; they ascend. */
 INLINE __u32 count_below_wide(const struct wardline_wide_key *last, __u64 high, __u64 low)
 {
-	return is_below_wide(&last[0], high, low) + is_below_wide(&last[1], high, low) +
-	       is_below_wide(&last[2], high, low);
+	__u32 count = is_below_wide(&last[0], high, low);
+
+	IN_ORDER(count);
+	count += is_below_wide(&last[1], high, low);
+	IN_ORDER(count);
+	return count + is_below_wide(&last[2], high, low);
 }
 
 INLINE __u32 find_wide_range(void *image, __u32 root, __u32 height, __u64 high, __u64 low)

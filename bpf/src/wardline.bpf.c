@@ -16,10 +16,14 @@
 INLINE int decide(struct __sk_buff *skb, int direction)
 {
 	struct wardline_socket *socket = find_socket(skb);
+	struct wardline_recent *recent;
 
 	if (likely(socket) && passes_by_socket(skb, socket, direction))
 		return 1;
-	struct context context = { .skb = skb, .direction = direction, .socket = socket };
+	recent = find_recent(skb);
+	if (recent && passes_by_recent(skb, recent, direction))
+		return 1;
+	struct context context = { .skb = skb, .direction = direction, .socket = socket, .recent = recent };
 	struct wardline_flow *flow;
 	int builtin;
 

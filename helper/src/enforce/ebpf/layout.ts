@@ -124,7 +124,7 @@ export const MAP_NAMES = [
   "wl_counters",
   "wl_flows",
   "wl_sockets",
-  "wl_callers",
+  "wl_recent",
   "wl_known_cgroups",
   "wl_local_addresses",
   "wl_inner_interfaces",

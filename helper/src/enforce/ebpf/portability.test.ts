@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { readCalls, readElfSections } from "../../testing/elfProgram.ts";
+import { readCalls, readElfSections, readFunctions } from "../../testing/elfProgram.ts";
 import { kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
+import { PROGRAM_NAMES } from "./layout.ts";
 
 const problem = kernelLabProblem();
 const FLOOR = 5.15;
+/** Newer kernels round each frame up to 16 bytes, and would load what older ones refuse. */
+const STACK_STEP_BYTES = 32;
+const MAX_STACK_BYTES = 512;
 
 /**
  * Every kernel helper that may be used, with the kernel that first had it for the kinds of programs that call it
@@ -50,6 +54,20 @@ describe.skipIf(problem !== null)(
         const known = HELPERS[id];
         expect(known, `helper ${id} in ${section}: look up since when it may be called`).toBeDefined();
         expect(known?.[1], known?.[0]).toBeLessThanOrEqual(FLOOR);
+      }
+    });
+
+    it("needs no more stack than a chain of calls may have, as old kernels count it", () => {
+      const functions = new Map(readFunctions(object()).map((one) => [one.name, one]));
+      const deepestFrom = (name: string): number => {
+        const { frameBytes = 0, callees = [] } = functions.get(name) ?? {};
+        const rounded = Math.max(1, Math.ceil(frameBytes / STACK_STEP_BYTES)) * STACK_STEP_BYTES;
+        return rounded + Math.max(0, ...callees.map(deepestFrom));
+      };
+      expect(functions.get("open_flow")?.callees).toContain("answer_question");
+      for (const name of Object.values(PROGRAM_NAMES)) {
+        expect(functions.get(name)?.frameBytes, name).toBeDefined();
+        expect(deepestFrom(name), name).toBeLessThanOrEqual(MAX_STACK_BYTES);
       }
     });
 

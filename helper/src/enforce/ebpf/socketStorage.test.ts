@@ -12,8 +12,12 @@ import { FLOW, FLOW_KEY, LAYOUT_VERSION } from "./layout.ts";
 const TCP = 6;
 /** Above every port that a client gets by itself: a guess by the lower port would take the client for the service. */
 const HIGH_PORT = 65_001;
-/** Each exchange is at least two packets; a verdict is kept with the socket after 8. */
+/** Each exchange is at least two packets; a verdict is kept with the socket after 8, and before that in a place of its own. */
 const EXCHANGES = 12;
+const AGES = [
+  ["young", 1],
+  ["lasting", EXCHANGES],
+] as const;
 const problem = kernelLabProblem();
 
 const HIGH_PORT_IN: HandProgramOptions = {
@@ -28,10 +32,10 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
   let generation = 0;
   let events: FlowEvent[] = [];
 
-  async function apply(options: HandProgramOptions) {
+  async function apply(options: HandProgramOptions, fallbackAfterMs: number | null = null) {
     generation += 1;
     const prepared = await enforcer.prepare(handProgram(options), generation);
-    enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
+    enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs });
   }
 
   function drained(kind: FlowEvent["kind"]): readonly FlowEvent[] {
@@ -39,8 +43,8 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     return events.filter((event) => event.kind === kind);
   }
 
-  async function exchangeOften(name: string): Promise<void> {
-    for (let turn = 0; turn < EXCHANGES; turn++) expect(await peer.exchange(name)).toBe("ok");
+  async function exchangeOften(name: string, turns: number = EXCHANGES): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) expect(await peer.exchange(name)).toBe("ok");
   }
 
   function flowKeys(fd: number): Buffer[] {
@@ -91,8 +95,8 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     expect(await peer.connectTcp("short", HOST_ADDRESS[family], HIGH_PORT)).toBe("ok");
     await exchangeOften("long");
     expect(forgetFlows()).toBeGreaterThanOrEqual(2);
-    // The short one is not kept with its socket, and is judged like one that is older than the agent.
-    expect(await peer.exchange("short")).toBe("timeout");
+    // The short one is not kept with its socket. It is soon judged like one that is older than the agent.
+    await expect.poll(() => peer.exchange("short"), { timeout: 10_000 }).toBe("timeout");
     await exchangeOften("long");
     // A new generation asks the tables again: about the opening as it was, not about a guess.
     await apply(HIGH_PORT_IN);
@@ -109,22 +113,25 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     await peer.disconnect("short");
   });
 
-  it("lose their permission on the next packet after a change, and survive one that allows them", async () => {
-    await apply(HIGH_PORT_IN);
-    expect(await peer.connectTcp("kept", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
-    await exchangeOften("kept");
-    await apply(HIGH_PORT_IN);
-    await exchangeOften("kept");
-    await apply({ rules: [] });
-    expect(await peer.exchange("kept")).toBe("timeout");
-    expect(drained("deny")).toContainEqual(expect.objectContaining({ destinationPort: HIGH_PORT, generation }));
-    await peer.disconnect("kept");
-  });
+  it.each(AGES)(
+    "lose their permission on the next packet after a change, and survive one that allows them: %s ones",
+    async (_age, turns) => {
+      await apply(HIGH_PORT_IN);
+      expect(await peer.connectTcp("kept", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+      await exchangeOften("kept", turns);
+      await apply(HIGH_PORT_IN);
+      await exchangeOften("kept", turns);
+      await apply({ rules: [] });
+      expect(await peer.exchange("kept")).toBe("timeout");
+      expect(drained("deny")).toContainEqual(expect.objectContaining({ destinationPort: HIGH_PORT, generation }));
+      await peer.disconnect("kept");
+    },
+  );
 
-  it("obey the emergency brake", async () => {
+  it.each(AGES)("obey the emergency brake: %s ones", async (_age, turns) => {
     await apply(HIGH_PORT_IN);
     expect(await peer.connectTcp("braked", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
-    await exchangeOften("braked");
+    await exchangeOften("braked", turns);
     enforcer.setEmergency("closed");
     expect(await peer.exchange("braked")).toBe("timeout");
     enforcer.setEmergency("none");
@@ -132,17 +139,36 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     await peer.disconnect("braked");
   });
 
-  it("count every packet once: the end of a flow tells what its rule has counted", async () => {
-    await apply(HIGH_PORT_IN);
-    const counted = () => enforcer.readCounters()[HAND_DECISION.firstRule]?.packets ?? 0n;
-    expect(await peer.connectTcp("counted", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
-    for (let round = 0; round < 5; round++) await exchangeOften("counted");
-    await peer.disconnect("counted");
-    await expect.poll(() => drained("end").length).toBe(1);
-    const [end] = drained("end");
-    expect(end?.packets).toBeGreaterThan(BigInt(5 * EXCHANGES * 2));
-    // The last acknowledgement comes after both sides have closed.
-    const late = counted() - (end?.packets ?? 0n);
-    expect(late >= 0n && late <= 2n, `${late} packets after the end`).toBe(true);
+  it.each(AGES)("end with a deadline that passes without a word of the agent: %s ones", async (_age, turns) => {
+    await apply({ rules: [] });
+    const armedMs = performance.now();
+    await apply(HIGH_PORT_IN, 4_000);
+    expect(await peer.connectTcp("late", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+    await exchangeOften("late", turns);
+    expect(performance.now() - armedMs, "the machine was too slow for this test").toBeLessThan(4_000);
+    await expect.poll(() => peer.exchange("late"), { timeout: 15_000 }).toBe("timeout");
+    expect(performance.now() - armedMs).toBeGreaterThan(4_000);
+    await peer.disconnect("late");
+    enforcer.revert();
   });
+
+  it.each([
+    ["young", 1],
+    ["lasting", 5 * EXCHANGES],
+  ] as const)(
+    "count every packet once: the end of a flow tells what its rule has counted: %s ones",
+    async (_age, turns) => {
+      await apply(HIGH_PORT_IN);
+      const counted = () => enforcer.readCounters()[HAND_DECISION.firstRule]?.packets ?? 0n;
+      expect(await peer.connectTcp("counted", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
+      await exchangeOften("counted", turns);
+      await peer.disconnect("counted");
+      await expect.poll(() => drained("end").length).toBe(1);
+      const [end] = drained("end");
+      expect(end?.packets).toBeGreaterThan(BigInt(turns * 2));
+      // The last acknowledgement comes after both sides have closed.
+      const late = counted() - (end?.packets ?? 0n);
+      expect(late >= 0n && late <= 2n, `${late} packets after the end`).toBe(true);
+    },
+  );
 });
