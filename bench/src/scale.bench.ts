@@ -52,7 +52,7 @@ class Engine {
   async apply(files: readonly SourceFile[]): Promise<Parts> {
     await sleep(REST_MS);
     const start = performance.now();
-    const { world, ok, diagnostics } = this.#reader.read(files);
+    const { world, ok, diagnostics } = this.#reader.read(files, { errorsOnly: true });
     if (!ok) throw new Error(JSON.stringify(diagnostics.find(({ severity }) => severity === "error")));
     const readAt = performance.now();
     if (this.#compiler === null) this.#compiler = createCompiler(world);

@@ -25,7 +25,7 @@ export function createDomainEngine(forgetting?: Forgetting): PolicyEngine {
   const createSha256 = () => createHash("sha256");
   const memory = new EngineMemory(createSha256, forgetting);
   return {
-    read: (files) => memory.read(files),
+    read: (files, options) => memory.read(files, options),
     compile: (world, hostName, circumstances) => {
       const { domainAddresses, quarantines } = circumstances;
       // Everybody plans without names and quarantines, and a host that has some compiles with and without them in turn.

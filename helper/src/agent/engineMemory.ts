@@ -46,11 +46,11 @@ export class EngineMemory {
   }
 
   /** As `readPolicyFiles`. */
-  read(files: readonly SourceFile[]): ReadResult {
+  read(files: readonly SourceFile[], options: { readonly errorsOnly?: boolean } = {}): ReadResult {
     this.#textLength = files.reduce((sum, { text }) => sum + text.length, 0);
     return this.#attempt(() => {
       this.#reader ??= createPolicyReader();
-      return this.#reader.read(files);
+      return this.#reader.read(files, options);
     });
   }
 

@@ -38,7 +38,8 @@ export interface Dependencies {
 export const NO_NAMES: Circumstances["domainAddresses"] = new Map();
 
 export interface PolicyEngine {
-  read(files: readonly SourceFile[]): ReadState;
+  /** `errorsOnly`: the same without warnings and notices about what the policies mean together, which take most of the time. */
+  read(files: readonly SourceFile[], options?: { readonly errorsOnly?: boolean }): ReadState;
   /** Throws `Failure` (TOO_LARGE, POLICY_UNSUPPORTED) when the world does not fit the tables. */
   compile(world: PolicyWorld, hostName: string, circumstances: Circumstances): HostProgram;
   /** Throws `Failure` POLICY_UNSUPPORTED for a name that no host can look up. */

@@ -45,9 +45,10 @@ export function readAndCompile(
   circumstances: Circumstances,
 ): Compiled {
   const readStart = performance.now();
-  const state = ports.engine.read(files);
+  // Whoever applies was told of warnings before, by a check, and hears of them again when it is refused.
+  const state = ports.engine.read(files, { errorsOnly: true });
   const readUs = elapsedUs(readStart);
-  if (!state.ok) throw policyErrors(state);
+  if (!state.ok) throw policyErrors(ports.engine.read(files));
   return { ...compileWorld(ports, state.world, circumstances), readUs };
 }
 
@@ -58,10 +59,11 @@ export function readAndCompile(
  */
 export function readStored(ports: SwitchPorts, stored: StoredGeneration): Compiled {
   const readStart = performance.now();
-  const state = ports.engine.read(stored.files);
+  const state = ports.engine.read(stored.files, { errorsOnly: true });
   const readUs = elapsedUs(readStart);
   const compiled = compileWorld(ports, state.world, stored.circumstances);
-  if (!state.ok && compiled.program.digest !== stored.programDigest) throw policyErrors(state);
+  if (!state.ok && compiled.program.digest !== stored.programDigest)
+    throw policyErrors(ports.engine.read(stored.files));
   return { ...compiled, readUs };
 }
 
