@@ -17,14 +17,17 @@ export function runCommand(channel: ClientChannel, hostName: string, context: Ru
   return new Promise((resolve, reject) => {
     const output = new OutputCollector(hostName, context);
     let exitCode: number | null = null;
+    let isSettled = false;
     const settle = (failure: Failure | null) => {
+      if (isSettled) return;
+      isSettled = true;
       clearTimeout(timer);
       signal?.removeEventListener("abort", cancel);
       ended.removeEventListener("abort", lose);
       if (failure === null) return resolve({ exitCode, ...output.result() });
       // Closing the channel alone leaves the program running until it writes.
       if (!ended.aborted) {
-        channel.signal("TERM");
+        terminate(channel);
         channel.close();
       }
       reject(failure);
@@ -48,6 +51,16 @@ export function runCommand(channel: ClientChannel, hostName: string, context: Ru
     channel.on("close", () => settle(null));
     channel.end(Buffer.from(context.input ?? []));
   });
+}
+
+/** ssh2 sends no signal once the input has ended, although the protocol allows it (RFC 4254, section 6.9). */
+function terminate(channel: ClientChannel): void {
+  const { outgoing, _client } = channel as unknown as {
+    outgoing?: { id: number; state: string };
+    _client?: { _protocol?: { signal?: (id: number, name: string) => void } };
+  };
+  // A server ends the connection over a channel that it no longer knows.
+  if (outgoing?.state === "open" || outgoing?.state === "eof") _client?._protocol?.signal?.(outgoing.id, "TERM");
 }
 
 export function commandCanceled(hostName: string): Failure {

@@ -16,6 +16,7 @@ const START = [
   'mount --bind "$1/passwd" /etc/passwd',
   'mount --bind "$1/shadow" /etc/shadow',
   'mount --bind "$1/group" /etc/group',
+  'if test "$2" = small; then mount -t tmpfs -o size=64k,mode=777 none "$1/home"; fi',
   "mkdir -p /run/sshd",
   'exec /usr/sbin/sshd -D -e -f "$1/sshd_config"',
 ].join("; ");
@@ -43,6 +44,8 @@ export interface RealSshdOptions {
   readonly hostKeyTypes?: readonly ("ed25519" | "rsa" | "ecdsa")[];
   /** Directory with host keys of another one, to be the same machine again. */
   readonly hostKeysFrom?: string;
+  /** Puts the home directory on a file system of 64 KiB, seen only there. */
+  readonly smallHome?: boolean;
   /** Taken from the kernel unless given. */
   readonly port?: number;
 }
@@ -76,7 +79,19 @@ export async function startSshd(options: RealSshdOptions = {}): Promise<RealSshd
   const log: string[] = [];
   const child = spawn(
     "unshare",
-    ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", START, "sh", dir],
+    [
+      "--mount",
+      "--pid",
+      "--fork",
+      "--kill-child",
+      "--mount-proc",
+      "sh",
+      "-c",
+      START,
+      "sh",
+      dir,
+      options.smallHome ? "small" : "",
+    ],
     {
       stdio: ["ignore", "ignore", "pipe"],
     },
@@ -156,7 +171,7 @@ function sshdConfig(dir: string, port: number, keyPaths: readonly string[], more
     "PasswordAuthentication no",
     "KbdInteractiveAuthentication no",
     "MaxStartups 100",
-    "Subsystem sftp internal-sftp",
+    ...(more.some((line) => line.startsWith("Subsystem ")) ? [] : ["Subsystem sftp internal-sftp"]),
     "LogLevel VERBOSE",
     ...more.filter((line) => line.startsWith("Match ")),
     "",
