@@ -35,6 +35,7 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
   }, 60_000);
   afterEach(async () => {
     lab.asker = NOBODY;
+    if (!lab.exists(AGENT) && !lab.hasGroup("wardline")) return;
     await uninstallFromHost(lab.ports(first), lab.host("root"), false, new Progress());
   });
   afterAll(async () => {
@@ -124,6 +125,8 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
 
   it("is upgraded in place, keeps the version of before, and goes back to it and forth again", async () => {
     await install(first);
+    const none = await failureOf(rollBackOnHost(lab.ports(first), lab.host("root"), new Progress()));
+    expect(none.code).toBe(ErrorCode.NOT_FOUND);
     const second = packages.make({ version: "1.1.0" });
     const progress = await install(second);
     expect(progress.text("install")).toContain("what is enforced stays enforced");
@@ -142,12 +145,6 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
     expect(older.message).toContain("newer than the 1.0.0 (b1) of this console");
     await install(first, { force: true });
     expect(await lab.version()).toBe("1.0.0");
-  });
-
-  it("says that there is no version of before", async () => {
-    await install(first);
-    const failure = await failureOf(rollBackOnHost(lab.ports(first), lab.host("root"), new Progress()));
-    expect(failure.code).toBe(ErrorCode.NOT_FOUND);
   });
 
   it("comes back when the new version does not come up", async () => {

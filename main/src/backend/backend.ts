@@ -30,10 +30,13 @@ import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
-import type { HostRegistry, ManagedHost } from "./hosts/managed-host.ts";
+import { type HostRegistry, labelOf, type ManagedHost } from "./hosts/managed-host.ts";
 import { SshOrigins } from "./hosts/ssh-origins.ts";
 import { Jobs } from "./jobs/job-runner.ts";
 import { JobServiceImpl } from "./jobs/job-service.ts";
+import { AgentLifecycle } from "./lifecycle/agent-lifecycle.ts";
+import { AgentPackage, type PackageLocation } from "./lifecycle/manifest.ts";
+import { checkoutPackage } from "./lifecycle/package-location.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
@@ -49,6 +52,7 @@ import { ConsoleSshConnector, type SshConnectorOptions } from "./ssh/ssh-connect
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
 import { HostsTable } from "./store/hosts-table.ts";
+import { JobsTable } from "./store/jobs-table.ts";
 import { ManagedHostsTable } from "./store/managed-hosts-table.ts";
 import { ReceiptsTable } from "./store/receipts-table.ts";
 import { LeaseTable, SettingsTable } from "./store/settings-table.ts";
@@ -80,6 +84,8 @@ export interface BackendOptions {
   readonly ssh?: Omit<SshConnectorOptions, "asker">;
   /** Reaches the agents of other hosts some other way than SSH (tests). */
   readonly remoteDialer?: RemoteDialerFactory;
+  /** What this console installs on hosts; else what was built in its own checkout. */
+  readonly agentPackage?: PackageLocation;
   /** Whether a person sits there whenever a host is called (the command line), and how long hosts stay connected. */
   readonly remote?: HostManagerPorts["remote"];
 }
@@ -104,6 +110,8 @@ export interface Backend {
   readonly manager: HostManager;
   readonly questions: QuestionDesk;
   readonly ssh: ConsoleSshConnector;
+  /** From where hosts see this console. */
+  readonly origins: SshOrigins;
   /** Ends every stream and connection, then the store. Hosts go on as they are. */
   close(): Promise<void>;
 }
@@ -125,7 +133,8 @@ export function createBackend(options: BackendOptions): Backend {
   const workspace = new Workspace({ store, files, versions, clock });
   const kept = new KeptAnswers({ sealed: settings, secrets: shell.secrets, logger });
   const questions = new QuestionDesk({ clock, kept });
-  const ssh = new ConsoleSshConnector({ asker: options.asker ?? questions, ...options.ssh });
+  const asker = options.asker ?? questions;
+  const ssh = new ConsoleSshConnector({ asker, ...options.ssh });
   const manager = new HostManager({
     store,
     table: new ManagedHostsTable(store, settings),
@@ -141,7 +150,21 @@ export function createBackend(options: BackendOptions): Backend {
   const auditTables = new AuditTables(store);
   const auditMirror = new AuditMirror({ tables: auditTables, clock, logger });
 
-  const jobs = new Jobs({ clock, logger });
+  const jobs = new Jobs({ clock, logger, history: new JobsTable({ store, clock, logger }) });
+  const lifecycle = new AgentLifecycle({
+    connector: ssh,
+    asker,
+    agentPackage: new AgentPackage(options.agentPackage ?? checkoutPackage()),
+    clock,
+    logger,
+    jobs,
+    userName,
+    hostById: (id) => {
+      const host = registry.byId(id);
+      return { name: labelOf(host), access: host.record.access };
+    },
+    onChanged: (id) => registry.find(id)?.connection.retryNow(),
+  });
   const policies = new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName });
 
   const planning = { registry, workspace, versions, flows: flowsTable, clock, needsOf };
@@ -212,13 +235,14 @@ export function createBackend(options: BackendOptions): Backend {
     manager,
     questions,
     ssh,
+    origins,
     routes(router) {
       router.service(PolicyService, services.policies.routes(guard));
       router.service(ShipService, services.ship.routes(guard));
       router.service(FlowService, services.flows.routes(guard));
       router.service(HostService, services.hosts.routes(guard));
       router.service(AuditService, services.audit.routes(guard));
-      router.service(FleetService, services.fleet.routes(guard));
+      router.service(FleetService, { ...services.fleet.routes(guard), ...lifecycle.routes(guard) });
       router.service(JobService, services.jobs.routes(guard));
       router.service(ActivityService, services.activity.routes(guard));
     },

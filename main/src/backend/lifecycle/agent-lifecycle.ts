@@ -1,6 +1,8 @@
 /** InstallAgent and UninstallAgent of FleetService: checks what is asked for and starts the job. */
 import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
+  type FleetService,
   type InstallAgentRequest,
   type InstallAgentResponse,
   InstallAgentResponseSchema,
@@ -12,6 +14,7 @@ import type { HostAccess } from "@wardline/api/wardline/console/v1/hosts";
 import { JobKind } from "@wardline/api/wardline/console/v1/jobs";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgress, JobRunner } from "../jobs/jobs.ts";
+import type { Guard } from "../rpc/guard.ts";
 import type { LifecycleHost, LifecyclePorts } from "./host-work.ts";
 import { installOnHost, rollBackOnHost } from "./install.ts";
 import { uninstallFromHost } from "./uninstall.ts";
@@ -40,6 +43,14 @@ export class AgentLifecycle {
 
   constructor(ports: AgentLifecyclePorts) {
     this.#ports = ports;
+  }
+
+  /** Those of FleetService that are about the agent's life. */
+  routes(guard: Guard): Pick<ServiceImpl<typeof FleetService>, "installAgent" | "uninstallAgent"> {
+    return {
+      installAgent: guard.unary((request: InstallAgentRequest) => this.installAgent(request)),
+      uninstallAgent: guard.unary((request: UninstallAgentRequest) => this.uninstallAgent(request)),
+    };
   }
 
   /** @throws Failure; what concerns one host is how its part of the job ends */

@@ -95,13 +95,14 @@ restart() {
   tries=0
   down=0
   while [ "$tries" -lt 150 ]; do
-    if systemctl is-active --quiet wardline-agent.service 9>&-; then
-      [ -S "$socket" ] && [ "$(mark)" != "$before" ] && return 0
-    else
-      down=$((down + 1))
-      [ "$down" -ge 20 ] && return 1
+    if [ -S "$socket" ] && [ "$(mark)" != "$before" ]; then
+      systemctl is-active --quiet wardline-agent.service 9>&- && return 0
     fi
     tries=$((tries + 1))
+    if [ "$((tries % 10))" -eq 0 ] && ! systemctl is-active --quiet wardline-agent.service 9>&-; then
+      down=$((down + 1))
+      [ "$down" -ge 3 ] && return 1
+    fi
     sleep 0.2
   done
   return 1
@@ -159,7 +160,6 @@ if [ "$(sha "$staged/wardline-agent")" = "$hash" ]; then
 elif [ "$(sha "$agent")" != "$hash" ]; then
   fail staged wardline-agent
 fi
-systemctl daemon-reload 9>&-
 systemctl enable $unit_names >/dev/null 2>&1 9>&-
 if restart; then
   running
@@ -216,11 +216,9 @@ if [ -x "$agent" ]; then
 elif [ -d /sys/fs/bpf/wardline ] || [ -f /var/lib/wardline/index.json ]; then
   fail nobinary "$agent"
 fi
-systemctl disable $unit_names >/dev/null 2>&1 9>&-
-systemctl stop wardline-boot.service >/dev/null 2>&1 9>&-
+systemctl disable --now $unit_names >/dev/null 2>&1 9>&-
 for unit in $unit_names; do rm -f "$units/$unit" "$lib/$unit.previous" "$lib/$unit.exchanged"; done
 systemctl daemon-reload 9>&-
-systemctl reset-failed $unit_names >/dev/null 2>&1 9>&-
 rm -rf "$staged"
 rm -f "$agent" "$agent.previous" "$agent.exchanged" /usr/lib/sysusers.d/wardline.conf
 rmdir "$lib" 2>/dev/null

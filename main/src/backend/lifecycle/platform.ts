@@ -86,7 +86,7 @@ function installedAgent(answer: ScriptAnswer): InstalledAgent | null {
     sha256: /^[0-9a-f]{64}$/.exec(answer.value("agent_sha"))?.[0] ?? "",
     identity: parseIdentity(answer.value("agent_version")),
     previous: parseIdentity(answer.value("previous_version")),
-    isActive: answer.value("active") === "active" && answer.value("enabled") === "enabled",
+    isActive: ["ActiveState=active", "UnitFileState=enabled"].every((line) => answer.all("unit").includes(line)),
     package: answer.value("package"),
   };
 }

@@ -62,11 +62,10 @@ for dir in /usr/lib/wardline /usr/local/lib/wardline; do
 done
 for dir in /usr/lib/wardline /usr/lib /usr/local /; do [ -d "$dir" ] && { say lib_kb "$(free_kb "$dir")"; break; }; done
 if command -v systemctl >/dev/null 2>&1; then
-  say active "$(systemctl is-active wardline-agent.service 2>/dev/null)"
-  say enabled "$(systemctl is-enabled wardline-agent.service 2>/dev/null)"
+  systemctl show -p ActiveState,UnitFileState wardline-agent.service 2>/dev/null | head -n 5 | while IFS= read -r line; do say unit "$line"; done
 elif [ -f /Library/LaunchDaemons/io.wardline.agent.plist ]; then
-  say active active
-  say enabled enabled
+  say unit ActiveState=active
+  say unit UnitFileState=enabled
 fi
 exit 0
 `);

@@ -180,4 +180,17 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX receipts_confirmed ON receipts (host_id, id) WHERE outcome = 'confirmed';
     `);
   },
+  (database) => {
+    database.exec(`
+      -- wardline.console.v1.Job, encoded: what became of long work, for other processes and after a restart.
+      CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        -- Of the process that runs or ran it, on this machine.
+        process_id INTEGER NOT NULL,
+        started_at_ms INTEGER NOT NULL,
+        wire BLOB NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX jobs_by_start ON jobs (started_at_ms);
+    `);
+  },
 ];
