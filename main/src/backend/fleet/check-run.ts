@@ -91,11 +91,13 @@ export class CheckRun {
       });
     for (;;) {
       const seen = this.#changes.version;
+      // Before the messages are taken: while they are sent, others come and it ends.
+      const isLast = isOver;
       const messages = this.#messages.splice(0);
       const last = messages.at(-1);
-      if (isOver && last && this.#platform) last.platform = this.#platform;
+      if (isLast && last && this.#platform) last.platform = this.#platform;
       yield* messages;
-      if (isOver || signal.aborted) break;
+      if (isLast || signal.aborted) break;
       await this.#changes.wait(seen, 60_000, signal);
     }
     if (signal.aborted) return;

@@ -1,11 +1,13 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import type { NewHostSchema } from "@wardline/api/wardline/console/v1/fleet";
-import { EnvironmentColor, type Host, Reachability } from "@wardline/api/wardline/console/v1/hosts";
+import { EnvironmentColor, type Host, Reachability, SshSummarySchema } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RemoteDialerFactory } from "../agent/dialer.ts";
+import { createHostNeedsSource } from "../ship/host-needs.ts";
+import type { SshSession } from "../ssh/ssh-session.ts";
 import { startTestConsole, type TestConsole } from "../testing/console.ts";
 import { FakeAgent } from "../testing/fake-agent.ts";
 
@@ -236,6 +238,43 @@ describe("a host that is there", () => {
     });
     agentAt("192.0.2.1", "beta");
     expect(await tester.fleet.connectHost({ hostId })).toMatchObject({ reachability: Reachability.CONNECTED });
+  });
+});
+
+describe("a plan", () => {
+  it("is refused for a host that sees the console where the policies would not let it in", async () => {
+    await tester.close();
+    const agent = new FakeAgent();
+    agent.hostName = "far";
+    const session = {
+      summary: create(SshSummarySchema),
+      ended: new AbortController().signal,
+      run: async () => ({ exitCode: 0, stdout: "Welcome\n203.0.113.9 50000 192.0.2.1 2222\n", stderr: "" }),
+    } as unknown as SshSession;
+    const dialer = { address: "far", dial: async () => ({ ...(await agent.dial()), session }) };
+    const noFacts = { environment: {}, readText: () => null };
+    tester = startTestConsole(new FakeAgent(), {
+      remoteDialer: () => dialer,
+      hostNeeds: (host) => createHostNeedsSource(noFacts, (id) => tester.backend.origins.of(id))(host),
+    });
+    const { hostIds } = await add({ alias: "far", access: { address: "192.0.2.1" }, labels: { app: "far" } });
+    await hostsWhen((all) => all[1]?.reachability === Reachability.CONNECTED);
+    const policy = (cidr: string) => `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: ssh}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress: [{from: [{ipBlock: {cidr: ${cidr}}}], ports: [{port: 2222}]}]
+`;
+    await tester.policies.saveFile({ path: "p.yaml", text: policy("198.51.100.0/24") });
+    const cut = await tester.ship.plan({ hostIds });
+    expect(cut.planId).toBe("");
+    expect(cut.diagnostics.map(({ code }) => code)).toContain("WL401");
+    expect(JSON.stringify(cut.diagnostics.map(({ message }) => message))).toContain("203.0.113.9");
+    const { revision } = await tester.policies.getFile({ path: "p.yaml" });
+    await tester.policies.saveFile({ path: "p.yaml", text: policy("203.0.113.0/24"), baseRevision: revision });
+    expect((await tester.ship.plan({ hostIds })).planId).not.toBe("");
   });
 });
 

@@ -47,6 +47,7 @@ export class FakeAgent implements AgentDialer {
   readonly changes = new ChangeSignal();
   hostName = "alpha";
   addresses: string[] = ["10.0.0.1"];
+  role = Role.OPERATOR;
   apiMin = 1;
   apiMax = 1;
   /** Dialling fails with this while it is set. */
@@ -138,7 +139,7 @@ export class FakeAgent implements AgentDialer {
         agentVersion: "0.1.0",
         apiMin: this.apiMin,
         apiMax: this.apiMax,
-        role: Role.OPERATOR,
+        role: this.role,
         actor: "test (1000)",
       }),
       watchStatus: (_request, context) => this.watchStatus(AbortSignal.any([closing, context.signal])),
