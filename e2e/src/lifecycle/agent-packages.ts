@@ -1,6 +1,6 @@
 /** Packages of stand-in agents, made and signed as the build makes and signs the real one. */
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -37,15 +37,20 @@ export class AgentPackages {
   }
 
   make({ version, build = "b1", behaviour = "good", ballastBytes = 0 }: StandIn): AgentPackage {
-    const directory = join(this.#directory, `package-${++this.#count}`);
-    mkdirSync(directory);
     const ballast = ballastBytes === 0 ? "" : `#${pseudoRandom(ballastBytes, this.#count)}\n`;
     const words = [process.execPath, "--disable-warning=ExperimentalWarning", STAND_IN, version, build, behaviour];
     const program = Buffer.from(
       `#!/bin/sh\nexport NODE_COMPILE_CACHE='${join(ROOT, ".cache/compile")}'\nexec ${words.map((word) => `'${word}'`).join(" ")} "$@"\n${ballast}`,
     );
+    return this.pack(program, { version, build });
+  }
+
+  /** Makes and signs a package of any program. */
+  pack(program: Uint8Array, { version, build }: { readonly version: string; readonly build: string }): AgentPackage {
+    const directory = join(this.#directory, `package-${++this.#count}`);
+    mkdirSync(directory);
     const name = "wardline-agent-linux-x64.gz";
-    writeFileSync(join(directory, name), gzipSync(program));
+    writeFileSync(join(directory, name), gzipSync(program, { level: 1 }));
     for (const file of SERVICE_FILES) copyFileSync(join(ROOT, "assets/systemd", file), join(directory, file));
     const sha256 = createHash("sha256").update(program).digest("hex");
     const agent = { platform: "linux-x64", sizeBytes: program.length, sha256, packed: describeFile(directory, name) };
@@ -63,14 +68,13 @@ export class AgentPackages {
   }
 }
 
-/** The package that `npm run build:agent` made in this checkout. */
-export function builtPackage(): AgentPackage {
-  return new AgentPackage({
-    directory: join(ROOT, "dist"),
-    releaseKeysDir: join(ROOT, "assets/keys"),
-    checkoutKeyPath: join(ROOT, ".cache/signing/developer.pub.pem"),
-  });
+/** Why there is no real agent to install, or `null`. */
+export function builtAgentProblem(): string | null {
+  const isBuilt = existsSync(BUILT_AGENT) && existsSync(join(ROOT, "dist/manifest.sig"));
+  return isBuilt ? null : "needs dist/wardline-agent: npm run build:agent";
 }
+
+export const BUILT_AGENT = join(ROOT, "dist/wardline-agent");
 
 function pseudoRandom(bytes: number, seed: number): string {
   let text = "";

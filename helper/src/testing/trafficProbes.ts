@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:c
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { HOST_ADDRESS, type KernelLab } from "./kernelLab.ts";
+import { HOST_ADDRESS } from "./kernelLab.ts";
 
 const SOURCE = fileURLToPath(new URL("./native/prober.c", import.meta.url));
 const HERTZ = 1_000;
@@ -13,6 +13,17 @@ export interface Arrivals {
   readonly deniedDatagrams: number;
   readonly allowedConnections: number;
   readonly deniedConnections: number;
+}
+
+/** Where traffic goes to and comes from: a `KernelLab`, or a machine with another address. */
+export interface ProbePlace {
+  /** For the compiled prober. */
+  readonly directory: string;
+  readonly cgroupRoot: string;
+  readonly hostNamespace: string;
+  readonly peerNamespace: string;
+  /** That of the lab's host unless given. */
+  readonly hostAddress?: { readonly 4: string; readonly 6: string };
 }
 
 interface Sent {
@@ -63,11 +74,11 @@ class Lines {
 
 export class TrafficProbes {
   readonly #program: string;
-  readonly #lab: KernelLab;
+  readonly #lab: ProbePlace;
   readonly #ports: readonly [allowed: string, denied: string];
   readonly #server: Lines;
 
-  private constructor(lab: KernelLab, ports: readonly [number, number]) {
+  private constructor(lab: ProbePlace, ports: readonly [number, number]) {
     this.#lab = lab;
     this.#program = join(lab.directory, "prober");
     this.#ports = [String(ports[0]), String(ports[1])];
@@ -76,7 +87,7 @@ export class TrafficProbes {
     this.#server = new Lines(["sh", "-c", enter, "sh", this.#program, "serve", ...this.#ports]);
   }
 
-  static async start(lab: KernelLab, allowedPort: number, deniedPort: number): Promise<TrafficProbes> {
+  static async start(lab: ProbePlace, allowedPort: number, deniedPort: number): Promise<TrafficProbes> {
     const probes = new TrafficProbes(lab, [allowedPort, deniedPort]);
     await probes.#server.next();
     return probes;
@@ -90,7 +101,8 @@ export class TrafficProbes {
   /** 1,000 probes a second of each kind (TCP and UDP, IPv4 and IPv6, allowed and denied) while `body` runs. */
   async during(body: () => Promise<void>): Promise<ProbeResult> {
     const before = await this.#arrivals();
-    const hosts = [HOST_ADDRESS[4], HOST_ADDRESS[6], String(HERTZ)];
+    const address = this.#lab.hostAddress ?? HOST_ADDRESS;
+    const hosts = [address[4], address[6], String(HERTZ)];
     const namespace = `--net=${this.#lab.peerNamespace}`;
     const prober = new Lines(["nsenter", namespace, this.#program, "probe", ...this.#ports, ...hosts]);
     await prober.next();
