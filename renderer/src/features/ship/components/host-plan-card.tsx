@@ -35,7 +35,7 @@ export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFol
   if (isFolded) {
     return (
       <details className="ship-section host-plan">
-        <summary className="host-plan-header" aria-label={`Plan for ${visibleText(name)}`}>
+        <summary className="host-plan-header">
           {heading}
           <span className="soft host-plan-summary">{summarize(plan, groups.lost.length, groups.gained.length)}</span>
         </summary>
