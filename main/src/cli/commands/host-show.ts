@@ -49,6 +49,7 @@ function factsOf(host: Host): readonly (readonly [string, string])[] {
     [
       "Labels",
       Object.entries(host.labels)
+        .toSorted()
         .map((label) => label.join("="))
         .join(", "),
     ],

@@ -56,7 +56,7 @@ async function answerOne(
     if (question.instruction !== "") note(visible(question.instruction));
     const answers: string[] = [];
     for (const { text, echo } of question.prompts) {
-      const answer = await ask(`${visible(text).trimEnd()} `, echo, signal);
+      const answer = await ask(`${visible(text).replace(/[:\s]*$/, "")}: `, echo, signal);
       if (answer === null) break;
       answers.push(answer);
     }
