@@ -37,6 +37,8 @@ export const RESTRICTED_MODULES = [
       "helper/src/enforce/nftables/nftCommand.ts",
       // Gives pfctl the rules of the pf backend.
       "helper/src/enforce/pf/systemPfctl.ts",
+      // Starts the system's ssh, where the built-in client cannot do what a host asks for.
+      "main/src/backend/ssh/system/ssh-program.ts",
       "main/src/electron/",
       // Builds, set-up and tests.
       "scripts/",

@@ -5,15 +5,21 @@ import { ConnectSlots } from "../agent/connect-slots.ts";
 import type { QuestionAsker } from "../questions/questions.ts";
 import { OpenedKeys } from "./authentication/identity-files.ts";
 import { type BuiltInContext, connectBuiltIn, probeBuiltIn } from "./built-in/connect.ts";
+import { NegotiationFailure } from "./built-in/failures.ts";
 import type { PhaseLimitsMs } from "./built-in/handshake.ts";
+import { type Candidates, listCandidates } from "./config/candidates.ts";
 import { loadConfig } from "./config/config-files.ts";
-import { processEnvironment, resolveTarget, type SshTarget, type TargetEnvironment } from "./config/target.ts";
+import { processEnvironment, type SshTarget, type TargetEnvironment } from "./config/target.ts";
+import { resolveWay } from "./config/way.ts";
 import { equivalentCommand } from "./equivalent-command.ts";
 import type { PublicKey } from "./keys/public-key.ts";
 import { checkHostKey } from "./known-hosts/host-key-check.ts";
 import { judge, lookUp, namesOf } from "./known-hosts/known-hosts.ts";
 import { appendKnownHost } from "./known-hosts/trust-file.ts";
 import type { ConnectOptions, HostKeyTrust, SshConnector, SshSession } from "./ssh-session.ts";
+import { findSsh } from "./system/ssh-program.ts";
+import { connectSystem, probeSystem, type SystemContext } from "./system/system-connect.ts";
+import { chooseTransport, type TransportChoice } from "./transport-choice.ts";
 
 /** Key exchanges cost processor time here, and many at once look like an attack there (MaxStartups). */
 const MOST_AT_ONCE = 8;
@@ -44,36 +50,74 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
   async connect(access: HostAccess, options: ConnectOptions): Promise<SshSession> {
     const giveBack = await this.#slots.take(options.signal);
     try {
-      const { target, context } = await this.#prepare(access, options);
+      const attempt = await this.#prepare(access, options);
       const command = equivalentCommand(access, this.#environment.userConfigPath ?? null);
-      return await connectBuiltIn(context, target, command);
+      if (attempt.choice.transport === "system") return await connectSystem(this.#system(attempt), command);
+      return await this.#connectBuiltIn(attempt, command);
     } finally {
       giveBack();
     }
   }
 
   async trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string> {
-    const { target, context } = await this.#prepare(access, options);
-    const key = await probeBuiltIn(context, target);
-    return trustKey(target, key, fingerprint);
+    const attempt = await this.#prepare(access, options);
+    const isSystem = attempt.choice.transport === "system";
+    const key = isSystem
+      ? await probeSystem(this.#system(attempt))
+      : await probeBuiltIn(this.#builtIn(attempt), attempt.way);
+    return trustKey(attempt.way.at(-1)!, key, fingerprint);
   }
 
-  async #prepare(access: HostAccess, options: ConnectOptions): Promise<{ target: SshTarget; context: BuiltInContext }> {
-    options.onStep?.("configuration", null);
-    const environment = this.#environment;
-    const config = await loadConfig(environment);
-    const target = resolveTarget(config, access, environment);
-    options.onStep?.("configuration", describeTarget(target));
-    const context = {
-      config,
-      environment,
-      asker: this.#asker,
-      opened: this.#opened,
-      options,
-      limitsMs: this.#limitsMs,
-    };
-    return { target, context };
+  /** Machines that ~/.ssh/config names. */
+  candidates(): Promise<Candidates> {
+    return listCandidates(this.#environment);
   }
+
+  async #prepare(access: HostAccess, options: ConnectOptions): Promise<Attempt> {
+    options.onStep?.("configuration", null);
+    const way = resolveWay(await loadConfig(this.#environment), access, this.#environment);
+    const choice = await chooseTransport(way, access.transport, () => this.#program() !== null);
+    options.onStep?.("configuration", describeWay(way, choice));
+    return { way, choice, options };
+  }
+
+  /** A machine that the built-in client cannot satisfy is tried with the system's, unless the person chose otherwise. */
+  async #connectBuiltIn(attempt: Attempt, command: string): Promise<SshSession> {
+    let unsupported: readonly string[] = [];
+    const onUnsupported = (what: readonly string[]) => {
+      unsupported = what;
+    };
+    const context = { ...this.#builtIn(attempt), onUnsupported };
+    try {
+      return await connectBuiltIn(context, attempt.way, command);
+    } catch (error) {
+      const isBeyondIt = error instanceof NegotiationFailure || (isRefusal(error) && unsupported.length > 0);
+      if (!isBeyondIt || attempt.choice.isFixed || this.#program() === null) throw error;
+      return await connectSystem(this.#system(attempt), command);
+    }
+  }
+
+  #builtIn({ options }: Attempt): BuiltInContext {
+    return { asker: this.#asker, opened: this.#opened, options, limitsMs: this.#limitsMs };
+  }
+
+  #system({ way, options }: Attempt): SystemContext {
+    return { program: this.#program() ?? "ssh", environment: this.#environment.environment, way, options };
+  }
+
+  #program(): string | null {
+    return findSsh(this.#environment.environment);
+  }
+}
+
+interface Attempt {
+  readonly way: readonly SshTarget[];
+  readonly choice: TransportChoice;
+  readonly options: ConnectOptions;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Failure && error.code === ErrorCode.SSH_AUTHENTICATION_FAILED;
 }
 
 /** @throws Failure HOST_KEY_CHANGED, HOST_KEY_UNKNOWN, INVALID_ARGUMENT, PERMISSION_DENIED, DISK_FULL */
@@ -103,7 +147,11 @@ async function trustKey(target: SshTarget, key: PublicKey, fingerprint: string):
   return path;
 }
 
-function describeTarget({ user, hostName, port, jumps }: SshTarget): string {
-  const via = jumps.length === 0 ? "" : ` through ${jumps.map(({ address }) => address).join(", ")}`;
-  return `${user}@${hostName}:${port}${via}`;
+function describeWay(way: readonly SshTarget[], { transport, reasons }: TransportChoice): string {
+  const { user, hostName, port } = way.at(-1)!;
+  const hops = way.slice(0, -1).map((hop) => hop.hostName);
+  const via = hops.length === 0 ? "" : ` through ${hops.join(", ")}`;
+  const by =
+    transport === "system" ? `, by the system's ssh${reasons.length === 0 ? "" : `: ${reasons.join(", ")}`}` : "";
+  return `${user}@${hostName}:${port}${via}${by}`;
 }

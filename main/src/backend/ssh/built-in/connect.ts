@@ -2,25 +2,18 @@
 import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { SshSummarySchema, SshTransport } from "@wardline/api/wardline/console/v1/hosts";
-import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { Failure } from "@wardline/domain/errors";
 import type { QuestionAsker } from "../../questions/questions.ts";
 import type { OpenedKeys } from "../authentication/identity-files.ts";
-import type { JumpSpec } from "../config/addresses.ts";
-import type { LoadedConfig } from "../config/config-files.ts";
-import { resolveTarget, type SshTarget, type TargetEnvironment } from "../config/target.ts";
+import type { SshTarget } from "../config/target.ts";
 import type { PublicKey } from "../keys/public-key.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
-import { connectionLost, type Place, strangersText, unreachable } from "./failures.ts";
+import { canceled, connectionLost, type Place, strangersText, unreachable } from "./failures.ts";
 import { type HandshakeInput, handshake, type PhaseLimitsMs, probeHostKey } from "./handshake.ts";
 import { reach } from "./reach.ts";
 import { BuiltInSession } from "./session.ts";
 
-/** Ways that lead from one machine to the next, whatever the configuration says of each. */
-const LONGEST_WAY = 8;
-
 export interface BuiltInContext {
-  readonly config: LoadedConfig;
-  readonly environment: TargetEnvironment;
   readonly asker: QuestionAsker;
   readonly opened: OpenedKeys;
   readonly options: ConnectOptions;
@@ -29,106 +22,108 @@ export interface BuiltInContext {
   readonly onUnsupported?: (what: readonly string[]) => void;
 }
 
-interface Way {
+/** A byte stream to a machine, before anything is said on it. */
+interface Reached {
   readonly stream: Duplex;
   readonly place: Place;
-  readonly via: readonly BuiltInSession[];
 }
 
-/** @throws Failure as `SshConnector.connect` */
+/**
+ * @param way the machines in between, first to last, then the machine itself
+ * @throws Failure as `SshConnector.connect`
+ */
 export async function connectBuiltIn(
   context: BuiltInContext,
-  target: SshTarget,
+  way: readonly SshTarget[],
   command: string,
-  depth = 0,
 ): Promise<BuiltInSession> {
-  const { options } = context;
-  const { stream, place, via } = await findWay(context, target, depth);
+  const via = await connectHops(context, way);
   try {
-    const { client, hostKey } = await handshake(handshakeInput(context, target, stream, place));
-    const summary = create(SshSummarySchema, {
-      user: target.user,
-      address: target.hostName,
-      port: target.port,
-      hostKeyFingerprint: hostKey.fingerprint,
-      hostKeyType: hostKey.type,
-      via: via.map(({ summary: { user, address, port } }) => `${user}@${address}:${port}`),
-      transport: SshTransport.BUILT_IN,
-      command,
-    });
-    const session = await BuiltInSession.open({ client, stream, place, summary, via });
-    if (!options.signal.aborted) return session;
-    session.close();
-    throw new Failure({ code: ErrorCode.CANCELED, message: "Connecting was given up.", retryable: true });
+    return await login(context, way.at(-1)!, via, command);
   } catch (error) {
-    for (const session of via) session.close();
+    closeAll(via);
     throw error;
   }
 }
 
 /** The key that the machine shows now. Whoever is in between is checked and logged in to as usual. */
-export async function probeBuiltIn(context: BuiltInContext, target: SshTarget): Promise<PublicKey> {
-  const { stream, place, via } = await findWay(context, target, 0);
+export async function probeBuiltIn(context: BuiltInContext, way: readonly SshTarget[]): Promise<PublicKey> {
+  const target = way.at(-1)!;
+  const via = await connectHops(context, way);
   try {
+    const { stream, place } = await reachFrom(via.at(-1), target, context.options);
     return await probeHostKey(handshakeInput(context, target, stream, place));
   } finally {
-    for (const session of via) session.close();
+    closeAll(via);
   }
+}
+
+/** Logs in to each machine in between, from the one before. */
+async function connectHops(context: BuiltInContext, way: readonly SshTarget[]): Promise<BuiltInSession[]> {
+  const { hostId, isInteractive, signal } = context.options;
+  // The steps that are shown are those of the machine itself.
+  const quiet = { ...context, options: { hostId, isInteractive, signal } };
+  const via: BuiltInSession[] = [];
+  for (const hop of way.slice(0, -1)) {
+    try {
+      via.push(await login(quiet, hop, via, ""));
+    } catch (error) {
+      closeAll(via);
+      throw onTheWay(error, hop.hostName);
+    }
+  }
+  return via;
+}
+
+async function login(
+  context: BuiltInContext,
+  target: SshTarget,
+  via: readonly BuiltInSession[],
+  command: string,
+): Promise<BuiltInSession> {
+  const { stream, place } = await reachFrom(via.at(-1), target, context.options);
+  const { client, hostKey } = await handshake(handshakeInput(context, target, stream, place));
+  const summary = create(SshSummarySchema, {
+    user: target.user,
+    address: target.hostName,
+    port: target.port,
+    hostKeyFingerprint: hostKey.fingerprint,
+    hostKeyType: hostKey.type,
+    via: via.map(({ summary: { user, address, port } }) => `${user}@${address}:${port}`),
+    transport: SshTransport.BUILT_IN,
+    command,
+  });
+  const session = await BuiltInSession.open({ client, stream, place, summary, via });
+  if (!context.options.signal.aborted) return session;
+  session.close();
+  throw canceled();
+}
+
+/** From here, or through the machine before. */
+async function reachFrom(
+  last: BuiltInSession | undefined,
+  target: SshTarget,
+  options: ConnectOptions,
+): Promise<Reached> {
+  const { hostName, port } = target;
+  if (!last) return { stream: await reach(target, options), place: { hostName, port, from: "" } };
+  const place = { hostName, port, from: last.summary.address };
+  options.onStep?.("name", null);
+  options.onStep?.("name", `looked up by ${place.from}`);
+  options.onStep?.("route", null);
+  const stream = await openThrough(last, place);
+  options.onStep?.("route", `through ${place.from}`);
+  return { stream, place };
+}
+
+function closeAll(sessions: readonly BuiltInSession[]): void {
+  for (const session of sessions.toReversed()) session.close();
 }
 
 function handshakeInput(context: BuiltInContext, target: SshTarget, stream: Duplex, place: Place): HandshakeInput {
   const { asker, opened, options, onUnsupported, limitsMs } = context;
   const { hostId, isInteractive, signal, onStep } = options;
   return { target, stream, place, asker, opened, hostId, isInteractive, signal, onStep, onUnsupported, limitsMs };
-}
-
-async function findWay(context: BuiltInContext, target: SshTarget, depth: number): Promise<Way> {
-  const { options } = context;
-  const place = { hostName: target.hostName, port: target.port, from: "" };
-  if (target.jumps.length === 0) return { stream: await reach(target, options), place, via: [] };
-  if (depth >= LONGEST_WAY) {
-    throw new Failure({
-      code: ErrorCode.INVALID_ARGUMENT,
-      message: `The way to ${target.hostName} leads through more than ${LONGEST_WAY} machines: ProxyJump may lead in a circle.`,
-      hint: "Check ProxyJump in ~/.ssh/config.",
-    });
-  }
-  const via = await connectJumps(context, target.jumps, depth);
-  const last = via.at(-1)!;
-  try {
-    options.onStep?.("name", null);
-    options.onStep?.("name", `looked up by ${last.summary.address}`);
-    options.onStep?.("route", null);
-    const from = { ...place, from: last.summary.address };
-    const stream = await openThrough(last, from);
-    options.onStep?.("route", `through ${last.summary.address}`);
-    return { stream, place: from, via };
-  } catch (error) {
-    for (const session of via) session.close();
-    throw error;
-  }
-}
-
-/** `-J a,b`: b is reached through a, whatever is configured for it; a as its own configuration says. */
-async function connectJumps(
-  context: BuiltInContext,
-  jumps: readonly JumpSpec[],
-  depth: number,
-): Promise<BuiltInSession[]> {
-  const before = jumps.slice(0, -1);
-  const last = jumps.at(-1)!;
-  const access = { address: last.address, port: last.port, user: last.user, identityFiles: [], jump: "" };
-  const resolved = resolveTarget(context.config, access, context.environment);
-  const target = before.length > 0 ? { ...resolved, jumps: before } : resolved;
-  const { hostId, isInteractive, signal } = context.options;
-  try {
-    // The steps that are shown are those of the machine itself.
-    const quiet = { ...context, options: { hostId, isInteractive, signal } };
-    const session = await connectBuiltIn(quiet, target, "", depth + 1);
-    return [session];
-  } catch (error) {
-    throw onTheWay(error, last.address);
-  }
 }
 
 /** A failure of a machine in between says so; everything else about it stays. */

@@ -52,7 +52,7 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
       const gate = await start();
       const inner = await start();
       const session = await connect(inner, { jump: `ada@127.0.0.1:${gate.port},127.0.0.1:${sshd.port}` });
-      expect(session.summary.via).toEqual([`ada@127.0.0.1:${sshd.port}`]);
+      expect(session.summary.via).toEqual([`ada@127.0.0.1:${gate.port}`, `ada@127.0.0.1:${sshd.port}`]);
       expect(session.summary.command).toContain(`-J ada@127.0.0.1:${gate.port},127.0.0.1:${sshd.port}`);
       expect((await session.run(fixedCommand("echo $SSH_CONNECTION"))).stdout).toContain(`127.0.0.1 ${inner.port}`);
       expect(gate.log()).toContain("Accepted publickey for ada");

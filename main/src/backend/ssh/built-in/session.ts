@@ -12,7 +12,7 @@ import { lostLater } from "./handshake.ts";
 import { holdTerminal } from "./hold-terminal.ts";
 import { remoteOwner } from "./remote-owner.ts";
 import { runCommand } from "./run.ts";
-import { socketFailure } from "./socket-failure.ts";
+import { examineSocket, socketFailure } from "./socket-failure.ts";
 import { WindowGuard } from "./window-guard.ts";
 
 const OPEN_TIMEOUT_MS = 15_000;
@@ -77,7 +77,7 @@ export class BuiltInSession implements SshSession {
       return channel;
     } catch (error) {
       if (error instanceof Failure) throw error;
-      throw await socketFailure(this, path, this.#place.hostName, error);
+      throw socketFailure(await examineSocket(this, path), path, this.#place.hostName, error);
     }
   }
 

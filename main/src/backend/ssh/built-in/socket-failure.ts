@@ -15,14 +15,8 @@ const EXAMINE = fixedCommand(
   `exec sh -c 'IFS= read -r path; test -n "$path" || exit 9; home=$(dirname "$path"); dir=$home; while test "$dir" != / && test -e "$dir" && test -x "$dir"; do dir=$(dirname "$dir"); done; if test "$dir" != / && test -e "$dir"; then echo denied; elif test -S "$path"; then if test -w "$path"; then if test -r /proc/net/unix; then while read -r a b c flags d state e name; do if test "$flags" = 00010000; then case "$name" in "$home"/*) echo listening; exit 0;; esac; fi; done < /proc/net/unix; echo dead; else echo usable; fi; else echo denied; fi; elif test -e "$path"; then echo not-socket; else echo missing; fi'`,
 );
 
-/** @param cause what sshd said */
-export async function socketFailure(
-  session: Pick<SshSession, "run">,
-  path: string,
-  hostName: string,
-  cause: unknown,
-): Promise<Failure> {
-  const found = await examine(session, path);
+/** @param found what `examineSocket` says. @param cause what sshd said */
+export function socketFailure(found: string, path: string, hostName: string, cause: unknown): Failure {
   switch (found) {
     case "denied":
       return new Failure(
@@ -63,7 +57,8 @@ function missingText(found: string, path: string, hostName: string): string {
   return `The agent's socket ${path} on ${hostName} could not be opened, and the machine does not tell why.`;
 }
 
-async function examine(session: Pick<SshSession, "run">, path: string): Promise<string> {
+/** Empty when the machine does not tell. Never throws. */
+export async function examineSocket(session: Pick<SshSession, "run">, path: string): Promise<string> {
   try {
     const { stdout } = await session.run(EXAMINE, {
       input: Buffer.from(`${path}\n`),
