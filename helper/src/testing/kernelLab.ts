@@ -17,7 +17,7 @@ import { SocketPeer } from "./socketPeer.ts";
 
 const OBJECT_PATH = fileURLToPath(new URL("../../../bpf/build/wardline.bpf.o", import.meta.url));
 const BPF_DIR = fileURLToPath(new URL("../../../bpf", import.meta.url));
-const PING_SOURCE = fileURLToPath(new URL("./native/ping.c", import.meta.url));
+const NATIVE_DIR = fileURLToPath(new URL("./native", import.meta.url));
 
 function findProgram(name: string): boolean {
   return (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, name)));
@@ -53,7 +53,6 @@ export class KernelLab {
   readonly bpffsDir: string;
   readonly #peers: SocketPeer[] = [];
   readonly #cgroups: string[] = [];
-  #pingPath: string | null = null;
 
   constructor() {
     serial += 1;
@@ -121,25 +120,28 @@ export class KernelLab {
 
   /** Sends one echo request. "refused" = the send itself failed. */
   ping(side: "host" | "peer", address: string): "answered" | "silence" | "refused" {
-    this.#pingPath ??= this.#buildPing();
-    const namespace = side === "host" ? this.hostNamespace : this.peerNamespace;
-    const enter = side === "host" ? `echo $$ > ${this.cgroupRoot}/cgroup.procs; ` : "";
-    const script = `${enter}exec nsenter --net=${namespace} ${this.#pingPath} ${address}`;
-    try {
-      execFileSync("sh", ["-c", script], { stdio: "ignore" });
-      return "answered";
-    } catch (error) {
-      const status = error instanceof Error && "status" in error ? error.status : null;
-      if (status === 1) return "silence";
-      if (status === 2) return "refused";
-      throw error;
-    }
+    return (["answered", "silence", "refused"] as const)[this.#runNative("ping", side, [address])] ?? "silence";
   }
 
-  #buildPing(): string {
-    const path = join(this.directory, "ping");
-    execFileSync("clang", ["-O1", "-o", path, PING_SOURCE]);
-    return path;
+  /**
+   * From the host: asks a service often on one connected datagram socket, then sends from that socket to another port.
+   * "silence" = the service did not answer; else what became of the last.
+   */
+  sendElsewhere(address: string, port: number, times: number, otherPort: number): "sent" | "silence" | "refused" {
+    const status = this.#runNative("elsewhere", "host", [address, `${port}`, `${times}`, `${otherPort}`]);
+    return (["sent", "silence", "refused"] as const)[status] ?? "silence";
+  }
+
+  /** Runs a program of `native/` to its end and returns its status: 0, 1 or 2 as it says at its beginning. */
+  #runNative(name: string, side: "host" | "peer", words: readonly string[]): 0 | 1 | 2 {
+    const path = join(this.directory, name);
+    if (!existsSync(path)) execFileSync("clang", ["-O1", "-o", path, join(NATIVE_DIR, `${name}.c`)]);
+    const namespace = side === "host" ? this.hostNamespace : this.peerNamespace;
+    const enter = side === "host" ? `echo $$ > ${this.cgroupRoot}/cgroup.procs; ` : "";
+    const script = `${enter}exec nsenter --net=${namespace} ${path} ${words.join(" ")}`;
+    const { status } = spawnSync("sh", ["-c", script], { stdio: "ignore" });
+    if (status === 0 || status === 1 || status === 2) return status;
+    throw new Error(`${name} ended with ${status}`);
   }
 
   async close(): Promise<void> {

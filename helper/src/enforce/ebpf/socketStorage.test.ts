@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { deleteElement, openPin, readBatches } from "../../linux/bpf/libbpf.ts";
 import { HAND_DECISION, type HandProgramOptions, handProgram } from "../../testing/handProgram.ts";
-import { HOST_ADDRESS, KernelLab, kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
+import { HOST_ADDRESS, KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../testing/socketPeer.ts";
 import type { FlowEvent } from "../enforcer.ts";
 import { EbpfEnforcer } from "./ebpfEnforcer.ts";
 import { FLOW, FLOW_KEY, LAYOUT_VERSION } from "./layout.ts";
 
 const TCP = 6;
+const UDP = 17;
 /** Above every port that a client gets by itself: a guess by the lower port would take the client for the service. */
 const HIGH_PORT = 65_001;
 /** Each exchange is at least two packets; a verdict is kept with the socket after 8, and before that in a place of its own. */
@@ -82,6 +83,8 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     host = await lab.startSocketPeer("host");
     peer = await lab.startSocketPeer("peer");
     await host.listenTcp(HIGH_PORT);
+    await peer.listenUdp(7100);
+    await peer.listenUdp(7101);
   });
 
   afterEach(() => {
@@ -167,6 +170,20 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
       await openEnforcer();
     }
   });
+
+  it.each([
+    [1, 4],
+    [EXCHANGES, 4],
+    [1, 6],
+    [EXCHANGES, 6],
+  ] as const)(
+    "say nothing about where else their socket sends, after %i exchanges over IPv%i",
+    async (turns, family) => {
+      await apply({ rules: [{ direction: "egress", remote: null, protocol: UDP, port: 7100, verdict: "allow" }] });
+      expect(lab.sendElsewhere(PEER_ADDRESS[family], 7100, turns, 7101)).toBe("refused");
+      expect(await peer.countUdp(7101)).toBe(0);
+    },
+  );
 
   it.each([
     ["young", 1],
