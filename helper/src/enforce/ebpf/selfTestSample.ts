@@ -23,7 +23,7 @@ const PORT_BITS = 16;
 /** An address of documentation, which most programs do not name. */
 const UNNAMED_REMOTE = "203.0.113.77";
 
-/** Has a 1 at each member: a few numbers, looked up for each of very many. */
+/** Has a 1 at each member: a few numbers, looked up for each of very many. Reading beyond its end is slow. */
 function flagsOf(members: Iterable<number>): Uint8Array {
   const list = [...members];
   const flags = new Uint8Array(list.reduce((highest, member) => Math.max(highest, member), -1) + 1);
@@ -103,7 +103,7 @@ class Sampler {
     const found: ClassEntry[] = [];
     for (let place = 0; place < classIds.length && found.length < wanted.size; place++) {
       const classId = classIds[place] as number;
-      if (isWanted[classId] !== 1) continue;
+      if (classId >= isWanted.length || isWanted[classId] !== 1) continue;
       isWanted[classId] = 0;
       found.push(this.entries.classEntry(place));
     }
@@ -148,13 +148,13 @@ class Sampler {
     const { ipv4, ipv6 } = this.#columns;
     for (let place = 0; place < ipv4.values.length && remotes.size < atoms.size; place++) {
       const atom = ipv4.values[place] as number;
-      if (wanted[atom] !== 1) continue;
+      if (atom >= wanted.length || wanted[atom] !== 1) continue;
       wanted[atom] = 0;
       remotes.set(atom, addressText(ipv4.lows, place, 1));
     }
     for (let place = 0; place < ipv6.values.length && remotes.size < atoms.size; place++) {
       const atom = ipv6.values[place] as number;
-      if (wanted[atom] !== 1) continue;
+      if (atom >= wanted.length || wanted[atom] !== 1) continue;
       wanted[atom] = 0;
       remotes.set(atom, addressText(ipv6.lows, place, 4));
     }
@@ -185,8 +185,10 @@ function edgesOf(entry: PortEntry) {
 function placesOfAtoms({ classes }: ProgramColumns, atoms: Uint8Array, most: number): readonly number[] {
   const { places } = classes;
   const found: number[] = [];
-  for (let place = 0; place < places.length && found.length < most; place++)
-    if (atoms[(places[place] as number) & ~PLACE_EGRESS] === 1) found.push(place);
+  for (let place = 0; place < places.length && found.length < most; place++) {
+    const atom = (places[place] as number) & ~PLACE_EGRESS;
+    if (atom < atoms.length && atoms[atom] === 1) found.push(place);
+  }
   return found;
 }
 
