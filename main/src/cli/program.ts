@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { addAudit } from "./commands/audit.options.ts";
 import { addHostCommands } from "./commands/host.options.ts";
+import { addHostAgentCommands } from "./commands/host-agent.options.ts";
 import { addPanic } from "./commands/panic.options.ts";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
@@ -31,7 +32,9 @@ export function createProgram(version: string, outcome: Outcome): Command {
   const runner = new Runner(outcome);
   addPolicyCommands(program.command("policy").description("check, plan, apply and look at policies"), runner);
   addFlowsCommand(program, runner);
-  addHostCommands(program.command("host").description("the hosts of this console"), runner);
+  const host = program.command("host").description("the hosts of this console");
+  addHostCommands(host, runner);
+  addHostAgentCommands(host, runner);
   addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
   addQuarantine(program, runner);
   addPanic(program, runner);

@@ -7,6 +7,7 @@ import { AuditService } from "@wardline/api/wardline/console/v1/audit";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { failureFromConnectError } from "@wardline/domain/wire";
@@ -33,6 +34,7 @@ export interface Session {
   readonly flows: Client<typeof FlowService>;
   readonly hosts: Client<typeof HostService>;
   readonly fleet: Client<typeof FleetService>;
+  readonly jobs: Client<typeof JobService>;
   readonly audit: Client<typeof AuditService>;
 }
 
@@ -73,6 +75,7 @@ export async function withSession<Result>(
         flows: createClient(FlowService, transport),
         hosts: createClient(HostService, transport),
         fleet: createClient(FleetService, transport),
+        jobs: createClient(JobService, transport),
         audit: createClient(AuditService, transport),
       });
     } catch (error) {
