@@ -8,6 +8,12 @@ import type { View } from "./view.ts";
 
 const UNKNOWN = -1;
 
+/** What addresses with the signature meant before. */
+export interface BehaviourChange {
+  readonly signature: number;
+  readonly behaviour: number;
+}
+
 export class AddressBehaviours {
   count = 0;
   viewCount = 0;
@@ -24,8 +30,11 @@ export class AddressBehaviours {
     this.#units = units;
   }
 
-  /** Forgets what was answered for other views, and what of it is no longer so. */
-  startWith(views: readonly View[]): void {
+  /**
+   * Forgets what was answered for other views, and what of it is no longer so: that is returned, or `null` when everything
+   * is forgotten.
+   */
+  startWith(views: readonly View[]): readonly BehaviourChange[] | null {
     const changed = changedUnits(this.#views, views);
     this.#views = views;
     this.viewCount = views.length;
@@ -33,11 +42,27 @@ export class AddressBehaviours {
       this.#ofSignature.fill(UNKNOWN);
       this.#slots.fill(UNKNOWN);
       this.count = 0;
-      return;
+      return null;
     }
+    const changes: BehaviourChange[] = [];
     for (const signature of this.#units.signaturesWith(changed)) {
-      if (signature < this.#ofSignature.length) this.#ofSignature[signature] = UNKNOWN;
+      const behaviour = this.#ofSignature[signature] ?? UNKNOWN;
+      if (behaviour === UNKNOWN) continue;
+      this.#ofSignature[signature] = UNKNOWN;
+      changes.push({ signature, behaviour });
     }
+    return changes;
+  }
+
+  /** Whether some signature has the behaviour, as far as is known. */
+  isUsed(behaviour: number): boolean {
+    return this.#ofSignature.includes(behaviour);
+  }
+
+  /** Whether no other signature has the behaviour, as far as is known. */
+  isOnlyOf(behaviour: number, signature: number): boolean {
+    const first = this.#ofSignature.indexOf(behaviour);
+    return first === signature && !this.#ofSignature.includes(behaviour, signature + 1);
   }
 
   /** The number of the behaviour of addresses with this signature. */

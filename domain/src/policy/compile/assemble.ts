@@ -6,7 +6,9 @@ import type { AddressBehaviours } from "./address-behaviours.ts";
 import type { BuiltinNumbers } from "./builtin-numbers.ts";
 import { ClassNumbers } from "./class-numbers.ts";
 import type { DecisionTable } from "./decision-table.ts";
+import { isSameList } from "./interner.ts";
 import { refuseAbove } from "./limits.ts";
+import { type LastTables, patchTables } from "./patch-tables.ts";
 import { NO_UNITS, type PrefixSet } from "./prefix-set.ts";
 import { keepEqual, type Scratch } from "./scratch.ts";
 import type { TablePool } from "./table-pool.ts";
@@ -18,6 +20,8 @@ export interface ProgramTables {
   readonly columns: ProgramColumns;
   /** By index of the decision: its number in the decision table. */
   readonly decisionNumbers: Uint32Array;
+  /** What they differ in from the tables that were made before. */
+  readonly patch?: { readonly of: ProgramTables; readonly classIds: readonly number[] };
 }
 
 /** The views of one set. */
@@ -38,39 +42,71 @@ export interface Assembly {
 const UNSEEN = 0;
 const NO_ATOM = 0xffff_ffff;
 
+/** Room for the decisions of small changes; when they are more, all is numbered again. */
+const MORE_DECISIONS = 16_384;
+
 /**
- * `sets` in the order of the sets' ids. Columns that are equal to those of `before`, the last tables, are the same objects.
- * Throws `TOO_LARGE` above one million entries.
+ * Puts the tables of one host after the other together. Columns that are equal to those of the last tables are the same
+ * objects.
  */
-export function assembleTables(
+export class TableAssembler {
+  readonly #assembly: Assembly;
+  #last: LastTables | null = null;
+
+  constructor(assembly: Assembly) {
+    this.#assembly = assembly;
+  }
+
+  /** `sets` in the order of the sets' ids. Throws `TOO_LARGE` above one million entries. */
+  assemble(sets: readonly SetViews[]): ProgramTables {
+    const { units, behaviours } = this.#assembly;
+    const views = [...new Set(sets.flatMap(({ ingress, egress }) => [ingress, egress]))];
+    const viewPlaces = sets.flatMap(({ ingress, egress }) => [views.indexOf(ingress), views.indexOf(egress)]);
+    const prefixes = units.prefixesOf(unitsOf(views, units));
+    refuseAbove(prefixes.numbers.length);
+    const changes = behaviours.startWith(views);
+    const last = this.#last;
+    // Until it is known again: what goes wrong in between leaves nothing to go on from.
+    this.#last = null;
+    const isLike = last !== null && last.prefixes === prefixes && isSameList(last.viewPlaces, viewPlaces);
+    const patched = isLike && changes !== null ? patchTables(last, changes, this.#assembly) : null;
+    if (last !== null && patched !== null) {
+      this.#last = { ...last, tables: patched };
+      return patched;
+    }
+    const made = assembleTables(sets, views, prefixes, this.#assembly, last?.tables ?? null);
+    this.#last = { ...made, prefixes, viewPlaces };
+    return made.tables;
+  }
+}
+
+function assembleTables(
   sets: readonly SetViews[],
+  views: readonly View[],
+  prefixes: PrefixSet,
   assembly: Assembly,
   before: ProgramTables | null,
-): ProgramTables {
-  const { units, pool, decisions, behaviours, scratch } = assembly;
-  const views = [...new Set(sets.flatMap(({ ingress, egress }) => [ingress, egress]))];
-  const prefixes = units.prefixesOf(unitsOf(views, units));
-  refuseAbove(prefixes.numbers.length);
-  behaviours.startWith(views);
+): Omit<LastTables, "prefixes" | "viewPlaces"> {
+  const { pool, decisions, behaviours, scratch } = assembly;
   const classes = new ClassNumbers(pool, scratch);
   const atoms = assignAtoms(prefixes, behaviours, classes, scratch);
   const classEntries = listClasses(sets, views, atoms, assembly, classes);
-  const { ports, decisionNumbers } = numberDecisions(classes, assembly);
+  const { ports, decisionNumbers, indexes, uses } = numberDecisions(classes, assembly);
   const { addresses4, addresses6 } = addressColumns(prefixes, atoms, scratch);
-  const kept = {
+  const ofDecisions = keepEqual(
+    { decisionFlags: flagsOf(decisionNumbers, decisions, scratch), decisionNumbers },
+    before === null
+      ? undefined
+      : { decisionFlags: before.columns.decisionFlags, decisionNumbers: before.decisionNumbers },
+  );
+  const columns = {
     addresses4: keepEqual(addresses4, before?.columns.addresses4),
     addresses6: keepEqual(addresses6, before?.columns.addresses6),
     classes: keepEqual(classEntries, before?.columns.classes),
     ports: keepEqual(ports, before?.columns.ports),
-    ...keepEqual(
-      { decisionFlags: flagsOf(decisionNumbers, decisions, scratch), decisionNumbers },
-      before === null
-        ? undefined
-        : { decisionFlags: before.columns.decisionFlags, decisionNumbers: before.decisionNumbers },
-    ),
+    decisionFlags: ofDecisions.decisionFlags,
   };
-  const { decisionNumbers: numbers, ...columns } = kept;
-  return { columns, decisionNumbers: numbers };
+  return { tables: { columns, decisionNumbers: ofDecisions.decisionNumbers }, classes, indexes, uses };
 }
 
 function flagsOf(decisionNumbers: Uint32Array, decisions: DecisionTable, scratch: Scratch): Uint8Array {
@@ -117,7 +153,7 @@ function assignAtoms(
     const behaviour = behaviours.of(signature);
     if (atomOf[behaviour] !== UNSEEN) return behaviour;
     atomOf[behaviour] = NO_ATOM;
-    for (let view = 0; view < behaviours.viewCount; view++) classes.classOf(behaviours.tableOf(behaviour, view));
+    for (let view = 0; view < behaviours.viewCount; view++) classes.use(behaviours.tableOf(behaviour, view));
     return behaviour;
   };
   const unnamed = behaviourOf(NO_UNITS);
@@ -249,7 +285,8 @@ function numberDecisions(classes: ClassNumbers, { pool, decisions, builtins, scr
     highs: scratch.words("portHighs", entryCount),
     decisions: scratch.words("portDecisions", entryCount),
   };
-  const indexes = scratch.words("decisionIndexes", decisions.count).fill(0);
+  const indexes = scratch.words("decisionIndexes", decisions.count + MORE_DECISIONS).fill(0);
+  const uses = scratch.words("decisionUses", decisions.count + MORE_DECISIONS).fill(0);
   const used = scratch.words("decisionNumbers", decisions.count);
   used.set(builtins);
   let usedCount = builtins.length;
@@ -266,11 +303,12 @@ function numberDecisions(classes: ClassNumbers, { pool, decisions, builtins, scr
         indexes[number] = index;
         used[index] = number;
       }
+      uses[number] = (uses[number] ?? 0) + 1;
       ports.classIds[at] = classId;
       ports.lows[at] = lows[from] ?? 0;
       ports.highs[at] = highs[from] ?? 0;
       ports.decisions[at] = index;
     }
   }
-  return { ports, decisionNumbers: used.subarray(0, usedCount) };
+  return { ports, decisionNumbers: used.subarray(0, usedCount), indexes, uses };
 }

@@ -4,7 +4,7 @@ import type { TablePool } from "./table-pool.ts";
 
 const UNUSED = 0;
 
-/** Classes are the port tables that one host needs, numbered from 1 in the order in which they are asked about. */
+/** Classes are the port tables that one host needs, numbered from 1 in the order of their first use. */
 export class ClassNumbers {
   count = 0;
   /** Of all classes together. */
@@ -13,6 +13,7 @@ export class ClassNumbers {
   readonly #scratch: Scratch;
   /** By table. */
   #classes: Uint32Array;
+  #uses: Uint32Array;
   /** By class. */
   #tables: Uint32Array;
 
@@ -20,24 +21,43 @@ export class ClassNumbers {
     this.#pool = pool;
     this.#scratch = scratch;
     this.#classes = scratch.words("classOfTable", pool.count).fill(UNUSED);
+    this.#uses = scratch.words("usesOfTable", pool.count).fill(0);
     this.#tables = scratch.words("tableOfClass", pool.count + 1);
   }
 
-  /** Throws `TOO_LARGE` above one million entries. */
-  classOf(table: number): number {
+  /** Counts a use of the table. Throws `TOO_LARGE` above one million entries. */
+  use(table: number): void {
     if (table >= this.#classes.length) this.#grow();
-    const known = this.#classes[table] ?? UNUSED;
-    if (known !== UNUSED) return known;
+    this.#uses[table] = (this.#uses[table] ?? 0) + 1;
+    if (this.#classes[table] !== UNUSED) return;
     const classId = ++this.count;
     this.#classes[table] = classId;
     this.#tables[classId] = table;
     this.entryCount += this.#pool.lengthOf(table);
     refuseAbove(this.entryCount);
-    return classId;
+  }
+
+  /** Of a table that is used. */
+  classOf(table: number): number {
+    return this.#classes[table] ?? UNUSED;
   }
 
   tableOf(classId: number): number {
     return this.#tables[classId] ?? 0;
+  }
+
+  /** Puts a table that is not used in the place of one that is used once. The number of its class; `null` = it is not so. */
+  replace(old: number, table: number): number | null {
+    if (table >= this.#classes.length) this.#grow();
+    if (this.#uses[old] !== 1 || this.#uses[table] !== 0) return null;
+    const classId = this.classOf(old);
+    this.#uses[old] = 0;
+    this.#uses[table] = 1;
+    this.#classes[old] = UNUSED;
+    this.#classes[table] = classId;
+    this.#tables[classId] = table;
+    this.entryCount += this.#pool.lengthOf(table) - this.#pool.lengthOf(old);
+    return classId;
   }
 
   /** There are more tables than at the beginning. What is in the room stays there. */
@@ -46,6 +66,8 @@ export class ClassNumbers {
     const length = 2 * this.#pool.count;
     this.#classes = this.#scratch.words("classOfTable", length);
     this.#classes.fill(UNUSED, from);
+    this.#uses = this.#scratch.words("usesOfTable", length);
+    this.#uses.fill(0, from);
     this.#tables = this.#scratch.words("tableOfClass", length + 1);
   }
 }

@@ -6,7 +6,7 @@ import { orderPolicies, reorderPolicies } from "../order.ts";
 import { type HostProgram, type PolicySet, PROGRAM_FORMAT_VERSION } from "../program.ts";
 import { programOfColumns } from "../program-columns.ts";
 import { AddressBehaviours } from "./address-behaviours.ts";
-import { type Assembly, assembleTables, listDecisions, type ProgramTables, type SetViews } from "./assemble.ts";
+import { listDecisions, type ProgramTables, type SetViews, TableAssembler } from "./assemble.ts";
 import { addBuiltins } from "./builtin-numbers.ts";
 import { DecisionTable } from "./decision-table.ts";
 import { TablesDigester } from "./digest-tables.ts";
@@ -53,6 +53,9 @@ export function createCompiler(world: PolicyWorld, createSha256: CreateSha256 = 
   };
 }
 
+/** So few are never worth a new start. */
+const FEW_CHANGES = 16;
+
 interface KnownTables {
   readonly tables: ProgramTables;
   readonly digest: Uint8Array;
@@ -67,7 +70,7 @@ interface KnownProgram {
 class CompilerState {
   world: PolicyWorld;
   readonly #context: ViewContext;
-  readonly #assembly: Assembly;
+  readonly #assembler: TableAssembler;
   readonly #digester: TablesDigester;
   readonly #views: ViewCache;
   readonly #hosts: ReadonlyMap<string, Endpoint>;
@@ -75,10 +78,9 @@ class CompilerState {
   readonly #tables = new Map<string, KnownTables>();
   readonly #programs = new Map<string, KnownProgram>();
   readonly #createSha256: CreateSha256;
-  /** For the next ones, which are mostly of the same host. */
-  #lastTables: ProgramTables | null = null;
   #ordered: readonly Policy[];
-  #changedPolicies = 0;
+  /** Policies and rules that something else came in place of. */
+  #changed = 0;
 
   constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256) {
     this.#createSha256 = createSha256;
@@ -92,14 +94,14 @@ class CompilerState {
     const tables = new PaintedTables(decisions);
     this.#context = { expander, decisions, tables, units, viewIds: { next: 0 } };
     const builtins = addBuiltins(decisions);
-    this.#assembly = {
+    this.#assembler = new TableAssembler({
       units,
       pool: tables.pool,
       decisions,
       builtins,
       behaviours: new AddressBehaviours(units),
       scratch: new Scratch(),
-    };
+    });
     this.#digester = new TablesDigester(decisions, createSha256);
     this.#views = new ViewCache(new PolicyGroups(inventory.namespaces, ordered), this.#context);
     const hosts = inventory.endpoints.filter(({ kind }) => kind === "host");
@@ -109,16 +111,18 @@ class CompilerState {
   }
 
   /** Whether more would be remembered of what is gone than of what is there, or most would be made anew in any case. */
-  outgrows({ changedPolicies, world }: WorldChanges): boolean {
-    return this.#changedPolicies > world.policies.length || 2 * changedPolicies > world.policies.length;
+  outgrows({ changedPolicies, changedRules, world: { policies } }: WorldChanges): boolean {
+    const changed = changedPolicies + changedRules;
+    const present = policies.reduce((sum, { rules }) => sum + rules.length, policies.length);
+    return this.#changed > present || 2 * changed > present + FEW_CHANGES;
   }
 
   /** Goes on with other policies and the same inventory. Throws as `orderPolicies`, and nothing has changed then. */
-  update({ world, changedPolicies, replaced, isInPlace }: WorldChanges): void {
+  update({ world, changedPolicies, changedRules, replaced, isInPlace }: WorldChanges): void {
     const ordered = isInPlace ? reorderPolicies(this.#ordered, replaced) : orderPolicies(world.policies);
     this.world = world;
     this.#ordered = ordered;
-    this.#changedPolicies += changedPolicies;
+    this.#changed += changedPolicies + changedRules;
     if (changedPolicies === 0) return;
     for (const [old, next] of replaced) this.#context.expander.replace(old, next);
     this.#context.expander.setOrder(ordered);
@@ -150,8 +154,7 @@ class CompilerState {
     const key = this.#views.keyOf(views);
     let known = this.#tables.get(key);
     if (known === undefined) {
-      const tables = assembleTables(views, this.#assembly, this.#lastTables);
-      this.#lastTables = tables;
+      const tables = this.#assembler.assemble(views);
       known = { tables, digest: this.#digester.digest(tables) };
       this.#tables.set(key, known);
     }

@@ -9,10 +9,13 @@ import type { ProgramColumns } from "../program-columns.ts";
 import type { ProgramTables } from "./assemble.ts";
 import type { DecisionTable } from "./decision-table.ts";
 import { encodeDecision } from "./encode-decision.ts";
+import { firstOfClass } from "./patch-tables.ts";
 import { type Column, isEqualColumn } from "./scratch.ts";
 
 /** Of a table whose entries are numbers. */
 const ROWS_IN_PART = 4096;
+/** Of ports. */
+const CLASSES_IN_PART = 1024;
 /** Of decisions: a part ends behind one in so many, told by its content, so that later ones are the same parts when some come or go. */
 const DECISIONS_IN_PART = 256;
 const MAX_DECISIONS_IN_PART = 8 * DECISIONS_IN_PART;
@@ -49,7 +52,9 @@ export class TablesDigester {
   digest(tables: ProgramTables): Uint8Array {
     const before = this.#known === null ? null : numericTables(this.#known.tables.columns);
     const lists = numericTables(tables.columns);
-    const numeric = lists.map((list, table) => this.#digestNumeric(list, before?.[table] ?? null, table));
+    const { patch } = tables;
+    const changed = patch !== undefined && patch.of === this.#known?.tables ? patch.classIds : null;
+    const numeric = lists.map((list, table) => this.#digestNumeric(list, before?.[table] ?? null, table, changed));
     const decisions = this.#digestDecisions(tables);
     const hash = this.#createSha256();
     for (const [table, parts] of numeric.entries()) {
@@ -62,14 +67,24 @@ export class TablesDigester {
     return hash.digest();
   }
 
-  #digestNumeric(list: NumericTable, before: NumericTable | null, table: number): readonly Uint8Array[] {
-    const parts: Uint8Array[] = [];
-    for (let start = 0; start < list.rows; start += ROWS_IN_PART) {
-      const known = this.#known?.numeric[table]?.[parts.length];
-      const isKnown = known !== undefined && before !== null && isSamePart(list, before, start);
-      parts.push(isKnown ? known : this.#hash(list.columns.map((column) => bytesOf(cutRows(list, column, start)))));
-    }
-    return parts;
+  /** `changed`: the classes whose ports are others than before; `null` = that is not known. */
+  #digestNumeric(
+    list: NumericTable,
+    before: NumericTable | null,
+    table: number,
+    changed: readonly number[] | null,
+  ): readonly Uint8Array[] {
+    const known = this.#known?.numeric[table] ?? [];
+    return list.starts.slice(0, -1).map((_, part) => {
+      const digest = known[part];
+      const isKnown =
+        digest !== undefined &&
+        before !== null &&
+        (changed !== null && table === PORTS
+          ? !changed.some((classId) => partOfClass(classId) === part)
+          : isSamePart(list, before, part));
+      return isKnown ? digest : this.#hash(list.columns.map((column) => bytesOf(cutPart(list, column, part))));
+    });
   }
 
   #digestDecisions({ decisionNumbers: numbers }: ProgramTables): ReadonlyMap<number, DecisionPart> {
@@ -118,32 +133,58 @@ export class TablesDigester {
 
 interface NumericTable {
   readonly rows: number;
+  /** Where each part begins, and where the last one ends. */
+  readonly starts: readonly number[];
   /** Some have several numbers in a row. */
   readonly columns: readonly Column[];
 }
 
+/** Among them. */
+const PORTS = 3;
+
 function numericTables({ addresses4, addresses6, classes, ports }: ProgramColumns): readonly NumericTable[] {
-  return [
+  const tables = [
     [addresses4.lows, addresses4.prefixLengths, addresses4.atoms],
     [addresses6.bytes, addresses6.prefixLengths, addresses6.atoms],
     [classes.sets, classes.directions, classes.atoms, classes.classIds],
     [ports.classIds, ports.lows, ports.highs, ports.decisions],
-  ].map((columns) => ({ rows: columns.at(-1)?.length ?? 0, columns }));
+  ];
+  return tables.map((columns, table) => {
+    const rows = columns.at(-1)?.length ?? 0;
+    return { rows, starts: table === PORTS ? startsByClass(ports.classIds) : startsByRow(rows), columns };
+  });
 }
 
-/** The part of a column from row `start` on. */
-function cutRows({ rows }: NumericTable, column: Column, start: number): Column {
+function startsByRow(rows: number): readonly number[] {
+  const starts: number[] = [];
+  for (let start = 0; start < rows; start += ROWS_IN_PART) starts.push(start);
+  return [...starts, rows];
+}
+
+/** Parts of whole classes, so that more or fewer ports in one of them leave the parts behind it what they were. */
+function startsByClass(classIds: Uint32Array): readonly number[] {
+  const starts: number[] = [];
+  const partCount = classIds.length === 0 ? 0 : partOfClass(classIds.at(-1) ?? 0) + 1;
+  for (let part = 0; part < partCount; part++) starts.push(firstOfClass(classIds, part * CLASSES_IN_PART + 1));
+  return [...starts, classIds.length];
+}
+
+/** Classes are numbered from 1. */
+function partOfClass(classId: number): number {
+  return Math.floor((classId - 1) / CLASSES_IN_PART);
+}
+
+/** The part of a column. */
+function cutPart({ rows, starts }: NumericTable, column: Column, part: number): Column {
   const width = column.length / rows;
-  return column.subarray(start * width, Math.min(rows, start + ROWS_IN_PART) * width);
+  return column.subarray((starts[part] ?? 0) * width, (starts[part + 1] ?? 0) * width);
 }
 
-function isSamePart(list: NumericTable, before: NumericTable, start: number): boolean {
-  const rowCount = Math.min(ROWS_IN_PART, list.rows - start);
-  if (rowCount !== Math.min(ROWS_IN_PART, before.rows - start)) return false;
+function isSamePart(list: NumericTable, before: NumericTable, part: number): boolean {
   return list.columns.every((column, place) => {
     const other = before.columns[place];
     if (other === undefined || column === other) return other !== undefined;
-    return isEqualColumn(cutRows(list, column, start), cutRows(before, other, start));
+    return isEqualColumn(cutPart(list, column, part), cutPart(before, other, part));
   });
 }
 

@@ -4,6 +4,8 @@ import type { Endpoint, Inventory, Policy, PolicyRule, PolicyWorld, PortMatch, S
 export interface WorldChanges {
   readonly world: PolicyWorld;
   readonly changedPolicies: number;
+  /** Of policies that are there. */
+  readonly changedRules: number;
   /** The policies that another one with the same key stands in place of, and that one. */
   readonly replaced: ReadonlyMap<Policy, Policy>;
   /** Whether all other policies are where they were. */
@@ -18,10 +20,17 @@ export function adoptEqual(before: PolicyWorld, next: PolicyWorld): WorldChanges
   const inventory = isEqualInventory(before.inventory, next.inventory) ? before.inventory : next.inventory;
   const replaced = new Map<Policy, Policy>();
   if (before.policies === next.policies) {
-    return { world: { policies: before.policies, inventory }, changedPolicies: 0, replaced, isInPlace: true };
+    return {
+      world: { policies: before.policies, inventory },
+      changedPolicies: 0,
+      changedRules: 0,
+      replaced,
+      isInPlace: true,
+    };
   }
   const find = createFinder(before.policies);
   let adopted = 0;
+  let changedRules = 0;
   let isInPlace = before.policies.length === next.policies.length;
   const policies = next.policies.map((policy, place) => {
     const there = before.policies[place];
@@ -29,11 +38,12 @@ export function adoptEqual(before: PolicyWorld, next: PolicyWorld): WorldChanges
     const kept = old === undefined || old === policy ? policy : adopt(old, policy);
     if (kept !== there) isInPlace = isInPlace && there?.key === policy.key;
     if (kept === old) adopted++;
-    else if (there !== undefined && there === old) replaced.set(there, kept);
+    else changedRules += kept.rules.length - (old === undefined ? 0 : countShared(old, kept));
+    if (kept !== old && there !== undefined && there === old) replaced.set(there, kept);
     return kept;
   });
   const changedPolicies = Math.max(before.policies.length, next.policies.length) - adopted;
-  return { world: { policies, inventory }, changedPolicies, replaced, isInPlace };
+  return { world: { policies, inventory }, changedPolicies, changedRules, replaced, isInPlace };
 }
 
 /** The old policy where nothing has changed, else the new one with the rules that did not change as they were. */
@@ -48,6 +58,10 @@ function adopt(old: Policy, next: Policy): Policy {
   const isSame =
     kept === next.rules.length && kept === old.rules.length && isEqual({ ...old, rules }, { ...next, rules });
   return isSame ? old : { ...next, rules };
+}
+
+function countShared({ rules: before }: Policy, { rules }: Policy): number {
+  return rules.reduce((count, rule, place) => count + (rule === before[place] ? 1 : 0), 0);
 }
 
 /** What most often differs is asked first. */
