@@ -28,6 +28,8 @@ export interface AuthenticationContext {
   readonly signal: AbortSignal;
   /** Stops the clock of the step while somebody is asked. */
   readonly whileAsking: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  /** Ends the connection: the machine does not behave. */
+  readonly giveUp: (why: string) => void;
 }
 
 type Attempt = { readonly method: string; readonly label: string; readonly auth: AnyAuthMethod };
@@ -154,7 +156,9 @@ export class Authenticator {
       type: "keyboard-interactive",
       username,
       prompt: (name, instructions, _language, prompts, finish) => {
-        if (++rounds > MOST_PROMPT_ROUNDS || prompts.length > MOST_PROMPTS) return finish([]);
+        if (++rounds > MOST_PROMPT_ROUNDS || prompts.length > MOST_PROMPTS) {
+          return this.#context.giveUp("more questions than anybody should answer");
+        }
         this.#answer(name, instructions, prompts).then(
           (answers) => {
             isDeclined ||= answers === null;

@@ -25,7 +25,7 @@ export interface Handshake {
   readonly accepted: string;
 }
 
-export interface HandshakeInput extends Omit<AuthenticationContext, "whileAsking"> {
+export interface HandshakeInput extends Omit<AuthenticationContext, "whileAsking" | "giveUp"> {
   readonly stream: Duplex;
   readonly onStep?: ConnectOptions["onStep"] | undefined;
   readonly limitsMs?: PhaseLimitsMs | undefined;
@@ -87,7 +87,11 @@ class HandshakeRun {
     this.#limitsMs = input.limitsMs ?? USUAL_LIMITS_MS;
     this.#timer = this.#limit(this.#limitsMs.port);
     const whileAsking = <Result>(work: () => Promise<Result>) => this.#timer.pausedDuring(work);
-    this.#authenticator = new Authenticator({ ...input, whileAsking });
+    this.#authenticator = new Authenticator({
+      ...input,
+      whileAsking,
+      giveUp: (why) => this.#fail(this.#authenticator.failure(why)),
+    });
   }
 
   async run(): Promise<Handshake> {

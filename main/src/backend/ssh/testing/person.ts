@@ -37,7 +37,7 @@ export function newPerson(): Person {
         ...more,
         environment: {
           homeDir: home,
-          environment: {},
+          environment: { XDG_RUNTIME_DIR: home },
           systemConfigPath: null,
           localUser: TEST_USER,
           ...more.environment,
