@@ -13,10 +13,11 @@ import { TrafficProbes } from "@wardline/helper/testing/trafficProbes";
 import { installOnHost, rollBackOnHost } from "@wardline/main/backend/lifecycle/install";
 import { AgentPackage } from "@wardline/main/backend/lifecycle/manifest";
 import { checkoutPackage } from "@wardline/main/backend/lifecycle/package-location";
-import { uninstallFromHost } from "@wardline/main/backend/lifecycle/uninstall";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Fleet, fleetProblem } from "../fleet/fleet.ts";
+import { CHECKOUT } from "../fleet/machine-root.ts";
 import { hostNamespace } from "../fleet/names.ts";
+import { type ProgramResult, runToEnd } from "../fleet/run-program.ts";
 import { skipReason } from "../harness.ts";
 import { AgentPackages, BUILT_AGENT, builtAgentProblem } from "./agent-packages.ts";
 import { AGENT, LifecycleLab, Progress } from "./lifecycle-lab.ts";
@@ -40,6 +41,14 @@ describe.skipIf(problem !== null)(`the real agent${skipReason(problem)}`, { time
     await fleet?.close();
     rmSync(directory, { recursive: true, force: true });
   }, 60_000);
+
+  /** The command line of the person whose home the fleet has made. */
+  function wardline(...words: readonly string[]): Promise<ProgramResult> {
+    return runToEnd(join(CHECKOUT, "bin/wardline"), [...words, "--state-dir", join(directory, "state")], {
+      environment: { ...process.env, HOME: fleet.home.directory },
+      timeoutMs: 180_000,
+    });
+  }
 
   /** SSH and one more port may come in, and nothing else. */
   async function enforce(): Promise<bigint> {
@@ -69,14 +78,13 @@ describe.skipIf(problem !== null)(`the real agent${skipReason(problem)}`, { time
   it("is installed, upgraded and rolled back with no packet leaked and none wrongly dropped, and removed", async () => {
     const built = new AgentPackage(checkoutPackage());
     const { version, build, signedBy } = await built.manifest();
-    const first = new Progress();
-    await installOnHost(lab.ports(built), lab.host("deploy"), NO_OPTIONS, first);
-    built.release();
-    expect([signedBy, first.text("handshake")]).toEqual([
-      "this checkout's own key",
-      expect.stringContaining(`${version} (${build}) answers`),
-    ]);
-    expect(first.steps.filter(({ name }) => name === "upload").length).toBeGreaterThan(10);
+    expect(signedBy).toBe("this checkout's own key");
+    const identity = ["--user", "deploy", "--identity-file", fleet.home.keys.deploy.path];
+    await wardline("host", "add", "bare-1", "--no-check", ...identity);
+    const installed = await wardline("host", "install", "--hosts", "bare-1", "--format", "json");
+    const { job } = JSON.parse(installed.stdout) as { job: { hosts: { steps: { name: string; text: string }[] }[] } };
+    expect(job.hosts[0]?.steps.at(-1)).toMatchObject({ name: "handshake", text: `${version} (${build}) answers` });
+    expect(installed.stderr).toMatch(/bare-1 {2}upload {5}Uploading the agent, \d+ of 4\d MB/);
     const generation = await enforce();
 
     // The same program in another file: the end of an executable is not looked at.
@@ -114,7 +122,8 @@ describe.skipIf(problem !== null)(`the real agent${skipReason(problem)}`, { time
 
       // That the probes see what is not enforced any more.
       const open = await probes.during(async () => {
-        await uninstallFromHost(lab.ports(built), lab.host("deploy"), false, new Progress());
+        const removed = await wardline("host", "uninstall", "--hosts", "bare-1", "--yes");
+        expect(removed.stdout).toContain("✓ bare-1  Removed");
         await new Promise((resolve) => setTimeout(resolve, 300));
       });
       expect([open.leaked > 0, open.dropped]).toEqual([true, 0]);
