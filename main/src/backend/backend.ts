@@ -179,6 +179,7 @@ export function createBackend(options: BackendOptions): Backend {
       clock,
       shell,
       receipts,
+      originOf: (hostId) => origins.of(hostId),
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),
     fleet: new FleetServiceImpl({

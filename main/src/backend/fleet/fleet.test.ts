@@ -42,10 +42,16 @@ const add = (...hosts: MessageInitShape<typeof NewHostSchema>[]) => tester.fleet
 
 /** The first list of hosts that fits; looking at it connects them. */
 async function hostsWhen(fits: (hosts: readonly Host[]) => boolean): Promise<readonly Host[]> {
-  for await (const { hosts } of tester.hosts.watchHosts({}, { signal: AbortSignal.timeout(8000) })) {
-    if (fits(hosts)) return hosts;
+  const leaving = new AbortController();
+  const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(8000)]);
+  try {
+    for await (const { hosts } of tester.hosts.watchHosts({}, { signal })) {
+      if (fits(hosts)) return hosts;
+    }
+    throw new Error("the stream ended");
+  } finally {
+    leaving.abort();
   }
-  throw new Error("the stream ended");
 }
 
 async function failureOf(call: Promise<unknown>): Promise<Failure> {
@@ -64,6 +70,36 @@ const labelsOf = (name: string) => {
   const found = endpoints.find((endpoint) => endpoint.key === `Host/${name}`);
   return found && { labels: Object.fromEntries(found.labels), addresses: found.addresses };
 };
+
+describe("a remote host", () => {
+  it("is connected while somebody looks at hosts, and left afterwards", async () => {
+    await tester.close();
+    agentAt("192.0.2.5", "far");
+    tester = startTestConsole(new FakeAgent(), { remoteDialer, remote: { idleAfterMs: 50 } });
+    await add({ access: { address: "192.0.2.5" } });
+    const host = tester.backend.registry.hosts[1];
+    expect(host?.connection.state.reachability).toBe(Reachability.IDLE);
+    await hostsWhen((all) => all[1]?.reachability === Reachability.CONNECTED);
+    await expect.poll(() => host?.connection.state.reachability, { timeout: 5000 }).toBe(Reachability.IDLE);
+    expect(host?.connection.state).toMatchObject({ problem: null, status: { info: { name: "far" } } });
+  });
+
+  it("does not come back by an edit when another process has forgotten it", async () => {
+    const { hostIds } = await add({ alias: "b", access: { address: "192.0.2.9" } });
+    const [hostId = ""] = hostIds;
+    const other = startTestConsole(new FakeAgent(), { remoteDialer, stateDir: tester.stateDir, collectFlows: false });
+    try {
+      await other.fleet.removeHost({ hostId });
+      const failure = await failureOf(
+        tester.fleet.updateHost({ hostId, alias: "c", access: { address: "192.0.2.9" } }),
+      );
+      expect(failure.code).toBe(ErrorCode.NOT_FOUND);
+      await expect.poll(() => tester.backend.registry.hosts.length, { timeout: 5000 }).toBe(1);
+    } finally {
+      await other.close();
+    }
+  });
+});
 
 describe("adding hosts", () => {
   it("keeps what was said, writes documents that policies can select, and takes the agent's name at first contact", async () => {
@@ -241,8 +277,10 @@ describe("a host that is there", () => {
   });
 });
 
-describe("a plan", () => {
-  it("is refused for a host that sees the console where the policies would not let it in", async () => {
+describe("a host that says from where it sees the console", () => {
+  let hostId: string;
+
+  beforeEach(async () => {
     await tester.close();
     const agent = new FakeAgent();
     agent.hostName = "far";
@@ -258,7 +296,31 @@ describe("a plan", () => {
       hostNeeds: (host) => createHostNeedsSource(noFacts, (id) => tester.backend.origins.of(id))(host),
     });
     const { hostIds } = await add({ alias: "far", access: { address: "192.0.2.1" }, labels: { app: "far" } });
+    hostId = hostIds[0] ?? "";
     await hostsWhen((all) => all[1]?.reachability === Reachability.CONNECTED);
+  });
+
+  it("is not cut off by a quarantine that nobody could lift", async () => {
+    const set = (more: object) => tester.hosts.setQuarantine({ hostId, reason: "odd", ...more });
+    for (const more of [
+      {},
+      { managementCidrs: ["203.0.113.0/24"] },
+      { managementCidrs: ["198.51.100.1"], managementPorts: [2222] },
+    ]) {
+      const failure = await failureOf(set(more));
+      expect(failure.code).toBe(ErrorCode.WOULD_LOCK_OUT);
+      expect(failure.hint).toContain("--allow-from 203.0.113.9 --port 2222");
+    }
+    const kept = await set({ managementCidrs: ["203.0.113.0/24"], managementPorts: [22, 2222] });
+    expect(kept.status?.quarantines).toHaveLength(1);
+    await set({ lifted: true });
+    expect((await set({ subject: "default/worker" })).status?.quarantines).toMatchObject([
+      { subjectKey: "default/worker" },
+    ]);
+  });
+
+  it("is not planned for when the policies would not let the console in", async () => {
+    const hostIds = [hostId];
     const policy = (cidr: string) => `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: ssh}

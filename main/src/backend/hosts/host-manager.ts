@@ -119,9 +119,11 @@ export class HostManager {
     this.#added(records);
   }
 
-  /** Connects anew when the way to it has changed. @throws Failure of the store */
+  /** Connects anew when the way to it has changed. @throws Failure NOT_FOUND, and of the store */
   update(record: HostRecord): void {
-    this.#ports.table.put([record]);
+    // Nothing is stored of the local host before something was said of it.
+    if (record.id === LOCAL_HOST_ID) this.#ports.table.put([record]);
+    else if (!this.#ports.table.replace(record)) throw this.registry.unknown(record.alias);
     this.#edited(record);
   }
 

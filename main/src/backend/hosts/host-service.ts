@@ -27,10 +27,13 @@ import { CONSOLE_BUILD, CONSOLE_VERSION } from "../version.ts";
 import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
 import { type HostRegistry, hostNameOf, type ManagedHost } from "./managed-host.ts";
 import { setQuarantine } from "./quarantine.ts";
+import type { SshOrigin } from "./ssh-origins.ts";
 
 const LONGEST_SILENCE_MS = 2000;
-/** A hundred hosts that each tell something every two seconds must not make fifty messages a second. */
+/** A hundred hosts that each tell something every two seconds must not make fifty messages with all hosts a second. */
 const SHORTEST_INTERVAL_MS = 100;
+const INTERVAL_PER_HOST_MS = 8;
+const LONGEST_INTERVAL_MS = 1000;
 
 const DRIFTS: Record<DriftKind, Drift> = {
   none: Drift.NONE,
@@ -55,6 +58,10 @@ export interface HostServicePorts {
   readonly receipts: ReceiptsTable;
   /** Whether a change waits for the host's return. */
   readonly isAwaited?: (hostId: string) => boolean;
+  /** Version of the agent that could be installed there; empty when it is not newer. */
+  readonly agentUpdateOf?: (host: ManagedHost) => string;
+  /** From where a host sees this console. */
+  readonly originOf: (hostId: string) => SshOrigin | null;
   readonly session: { readonly user: string; readonly consoleHost: string; readonly stateDir: string };
 }
 
@@ -69,7 +76,7 @@ export class HostServiceImpl {
     return {
       watchHosts: guard.stream((request: WatchHostsRequest, signal) => this.watch(request, signal)),
       setHostLabels: guard.unary((request: SetHostLabelsRequest) => this.setLabels(request)),
-      setQuarantine: guard.unary((request: SetQuarantineRequest) => setQuarantine(this.#ports.registry, request)),
+      setQuarantine: guard.unary((request: SetQuarantineRequest) => setQuarantine(this.#ports, request)),
       getSession: guard.unary(() => this.session()),
     };
   }
@@ -83,6 +90,9 @@ export class HostServiceImpl {
     ]);
     // Hosts stay connected for as long as somebody looks at them.
     const needs = new Map<ManagedHost, () => void>();
+    // Also while this stands at a message that nobody fetches any more.
+    const leave = () => needAll(needs, []);
+    signal.addEventListener("abort", leave, { once: true });
     try {
       for (let sequence = 1n; !signal.aborted; sequence++) {
         const seen = merged.changes.version;
@@ -90,12 +100,14 @@ export class HostServiceImpl {
         const known = this.#known();
         const hosts = registry.hosts.map((host) => this.#describe(host, known));
         yield create(WatchHostsResponseSchema, { sequence, hosts, now: timestampFromMs(clock.nowMs()) });
-        await clock.sleep(SHORTEST_INTERVAL_MS, signal);
+        const intervalMs = SHORTEST_INTERVAL_MS + INTERVAL_PER_HOST_MS * hosts.length;
+        await clock.sleep(Math.min(LONGEST_INTERVAL_MS, intervalMs), signal);
         await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
       }
     } finally {
+      signal.removeEventListener("abort", leave);
       merged.dispose();
-      needAll(needs, []);
+      leave();
     }
   }
 
@@ -132,6 +144,7 @@ export class HostServiceImpl {
       groups: [...host.record.groups],
       desiredStateDigest,
       drift: this.#drift(host, desiredStateDigest),
+      agentUpdate: this.#ports.agentUpdateOf?.(host) ?? "",
     });
     if (host.record.access) wire.access = host.record.access;
     if (host.record.environment) wire.environment = host.record.environment;

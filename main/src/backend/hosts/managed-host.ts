@@ -53,9 +53,13 @@ export class HostRegistry {
   byId(id: string): ManagedHost {
     const host = this.find(id);
     if (host) return host;
-    throw new Failure({
+    throw this.unknown(id);
+  }
+
+  unknown(name: string): Failure {
+    return new Failure({
       code: ErrorCode.NOT_FOUND,
-      message: `There is no host ${JSON.stringify(id.slice(0, 100))} on this console.`,
+      message: `There is no host ${JSON.stringify(name.slice(0, 100))} on this console.`,
       hint: "List the hosts to see which there are.",
     });
   }

@@ -63,6 +63,15 @@ export class ManagedHostsTable {
     });
   }
 
+  /** False when another process has forgotten it meanwhile: it does not come back by an edit. */
+  replace(record: HostRecord): boolean {
+    return this.#store.transaction(() => {
+      const isThere = this.#store.get("SELECT 1 FROM managed_hosts WHERE id = ?", record.id) !== undefined;
+      if (isThere) this.put([record]);
+      return isThere;
+    });
+  }
+
   /** Forgets a machine with what was remembered of its state; flows and receipts stay. */
   delete(id: string): void {
     this.#store.transaction(() => {
