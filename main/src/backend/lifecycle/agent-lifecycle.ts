@@ -22,6 +22,7 @@ import { type AgentIdentity, compareVersions } from "./versions.ts";
 
 /** Each upload takes its share of the console's line. */
 const PARALLEL_HOSTS = 5;
+const LOOK_INTERVAL_MS = 30_000;
 const MAX_HOSTS = 1_000;
 const MAX_ACCOUNTS = 50;
 /** As the script on the host checks it again. */
@@ -40,6 +41,7 @@ export class AgentLifecycle {
   readonly #ports: AgentLifecyclePorts;
   readonly #busy = new Set<string>();
   #offered: AgentIdentity | null = null;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: AgentLifecyclePorts) {
     this.#ports = ports;
@@ -84,21 +86,24 @@ export class AgentLifecycle {
     return create(UninstallAgentResponseSchema, { jobId });
   }
 
-  /** Learns which version this console has, for {@link updateFor}. None is no failure: then nothing is offered. */
-  async refreshOffer(): Promise<void> {
-    try {
-      this.#offered = await this.#ports.agentPackage.manifest();
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      this.#offered = null;
-    }
-  }
-
-  /** The version that this console could install over the given one; empty when it has none that is newer. */
+  /**
+   * The version that this console could install over the given one; empty when it has none that is newer, and until it has
+   * looked. Cheap: the manifest is read now and then, aside.
+   */
   updateFor(agentVersion: string): string {
+    const nowMs = this.#ports.clock.nowMs();
+    if (nowMs - this.#lookedAtMs >= LOOK_INTERVAL_MS) {
+      this.#lookedAtMs = nowMs;
+      void this.#look();
+    }
     const offered = this.#offered?.version ?? "";
     if (offered === "" || !/^\d+\.\d+\.\d+/.test(agentVersion)) return "";
     return compareVersions(offered, agentVersion) > 0 ? offered : "";
+  }
+
+  /** None to install is no failure here: then nothing is offered. */
+  async #look(): Promise<void> {
+    this.#offered = await this.#ports.agentPackage.manifest().catch(() => null);
   }
 
   #installJob(title: string, hosts: readonly LifecycleHost[], run: HostRun): InstallAgentResponse {
