@@ -48,15 +48,10 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
   }
 
   async connect(access: HostAccess, options: ConnectOptions): Promise<SshSession> {
-    const giveBack = await this.#slots.take(options.signal);
-    try {
-      const attempt = await this.#prepare(access, options);
-      const command = equivalentCommand(access, this.#environment.userConfigPath ?? null);
-      if (attempt.choice.transport === "system") return await connectSystem(this.#system(attempt), command);
-      return await this.#connectBuiltIn(attempt, command);
-    } finally {
-      giveBack();
-    }
+    const attempt = await this.#prepare(access, options);
+    const command = equivalentCommand(access, this.#environment.userConfigPath ?? null);
+    if (attempt.choice.transport === "system") return this.#connectSystem(attempt, command);
+    return this.#connectBuiltIn(attempt, command);
   }
 
   async trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string> {
@@ -93,12 +88,21 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
     } catch (error) {
       const isBeyondIt = error instanceof NegotiationFailure || (isRefusal(error) && unsupported.length > 0);
       if (!isBeyondIt || attempt.choice.isFixed || this.#program() === null) throw error;
+      return this.#connectSystem(attempt, command);
+    }
+  }
+
+  async #connectSystem(attempt: Attempt, command: string): Promise<SshSession> {
+    const giveBack = await this.#slots.take(attempt.options.signal);
+    try {
       return await connectSystem(this.#system(attempt), command);
+    } finally {
+      giveBack();
     }
   }
 
   #builtIn({ options }: Attempt): BuiltInContext {
-    return { asker: this.#asker, opened: this.#opened, options, limitsMs: this.#limitsMs };
+    return { asker: this.#asker, opened: this.#opened, options, slots: this.#slots, limitsMs: this.#limitsMs };
   }
 
   #system({ way, options }: Attempt): SystemContext {

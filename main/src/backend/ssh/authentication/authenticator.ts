@@ -18,6 +18,12 @@ const MOST_PROMPT_ROUNDS = 5;
 const MOST_PROMPTS = 8;
 const LONGEST_PROMPT = 400;
 
+/** Methods of which the built-in client knows nothing, with the keyword that turns them on. */
+const SYSTEM_METHODS = [
+  ["gssapi-with-mic", "gssapiauthentication"],
+  ["hostbased", "hostbasedauthentication"],
+] as const;
+
 export interface AuthenticationContext {
   readonly hostId: string;
   readonly target: SshTarget;
@@ -55,9 +61,13 @@ export class Authenticator {
     return this.#accepted;
   }
 
-  /** Certificates and hardware keys that only the system's `ssh` could have offered. */
+  /** What only the system's `ssh` could have offered: certificates, hardware keys, Kerberos. */
   get unsupported(): readonly string[] {
-    return this.#identities.unsupported;
+    const { values } = this.#context.target.config;
+    const methods = SYSTEM_METHODS.filter(
+      ([method, keyword]) => this.#allowed.includes(method) && values.get(keyword)?.args[0]?.toLowerCase() === "yes",
+    );
+    return [...this.#identities.unsupported, ...methods.map(([method]) => method)];
   }
 
   /** For ssh2's `authHandler`. */
@@ -93,8 +103,8 @@ export class Authenticator {
       return "A passphrase or password is needed, and nobody was asked: connect from the console, or add the key to an agent (ssh-add).";
     }
     if (this.#declined) return "It was not answered. Connect again to be asked again.";
-    if (this.#identities.unsupported.length > 0) {
-      return "The built-in client cannot use certificates and hardware keys: choose the system's ssh for this host.";
+    if (this.unsupported.length > 0) {
+      return "The built-in client cannot use certificates, hardware keys and Kerberos: choose the system's ssh for this host.";
     }
     return "Have one of these keys added to authorized_keys of that account, or name another user or key for this host.";
   }

@@ -3,13 +3,14 @@ import type { Duplex } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { SshSummarySchema, SshTransport } from "@wardline/api/wardline/console/v1/hosts";
 import { Failure } from "@wardline/domain/errors";
+import type { ConnectSlots } from "../../agent/connect-slots.ts";
 import type { QuestionAsker } from "../../questions/questions.ts";
 import type { OpenedKeys } from "../authentication/identity-files.ts";
 import type { SshTarget } from "../config/target.ts";
 import type { PublicKey } from "../keys/public-key.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
 import { canceled, connectionLost, type Place, strangersText, unreachable } from "./failures.ts";
-import { type HandshakeInput, handshake, type PhaseLimitsMs, probeHostKey } from "./handshake.ts";
+import { type Handshake, type HandshakeInput, handshake, type PhaseLimitsMs, probeHostKey } from "./handshake.ts";
 import { reach } from "./reach.ts";
 import { BuiltInSession } from "./session.ts";
 
@@ -17,6 +18,8 @@ export interface BuiltInContext {
   readonly asker: QuestionAsker;
   readonly opened: OpenedKeys;
   readonly options: ConnectOptions;
+  /** How many key exchanges are made at once. */
+  readonly slots: ConnectSlots;
   readonly limitsMs?: PhaseLimitsMs | undefined;
   /** What only the system's `ssh` could have offered to a machine that let nobody in. */
   readonly onUnsupported?: (what: readonly string[]) => void;
@@ -82,7 +85,7 @@ async function login(
   command: string,
 ): Promise<BuiltInSession> {
   const { stream, place } = await reachFrom(via.at(-1), target, context.options);
-  const { client, hostKey } = await handshake(handshakeInput(context, target, stream, place));
+  const { client, hostKey } = await handshakeInTurn(context, handshakeInput(context, target, stream, place));
   const summary = create(SshSummarySchema, {
     user: target.user,
     address: target.hostName,
@@ -97,6 +100,16 @@ async function login(
   if (!context.options.signal.aborted) return session;
   session.close();
   throw canceled();
+}
+
+/** A machine that does not even answer takes nobody's turn: it never comes this far. */
+async function handshakeInTurn({ slots, options }: BuiltInContext, input: HandshakeInput): Promise<Handshake> {
+  const giveBack = await slots.take(options.signal);
+  try {
+    return await handshake(input);
+  } finally {
+    giveBack();
+  }
 }
 
 /** From here, or through the machine before. */

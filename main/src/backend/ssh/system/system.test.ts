@@ -257,7 +257,7 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
       expect(session.summary.transport).toBe(SshTransport.SYSTEM);
       const fixed = accessTo(trusting, { transport: SshTransport.BUILT_IN });
       const failure = await failureOf(person.connector().connect(fixed, connectOptions()));
-      expect(failure.hint).toContain("cannot use certificates and hardware keys");
+      expect(failure.hint).toContain("cannot use certificates, hardware keys");
     } finally {
       agent.kill();
     }
