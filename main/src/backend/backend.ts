@@ -180,6 +180,7 @@ export function createBackend(options: BackendOptions): Backend {
       shell,
       receipts,
       originOf: (hostId) => origins.of(hostId),
+      agentUpdateOf: ({ connection }) => lifecycle.updateFor(connection.state.status?.info?.agentVersion ?? ""),
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),
     fleet: new FleetServiceImpl({
