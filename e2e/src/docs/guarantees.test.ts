@@ -12,8 +12,9 @@ interface Proof {
 
 function proofs(): readonly Proof[] {
   const text = readFileSync(PAGE, "utf8");
-  const table = text.slice(text.indexOf("## Guarantees"), text.indexOf("## What stays outside"));
-  return [...table.matchAll(/\[([^\]]+)\]\((\.\.\/[^)]+\.ts)\)/g)].map(([, title = "", path = ""]) => {
+  const host = text.slice(text.indexOf("## Guarantees"), text.indexOf("## What stays outside"));
+  const way = text.slice(text.indexOf("## Trust over SSH"));
+  return [...`${host}${way}`.matchAll(/\[([^\]]+)\]\((\.\.\/[^)]+\.ts)\)/g)].map(([, title = "", path = ""]) => {
     return { title, path: join(dirname(PAGE), path) };
   });
 }
