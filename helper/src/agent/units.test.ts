@@ -40,6 +40,15 @@ describe("the units", () => {
     }
   });
 
+  it.skipIf(!analyze)(`are no more exposed than they have to be${analyze ? "" : " (needs systemd-analyze)"}`, () => {
+    for (const name of NAMES) {
+      // In tenths: the agent has 3.0 ("OK"). Fails above the threshold.
+      const line = ["security", "--offline=true", "--no-pager", "--threshold=31", join(UNITS, name)];
+      const { status, stdout } = spawnSync("systemd-analyze", line);
+      expect({ status, exposure: status === 0 ? "" : String(stdout) }).toEqual({ status: 0, exposure: "" });
+    }
+  });
+
   it("boot before the network, and start the agent after that", () => {
     const boot = unit("wardline-boot.service");
     expect(setting(boot, "ExecStart")).toBe(`${AGENT} boot`);
