@@ -56,11 +56,7 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
 
   async trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string> {
     const attempt = await this.#prepare(access, options);
-    const isSystem = attempt.choice.transport === "system";
-    const key = isSystem
-      ? await probeSystem(this.#system(attempt))
-      : await probeBuiltIn(this.#builtIn(attempt), attempt.way);
-    return trustKey(attempt.way.at(-1)!, key, fingerprint);
+    return trustKey(attempt.way.at(-1)!, await this.#probe(attempt), fingerprint);
   }
 
   /** Machines that ~/.ssh/config names. */
@@ -82,14 +78,29 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
     const onUnsupported = (what: readonly string[]) => {
       unsupported = what;
     };
-    const context = { ...this.#builtIn(attempt), onUnsupported };
     try {
-      return await connectBuiltIn(context, attempt.way, command);
+      return await connectBuiltIn({ ...this.#builtIn(attempt), onUnsupported }, attempt.way, command);
     } catch (error) {
-      const isBeyondIt = error instanceof NegotiationFailure || (isRefusal(error) && unsupported.length > 0);
-      if (!isBeyondIt || attempt.choice.isFixed || this.#program() === null) throw error;
+      const reasons = error instanceof NegotiationFailure ? [error.missing] : isRefusal(error) ? unsupported : [];
+      if (reasons.length === 0 || !this.#mayChange(attempt)) throw error;
+      const { way, options } = attempt;
+      options.onStep?.("configuration", describeWay(way, { transport: "system", isFixed: false, reasons }));
       return this.#connectSystem(attempt, command);
     }
+  }
+
+  async #probe(attempt: Attempt): Promise<PublicKey> {
+    if (attempt.choice.transport === "system") return probeSystem(this.#system(attempt));
+    try {
+      return await probeBuiltIn(this.#builtIn(attempt), attempt.way);
+    } catch (error) {
+      if (!(error instanceof NegotiationFailure) || !this.#mayChange(attempt)) throw error;
+      return probeSystem(this.#system(attempt));
+    }
+  }
+
+  #mayChange({ choice }: Attempt): boolean {
+    return !choice.isFixed && this.#program() !== null;
   }
 
   async #connectSystem(attempt: Attempt, command: string): Promise<SshSession> {

@@ -105,6 +105,9 @@ export function connectionLost(place: Place, why: string, cause?: unknown): Fail
 
 /** Both sides share no way to encrypt: the system's `ssh` may know one that the built-in client does not. */
 export class NegotiationFailure extends Failure {
+  /** For example `key exchange algorithm`. */
+  readonly missing: string;
+
   constructor(place: Place, detail: string, cause: unknown) {
     super(
       {
@@ -114,5 +117,6 @@ export class NegotiationFailure extends Failure {
       },
       { cause },
     );
+    this.missing = `no common ${detail}`;
   }
 }

@@ -263,6 +263,28 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
     }
   });
 
+  it("is taken by itself where the machine wants algorithms that the built-in client lacks, also for its key", async () => {
+    const modern = await start({ config: ["KexAlgorithms sntrup761x25519-sha512@openssh.com"] });
+    rmSync(known);
+    const found: string[] = [];
+    const onStep = (step: ConnectStep, what: string | null) =>
+      void (step === "configuration" && what !== null && found.push(what));
+    const first = await failureOf(person.connector().connect(accessTo(modern), connectOptions({ onStep })));
+    expect(first.code).toBe(ErrorCode.HOST_KEY_UNKNOWN);
+    expect(found.at(-1)).toMatch(/by the system's ssh: no common key exchange algorithm$/);
+    const { shown } = first as HostKeyFailure;
+    await person.connector().trust(accessTo(modern), shown.fingerprint, connectOptions());
+    const session = await person.connector().connect(accessTo(modern), connectOptions());
+    open.push(session);
+    expect(session.summary.transport).toBe(SshTransport.SYSTEM);
+    const fixed = accessTo(modern, { transport: SshTransport.BUILT_IN });
+    const refused = await failureOf(person.connector().connect(fixed, connectOptions()));
+    expect([refused.code, refused.message]).toEqual([
+      ErrorCode.HOST_UNREACHABLE,
+      expect.stringContaining("share no key exchange algorithm"),
+    ]);
+  });
+
   it("follows ProxyCommand and ProxyJump, and never runs Match exec", async () => {
     const witness = join(person.home, "ran");
     const gate = await start();
