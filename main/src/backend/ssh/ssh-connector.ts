@@ -56,7 +56,8 @@ export class ConsoleSshConnector implements SshConnector, HostKeyTrust {
 
   async trust(access: HostAccess, fingerprint: string, options: ConnectOptions): Promise<string> {
     const attempt = await this.#prepare(access, options);
-    return trustKey(attempt.way.at(-1)!, await this.#probe(attempt), fingerprint);
+    const way = await upToUnknown(attempt.way);
+    return trustKey(way.at(-1)!, await this.#probe({ ...attempt, way }), fingerprint);
   }
 
   /** Machines that ~/.ssh/config names. */
@@ -129,6 +130,15 @@ interface Attempt {
   readonly way: readonly SshTarget[];
   readonly choice: TransportChoice;
   readonly options: ConnectOptions;
+}
+
+/** A connection ends at the first machine whose key is not known: it is the one that the person looked at. */
+async function upToUnknown(way: readonly SshTarget[]): Promise<readonly SshTarget[]> {
+  for (const [index, machine] of way.entries()) {
+    const { keys, authorities } = await lookUp(machine);
+    if (keys.length === 0 && authorities.length === 0) return way.slice(0, index + 1);
+  }
+  return way;
 }
 
 function isRefusal(error: unknown): boolean {

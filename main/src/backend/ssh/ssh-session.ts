@@ -31,7 +31,7 @@ export interface SshConnector {
 export interface HostKeyTrust {
   /**
    * Looks at the machine again and writes its key into known_hosts, when it is still the one that the person looked at.
-   * Returns the file. A key that changed or is revoked is refused: the old line has to go first.
+   * Of several on the way it is the first whose key is not known. Returns the file. A key that changed or is revoked is refused: the old line has to go first.
    *
    * @throws Failure HOST_UNREACHABLE, HOST_KEY_CHANGED, CANCELED, PERMISSION_DENIED, DISK_FULL, INVALID_ARGUMENT
    */

@@ -47,7 +47,7 @@ export async function connectSystem(context: SystemContext, command: string): Pr
     await ready(master, join(dir, "m"), place, target.connectTimeoutMs * way.length + LOGIN_LIMIT_MS, options.signal);
   } catch (error) {
     endSsh(master);
-    const failure = error instanceof Failure ? error : await whyEnded(context, log, target, dir);
+    const failure = error instanceof Failure ? error : await whyEnded(context, log);
     await rm(dir, { recursive: true, force: true });
     throw failure;
   }
@@ -117,21 +117,29 @@ function ready(
   });
 }
 
-async function whyEnded(context: SystemContext, log: LogReader, target: SshTarget, dir: string): Promise<Failure> {
+async function whyEnded(context: SystemContext, log: LogReader): Promise<Failure> {
   if (!log.isHostKeyProblem) return log.failure();
-  try {
-    const key = await probe(context, dir, new LogReader(placeOf(context), undefined));
-    const failure = checkHostKey(await lookUp(target), key, target);
+  for (const [index, machine] of context.way.entries()) {
+    const way = context.way.slice(0, index + 1);
+    const failure = await judgeKey({ ...context, way }, machine);
     if (failure) return failure;
-  } catch (error) {
-    // A machine in between whose key is not known: it has to be added by itself first.
-    if (!(error instanceof Failure)) throw error;
   }
+  const { hostName } = context.way.at(-1)!;
   return new Failure({
     code: ErrorCode.HOST_KEY_UNKNOWN,
-    message: `The system's ssh does not trust the key of ${target.hostName}, or of a machine on the way to it.`,
+    message: `The system's ssh does not trust the key of ${hostName}, or of a machine on the way to it.`,
     hint: "Connect to each machine on the way once with ssh, and compare its fingerprint.",
   });
+}
+
+/** `null` when the key may be trusted. */
+async function judgeKey(context: SystemContext, machine: SshTarget): Promise<Failure | null> {
+  try {
+    return checkHostKey(await lookUp(machine), await probeSystem(context), machine);
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
 }
 
 /** ssh writes a key that it does not know into a file of ours, and is let in nowhere: it offers nothing. */

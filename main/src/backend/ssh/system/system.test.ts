@@ -310,6 +310,20 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
     expect(existsSync(witness)).toBe(false);
   });
 
+  it("shows the key of a machine in between at first contact, and it can be trusted", async () => {
+    const gate = await startSshd({ authorizedKeys: [person.publicKey] });
+    started.push(gate);
+    for (const transport of [SshTransport.SYSTEM, SshTransport.BUILT_IN]) {
+      rmSync(known);
+      person.knows(sshd);
+      const access = accessTo(sshd, { transport, jump: `127.0.0.1:${gate.port}` });
+      const failure = (await failureOf(person.connector().connect(access, connectOptions()))) as HostKeyFailure;
+      expect([failure.code, failure.shown.port]).toEqual([ErrorCode.HOST_KEY_UNKNOWN, gate.port]);
+      await person.connector().trust(access, failure.shown.fingerprint, connectOptions());
+      open.push(await person.connector().connect(access, connectOptions()));
+    }
+  });
+
   it("names what went wrong on the way", async () => {
     const closed = { port: await freePort() };
     const refused = await refusal(closed);
