@@ -20,8 +20,8 @@ const common = {
   platform: "node",
   // Electron 45 has Node 24.
   target: "node24",
-  // better-sqlite3 finds its binary beside its own package.
-  external: ["electron", "better-sqlite3"],
+  // better-sqlite3 finds its binary beside its own package. ssh2 does without cpu-features, whose binary nobody builds.
+  external: ["electron", "better-sqlite3", "cpu-features"],
   define: { "process.env.WARDLINE_BUILD": JSON.stringify(process.env.WARDLINE_BUILD ?? "local") },
   legalComments: "linked",
   logLevel: "warning",
