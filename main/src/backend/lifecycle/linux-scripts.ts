@@ -99,7 +99,7 @@ restart() {
       systemctl is-active --quiet wardline-agent.service 9>&- && return 0
     fi
     tries=$((tries + 1))
-    if [ "$((tries % 10))" -eq 0 ] && ! systemctl is-active --quiet wardline-agent.service 9>&-; then
+    if [ "$((tries % 5))" -eq 0 ] && ! systemctl is-active --quiet wardline-agent.service 9>&-; then
       down=$((down + 1))
       [ "$down" -ge 3 ] && return 1
     fi
