@@ -27,8 +27,14 @@ const common = {
   logLevel: "warning",
   absWorkingDir: root,
 };
-// CommonJS packages inside an ES module ask for `require`.
-const banner = { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' };
+// CommonJS packages inside an ES module ask for `require`, and ssh2 for its directory.
+const banner = {
+  js: [
+    'import { createRequire } from "node:module";',
+    "const require = createRequire(import.meta.url);",
+    "const __dirname = import.meta.dirname;",
+  ].join(" "),
+};
 
 await Promise.all([
   build({
