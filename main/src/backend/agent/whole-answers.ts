@@ -4,20 +4,9 @@
  * their own. Over SSH a whole answer comes in one packet, and then that is the rule rather than the exception.
  */
 import type { ClientHttp2Stream } from "node:http2";
-import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 
-type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
-
-/** The same sessions, with streams that are closed when there is nothing left to read. */
-export function withWholeAnswers(sessions: SessionManager): SessionManager {
-  return {
-    authority: sessions.authority,
-    request: async (...call) => closedOnceRead(await sessions.request(...call)),
-    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
-  };
-}
-
-function closedOnceRead(stream: ClientHttp2Stream): ClientHttp2Stream {
+/** The same stream, which is closed when there is nothing left to read. */
+export function closedOnceRead(stream: ClientHttp2Stream): ClientHttp2Stream {
   const prototype = Object.getPrototypeOf(stream) as object;
   return Object.defineProperty(stream, "closed", {
     get(): boolean {
