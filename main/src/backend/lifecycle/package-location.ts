@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import type { PackageLocation } from "./manifest.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { PackageLocation } from "./manifest.ts";
  * with. WARDLINE_AGENT_PACKAGE names another directory with manifest and files; which keys are trusted, nothing outside says.
  */
 export function checkoutPackage(environment: NodeJS.ProcessEnv = process.env): PackageLocation {
-  const root = findRoot(import.meta.dirname);
+  const root = rootOf(import.meta.dirname);
   const checkoutKeyPath = join(root, ".cache/signing/developer.pub.pem");
   return {
     directory: environment.WARDLINE_AGENT_PACKAGE || join(root, "dist"),
@@ -16,10 +16,8 @@ export function checkoutPackage(environment: NodeJS.ProcessEnv = process.env): P
   };
 }
 
-/** Sources and the bundle of the desktop shell lie at different depths. */
-function findRoot(start: string): string {
-  for (let directory = start; directory !== dirname(directory); directory = dirname(directory)) {
-    if (existsSync(join(directory, "assets/keys"))) return directory;
-  }
-  return start;
+/** Never looked for: a directory above that somebody else can write must not become the one whose keys are trusted. */
+function rootOf(directory: string): string {
+  // From main/src/backend/lifecycle, or from main/dist/electron where the desktop shell's bundle lies.
+  return join(directory, basename(directory) === "lifecycle" ? "../../../.." : "../../..");
 }
