@@ -127,8 +127,12 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
   it("ends with a reason when its server dies, and everything on it with it", async () => {
     const mortal = await start();
     const session = await connect(mortal);
+    const begun = Promise.withResolvers<void>();
     const running = failureOf(session.run(fixedCommand("sleep 60")));
-    const sending = failureOf(session.upload(Buffer.alloc(200_000_000), "large", {}));
+    const sending = failureOf(
+      session.upload(Buffer.alloc(200_000_000), "large", { onProgress: () => begun.resolve() }),
+    );
+    await begun.promise;
     await mortal.stop();
     expect((await running).code).toBe(ErrorCode.AGENT_UNREACHABLE);
     expect((await sending).code).toBe(ErrorCode.AGENT_UNREACHABLE);
@@ -176,12 +180,23 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
   it("runs many commands at once, and is closed once", async () => {
     const session = await connect();
     const results = await Promise.all(
-      Array.from({ length: 9 }, () => session.run(fixedCommand("cat"), { input: Buffer.from("x") })),
+      Array.from({ length: 25 }, () => session.run(fixedCommand("cat"), { input: Buffer.from("x") })),
     );
     expect(results.every(({ stdout, exitCode }) => stdout === "x" && exitCode === 0)).toBe(true);
     session.close();
     session.close();
     expect((session.ended.reason as Failure).code).toBe(ErrorCode.CANCELED);
+  });
+
+  it("works where a server has room for one session, and says when there is none", async () => {
+    const narrow = await start({ config: ["MaxSessions 1"] });
+    const session = await connect(narrow);
+    expect(session.holdsTerminal).toBe(true);
+    expect((await session.run(fixedCommand("echo one"))).stdout).toBe("one\n");
+    expect((await session.run(fixedCommand("echo two"))).stdout).toBe("two\n");
+    const none = await start({ config: ["MaxSessions 0"] });
+    const useless = await failureOf((await connect(none)).run(fixedCommand("true")));
+    expect([useless.code, useless.hint]).toEqual([ErrorCode.HOST_UNSUPPORTED, expect.stringContaining("MaxSessions")]);
   });
 
   it("leaves nothing of an upload that is canceled, refused, or has no room", async () => {

@@ -1,8 +1,10 @@
 /** An SSH connection of the built-in client: sockets, commands and files over one login. */
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type { SshSummary } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { Client, ClientChannel } from "ssh2";
+import { ConnectSlots } from "../../agent/connect-slots.ts";
 import type { FixedCommand } from "../fixed-command.ts";
 import { requireSocketPath } from "../remote-paths.ts";
 import type { RemoteOwner, RunOptions, RunResult, SshSession, UploadOptions } from "../ssh-session.ts";
@@ -16,6 +18,10 @@ import { examineSocket, socketFailure } from "./socket-failure.ts";
 import { WindowGuard } from "./window-guard.ts";
 
 const OPEN_TIMEOUT_MS = 15_000;
+const MOST_SESSIONS = 8;
+const MOST_PROGRAM_ATTEMPTS = 20;
+const PROGRAM_RETRY_MS = 50;
+const LONGEST_SESSION_MS = 60 * 60_000;
 
 export interface BuiltInSessionInput {
   readonly client: Client;
@@ -32,6 +38,7 @@ export class BuiltInSession implements SshSession {
   readonly #place: Place;
   readonly #ended = new AbortController();
   readonly #guard: WindowGuard;
+  readonly #sessions = new ConnectSlots(MOST_SESSIONS, LONGEST_SESSION_MS);
   #terminal: ClientChannel | null = null;
 
   private constructor(input: BuiltInSessionInput) {
@@ -87,23 +94,63 @@ export class BuiltInSession implements SshSession {
   }
 
   async run(command: FixedCommand, options: RunOptions = {}): Promise<RunResult> {
-    const channel = await this.#channel((done) => this.#client.exec(command, done));
-    return runCommand(channel, this.#place.hostName, { ...options, ended: this.ended });
+    return this.#inTurn(async () => {
+      const channel = await this.#program(command);
+      return runCommand(channel, this.#place.hostName, { ...options, ended: this.ended });
+    }, options.signal);
   }
 
-  upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void> {
-    this.#requireOpen();
-    return upload(this.#client, content, path, { ...options, hostName: this.#place.hostName, ended: this.ended });
+  async upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void> {
+    const { hostName } = this.#place;
+    const context = { ...options, hostName, ended: this.ended };
+    return this.#inTurn(() => upload(this.#client, content, path, context), options.signal);
   }
 
   async owner(path: string): Promise<RemoteOwner | null> {
     requireSocketPath(path);
-    this.#requireOpen();
-    return remoteOwner(this.#client, path, { hostName: this.#place.hostName, ended: this.ended });
+    const context = { hostName: this.#place.hostName, ended: this.ended };
+    return this.#inTurn(() => remoteOwner(this.#client, path, context));
   }
 
   close(): void {
     this.#end(new Failure({ code: ErrorCode.CANCELED, message: "The SSH connection was closed here." }));
+  }
+
+  /** sshd gives a connection ten sessions at once (MaxSessions); what is beyond waits here. */
+  async #inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal = this.ended): Promise<Result> {
+    const giveBack = await this.#sessions.take(AbortSignal.any([signal, this.ended]));
+    try {
+      this.#requireOpen();
+      return await work();
+    } finally {
+      giveBack();
+    }
+  }
+
+  async #program(command: FixedCommand): Promise<ClientChannel> {
+    const open = () => this.#channel((done) => this.#client.exec(command, done));
+    let lastError: unknown;
+    for (let attempt = 0; attempt < MOST_PROGRAM_ATTEMPTS; attempt++) {
+      try {
+        return await open();
+      } catch (error) {
+        if (error instanceof Failure) throw error;
+        lastError = error;
+        if (attempt === 0 && this.#terminal === null) break;
+        // A server with room for a single session: it is worth more than speed. Its place is free a moment later.
+        this.#terminal?.close();
+        this.#terminal = null;
+        await delay(PROGRAM_RETRY_MS);
+      }
+    }
+    throw new Failure(
+      {
+        code: ErrorCode.HOST_UNSUPPORTED,
+        message: `${this.#place.hostName} does not run commands for this account.`,
+        hint: "Check MaxSessions, ForceCommand and the account's login shell there.",
+      },
+      { cause: lastError },
+    );
   }
 
   #end(reason: Failure): void {
