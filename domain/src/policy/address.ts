@@ -82,7 +82,7 @@ export function parseCidr(text: string): ParsedCidr | AddressFailure {
     return fail("bad-prefix-length", `needs a prefix length between 0 and ${familyBits}`);
   }
   const bytes = maskBytes(raw.bytes, prefixLength);
-  const hostBitsSet = !equalBytes(bytes, raw.bytes);
+  const hostBitsSet = bytes !== raw.bytes;
   if (bytes.length === 16 && prefixLength >= MAPPED_PREFIX_LENGTH && isMapped(bytes)) {
     const cidr: Cidr = { family: 4, bytes: bytes.slice(12), prefixLength: prefixLength - MAPPED_PREFIX_LENGTH };
     return { ok: true, cidr, hostBitsSet, mapped: true };
@@ -232,15 +232,17 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** The bytes without the bits behind the prefix: the very same where there are none. */
 function maskBytes(bytes: Uint8Array, prefixLength: number): Uint8Array {
-  return bytes.map((byte, index) => {
-    const keptBits = Math.min(8, Math.max(0, prefixLength - index * 8));
-    return byte & (0xff << (8 - keptBits)) & 0xff;
-  });
-}
-
-function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+  let masked = bytes;
+  for (let index = prefixLength >> 3; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0;
+    const kept = index === prefixLength >> 3 ? byte & (0xff00 >> (prefixLength & 7)) & 0xff : 0;
+    if (kept === byte) continue;
+    if (masked === bytes) masked = bytes.slice();
+    masked[index] = kept;
+  }
+  return masked;
 }
 
 /** The first of the longest runs of zero groups (RFC 5952 section 4.2.3). */

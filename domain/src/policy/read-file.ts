@@ -36,7 +36,7 @@ export function readFile(file: SourceFile, limits: ReadLimits, earlier: FileRead
   const report = new Reporter(problems, new LineIndex(file.path, file.text));
   const clean = reportBadCharacters(file.text, report);
   const split = splitDocuments(clean);
-  const known = new Map(earlier?.parts.map((part) => [`${part.firstLine} ${part.text}`, part]));
+  const known = new Map(earlier?.parts.map((part) => [part.firstLine, part]));
   const parts: PartReading[] = [];
   let documentCount = 0;
   let tokensLeft = limits.maxFullParserTokensPerFile;
@@ -45,9 +45,11 @@ export function readFile(file: SourceFile, limits: ReadLimits, earlier: FileRead
       reportTooManyDocuments(report, limits, source.offset);
       break;
     }
-    const kept = known.get(`${source.firstLine} ${source.text}`);
+    const kept = known.get(source.firstLine);
     const part =
-      kept && staysTheSame(kept, tokensLeft) ? kept : readPart(file.path, source, limits, tokensLeft, split === null);
+      kept?.text === source.text && staysTheSame(kept, tokensLeft)
+        ? kept
+        : readPart(file.path, source, limits, tokensLeft, split === null);
     documentCount += part.documentCount;
     tokensLeft = Math.max(0, tokensLeft - part.fullParserTokens);
     parts.push(part);

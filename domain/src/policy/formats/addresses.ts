@@ -22,12 +22,12 @@ export function readCidr(report: Reporter, value: Located): Cidr | null {
     }
     return null;
   }
-  const canonical = formatCidr(parsed.cidr);
   if (parsed.hostBitsSet) {
+    const canonical = formatCidr(parsed.cidr);
     const message = `${value.path} ${text} has bits set after its prefix; it is read as the whole of ${canonical}.`;
     report.reportFixable("WL308", node, message, `Change to ${canonical}`, quoteLike(node, canonical));
   } else if (parsed.mapped) {
-    reportMapped(report, value, text, canonical);
+    reportMapped(report, value, text, formatCidr(parsed.cidr));
   }
   return parsed.cidr;
 }
@@ -60,6 +60,10 @@ function reportMapped(report: Reporter, value: Located, text: string, canonical:
   report.reportFixable("WL315", value.node, message, `Change to ${canonical}`, newText);
 }
 
+/** Of the many blocks without exceptions. */
+const NO_ENTRIES: readonly Located[] = [];
+const NO_PREFIXES: readonly Cidr[] = [];
+
 /** An ipBlock: `cidr` without the prefixes in `except`. `null` when it cannot be read (reported). */
 export function readIpBlock(report: Reporter, value: Located): Peer | null {
   const block = ObjectReader.open(report, value, IP_BLOCK.known);
@@ -67,11 +71,14 @@ export function readIpBlock(report: Reporter, value: Located): Peer | null {
   const cidrField = block.require("cidr");
   const exceptField = block.get("except");
   const cidr = cidrField && readCidr(report, cidrField);
-  const entries = exceptField ? (readList(report, exceptField) ?? []) : [];
-  const except = entries.flatMap((entry) => {
-    const excluded = readCidr(report, entry);
-    return excluded && cidr && checkExcept(report, entry, cidr, excluded) ? [excluded] : [];
-  });
+  const entries = (exceptField && readList(report, exceptField)) ?? NO_ENTRIES;
+  const except =
+    entries === NO_ENTRIES
+      ? NO_PREFIXES
+      : entries.flatMap((entry) => {
+          const excluded = readCidr(report, entry);
+          return excluded && cidr && checkExcept(report, entry, cidr, excluded) ? [excluded] : [];
+        });
   if (!cidr) return null;
   if (except.some((excluded) => cidrContains(excluded, cidr))) {
     const message = `${value.path} excepts all of ${formatCidr(cidr)}, so it matches no address.`;

@@ -123,12 +123,9 @@ function readAnyOrList<Item>(
     report.report("WL321", field.anchor, message);
     return null;
   }
-  const items: Item[] = [];
-  for (const entry of entries ?? []) {
-    const item = readItem(entry);
-    if (item !== null) items.push(item);
-  }
-  return items;
+  const items = (entries ?? []).map(readItem);
+  // Not filtered without need: a list that grows keeps room for more, and there is one for each rule.
+  return items.includes(null) ? items.filter((item) => item !== null) : (items as Item[]);
 }
 
 function readPeer(report: Reporter, value: Located, namespace: string): Peer | null {

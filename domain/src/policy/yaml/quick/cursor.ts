@@ -1,4 +1,6 @@
 /** Where the quick reader stands in one document's text, and its way out when it meets what it does not read. */
+import type { MapEntry, YamlNode } from "../node.ts";
+import { Gathering } from "./gathering.ts";
 
 export const CHARACTER = {
   tab: 0x09,
@@ -15,6 +17,7 @@ export const CHARACTER = {
   plus: 0x2b,
   comma: 0x2c,
   minus: 0x2d,
+  dot: 0x2e,
   colon: 0x3a,
   greater: 0x3e,
   question: 0x3f,
@@ -64,6 +67,12 @@ export class Cursor {
   /** Spaces before the content of the line that `toContentLine` found; -1 at the end of the document. */
   indent = 0;
   nodeCount = 0;
+  /** Of the mappings that are being read. */
+  readonly entries = new Gathering<MapEntry>();
+  /** Of the lists that are being read. */
+  readonly items = new Gathering<YamlNode>();
+  /** The keys of mappings with many of them, by where their entries begin. */
+  readonly keySets = new Map<number, Set<string>>();
   readonly #limits: CursorLimits;
 
   constructor(text: string, base: number, end: number, limits: CursorLimits) {

@@ -1,7 +1,7 @@
 /** Flow collections, `[a, b]` and `{a: b}`: JSON, and the short forms that people write. */
-import type { ListNode, MapEntry, MapNode, Span, YamlNode } from "../node.ts";
+import type { ListNode, MapNode, Span, YamlNode } from "../node.ts";
 import { CHARACTER, type Cursor } from "./cursor.ts";
-import { addEntry } from "./entries.ts";
+import { addEntry, takeEntries } from "./entries.ts";
 import { isFlowIndicator, plainNode, plainValue, requirePlainStart, takePlain, takeQuoted } from "./scalar.ts";
 
 /** Lines of a collection inside a block are indented at least so much; the last bracket may stand one column before. */
@@ -21,14 +21,13 @@ function takeCollection(cursor: Cursor, place: FlowPlace, depth: number): MapNod
   const start = cursor.at - cursor.base;
   const isMap = cursor.code() === CHARACTER.openBrace;
   const close = isMap ? CHARACTER.closeBrace : CHARACTER.closeBracket;
-  const entries: MapEntry[] = [];
-  const items: YamlNode[] = [];
+  const from = isMap ? cursor.entries.count : cursor.items.count;
   cursor.at += 1;
   for (;;) {
     skipBlank(cursor, place, depth);
     if (cursor.code() === close) break;
-    if (isMap) takePair(cursor, place, depth, entries);
-    else items.push(takeValue(cursor, place, depth));
+    if (isMap) takePair(cursor, place, depth, from);
+    else cursor.items.add(takeValue(cursor, place, depth));
     skipBlank(cursor, place, depth);
     const code = cursor.code();
     if (code === close) break;
@@ -37,10 +36,11 @@ function takeCollection(cursor: Cursor, place: FlowPlace, depth: number): MapNod
   }
   cursor.at += 1;
   const end = cursor.at - cursor.base;
-  return isMap ? { kind: "map", entries, start, end } : { kind: "list", items, start, end };
+  if (isMap) return { kind: "map", entries: takeEntries(cursor, from), start, end };
+  return { kind: "list", items: cursor.items.take(from), start, end };
 }
 
-function takePair(cursor: Cursor, place: FlowPlace, depth: number, entries: MapEntry[]): void {
+function takePair(cursor: Cursor, place: FlowPlace, depth: number, from: number): void {
   const first = cursor.code();
   let key: string;
   let keySpan: Span;
@@ -59,7 +59,7 @@ function takePair(cursor: Cursor, place: FlowPlace, depth: number, entries: MapE
     cursor.decline("a key without a colon");
   cursor.at += 1;
   skipBlank(cursor, place, depth);
-  addEntry(cursor, entries, { key, keySpan, value: takeValue(cursor, place, depth) });
+  addEntry(cursor, from, key, keySpan, takeValue(cursor, place, depth));
 }
 
 /** The name that a plain key gives. Keys that are null are errors, and `<<` means something else elsewhere. */

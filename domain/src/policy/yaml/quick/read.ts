@@ -3,10 +3,10 @@
  * blocks of text, comments. It gives the very tree that the library and `convertDocument` give, or declines; whatever is
  * unusual, and every error, is left to the library. read.test.ts compares the two.
  */
-import type { ListNode, MapEntry, MapNode, Span, YamlNode } from "../node.ts";
+import type { ListNode, MapNode, Span, YamlNode } from "../node.ts";
 import { takeBlockScalar } from "./block-scalar.ts";
 import { CHARACTER, Cursor, type CursorLimits, Declined } from "./cursor.ts";
-import { addEntry } from "./entries.ts";
+import { addEntry, takeEntries } from "./entries.ts";
 import { plainKey, takeFlow } from "./flow.ts";
 import { emptyNode, plainNode, requirePlainStart, takePlain, takeQuoted } from "./scalar.ts";
 
@@ -81,16 +81,18 @@ function takeBlock(cursor: Cursor, indent: number, depth: number): MapNode | Lis
 function takeList(cursor: Cursor, indent: number, depth: number): ListNode {
   cursor.countNode(depth);
   const start = cursor.at - cursor.base;
-  const items: YamlNode[] = [];
+  const from = cursor.items.count;
+  let end = start;
   do {
     cursor.at += 1;
     const item = takeItem(cursor, indent, depth);
-    items.push(item);
+    cursor.items.add(item);
+    end = item.end;
     cursor.toContentLine();
     if (cursor.indent > indent) cursor.decline("the indentation");
   } while (cursor.indent === indent && cursor.isDash());
   returnToLineStart(cursor);
-  return { kind: "list", items, start, end: items.at(-1)!.end };
+  return { kind: "list", items: cursor.items.take(from), start, end };
 }
 
 /** The next collection out looks at the line that ended this one again. */
@@ -142,13 +144,13 @@ function takeKey(cursor: Cursor): Key | null {
 
 function takeMap(cursor: Cursor, indent: number, depth: number, firstKey: Key | null): MapNode {
   cursor.countNode(depth);
-  const entries: MapEntry[] = [];
+  const from = cursor.entries.count;
   let key = firstKey ?? requireKey(cursor);
   const start = key.span.start;
   let end = start;
   for (;;) {
     const value = takeMapValue(cursor, indent, depth);
-    addEntry(cursor, entries, { key: key.name, keySpan: key.span, value });
+    addEntry(cursor, from, key.name, key.span, value);
     end = value.end;
     cursor.toContentLine();
     if (cursor.indent < indent) break;
@@ -156,7 +158,7 @@ function takeMap(cursor: Cursor, indent: number, depth: number, firstKey: Key | 
     key = requireKey(cursor);
   }
   returnToLineStart(cursor);
-  return { kind: "map", entries, start, end };
+  return { kind: "map", entries: takeEntries(cursor, from), start, end };
 }
 
 function requireKey(cursor: Cursor): Key {

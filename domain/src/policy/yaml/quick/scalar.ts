@@ -11,7 +11,8 @@ const NOT_FINITE = /^(?:[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN|\.NAN)$/;
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
 /** Only texts that start like these can be anything but text. */
 const MAY_BE_WORD = /^[~tTfFnN]/;
-const MAY_BE_NUMBER = /^[-+.0-9]/;
+const NUMBER_STARTS: ReadonlySet<number> = new Set([CHARACTER.plus, CHARACTER.minus, CHARACTER.dot]);
+const ZERO = 0x30;
 const NINE = 0x39;
 
 /** `false` has five characters; a word that is longer is text. */
@@ -25,7 +26,10 @@ export function plainValue(source: string): string | number | boolean | null {
     if (NULL.test(source)) return null;
     return BOOLEAN.test(source) ? source.length === 4 : source;
   }
-  if (!MAY_BE_NUMBER.test(source)) return source;
+  if (!(first >= ZERO || NUMBER_STARTS.has(first))) return source;
+  if (hasAddressMark(source)) return source;
+  const number = shortNumber(source);
+  if (number >= 0) return number;
   if (INTEGER.test(source)) return Number.parseInt(source, 10);
   if (OCTAL.test(source)) return Number.parseInt(source.slice(2), 8);
   if (HEXADECIMAL.test(source)) return Number.parseInt(source.slice(2), 16);
@@ -33,6 +37,26 @@ export function plainValue(source: string): string | number | boolean | null {
   if (!NOT_FINITE.test(source)) return source;
   if (source.slice(-3).toLowerCase() === "nan") return Number.NaN;
   return source.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+}
+
+/** No number has one of these in it; most texts that begin as numbers do are addresses. */
+function hasAddressMark(source: string): boolean {
+  return source.includes("/") || source.includes(":");
+}
+
+/** More digits are not always read exactly. */
+const MAX_DIGITS = 15;
+
+/** The value of digits alone, as most numbers are; -1 = something else. */
+function shortNumber(source: string): number {
+  if (source.length > MAX_DIGITS) return -1;
+  let value = 0;
+  for (let at = 0; at < source.length; at++) {
+    const digit = source.charCodeAt(at) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 export function plainNode(cursor: Cursor, start: number, end: number): ScalarNode {
