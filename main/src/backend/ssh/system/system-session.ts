@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { SshSummary } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { ConnectSlots } from "../../agent/connect-slots.ts";
 import type { Place } from "../built-in/failures.ts";
 import { lostLater } from "../built-in/handshake.ts";
 import { commandCanceled, commandTimedOut } from "../built-in/run.ts";
@@ -18,6 +19,8 @@ import { endSsh, type SshProcess, startSsh } from "./ssh-program.ts";
 import { TARGET_NAME } from "./system-config.ts";
 
 const USUAL_TIMEOUT_MS = 30_000;
+const MOST_SESSIONS = 8;
+const LONGEST_SESSION_MS = 60 * 60_000;
 const UPLOAD_TIMEOUT_MS = 15 * 60_000;
 const FORWARD_TIMEOUT_MS = 10_000;
 /** A socket that is refused is closed at once; one that says nothing by itself is taken for open after this time. */
@@ -40,6 +43,7 @@ export class SystemSession implements SshSession {
   readonly #input: SystemSessionInput;
   readonly #ended = new AbortController();
   readonly #children = new Set<SshProcess>();
+  readonly #sessions = new ConnectSlots(MOST_SESSIONS, LONGEST_SESSION_MS);
   #forwards = 0;
 
   constructor(input: SystemSessionInput) {
@@ -75,16 +79,20 @@ export class SystemSession implements SshSession {
     return socket;
   }
 
-  async run(command: FixedCommand, options: RunOptions = {}): Promise<RunResult> {
-    this.#requireOpen();
-    const child = this.#start(["-T"], command);
-    child.stdin.end(Buffer.from(options.input ?? []));
-    return this.#finish(child, options);
+  run(command: FixedCommand, options: RunOptions = {}): Promise<RunResult> {
+    return this.#inTurn(() => {
+      const child = this.#start(["-T"], command);
+      child.stdin.end(Buffer.from(options.input ?? []));
+      return this.#finish(child, options);
+    }, options.signal);
   }
 
   async upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void> {
     requireUploadPath(path);
-    this.#requireOpen();
+    await this.#inTurn(() => this.#upload(content, path, options), options.signal);
+  }
+
+  async #upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void> {
     const child = this.#start(["-T"], RECEIVE_FILE);
     const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     child.stdin.write(
@@ -116,6 +124,17 @@ export class SystemSession implements SshSession {
     for (const child of [...this.#children, this.#input.master]) endSsh(child);
     // The master removes its own socket; the directory may go a moment later.
     rm(this.#input.dir, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
+  }
+
+  /** sshd gives a connection ten sessions at once (MaxSessions); what is beyond waits here. */
+  async #inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal = this.ended): Promise<Result> {
+    const giveBack = await this.#sessions.take(AbortSignal.any([signal, this.ended]));
+    try {
+      this.#requireOpen();
+      return await work();
+    } finally {
+      giveBack();
+    }
   }
 
   #requireOpen(): void {

@@ -140,6 +140,8 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
       stdout: "in",
       stderr: "oops\n",
     });
+    const many = Array.from({ length: 15 }, () => session.run(fixedCommand("cat"), { input: Buffer.from("x") }));
+    expect((await Promise.all(many)).every(({ stdout, exitCode }) => stdout === "x" && exitCode === 0)).toBe(true);
     const content = Buffer.alloc(700_001, "y");
     const progress: number[] = [];
     await session.upload(content, "bin it's", { mode: 0o755, onProgress: (bytes) => progress.push(bytes) });
