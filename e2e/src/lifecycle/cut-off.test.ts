@@ -1,5 +1,5 @@
 /** The connection is cut at each step of an upgrade: the old agent runs on, and the next try succeeds. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ErrorCode } from "@wardline/domain/errors";
@@ -25,6 +25,8 @@ describe.skipIf(problem !== null)(`an upgrade that is cut off${skipReason(proble
     packages = new AgentPackages(directory);
     fleet = await Fleet.start({ hosts: [{ name: "bare-1", agent: "none" }] });
     lab = new LifecycleLab(fleet, fleet.host("bare-1"));
+    // The default of newer versions of sudo: what it runs has a terminal that goes away with it.
+    writeFileSync(lab.machine.path("/etc/sudoers.d/terminal"), "Defaults use_pty\n", { mode: 0o440 });
     await installOnHost(lab.ports(packages.make({ version: "1.0.0" })), lab.host("deploy"), NO_OPTIONS, new Progress());
   }, 60_000);
   afterAll(async () => {

@@ -111,6 +111,21 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
     expect(lab.members("wardline-operators")).toEqual(["maintainer"]);
   });
 
+  it("is put into place where sudo runs commands on a terminal of their own, and says so where it demands one", async () => {
+    const rules = lab.machine.path("/etc/sudoers.d/terminal");
+    lab.asker = { ask: async () => [ACCOUNT_PASSWORD] };
+    try {
+      writeFileSync(rules, "Defaults use_pty\n", { mode: 0o440 });
+      await install(first, {}, "maintainer");
+      expect(await lab.version()).toBe("1.0.0");
+      writeFileSync(rules, "Defaults requiretty\n", { mode: 0o440 });
+      const failure = await failureOf(install(first, { force: true }, "maintainer"));
+      expect(failure.message).toContain("sudo wants a terminal there");
+    } finally {
+      rmSync(rules, { force: true });
+    }
+  });
+
   it("explains what would give root, and changes nothing without it", async () => {
     const declined = await failureOf(install(first, {}, "maintainer"));
     expect(declined).toMatchObject({ code: ErrorCode.PERMISSION_DENIED, retryable: true });
