@@ -34,7 +34,7 @@ export async function resolvePrivilege(
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const instruction =
       tries === 0
-        ? "Installing the agent needs root. The password is passed to sudo and kept nowhere unless you say so."
+        ? "Installing the agent needs root. The password is passed to sudo, and remembered until the console ends."
         : "sudo did not accept that password.";
     const answers = await asker.ask(
       {
@@ -44,6 +44,7 @@ export async function resolvePrivilege(
         instruction,
         prompts: [{ text: `Password of ${account} for sudo`, echo: false }],
         keepAs: `sudo:${hostId}`,
+        wasWrong: tries > 0,
       },
       signal,
     );
