@@ -25,6 +25,7 @@ import { AuditTables } from "./audit/audit-tables.ts";
 import { FleetServiceImpl } from "./fleet/fleet-service.ts";
 import { introduceAtFirstContact } from "./fleet/host-introduction.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
+import { FlowWriter } from "./flows/flow-writer.ts";
 import { LossesTable } from "./flows/losses.ts";
 import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
@@ -204,9 +205,10 @@ export function createBackend(options: BackendOptions): Backend {
 
   const closing = new AbortController();
   const { signal } = closing;
-  const collector =
+  const writer =
     (options.collectFlows ?? true)
-      ? {
+      ? new FlowWriter({
+          store,
           flows: flowsTable,
           leases: new LeaseTable(store),
           losses,
@@ -214,14 +216,16 @@ export function createBackend(options: BackendOptions): Backend {
           logger,
           processId: `${process.pid}-${randomUUID()}`,
           stored,
-        }
+        })
       : null;
+  const collector = writer && { writer, clock, logger };
   // What follows hosts for long belongs to the console that stays; a command asks when it needs to.
   const longRunning = { collector, auditMirror: collector ? auditMirror : null };
   const introduce = (host: ManagedHost) => introduceAtFirstContact(host, { manager, workspace, logger });
   const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, introduce, ...longRunning };
   manager.start((host) => new HostRuntime(host, runtimePorts));
   const tasks = [manager.follow(signal)];
+  if (writer) tasks.push(writer.run(signal));
   if (options.introducesLocalHost ?? true) {
     tasks.push(introduceLocalHost({ host: registry.local, workspace, settings, logger }, signal));
   }

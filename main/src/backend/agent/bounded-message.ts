@@ -19,6 +19,9 @@ export interface MessageBounds {
 const USUAL: MessageBounds = { maxItems: 1_000, maxTextLength: 1_024, maxTotalLength: 4 * 1024 * 1024, itemsOf: {} };
 /** Messages of the contract are no deeper than half of this. */
 const MAX_DEPTH = 16;
+/** 9999-12-31T23:59:59Z, and 10,000 years (timestamp.proto, duration.proto). */
+const LAST_SECOND = 253_402_300_799n;
+const LONGEST_DURATION_S = 315_576_000_000n;
 
 export function boundMessage<Shape extends Message>(
   schema: DescMessage,
@@ -51,10 +54,20 @@ function bound(schema: DescMessage, fields: Fields, bounds: MessageBounds, budge
         else if (field.listKind === "message") bound(field.message, item as Fields, bounds, budget, depth + 1);
       }
     } else if (typeof value === "string") fields[field.localName] = boundText(value, bounds, budget);
-    else if (field.fieldKind === "message" && depth < MAX_DEPTH) {
+    else if (field.fieldKind === "message" && isNoTime(field.message.typeName, value as Fields)) {
+      delete fields[field.localName];
+    } else if (field.fieldKind === "message" && depth < MAX_DEPTH) {
       bound(field.message, value as Fields, bounds, budget, depth + 1);
     }
   }
+}
+
+/** A time that nobody could write down: it would break each answer that it is passed on in. */
+function isNoTime(typeName: string, { seconds, nanos }: Fields): boolean {
+  const isTimestamp = typeName === "google.protobuf.Timestamp";
+  if (!isTimestamp && typeName !== "google.protobuf.Duration") return false;
+  if (typeof seconds !== "bigint" || typeof nanos !== "number") return true;
+  return seconds < 0n || seconds > (isTimestamp ? LAST_SECOND : LONGEST_DURATION_S) || nanos < 0 || nanos > 999_999_999;
 }
 
 function boundText(text: string, { maxTextLength }: MessageBounds, budget: Budget): string {

@@ -4,7 +4,7 @@ import type { Http2Server } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary, toJson } from "@bufbuild/protobuf";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type HostStatus, HostStatusSchema, RuleCounterSchema } from "@wardline/api/wardline/v1/host";
 import { ErrorCode } from "@wardline/domain/errors";
@@ -152,6 +152,21 @@ describe("an agent that means harm", () => {
 });
 
 describe("the bounds of a message", () => {
+  it("leave out times that cannot be written down: they would break the list of all hosts", () => {
+    const status = create(HostStatusSchema, {
+      info: { startedAt: { seconds: -(2n ** 63n) } },
+      observedAt: { seconds: 2n ** 62n },
+      pending: { remaining: { seconds: 5n, nanos: -1 }, deadline: { seconds: 5n, nanos: 2_000_000_000 } },
+      enforced: { appliedAt: { seconds: 1_700_000_000n, nanos: 5 } },
+    });
+    boundMessage(HostStatusSchema, status);
+    expect(toJson(HostStatusSchema, status)).toEqual({
+      info: {},
+      pending: {},
+      enforced: { appliedAt: "2023-11-14T22:13:20.000000005Z" },
+    });
+  });
+
   it("hold for texts, lists and their sum, and leave what is within them alone", () => {
     const status = create(HostStatusSchema, {
       problems: ["fine", "x".repeat(20), "\u001b"],

@@ -127,7 +127,11 @@ function adopt(
   if (written?.source && isFree && /^[a-z0-9.-]+$/.test(info.name)) {
     const file = workspace.file(written.source.file);
     const addresses = info.addresses.filter((address) => canonicalAddress(address) !== null);
-    workspace.save(file.path, withHostIdentity(file, name, { name: info.name, addresses }), file.revision);
+    workspace.save(
+      file.path,
+      withHostIdentity({ ...file, line: written.source.line }, name, { name: info.name, addresses }),
+      file.revision,
+    );
     logger.info({ host: host.id, path: file.path }, "host document adopted");
   }
   manager.update({ ...host.record, documentName: "" });

@@ -48,15 +48,17 @@ export function withHostLabels(file: HostFile, hostName: string, labels: Readonl
 }
 
 /**
- * Gives a Host document another name, and addresses when it has none. The label with the host's name follows.
+ * Gives a Host document another name, and addresses when it has none. The label with the host's name follows. With a line
+ * of the document only that one is read: a file may hold a thousand.
  * @throws Failure as {@link withHostLabels}
  */
 export function withHostIdentity(
-  file: HostFile,
+  file: HostFile & { readonly line?: number },
   hostName: string,
   identity: { readonly name: string; readonly addresses: readonly string[] },
 ): string {
-  return edited(file, hostName, (target) => {
+  const { before, part, after } = documentAt(file);
+  const text = edited({ path: file.path, text: part }, hostName, (target) => {
     if (identity.name !== hostName) target.setIn(["metadata", "name"], identity.name);
     const label = ["metadata", "labels", HOSTNAME_LABEL];
     if (target.getIn(label) === hostName) target.setIn(label, identity.name);
@@ -66,6 +68,31 @@ export function withHostIdentity(
       target.setIn(["spec", "addresses"], target.createNode([...identity.addresses]));
     }
   });
+  return before + text + after;
+}
+
+/** The part of the text between two `---` that the line is in; all of it without a line, and where it is not YAML in blocks. */
+function documentAt({ path, text, line }: HostFile & { readonly line?: number }) {
+  const whole = { before: "", part: text, after: "" };
+  if (line === undefined || /\.json$/i.test(path) || /^(%|\.\.\.)/m.test(text)) return whole;
+  const lines = text.split("\n");
+  if (line < 1 || line > lines.length) return whole;
+  const isMark = (index: number) => /^---\s*$/.test(lines[index] ?? "");
+  let first = line - 1;
+  while (first > 0 && !isMark(first - 1)) first--;
+  let last = line - 1;
+  while (last < lines.length && !isMark(last)) last++;
+  const join = (from: number, to: number) =>
+    lines
+      .slice(from, to)
+      .map((each) => `${each}\n`)
+      .join("");
+  const isEnd = last >= lines.length;
+  return {
+    before: join(0, first),
+    part: isEnd ? lines.slice(first).join("\n") : join(first, last),
+    after: isEnd ? "" : lines.slice(last).join("\n"),
+  };
 }
 
 function edited(file: HostFile, hostName: string, edit: (target: Document.Parsed) => void): string {

@@ -189,7 +189,7 @@ export class HostManager {
     this.#hosts.delete(id);
     const runtime = this.#runtimes.get(id);
     this.#runtimes.delete(id);
-    const stopping = runtime?.stop();
+    const stopping = runtime?.forget();
     this.registry.remove(id);
     await stopping;
   }

@@ -9,7 +9,10 @@ import type { ReceiptKeeper } from "../ship/receipts.ts";
 import type { HostsTable } from "../store/hosts-table.ts";
 import type { ManagedHost } from "./managed-host.ts";
 
-const STATUS_SAVE_INTERVAL_MS = 5000;
+/** A status changes all the time, and each write waits for the disk: with many hosts only what matters is written at once. */
+const STATUS_SAVE_INTERVAL_MS = 60_000;
+
+const FORGOTTEN = "forgotten";
 
 export interface HostRuntimePorts {
   readonly keeper: ReceiptKeeper;
@@ -48,9 +51,18 @@ export class HostRuntime {
     host.connection.start();
   }
 
-  /** Ends its work and its connection. The host goes on as it is. Nothing is stored for it from this call on. */
+  /** Ends its work and its connection. The host goes on as it is. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    await this.#end(null);
+  }
+
+  /** As {@link stop}; nothing is stored for the host from this call on. */
+  async forget(): Promise<void> {
+    await this.#end(FORGOTTEN);
+  }
+
+  async #end(reason: typeof FORGOTTEN | null): Promise<void> {
+    this.#stopping.abort(reason ?? undefined);
     this.#endIntroduction();
     await Promise.allSettled([this.#host.connection.close(), ...this.#tasks]);
   }
@@ -60,19 +72,27 @@ export class HostRuntime {
 async function rememberStatus(host: ManagedHost, ports: HostRuntimePorts, signal: AbortSignal): Promise<void> {
   const { connection } = host;
   let savedAtMs = connection.state.lastHeardAtMs;
+  let savedKey = "";
+  const save = (isDue: (key: string) => boolean) => {
+    const { status, lastHeardAtMs, role, actor } = connection.state;
+    const key = `${status?.info?.startedAt?.seconds} ${status?.enforced?.number} ${status?.pending?.generation?.number}`;
+    if (!status || lastHeardAtMs <= savedAtMs || !isDue(key)) return;
+    savedAtMs = lastHeardAtMs;
+    savedKey = key;
+    try {
+      const statusWire = toBinary(HostStatusSchema, status);
+      ports.hostsTable.put({ id: host.id, name: connection.hostName, lastHeardAtMs, role, actor, statusWire });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      ports.logger.warn({ host: host.id, code: error.code }, "host status not stored");
+    }
+  };
   while (!signal.aborted) {
     const seen = connection.changes.version;
-    const { status, lastHeardAtMs, role, actor } = connection.state;
-    if (status && lastHeardAtMs - savedAtMs >= STATUS_SAVE_INTERVAL_MS) {
-      savedAtMs = lastHeardAtMs;
-      try {
-        const statusWire = toBinary(HostStatusSchema, status);
-        ports.hostsTable.put({ id: host.id, name: connection.hostName, lastHeardAtMs, role, actor, statusWire });
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        ports.logger.warn({ host: host.id, code: error.code }, "host status not stored");
-      }
-    }
+    const { lastHeardAtMs } = connection.state;
+    save((key) => key !== savedKey || lastHeardAtMs - savedAtMs >= STATUS_SAVE_INTERVAL_MS);
     await connection.changes.wait(seen, 60_000, signal);
   }
+  // With its age at the end, so that the next start does not take it for older than it is.
+  if (signal.reason !== FORGOTTEN) save(() => true);
 }

@@ -6,7 +6,7 @@ import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect, startTestConsole, type TestConsole } from "../testing/console.ts";
 import { FakeAgent } from "../testing/fake-agent.ts";
-import { hostDocumentPath, newHostDocument, requireLabels, withHostLabels } from "./host-document.ts";
+import { hostDocumentPath, newHostDocument, requireLabels, withHostIdentity, withHostLabels } from "./host-document.ts";
 
 const POLICY = `apiVersion: wardline.io/v1
 kind: Policy
@@ -189,6 +189,31 @@ describe("host documents", () => {
     expect(JSON.parse(withHostLabels({ path: "a.json", text: json }, "alpha", { role: "web" }))).toMatchObject({
       metadata: { labels: { role: "web" } },
     });
+  });
+
+  it("take the name that the agent says, one among many, and nothing else changes", () => {
+    const documents = ["alpha", "beta", "gamma"].map((name) => newHostDocument(name, [], { app: name }, ""));
+    const text = `# top\n---\n${documents.join("---\n")}`;
+    const line = text.slice(0, text.indexOf("name: beta")).split("\n").length;
+    const identity = { name: "b-7", addresses: ["192.0.2.7"] };
+    const named = withHostIdentity({ path: "a.yaml", text, line }, "beta", identity);
+    expect(named).toBe(
+      text
+        .replaceAll("name: beta", "name: b-7")
+        .replace("hostname: beta", "hostname: b-7")
+        .replace(/(b-7[\s\S]*?addresses:) \[\]/, "$1\n    - 192.0.2.7"),
+    );
+    // Without the line, or with a file that is not split so simply, the whole is read.
+    const others = [
+      { text },
+      { text: `%YAML 1.2\n---\n${documents[1]}`, line: 5 },
+      { text: documents[1] ?? "", line: 3 },
+    ];
+    for (const other of others) {
+      expect(withHostIdentity({ path: "a.yaml", ...other }, "beta", identity).match(/b-7/g)).toHaveLength(2);
+    }
+    const last = text.split("\n").length - 2;
+    expect(withHostIdentity({ path: "a.yaml", text, line: last }, "gamma", identity)).toContain("name: b-7");
   });
 
   it("are not guessed at", () => {
