@@ -100,9 +100,9 @@ export class HostServiceImpl {
         const known = this.#known();
         const hosts = registry.hosts.map((host) => this.#describe(host, known));
         yield create(WatchHostsResponseSchema, { sequence, hosts, now: timestampFromMs(clock.nowMs()) });
-        const intervalMs = SHORTEST_INTERVAL_MS + INTERVAL_PER_HOST_MS * hosts.length;
-        await clock.sleep(Math.min(LONGEST_INTERVAL_MS, intervalMs), signal);
-        await merged.changes.wait(seen, LONGEST_SILENCE_MS, signal);
+        const intervalMs = Math.min(LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS + INTERVAL_PER_HOST_MS * hosts.length);
+        await clock.sleep(intervalMs, signal);
+        await merged.changes.wait(seen, LONGEST_SILENCE_MS - intervalMs, signal);
       }
     } finally {
       signal.removeEventListener("abort", leave);
