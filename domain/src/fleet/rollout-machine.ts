@@ -59,6 +59,8 @@ export type RolloutEvent =
   | { readonly kind: "lost"; readonly hostId: string }
   | { readonly kind: "confirmed"; readonly hostId: string }
   | { readonly kind: "rolled-back"; readonly hostId: string }
+  /** A host that returned enforces it already, or is not to have it any more. */
+  | { readonly kind: "found-unchanged" | "dropped"; readonly hostId: string }
   /** A confirmed host that could not be returned: it stays as it is. */
   | { readonly kind: "not-left"; readonly hostId: string }
   | { readonly kind: "gates-passed"; readonly stage: number }
@@ -87,6 +89,8 @@ const TRANSITIONS: Readonly<Record<string, readonly HostPhase[]>> = {
   confirmed: ["applying", "pending"],
   "rolled-back": ["applying", "pending", "confirmed"],
   "not-left": ["confirmed"],
+  "found-unchanged": ["away"],
+  dropped: ["away"],
 };
 
 const BECOMES: Readonly<Record<string, HostPhase>> = {
@@ -97,6 +101,8 @@ const BECOMES: Readonly<Record<string, HostPhase>> = {
   confirmed: "confirmed",
   "rolled-back": "rolled-back",
   "not-left": "confirmed",
+  "found-unchanged": "unchanged",
+  dropped: "not-started",
 };
 
 const IS_BAD: ReadonlySet<HostPhase> = new Set(["failed", "rolled-back"]);

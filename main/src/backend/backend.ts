@@ -12,9 +12,10 @@ import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
-import type { Rollout } from "@wardline/api/wardline/console/v1/rollout";
+import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
-import { ActivityServiceImpl, type ListSource } from "./activity/activity-service.ts";
+import type { RolloutEvent } from "@wardline/domain/fleet";
+import { ActivityServiceImpl } from "./activity/activity-service.ts";
 import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
 import { sshDialerFactory } from "./agent/ssh-dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
@@ -46,6 +47,8 @@ import { QuestionDesk } from "./questions/question-desk.ts";
 import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
 import { createHostNeedsSource, type HostNeedsSource, systemFacts } from "./ship/host-needs.ts";
+import { RolloutServiceImpl } from "./ship/rollouts/rollout-service.ts";
+import { toWireRollout } from "./ship/rollouts/rollout-wire.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
 import { listCandidates } from "./ssh/config/candidates.ts";
 import { processEnvironment } from "./ssh/config/target.ts";
@@ -56,6 +59,7 @@ import { HostsTable } from "./store/hosts-table.ts";
 import { JobsTable } from "./store/jobs-table.ts";
 import { ManagedHostsTable } from "./store/managed-hosts-table.ts";
 import { ReceiptsTable } from "./store/receipts-table.ts";
+import { RolloutsTable } from "./store/rollouts-table.ts";
 import { LeaseTable, SettingsTable } from "./store/settings-table.ts";
 import { Store } from "./store/store.ts";
 import { VersionsTable } from "./store/versions-table.ts";
@@ -77,6 +81,10 @@ export interface BackendOptions {
   readonly flowRetention?: FlowRetention;
   /** What is known of connections that hosts cannot do without; else what this machine says of itself. */
   readonly hostNeeds?: HostNeedsSource;
+  /** Takes up roll-outs that other processes left, and hosts that return; as `collectFlows` unless given. */
+  readonly takesUpRollouts?: boolean;
+  /** Called after each step of a roll-out that was written (tests). */
+  readonly onRolloutStep?: (event: RolloutEvent) => void;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
   /** Asks the person some other way than through `questions` (the command line). */
@@ -100,6 +108,7 @@ export interface Services {
   readonly fleet: FleetServiceImpl;
   readonly jobs: JobServiceImpl;
   readonly activity: ActivityServiceImpl;
+  readonly rollouts: RolloutServiceImpl;
 }
 
 export interface Backend {
@@ -169,10 +178,21 @@ export function createBackend(options: BackendOptions): Backend {
   const policies = new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName });
 
   const planning = { registry, workspace, versions, flows: flowsTable, clock, needsOf };
+  const leases = new LeaseTable(store);
+  const processId = `${process.pid}-${randomUUID()}`;
+  const ship = new ShipServiceImpl({ ...planning, receipts, logger, userName });
+  const { planner, changes } = ship;
+  const rollouts = new RolloutServiceImpl({
+    ...{ ...planning, planner, changes, programs: planner.programs, logger, userName },
+    ...{ table: new RolloutsTable(store, settings), leases, processId },
+    takesUp: options.takesUpRollouts ?? options.collectFlows ?? true,
+    ...(options.onRolloutStep ? { checkpoint: options.onRolloutStep } : {}),
+  });
 
   const services: Services = {
     policies,
-    ship: new ShipServiceImpl({ ...planning, receipts, logger, userName }),
+    ship,
+    rollouts,
     flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
     hosts: new HostServiceImpl({
       registry,
@@ -197,7 +217,10 @@ export function createBackend(options: BackendOptions): Backend {
       clock,
       jobs,
       questions,
-      rollouts: NO_ROLLOUTS,
+      rollouts: {
+        changes: rollouts.changes,
+        list: () => rollouts.list().map((rollout) => toWireRollout(rollout, clock.nowMs())),
+      },
       watchWorkspace: (signal) => policies.watch(signal),
     }),
     audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, userName }),
@@ -210,11 +233,11 @@ export function createBackend(options: BackendOptions): Backend {
       ? new FlowWriter({
           store,
           flows: flowsTable,
-          leases: new LeaseTable(store),
+          leases,
           losses,
           clock,
           logger,
-          processId: `${process.pid}-${randomUUID()}`,
+          processId,
           stored,
         })
       : null;
@@ -224,7 +247,7 @@ export function createBackend(options: BackendOptions): Backend {
   const introduce = (host: ManagedHost) => introduceAtFirstContact(host, { manager, workspace, logger });
   const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, introduce, ...longRunning };
   manager.start((host) => new HostRuntime(host, runtimePorts));
-  const tasks = [manager.follow(signal)];
+  const tasks = [manager.follow(signal), rollouts.run(signal)];
   if (writer) tasks.push(writer.run(signal));
   if (options.introducesLocalHost ?? true) {
     tasks.push(introduceLocalHost({ host: registry.local, workspace, settings, logger }, signal));
@@ -245,6 +268,7 @@ export function createBackend(options: BackendOptions): Backend {
     routes(router) {
       router.service(PolicyService, services.policies.routes(guard));
       router.service(ShipService, services.ship.routes(guard));
+      router.service(RolloutService, services.rollouts.routes(guard));
       router.service(FlowService, services.flows.routes(guard));
       router.service(HostService, services.hosts.routes(guard));
       router.service(AuditService, services.audit.routes(guard));
@@ -259,6 +283,3 @@ export function createBackend(options: BackendOptions): Backend {
     },
   };
 }
-
-/** Until roll-outs are wired in. */
-const NO_ROLLOUTS: ListSource<Rollout> = { changes: new ChangeSignal(), list: () => [] };

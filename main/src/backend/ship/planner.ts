@@ -94,6 +94,11 @@ export class Planner {
     return (await this.#planHosts(state, hosts)).outcomes;
   }
 
+  /** The hosts that cannot be planned for, with the reason. */
+  refusedOf(outcomes: readonly HostOutcome[]): RefusedHost[] {
+    return outcomes.flatMap((outcome) => (outcome.planned ? [] : [refusedHost(outcome)]));
+  }
+
   /**
    * The plan, when neither the workspace nor one of its hosts has changed since.
    * @throws Failure PLAN_STALE
@@ -167,7 +172,7 @@ export class Planner {
       workspaceRevision: revision,
       state,
       hosts: outcomes.flatMap(({ planned }) => planned ?? []),
-      refused: outcomes.flatMap((outcome) => (outcome.planned ? [] : [refusedHost(outcome)])),
+      refused: this.refusedOf(outcomes),
       failedTestCount,
     });
     for (const [oldest, { workspaceRevision }] of this.#plans) {

@@ -193,4 +193,55 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX jobs_by_start ON jobs (started_at_ms);
     `);
   },
+  (database) => {
+    database.exec(`
+      CREATE TABLE rollouts (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        created_at_ms INTEGER NOT NULL,
+        ended_at_ms INTEGER,
+        author TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        -- What is rolled out: the digest of the state, and its version.
+        version_id TEXT NOT NULL,
+        mode INTEGER NOT NULL,
+        confirm_within_ms INTEGER NOT NULL,
+        watch_ms INTEGER NOT NULL,
+        denials_above_forecast INTEGER NOT NULL,
+        is_automatic INTEGER NOT NULL,
+        phase TEXT NOT NULL CHECK (phase IN ('running', 'waiting', 'done', 'halted', 'stopped')),
+        stage INTEGER NOT NULL,
+        stage_count INTEGER NOT NULL,
+        gates_passed INTEGER NOT NULL,
+        leaves_confirmed INTEGER NOT NULL,
+        explanation TEXT NOT NULL,
+        -- What another process asked of the one that drives it; empty = nothing.
+        request TEXT NOT NULL DEFAULT ''
+      ) STRICT;
+
+      CREATE TABLE rollout_hosts (
+        rollout_id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        host_id TEXT NOT NULL,
+        host_name TEXT NOT NULL,
+        stage INTEGER NOT NULL,
+        phase TEXT NOT NULL,
+        is_lost INTEGER NOT NULL,
+        is_aside INTEGER NOT NULL,
+        base_generation INTEGER NOT NULL,
+        base_state_digest TEXT NOT NULL,
+        program_digest TEXT NOT NULL,
+        sent_at_ms INTEGER,
+        deadline_ms INTEGER,
+        -- What the host's counters said at the flip; NULL = not known.
+        allowed_before INTEGER,
+        denied_before INTEGER,
+        awaited_until_ms INTEGER,
+        receipt_wire BLOB NOT NULL,
+        error_wire BLOB,
+        PRIMARY KEY (rollout_id, host_id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX rollout_hosts_by_host ON rollout_hosts (host_id, phase);
+    `);
+  },
 ];

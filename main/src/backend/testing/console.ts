@@ -8,6 +8,7 @@ import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { type Backend, type BackendOptions, createBackend } from "../backend.ts";
 import { silentLogger } from "../ports.ts";
@@ -19,6 +20,7 @@ export interface TestConsole {
   readonly stateDir: string;
   readonly policies: Client<typeof PolicyService>;
   readonly ship: Client<typeof ShipService>;
+  readonly rollouts: Client<typeof RolloutService>;
   readonly flows: Client<typeof FlowService>;
   readonly hosts: Client<typeof HostService>;
   readonly fleet: Client<typeof FleetService>;
@@ -48,6 +50,7 @@ export function startTestConsole(agent = new FakeAgent(), options: Partial<Backe
     stateDir,
     policies: createClient(PolicyService, transport),
     ship: createClient(ShipService, transport),
+    rollouts: createClient(RolloutService, transport),
     flows: createClient(FlowService, transport),
     hosts: createClient(HostService, transport),
     fleet: createClient(FleetService, transport),

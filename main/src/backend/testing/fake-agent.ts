@@ -61,6 +61,8 @@ export class FakeAgent implements AgentDialer {
   readonly confirmedOver: number[] = [];
   readonly applied: ApplyRequest[] = [];
   quarantines: Quarantine[] = [];
+  /** What the enforced policies have denied, on the counter of the first decision that denies. */
+  deniedPackets = 0;
   /** Every flow message since the start; a stream sends what it has not sent yet. */
   readonly flowMessages: WatchFlowsResponse[] = [];
   #enforced = NOTHING;
@@ -128,6 +130,7 @@ export class FakeAgent implements AgentDialer {
       enforced: this.#enforced.generation,
       observedAt: timestampFromMs(Date.now() + 1),
       quarantines: this.quarantines,
+      counters: this.#counters(),
     });
     if (this.#pending) status.pending = this.#pending;
     return status;
@@ -186,6 +189,14 @@ export class FakeAgent implements AgentDialer {
     }
   }
 
+  #counters() {
+    const { files } = this.#enforced;
+    if (this.deniedPackets === 0 || files.length === 0) return [];
+    const { decisions } = compile(readPolicyFiles(files).world, this.hostName);
+    const denying = decisions.find(({ verdict, reason }) => verdict === "deny" && reason !== "builtin");
+    return denying ? [{ decisionId: denying.id, packets: BigInt(this.deniedPackets), bytes: 0n }] : [];
+  }
+
   #check(files: readonly { path: string; text: string }[]) {
     const reading = readPolicyFiles(files);
     return {
@@ -199,6 +210,11 @@ export class FakeAgent implements AgentDialer {
     if (this.applyFailure) throw failureToConnectError(this.applyFailure);
     if (this.#pending) {
       throw failureToConnectError(new Failure({ code: ErrorCode.CONFIRMATION_PENDING, message: "one waits already" }));
+    }
+    const enforced = this.#enforced.generation.number;
+    if (request.baseGeneration !== enforced) {
+      const message = `Generation ${enforced} is enforced, not ${request.baseGeneration}.`;
+      throw failureToConnectError(new Failure({ code: ErrorCode.GENERATION_CONFLICT, message }));
     }
     this.applied.push(request);
     const files = request.state?.files ?? [];
