@@ -108,7 +108,7 @@ describe.skipIf(browserTestObstacle)(
       const expected = page.getByRole("textbox", { name: "Fingerprint that you expect" });
       await expected.fill("SHA256:another");
       await page.getByText("This is not the key that the machine shows.").waitFor();
-      expect(await page.getByRole("button", { name: /trust/ }).isDisabled()).toBe(true);
+      expect(await page.getByRole("button", { name: "I compared them: trust this key" }).isDisabled()).toBe(true);
       await expected.fill("SHA256:Qm3Y4hDk9yqv0pYw0yV4Xh9bLQkqg4w2T0n5oZr7fXs");
       await page.getByRole("button", { name: "It is the same: trust it" }).click();
       await page.getByText("No agent is installed there.").first().waitFor();
