@@ -24,13 +24,14 @@ export class EnforcedState {
   readonly #logger: Logger;
   #latest: EnforcedFiles | null = null;
   #latestKey = "";
+  #isFollowed = false;
 
   constructor(connection: AgentConnection, logger: Logger) {
     this.#connection = connection;
     this.#logger = logger;
   }
 
-  /** Last known; `null` when it could not be asked yet. */
+  /** Last known; `null` when it could not be asked yet, or is not followed. */
   get latest(): EnforcedFiles | null {
     return this.#latest;
   }
@@ -46,17 +47,23 @@ export class EnforcedState {
     if (answer.generation) boundMessage(GenerationSchema, answer.generation);
     files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     const generation = answer.generation ?? null;
-    this.#latest = { generation, files };
-    const key = keyOf(generation);
-    if (key !== this.#latestKey) {
-      this.#latestKey = key;
-      this.changes.notify();
-    }
-    return this.#latest;
+    const enforced = { generation, files };
+    // Of many hosts that nobody follows the texts would only fill memory.
+    if (this.#isFollowed) this.#keep(enforced);
+    return enforced;
+  }
+
+  #keep(enforced: EnforcedFiles): void {
+    this.#latest = enforced;
+    const key = keyOf(enforced.generation);
+    if (key === this.#latestKey) return;
+    this.#latestKey = key;
+    this.changes.notify();
   }
 
   /** Keeps {@link latest} up to date until the signal aborts. */
   async follow(signal: AbortSignal): Promise<void> {
+    this.#isFollowed = true;
     const { changes } = this.#connection;
     while (!signal.aborted) {
       const seen = changes.version;

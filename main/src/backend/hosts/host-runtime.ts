@@ -35,11 +35,9 @@ export class HostRuntime {
   constructor(host: ManagedHost, ports: HostRuntimePorts) {
     this.#host = host;
     const { signal } = this.#stopping;
-    const tasks = [
-      ports.keeper.follow(host, signal),
-      host.enforced.follow(signal),
-      rememberStatus(host, ports, signal),
-    ];
+    const tasks = [ports.keeper.follow(host, signal), rememberStatus(host, ports, signal)];
+    // The workspace is shown against what this machine enforces; the texts of a hundred others would only fill memory.
+    if (host.local) tasks.push(host.enforced.follow(signal));
     if (ports.collector) tasks.push(new FlowCollector({ ...ports.collector, host }).run(signal));
     if (ports.auditMirror) tasks.push(ports.auditMirror.follow(host, signal));
     this.#tasks = tasks.map((task) =>
