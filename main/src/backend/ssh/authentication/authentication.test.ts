@@ -182,6 +182,22 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
     await prompting.stop();
   });
 
+  it.each(["publickey,password", "password,publickey"])(
+    "gives several proofs where a machine wants them (%s)",
+    async (methods) => {
+      const careful = await startSshd({
+        authorizedKeys: [readFileSync(join(person.home, ".ssh", "rsa.pub"), "utf8").trim()],
+        config: ["PasswordAuthentication yes", `AuthenticationMethods ${methods}`],
+      });
+      person.knows(careful);
+      person.writeConfig("IdentityFile ~/.ssh/rsa");
+      const asker = new Answers(({ kind }) => (kind === QuestionKind.PASSWORD ? [TEST_PASSWORD] : null));
+      (await person.connector(asker).connect(accessTo(careful), connectOptions())).close();
+      expect(kinds(asker)).toEqual(["PASSWORD"]);
+      await careful.stop();
+    },
+  );
+
   it("leaves out keys that others may read, that are none, and that are missing, and says so", async () => {
     const open = join(person.home, ".ssh", "open");
     generateKey(open, "ed25519");

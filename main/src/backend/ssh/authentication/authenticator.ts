@@ -7,6 +7,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type AnyAuthMethod, BaseAgent, type ParsedKey } from "ssh2";
 import type { QuestionAsker } from "../../questions/questions.ts";
 import { type Place, placeText, strangersText } from "../built-in/failures.ts";
+import type { Refusal } from "../built-in/refusals.ts";
 import type { SshTarget } from "../config/target.ts";
 import { parsedPublicKey } from "./agent-keys.ts";
 import { collectIdentities, type Identities, type Identity } from "./identities.ts";
@@ -14,6 +15,8 @@ import { type KeyFile, type OpenedKeys, openPrivateKey } from "./identity-files.
 
 const MOST_PASSPHRASES = 3;
 const MOST_PASSWORDS = 2;
+/** A machine may ask for several, one after the other (AuthenticationMethods). */
+const MOST_PROOFS = 3;
 const MOST_PROMPT_ROUNDS = 5;
 const MOST_PROMPTS = 8;
 const LONGEST_PROMPT = 400;
@@ -47,6 +50,8 @@ export class Authenticator {
   #identities: Identities = { offered: [], notes: [], unsupported: [] };
   #attempts: AsyncGenerator<Attempt, void> | null = null;
   #allowed: readonly string[] = [];
+  #methodsLeft: readonly string[] | null = null;
+  #taken = 0;
   #declined = false;
   /** Keys that the machine would have taken and that did not sign. */
   readonly #unsigned: string[] = [];
@@ -72,7 +77,7 @@ export class Authenticator {
 
   /** For ssh2's `authHandler`. */
   next(methodsLeft: readonly string[] | null, send: SendAttempt): void {
-    this.#choose(methodsLeft).then(
+    this.#choose(this.#methodsLeft ?? methodsLeft).then(
       (attempt) => {
         if (attempt === null) return send(false);
         this.#accepted = attempt.label;
@@ -81,6 +86,13 @@ export class Authenticator {
       },
       () => send(false),
     );
+  }
+
+  /** One proof was not enough, or was none. */
+  refused({ methodsLeft, isPartlyIn }: Refusal): void {
+    this.#methodsLeft = methodsLeft;
+    // Everything may be tried for the next proof.
+    if (isPartlyIn && ++this.#taken < MOST_PROOFS) this.#attempts = null;
   }
 
   /** What a refusal means. @param said what the machine said when it ended the connection; empty when it only refused */

@@ -10,6 +10,7 @@ import { checkHostKey, hostKeyAlgorithms } from "../known-hosts/host-key-check.t
 import { type KnownMachine, lookUp } from "../known-hosts/known-hosts.ts";
 import type { ConnectOptions } from "../ssh-session.ts";
 import { canceled, connectionLost, NegotiationFailure, notSsh, type Place, timedOut } from "./failures.ts";
+import { onRefusal } from "./refusals.ts";
 
 /** How long each phase may take; while somebody is asked, the clock stands still. */
 export type PhaseLimitsMs = Readonly<Record<Phase, number>>;
@@ -105,6 +106,7 @@ class HandshakeRun {
         this.#begin("port");
         this.#listen(resolve);
         this.#client.connect(this.#configuration());
+        onRefusal(this.#client, (refusal) => this.#authenticator.refused(refusal));
         // ssh2 has paused the stream and reads it from the next tick on.
         stream.on("data", this.#readGreeting);
       });
@@ -139,7 +141,7 @@ class HandshakeRun {
       strictVendor: false,
       algorithms: { serverHostKey: hostKeyAlgorithms(this.#machine) as never, compress: ["none"] },
       hostVerifier: (blob: Buffer) => this.#verify(blob),
-      authHandler: ((methodsLeft: string[] | null, _partial: boolean | null, next: (auth: unknown) => void) =>
+      authHandler: ((methodsLeft: string[] | null, _isPartlyIn: boolean | null, next: (auth: unknown) => void) =>
         this.#authenticator.next(methodsLeft, next)) as never,
     };
   }
