@@ -7,7 +7,7 @@ import type { FleetHostSpec } from "./fleet-host.ts";
 import { CHECKOUT } from "./machine-root.ts";
 
 const SYSTEMCTL_MAIN = join(CHECKOUT, "e2e/src/fleet/machine/systemctl-main.ts");
-const TRAFFIC_MAIN = join(CHECKOUT, "e2e/src/fleet/machine/traffic-main.ts");
+const MACHINE_DIR = join(CHECKOUT, "e2e/src/fleet/machine");
 const AGENT_MAIN = join(CHECKOUT, "helper/src/main.ts");
 const COMPILE_CACHE = join(CHECKOUT, ".cache/compile");
 export const HOST_KEY_PATH = "etc/ssh/fleet_host_key";
@@ -50,7 +50,12 @@ const wrapper = (...words: readonly string[]): string =>
 
 /** A unit of {@link FleetHostSpec.services}; `words` as traffic-main.ts reads them. */
 export function trafficUnit(description: string, ...words: readonly string[]): string {
-  const command = [process.execPath, "--disable-warning=ExperimentalWarning", TRAFFIC_MAIN, ...words];
+  return machineProgramUnit(description, "traffic-main.ts", ...words);
+}
+
+/** A unit that runs one of the programs in `machine/`. */
+export function machineProgramUnit(description: string, program: string, ...words: readonly string[]): string {
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", join(MACHINE_DIR, program), ...words];
   return `[Unit]
 Description=${description}
 
