@@ -170,6 +170,20 @@ describe.skipIf(!hasKeygen)(`known hosts${hasKeygen ? "" : " (needs ssh-keygen)"
     });
   });
 
+  it("is read again when it changes, and not computed again while it stays", async () => {
+    const lines = Array.from({ length: 3000 }, (_, index) =>
+      line(hashedName(`host-${index}`, Buffer.alloc(20, index))),
+    );
+    writeFileSync(file, lines.join(""));
+    expect(await verdict({ hostName: "host-2999" })).toBe("trusted");
+    const startedAt = process.cpuUsage().user;
+    for (let lookup = 0; lookup < 200; lookup++) await verdict({ hostName: "host-2999" });
+    // Each would take about 6 ms.
+    expect(process.cpuUsage().user - startedAt).toBeLessThan(400_000);
+    appendFileSync(file, line("host-2999", "ed25519", "@revoked "));
+    expect(await verdict({ hostName: "host-2999" })).toBe("revoked");
+  });
+
   it("asks a machine for the types that are known, before the others", async () => {
     writeFileSync(file, line("web", "rsa"));
     expect(hostKeyAlgorithms(await lookUp(place())).slice(0, 3)).toEqual([

@@ -1,12 +1,7 @@
 /** What the files of known hosts say about one machine, and what follows for the key that it shows. */
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
-import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { errorCode } from "../config/config-files.ts";
 import type { PublicKey } from "../keys/public-key.ts";
-import { type KnownHostLine, knownHostName, parseKnownHosts } from "./known-hosts-file.ts";
-
-const LARGEST_FILE_BYTES = 16 * 1024 * 1024;
+import { type KnownHostLine, knownHostName } from "./known-hosts-file.ts";
+import { type KnownHostsFile, readKnownHosts } from "./read-known-hosts.ts";
 
 /** Where a machine is looked up. */
 export interface KnownHostsPlace {
@@ -49,7 +44,7 @@ export function namesOf(place: Pick<KnownHostsPlace, "hostName" | "port" | "host
  * @throws Failure INVALID_ARGUMENT when a file is there and cannot be read: a key that it revokes would be overlooked
  */
 export async function lookUp(place: KnownHostsPlace): Promise<KnownMachine> {
-  const files = await readFiles([...place.userKnownHostsFiles, ...place.globalKnownHostsFiles]);
+  const files = await Promise.all([...place.userKnownHostsFiles, ...place.globalKnownHostsFiles].map(readKnownHosts));
   let machine: KnownMachine = { keys: [], authorities: [], revoked: [] };
   for (const name of namesOf(place)) {
     const found = select(files, name);
@@ -74,45 +69,10 @@ export function describeKnown({ key, path, line }: KnownKey): string {
   return `${key.fingerprint} (${key.type}, ${path}:${line})`;
 }
 
-function select(files: readonly { path: string; lines: readonly KnownHostLine[] }[], name: string): KnownMachine {
+function select(files: readonly KnownHostsFile[], name: string): KnownMachine {
   const found = { key: [] as KnownKey[], authority: [] as KnownKey[], revoked: [] as KnownKey[] };
-  for (const { path, lines } of files) {
-    for (const { marker, hosts, key, line } of lines) {
-      if (hosts.matches(name)) found[marker].push({ marker, key, line, path });
-    }
+  for (const file of files) {
+    for (const { marker, key, line } of file.linesOf(name)) found[marker].push({ marker, key, line, path: file.path });
   }
   return { keys: found.key, authorities: found.authority, revoked: found.revoked };
-}
-
-async function readFiles(paths: readonly string[]): Promise<{ path: string; lines: KnownHostLine[] }[]> {
-  return Promise.all(paths.map(async (path) => ({ path, lines: parseKnownHosts(await readKnownHosts(path)) })));
-}
-
-/** Empty when there is no such file. */
-async function readKnownHosts(path: string): Promise<string> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errorCode(error))) return "";
-    throw unreadable(path, errorCode(error));
-  }
-  try {
-    const status = await handle.stat();
-    // `UserKnownHostsFile /dev/null` is usual for "none".
-    if (status.isCharacterDevice()) return "";
-    if (!status.isFile()) throw unreadable(path, "it is not a file");
-    if (status.size > LARGEST_FILE_BYTES) throw unreadable(path, "it has more than 16 MiB");
-    return await handle.readFile("utf8");
-  } finally {
-    await handle.close();
-  }
-}
-
-function unreadable(path: string, why: string): Failure {
-  return new Failure({
-    code: ErrorCode.INVALID_ARGUMENT,
-    message: `${path} could not be read (${why}), so it is not known which keys it revokes.`,
-    hint: "Make the file readable, or take it out of UserKnownHostsFile.",
-  });
 }
