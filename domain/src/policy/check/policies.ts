@@ -59,8 +59,10 @@ class PolicyCheck {
       this.#reportEmpty("WL301", "The policy applies to nobody.", this.#policy.subject, this.#checked.subjectSource);
     }
     for (const rule of this.#policy.rules) {
-      for (const peer of rule.peers ?? []) this.#checkPeer(peer);
-      for (const portIndex of (rule.ports ?? []).keys()) this.#checkPort(rule, portIndex, subjects);
+      const { peers, ports } = rule;
+      if (peers !== null) for (const peer of peers) this.#checkPeer(peer);
+      if (ports === null) continue;
+      for (let portIndex = 0; portIndex < ports.length; portIndex++) this.#checkPort(rule, portIndex, subjects);
     }
   }
 

@@ -1,10 +1,11 @@
 /** `networking.k8s.io/v1` NetworkPolicy, whole (k8s.io/api networking/v1 types.go and its validation). */
 import type { Direction, EndpointSelector, Peer, PolicyRule, PortMatch } from "../model.ts";
 import { isNull } from "../yaml/node.ts";
+import { ShapedRule } from "../yaml/quick/shaped-rule.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { readIpBlock } from "./addresses.ts";
 import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
-import { type Located, ObjectReader, readChoice, readList } from "./object-reader.ts";
+import { type Located, locatedItem, ObjectReader, readChoice, readList, reportWrongType } from "./object-reader.ts";
 import { MAX_PORT, protocolNumber, readPortOrName, readPortRange, TRANSPORT_PROTOCOLS } from "./ports.ts";
 import {
   EGRESS_RULE,
@@ -16,6 +17,7 @@ import {
   PORT,
 } from "./schema/network-policy.ts";
 import { readSelector } from "./selectors.ts";
+import { readShapedRule } from "./shaped-rule.ts";
 
 export const kubernetesNetworkPolicy: DocumentReader = {
   apiVersion: "networking.k8s.io/v1",
@@ -84,8 +86,22 @@ function readPolicyTypes(
 function readRules(report: Reporter, spec: ObjectReader, direction: Direction, namespace: string): PolicyRule[] {
   const field = spec.getNullable(direction);
   if (!field || isNull(field.node)) return [];
-  const entries = readList(report, field) ?? [];
-  return entries.flatMap((entry, index) => readRule(report, entry, direction, index, namespace) ?? []);
+  const { node } = field;
+  if (node.kind !== "list") {
+    reportWrongType(report, field, "a list");
+    return [];
+  }
+  const rules: PolicyRule[] = [];
+  const peersKey = direction === "ingress" ? "from" : "to";
+  for (let index = 0; index < node.items.length; index++) {
+    const item = node.items[index]!;
+    const rule =
+      item instanceof ShapedRule && item.values.peersKey === peersKey
+        ? readShapedRule(report, item, direction, index)
+        : readRule(report, locatedItem(item, field, index), direction, index, namespace);
+    if (rule !== null) rules.push(rule);
+  }
+  return rules;
 }
 
 function readRule(

@@ -69,7 +69,12 @@ export function readList(report: Reporter, value: Located): readonly Located[] |
     reportWrongType(report, value, "a list");
     return null;
   }
-  return value.node.items.map((node, index) => new LocatedPart(node, spanToShow(node), value, index));
+  return value.node.items.map((node, index) => locatedItem(node, value, index));
+}
+
+/** An entry of a list, at its place from 0. */
+export function locatedItem(node: YamlNode, list: Located, index: number): Located {
+  return new LocatedPart(node, spanToShow(node), list, index);
 }
 
 /** As `readList`, and reports a list that is shorter or longer than declared. */

@@ -73,7 +73,7 @@ export class Cursor {
   readonly items = new Gathering<YamlNode>();
   /** The keys of mappings with many of them, by where their entries begin. */
   readonly keySets = new Map<number, Set<string>>();
-  readonly #limits: CursorLimits;
+  readonly limits: CursorLimits;
 
   constructor(text: string, base: number, end: number, limits: CursorLimits) {
     this.text = text;
@@ -81,7 +81,7 @@ export class Cursor {
     this.end = end;
     this.at = base;
     this.lineStart = base;
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   decline(reason: string, offset = this.at): never {
@@ -95,8 +95,13 @@ export class Cursor {
 
   countNode(depth: number): void {
     this.nodeCount += 1;
-    if (this.nodeCount > this.#limits.maxNodesPerDocument) this.decline("the number of values");
-    if (depth > this.#limits.maxDepth) this.decline(TOO_DEEP);
+    if (this.nodeCount > this.limits.maxNodesPerDocument) this.decline("the number of values");
+    if (depth > this.limits.maxDepth) this.decline(TOO_DEEP);
+  }
+
+  /** Whether so many values more, of which some are so deep, are within the limits. */
+  hasRoom(nodes: number, depth: number): boolean {
+    return this.nodeCount + nodes <= this.limits.maxNodesPerDocument && depth <= this.limits.maxDepth;
   }
 
   /** Whether a line ends here; a carriage return counts only before a line feed. */

@@ -9,6 +9,7 @@ import { CHARACTER, Cursor, type CursorLimits, Declined } from "./cursor.ts";
 import { addEntry, takeEntries } from "./entries.ts";
 import { plainKey, takeFlow } from "./flow.ts";
 import { emptyNode, plainNode, requirePlainStart, takePlain, takeQuoted } from "./scalar.ts";
+import { takeShapedRule } from "./shaped-rule.ts";
 
 export type QuickReading =
   | {
@@ -106,11 +107,21 @@ function takeItem(cursor: Cursor, listIndent: number, depth: number): YamlNode {
   if (cursor.isDash()) return takeList(cursor, cursor.at - cursor.lineStart, depth + 1);
   const code = cursor.code();
   if (cursor.isLineEnd() || code === CHARACTER.hash) return takeBelow(cursor, listIndent, depth, false);
+  const shaped = takeShapedRule(cursor, cursor.at - cursor.lineStart, depth + 1, readMapAgain);
+  if (shaped) return shaped;
   if (code === CHARACTER.doubleQuote || code === CHARACTER.singleQuote || !startsSpecial(code)) {
     const key = takeKey(cursor);
     if (key) return takeMap(cursor, cursor.base + key.span.start - cursor.lineStart, depth + 1, key);
   }
   return takeSameLine(cursor, listIndent, depth);
+}
+
+/** The mapping that was read before and starts there, at column `indent`. */
+function readMapAgain({ text, base, end, limits }: Cursor, start: number, indent: number): MapNode {
+  const cursor = new Cursor(text, base, end, limits);
+  cursor.at = base + start;
+  cursor.lineStart = cursor.at - indent;
+  return takeMap(cursor, indent, 1, null);
 }
 
 interface Key {
