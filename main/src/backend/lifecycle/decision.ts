@@ -63,7 +63,7 @@ function binaryFor(manifest: VerifiedManifest, facts: PlatformFacts): AgentBinar
   throw new Failure({
     code: ErrorCode.HOST_UNSUPPORTED,
     message: `This host is ${key}, and this console has the agent for ${built} only. Nothing was changed.`,
-    hint: `Run \`npm run build:agent\` on a ${key} machine with the same sources, and copy its dist folder into that of this console.`,
+    hint: `Build it in the checkout of this console: \`npm run build:agent -- --target ${key}\` (docs/agent.md).`,
   });
 }
 
