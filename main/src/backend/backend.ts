@@ -182,9 +182,10 @@ export function createBackend(options: BackendOptions): Backend {
   const processId = `${process.pid}-${randomUUID()}`;
   const ship = new ShipServiceImpl({ ...planning, receipts, logger, userName });
   const { planner, changes } = ship;
+  const rolloutsTable = new RolloutsTable(store, settings);
   const rollouts = new RolloutServiceImpl({
     ...{ ...planning, planner, changes, programs: planner.programs, logger, userName },
-    ...{ table: new RolloutsTable(store, settings), leases, processId },
+    ...{ table: rolloutsTable, leases, processId },
     takesUp: options.takesUpRollouts ?? options.collectFlows ?? true,
     ...(options.onRolloutStep ? { checkpoint: options.onRolloutStep } : {}),
   });
@@ -201,6 +202,7 @@ export function createBackend(options: BackendOptions): Backend {
       shell,
       receipts,
       originOf: (hostId) => origins.of(hostId),
+      awaitedHostIds: () => rolloutsTable.awaitedHostIds(),
       agentUpdateOf: ({ connection }) => lifecycle.updateFor(connection.state.status?.info?.agentVersion ?? ""),
       session: { user: userName, consoleHost: hostname(), stateDir },
     }),

@@ -48,6 +48,7 @@ interface KnownOfHosts {
   /** The Host documents of the workspace, by name. */
   readonly declared: ReadonlyMap<string, Endpoint>;
   readonly confirmedDigests: ReadonlyMap<string, string>;
+  readonly awaited: ReadonlySet<string>;
 }
 
 export interface HostServicePorts {
@@ -56,8 +57,8 @@ export interface HostServicePorts {
   readonly clock: Clock;
   readonly shell: ShellPort;
   readonly receipts: ReceiptsTable;
-  /** Whether a change waits for the host's return. */
-  readonly isAwaited?: (hostId: string) => boolean;
+  /** Hosts for whose return a change waits. */
+  readonly awaitedHostIds: () => readonly string[];
   /** Version of the agent that could be installed there; empty when it is not newer. */
   readonly agentUpdateOf?: (host: ManagedHost) => string;
   /** From where a host sees this console. */
@@ -116,7 +117,12 @@ export class HostServiceImpl {
   }
 
   #known(): KnownOfHosts {
-    return { declared: this.#declaredHosts(), confirmedDigests: this.#ports.receipts.confirmedDigests() };
+    const { receipts, awaitedHostIds } = this.#ports;
+    return {
+      declared: this.#declaredHosts(),
+      confirmedDigests: receipts.confirmedDigests(),
+      awaited: new Set(awaitedHostIds()),
+    };
   }
 
   /** The Host documents of the workspace, by name. */
@@ -143,7 +149,7 @@ export class HostServiceImpl {
       alias: host.record.alias,
       groups: [...host.record.groups],
       desiredStateDigest,
-      drift: this.#drift(host, desiredStateDigest),
+      drift: driftOfHost(host, desiredStateDigest, known.awaited.has(host.id)),
       agentUpdate: this.#ports.agentUpdateOf?.(host) ?? "",
     });
     if (host.record.access) wire.access = host.record.access;
@@ -157,19 +163,6 @@ export class HostServiceImpl {
     if (state.status) wire.status = state.status;
     if (state.lastHeardAtMs > 0) wire.lastHeardAt = timestampFromMs(state.lastHeardAtMs);
     return wire;
-  }
-
-  #drift(host: ManagedHost, desiredStateDigest: string): Drift {
-    const { status, reachability } = host.connection.state;
-    // What waits for confirmation is on trial: what it would return to is what counts.
-    const settled = status?.pending ? status.pending.previous : status?.enforced;
-    const kind = driftOf({
-      desiredStateDigest,
-      enforcedStateDigest: status ? (settled?.stateDigest ?? "") : null,
-      isAwaited: this.#ports.isAwaited?.(host.id) ?? false,
-      isConnected: reachability === Reachability.CONNECTED,
-    });
-    return DRIFTS[kind];
   }
 
   /** Edits the Host document of a host in the workspace, or adds one. */
@@ -221,4 +214,17 @@ function needAll(needs: Map<ManagedHost, () => void>, hosts: readonly ManagedHos
     needs.delete(host);
   }
   for (const host of hosts) if (!needs.has(host)) needs.set(host, host.connection.need());
+}
+
+function driftOfHost(host: ManagedHost, desiredStateDigest: string, isAwaited: boolean): Drift {
+  const { status, reachability } = host.connection.state;
+  // What waits for confirmation is on trial: what it would return to is what counts.
+  const settled = status?.pending ? status.pending.previous : status?.enforced;
+  const kind = driftOf({
+    desiredStateDigest,
+    enforcedStateDigest: status ? (settled?.stateDigest ?? "") : null,
+    isAwaited,
+    isConnected: reachability === Reachability.CONNECTED,
+  });
+  return DRIFTS[kind];
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { EnvironmentColor, EnvironmentSchema } from "@wardline/api/wardline/console/v1/hosts";
+import { Drift, EnvironmentColor, EnvironmentSchema } from "@wardline/api/wardline/console/v1/hosts";
 import { type Rollout, RolloutHostState, RolloutState } from "@wardline/api/wardline/console/v1/rollout";
 import { ChangeKind } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
@@ -284,8 +284,12 @@ describe("a host that is away", () => {
   it("gets the state when it returns, watched and confirmed like the others", async () => {
     const fleet = testFleet(["beta"]);
     const { tester, beta, id } = await rolledOutWithout(fleet);
+    const { registry, services } = tester.backend;
+    const drift = () => Drift[services.hosts.describe(registry.byId("beta")).drift];
+    expect(drift()).toBe("BEHIND");
     beta.dialFailure = null;
     await expect.poll(async () => statesOf(await shown(tester, id)).beta, WAIT).toBe("CONFIRMED");
+    await expect.poll(drift, WAIT).toBe("NONE");
     expect(beta.confirmedOver).toHaveLength(1);
     expect(beta.applied[0]).toMatchObject({ mode: EnforcementMode.ENFORCE });
   });
