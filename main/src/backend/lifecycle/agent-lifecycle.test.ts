@@ -13,12 +13,13 @@ import type { AgentPackage, VerifiedManifest } from "./manifest.ts";
 const MANIFEST: VerifiedManifest = { version: "1.2.0", build: "b1", agents: [], services: [], signedBy: "a test" };
 const unreachable = new Failure({ code: ErrorCode.HOST_UNREACHABLE, message: "No route." });
 
-function newLifecycle(manifest: () => Promise<VerifiedManifest> = async () => MANIFEST) {
+function newLifecycle(manifest: () => Promise<VerifiedManifest> = async () => MANIFEST, requireWritable = () => {}) {
   const jobs = new Jobs({ clock: systemClock, logger: silentLogger });
   const changed: string[] = [];
   const called: string[] = [];
   const lifecycle = new AgentLifecycle({
     jobs,
+    requireWritable,
     userName: "ada",
     asker: NOBODY,
     clock: systemClock,
@@ -113,6 +114,20 @@ describe("uninstalling", () => {
     const single = lifecycle.uninstallAgent(create(UninstallAgentRequestSchema, { hostIds: ["a"] }));
     expect((await jobs.finished(single.jobId)).hosts.length).toBe(1);
   });
+});
+
+it("a console that changes no host installs and removes nothing", async () => {
+  const { lifecycle, jobs } = newLifecycle(undefined, () => {
+    throw new Failure({ code: ErrorCode.READ_ONLY, message: "No." });
+  });
+  const hostIds = ["a"];
+  const attempts = [
+    () => lifecycle.installAgent(create(InstallAgentRequestSchema, { hostIds })),
+    () => lifecycle.installAgent(create(InstallAgentRequestSchema, { hostIds, previous: true })),
+    () => lifecycle.uninstallAgent(create(UninstallAgentRequestSchema, { hostIds })),
+  ];
+  for (const attempt of attempts) expect((await failureOf(attempt)).code).toBe(ErrorCode.READ_ONLY);
+  expect(jobs.list()).toEqual([]);
 });
 
 describe("an update", () => {

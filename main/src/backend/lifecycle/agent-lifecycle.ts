@@ -31,6 +31,8 @@ const ACCOUNT = /^[A-Za-z0-9_.][A-Za-z0-9._-]{0,31}$/;
 export interface AgentLifecyclePorts extends LifecyclePorts {
   readonly jobs: JobRunner;
   readonly userName: string;
+  /** Throws READ_ONLY where this console was started to change no host. */
+  readonly requireWritable?: () => void;
   /** `access` is `null` for the machine of the console. @throws Failure NOT_FOUND */
   readonly hostById: (id: string) => { readonly name: string; readonly access: HostAccess | null };
   /** The agent of a host is another one now, or gone: connect again. */
@@ -57,6 +59,7 @@ export class AgentLifecycle {
 
   /** @throws Failure; what concerns one host is how its part of the job ends */
   async installAgent(request: InstallAgentRequest): Promise<InstallAgentResponse> {
+    this.#ports.requireWritable?.();
     const hosts = this.#hosts(request.hostIds);
     const options = { force: request.force, operators: accounts(request.operators), admins: accounts(request.admins) };
     if (request.previous) {
@@ -72,6 +75,7 @@ export class AgentLifecycle {
 
   /** @throws Failure CONFIRMATION_REQUIRED for several hosts without the typed word */
   uninstallAgent(request: UninstallAgentRequest): UninstallAgentResponse {
+    this.#ports.requireWritable?.();
     const hosts = this.#hosts(request.hostIds);
     if (hosts.length > 1 && request.typed !== "uninstall") {
       throw new Failure({
