@@ -39,6 +39,7 @@ export class BuiltInSession implements SshSession {
   readonly #ended = new AbortController();
   readonly #guard: WindowGuard;
   readonly #sessions = new ConnectSlots(MOST_SESSIONS, LONGEST_SESSION_MS);
+  #running = 0;
   #terminal: ClientChannel | null = null;
 
   private constructor(input: BuiltInSessionInput) {
@@ -121,7 +122,8 @@ export class BuiltInSession implements SshSession {
     const giveBack = await this.#sessions.take(AbortSignal.any([signal, this.ended]));
     try {
       this.#requireOpen();
-      return await work();
+      this.#running++;
+      return await work().finally(() => this.#running--);
     } finally {
       giveBack();
     }
@@ -136,10 +138,12 @@ export class BuiltInSession implements SshSession {
       } catch (error) {
         if (error instanceof Failure) throw error;
         lastError = error;
-        if (attempt === 0 && this.#terminal === null) break;
-        // A server with room for a single session: it is worth more than speed. Its place is free a moment later.
-        this.#terminal?.close();
-        this.#terminal = null;
+        // Places are free only a moment after a session ended. A server with room for a single one: the command is worth
+        // more than the speed that the terminal brings.
+        if (this.#running === 1) {
+          this.#terminal?.close();
+          this.#terminal = null;
+        }
         await delay(PROGRAM_RETRY_MS);
       }
     }
