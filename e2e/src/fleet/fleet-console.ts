@@ -2,11 +2,13 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
-import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
+import { FleetService, type NewHostSchema } from "@wardline/api/wardline/console/v1/fleet";
 import { type Host, HostService, Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
+import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
 import { type ApplyResponse, ApplyStep, ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { type Backend, type BackendOptions, createBackend } from "@wardline/main/backend/backend";
@@ -32,6 +34,7 @@ export class FleetConsole {
   readonly ship: Client<typeof ShipService>;
   readonly hosts: Client<typeof HostService>;
   readonly fleet: Client<typeof FleetService>;
+  readonly rollouts: Client<typeof RolloutService>;
   readonly #defects: string[] = [];
   #isClosed = false;
 
@@ -60,6 +63,7 @@ export class FleetConsole {
     this.ship = createClient(ShipService, transport);
     this.hosts = createClient(HostService, transport);
     this.fleet = createClient(FleetService, transport);
+    this.rollouts = createClient(RolloutService, transport);
   }
 
   /** Manages these hosts under their names, logs in and waits until each is connected. @returns their ids */
@@ -72,9 +76,14 @@ export class FleetConsole {
   /** Only manages them, and keeps trying to reach them. */
   async add(hosts: readonly FleetHost[], account: Account = "operator"): Promise<string[]> {
     const identityFiles = [`~/.ssh/id_${account}`];
-    const { hostIds } = await this.fleet.addHosts({
-      hosts: hosts.map(({ name }) => ({ alias: name, access: { address: name, user: account, identityFiles } })),
-    });
+    return this.addWith(
+      hosts.map(({ name }) => ({ alias: name, access: { address: name, user: account, identityFiles } })),
+    );
+  }
+
+  /** The same with everything that can be said of a host. */
+  async addWith(hosts: MessageInitShape<typeof NewHostSchema>[]): Promise<string[]> {
+    const { hostIds } = await this.fleet.addHosts({ hosts });
     for (const id of hostIds) this.backend.registry.byId(id).connection.need();
     return hostIds;
   }

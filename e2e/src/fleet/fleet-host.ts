@@ -14,7 +14,8 @@ import { BUILD_ROOT, CHECKOUT, ENTER_CGROUP, MACHINE_MAIN, UNSHARE } from "./mac
 import { setLine } from "./network.ts";
 import { type ProgramResult, type RunOptions, runToEnd } from "./run-program.ts";
 
-const READY_LIMIT_MS = 30_000;
+/** Long: a hundred agents may start at once. */
+const READY_LIMIT_MS = 120_000;
 
 export interface FleetHostSpec {
   /** Of the machine; also its `Host` in the console's SSH configuration. */
@@ -25,6 +26,8 @@ export interface FleetHostSpec {
   readonly agentOptions?: readonly string[];
   /** sshd takes passwords too. */
   readonly hasPasswords?: boolean;
+  /** Lines of sshd_config, before the usual ones: the first value of a keyword counts. */
+  readonly sshdLines?: readonly string[];
   /** Puts /var/lib/wardline on a file system of this size. */
   readonly stateSizeBytes?: number;
   /** More units by name; each is started with the machine. */
@@ -168,8 +171,13 @@ export class FleetHost {
   }
 
   /** Resolves when somebody listens on the agent's socket. */
-  async agentAnswers(): Promise<void> {
-    await this.#waitFor("the agent", () => accepts(this.agentSocket));
+  agentAnswers(): Promise<void> {
+    return this.socketAnswers("/run/wardline/agent.sock");
+  }
+
+  /** The same for any socket of the machine. */
+  async socketAnswers(inside: string): Promise<void> {
+    await this.#waitFor(inside, () => accepts(this.path(inside)));
   }
 
   /** The machine shows another key from now on. The console's files keep the old one. */

@@ -14,7 +14,8 @@ export const HOST_KEY_PATH = "etc/ssh/fleet_host_key";
 export const AGENT_UNIT = "wardline-agent.service";
 export const SSH_UNIT = "ssh.service";
 
-const sshdConfig = (hasPasswords: boolean): string => `Port 22
+const sshdConfig = ({ hasPasswords = false, sshdLines = [] }: FleetHostSpec): string => `${sshdLines.join("\n")}
+Port 22
 HostKey /${HOST_KEY_PATH}
 PidFile none
 AuthorizedKeysFile .ssh/authorized_keys
@@ -103,7 +104,7 @@ export function stageHostFiles(
   const others = neighbours.map(({ name, address }) => `${address[4]} ${name}\n${address[6]} ${name}\n`);
   put("etc/hosts", `127.0.0.1 localhost\n::1 localhost\n${others.join("")}`);
   put("etc/resolv.conf", "");
-  put("etc/ssh/fleet_sshd_config", sshdConfig(spec.hasPasswords ?? false));
+  put("etc/ssh/fleet_sshd_config", sshdConfig(spec));
   put(HOST_KEY_PATH, keys.hostKey, 0o600);
   put(`etc/systemd/system/${SSH_UNIT}`, SSH_SERVICE);
   for (const self of ["systemctl", "journalctl"]) put(`usr/bin/${self}`, wrapper(SYSTEMCTL_MAIN, self), 0o755);
