@@ -74,6 +74,8 @@ export interface BackendOptions {
   /** Author of versions and receipts. */
   readonly userName: string;
   readonly clock?: Clock;
+  /** Refuses every call that changes hosts, policies or this console. */
+  readonly isReadOnly?: boolean;
   /** False for commands that end soon: another process collects, or nobody. */
   readonly collectFlows?: boolean;
   /** False where nobody looks at the workspace as it grows: a command must find it as the person left it. */
@@ -128,7 +130,7 @@ export interface Backend {
 
 /** @throws Failure when the database cannot be opened (newer, damaged, no access, disk full). */
 export function createBackend(options: BackendOptions): Backend {
-  const { stateDir, logger, shell, userName, clock = systemClock } = options;
+  const { stateDir, logger, shell, userName, clock = systemClock, isReadOnly = false } = options;
   const store = new Store({ stateDir, logger });
   const settings = new SettingsTable(store);
   const files = new FilesTable(store, settings);
@@ -186,7 +188,7 @@ export function createBackend(options: BackendOptions): Backend {
   const rollouts = new RolloutServiceImpl({
     ...{ ...planning, planner, changes, programs: planner.programs, logger, userName },
     ...{ table: rolloutsTable, leases, processId },
-    takesUp: options.takesUpRollouts ?? options.collectFlows ?? true,
+    takesUp: !isReadOnly && (options.takesUpRollouts ?? options.collectFlows ?? true),
     ...(options.onRolloutStep ? { checkpoint: options.onRolloutStep } : {}),
   });
 
@@ -204,7 +206,7 @@ export function createBackend(options: BackendOptions): Backend {
       originOf: (hostId) => origins.of(hostId),
       awaitedHostIds: () => rolloutsTable.awaitedHostIds(),
       agentUpdateOf: ({ connection }) => lifecycle.updateFor(connection.state.status?.info?.agentVersion ?? ""),
-      session: { user: userName, consoleHost: hostname(), stateDir },
+      session: { user: userName, consoleHost: hostname(), stateDir, isReadOnly },
     }),
     fleet: new FleetServiceImpl({
       manager,
@@ -258,7 +260,7 @@ export function createBackend(options: BackendOptions): Backend {
     task.catch((error: unknown) => logger.error({ err: error }, "background work ended by a defect"));
   }
 
-  const guard = createGuard(logger, signal);
+  const guard = createGuard(logger, signal, isReadOnly);
   return {
     services,
     workspace,

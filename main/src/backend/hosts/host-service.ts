@@ -63,7 +63,12 @@ export interface HostServicePorts {
   readonly agentUpdateOf?: (host: ManagedHost) => string;
   /** From where a host sees this console. */
   readonly originOf: (hostId: string) => SshOrigin | null;
-  readonly session: { readonly user: string; readonly consoleHost: string; readonly stateDir: string };
+  readonly session: {
+    readonly user: string;
+    readonly consoleHost: string;
+    readonly stateDir: string;
+    readonly isReadOnly: boolean;
+  };
 }
 
 export class HostServiceImpl {
@@ -202,6 +207,7 @@ export class HostServiceImpl {
       consoleHost: session.consoleHost,
       shell: shell.kind,
       stateDirectory: session.stateDir,
+      readOnly: session.isReadOnly,
     });
   }
 }

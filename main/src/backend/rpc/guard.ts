@@ -3,6 +3,7 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToConnectError } from "@wardline/domain/wire";
 import type { Logger } from "../ports.ts";
+import { requireReading } from "./read-only.ts";
 
 /** Handlers get a signal that aborts when the caller has gone or the backend closes. */
 export interface Guard {
@@ -14,7 +15,11 @@ export interface Guard {
   ): (request: Request, context: HandlerContext) => AsyncGenerator<Response>;
 }
 
-export function createGuard(logger: Logger, closing: AbortSignal): Guard {
+/** @param isReadOnly refuses every call that changes something; see `requireReading` */
+export function createGuard(logger: Logger, closing: AbortSignal, isReadOnly = false): Guard {
+  const admit = ({ service, method }: HandlerContext) => {
+    if (isReadOnly) requireReading(service.typeName, method.name);
+  };
   const toWire = (error: unknown, context: HandlerContext): ConnectError => {
     if (error instanceof Failure) return failureToConnectError(error);
     if (closing.aborted) return new ConnectError("the console is closing", Code.Unavailable);
@@ -32,6 +37,7 @@ export function createGuard(logger: Logger, closing: AbortSignal): Guard {
   return {
     unary: (handler) => async (request, context) => {
       try {
+        admit(context);
         return await handler(request, AbortSignal.any([context.signal, closing]));
       } catch (error) {
         throw toWire(error, context);
@@ -40,6 +46,7 @@ export function createGuard(logger: Logger, closing: AbortSignal): Guard {
     stream: (handler) =>
       async function* (request, context) {
         try {
+          admit(context);
           yield* handler(request, AbortSignal.any([context.signal, closing]));
         } catch (error) {
           throw toWire(error, context);

@@ -27,6 +27,7 @@ export async function start(output: Output, options: StartOptions): Promise<Exit
       logger,
       shell: { kind: "browser" },
       userName: userName(),
+      isReadOnly: options.readOnly || process.env.WARDLINE_READ_ONLY === "1",
     });
     const { connection } = backend.registry.local;
     let status: HostStatus | null = null;
