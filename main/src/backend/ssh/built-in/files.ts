@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { Client, SFTPWrapper } from "ssh2";
-import { requireUploadPath } from "../remote-paths.ts";
 import type { UploadOptions } from "../ssh-session.ts";
 import { commandCanceled } from "./run.ts";
 
@@ -22,9 +21,12 @@ export interface UploadContext extends UploadOptions {
  * @throws Failure INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND (the directory), DISK_FULL, HOST_UNSUPPORTED (no SFTP),
  * CANCELED, AGENT_UNREACHABLE (the connection was lost), INTERNAL
  */
-export async function upload(client: Client, content: Uint8Array, path: string, context: UploadContext): Promise<void> {
-  requireUploadPath(path);
-  const sftp = await openSftp(client, context);
+export async function upload(
+  sftp: SFTPWrapper,
+  content: Uint8Array,
+  path: string,
+  context: UploadContext,
+): Promise<void> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(stalled(context.hostName)), IDLE_TIMEOUT_MS);
   const cancel = () => stop.abort(commandCanceled(context.hostName));
@@ -194,6 +196,7 @@ class Upload {
   }
 }
 
+/** @throws Failure HOST_UNSUPPORTED, DEADLINE_EXCEEDED; a plain Error when the connection has no room for it */
 export function openSftp(
   client: Client,
   { hostName, ended }: Pick<UploadContext, "hostName" | "ended">,
@@ -207,7 +210,8 @@ export function openSftp(
       client.sftp((error, sftp) => {
         clearTimeout(timer);
         ended.removeEventListener("abort", lose);
-        if (error) return reject(unsupported(hostName, error));
+        // Without a reason the session was opened, and the subsystem is not there.
+        if (error) return reject("reason" in error ? error : unsupported(hostName, error));
         sftp.on("error", () => {});
         resolve(sftp);
       });

@@ -1,18 +1,16 @@
 /** Whose a path on a machine is, asked over SFTP: no command, and nothing that a login shell could change. */
-import type { Client } from "ssh2";
+import type { SFTPWrapper } from "ssh2";
 import type { RemoteOwner } from "../ssh-session.ts";
-import { openSftp, type UploadContext } from "./files.ts";
+import type { UploadContext } from "./files.ts";
 
 const LIMIT_MS = 10_000;
 
-/** `null` where there is no SFTP, or no answer. */
+/** `null` where there is no answer. */
 export async function remoteOwner(
-  client: Client,
+  sftp: SFTPWrapper,
   path: string,
-  context: Pick<UploadContext, "hostName" | "ended">,
+  context: Pick<UploadContext, "ended">,
 ): Promise<RemoteOwner | null> {
-  const sftp = await openSftp(client, context).catch(() => null);
-  if (sftp === null) return null;
   try {
     return await new Promise((resolve) => {
       const timer = setTimeout(() => resolve(null), LIMIT_MS);

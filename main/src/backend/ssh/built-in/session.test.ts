@@ -194,6 +194,9 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
     expect(session.holdsTerminal).toBe(true);
     expect((await session.run(fixedCommand("echo one"))).stdout).toBe("one\n");
     expect((await session.run(fixedCommand("echo two"))).stdout).toBe("two\n");
+    const filing = await connect(narrow);
+    await filing.upload(Buffer.from("x"), "x", {});
+    expect(await filing.owner("/etc/passwd")).toMatchObject({ userId: 0 });
     const none = await start({ config: ["MaxSessions 0"] });
     const useless = await failureOf((await connect(none)).run(fixedCommand("true")));
     expect([useless.code, useless.hint]).toEqual([ErrorCode.HOST_UNSUPPORTED, expect.stringContaining("MaxSessions")]);

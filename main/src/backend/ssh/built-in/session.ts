@@ -3,13 +3,13 @@ import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { SshSummary } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { Client, ClientChannel } from "ssh2";
+import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
 import { ConnectSlots } from "../../agent/connect-slots.ts";
 import type { FixedCommand } from "../fixed-command.ts";
-import { requireSocketPath } from "../remote-paths.ts";
+import { requireSocketPath, requireUploadPath } from "../remote-paths.ts";
 import type { RemoteOwner, RunOptions, RunResult, SshSession, UploadOptions } from "../ssh-session.ts";
 import { canceled, type Place } from "./failures.ts";
-import { upload } from "./files.ts";
+import { openSftp, upload } from "./files.ts";
 import { lostLater } from "./handshake.ts";
 import { holdTerminal } from "./hold-terminal.ts";
 import { remoteOwner } from "./remote-owner.ts";
@@ -19,8 +19,8 @@ import { WindowGuard } from "./window-guard.ts";
 
 const OPEN_TIMEOUT_MS = 15_000;
 const MOST_SESSIONS = 8;
-const MOST_PROGRAM_ATTEMPTS = 20;
-const PROGRAM_RETRY_MS = 50;
+const MOST_OPEN_ATTEMPTS = 20;
+const OPEN_RETRY_MS = 50;
 const LONGEST_SESSION_MS = 60 * 60_000;
 
 export interface BuiltInSessionInput {
@@ -96,21 +96,24 @@ export class BuiltInSession implements SshSession {
 
   async run(command: FixedCommand, options: RunOptions = {}): Promise<RunResult> {
     return this.#inTurn(async () => {
-      const channel = await this.#program(command);
+      const channel = await this.#withRoom(() => this.#channel((done) => this.#client.exec(command, done)));
       return runCommand(channel, this.#place.hostName, { ...options, ended: this.ended });
     }, options.signal);
   }
 
   async upload(content: Uint8Array, path: string, options: UploadOptions): Promise<void> {
+    requireUploadPath(path);
     const { hostName } = this.#place;
     const context = { ...options, hostName, ended: this.ended };
-    return this.#inTurn(() => upload(this.#client, content, path, context), options.signal);
+    return this.#inTurn(async () => upload(await this.#sftp(), content, path, context), options.signal);
   }
 
   async owner(path: string): Promise<RemoteOwner | null> {
     requireSocketPath(path);
-    const context = { hostName: this.#place.hostName, ended: this.ended };
-    return this.#inTurn(() => remoteOwner(this.#client, path, context));
+    return this.#inTurn(async () => {
+      const sftp = await this.#sftp().catch(() => null);
+      return sftp && remoteOwner(sftp, path, { ended: this.ended });
+    });
   }
 
   close(): void {
@@ -129,10 +132,15 @@ export class BuiltInSession implements SshSession {
     }
   }
 
-  async #program(command: FixedCommand): Promise<ClientChannel> {
-    const open = () => this.#channel((done) => this.#client.exec(command, done));
+  #sftp(): Promise<SFTPWrapper> {
+    const context = { hostName: this.#place.hostName, ended: this.ended };
+    return this.#withRoom(() => openSftp(this.#client, context));
+  }
+
+  /** Opens a session, also where its place is still taken. */
+  async #withRoom<Channel>(open: () => Promise<Channel>): Promise<Channel> {
     let lastError: unknown;
-    for (let attempt = 0; attempt < MOST_PROGRAM_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MOST_OPEN_ATTEMPTS; attempt++) {
       try {
         return await open();
       } catch (error) {
@@ -144,13 +152,13 @@ export class BuiltInSession implements SshSession {
           this.#terminal?.close();
           this.#terminal = null;
         }
-        await delay(PROGRAM_RETRY_MS);
+        await delay(OPEN_RETRY_MS);
       }
     }
     throw new Failure(
       {
         code: ErrorCode.HOST_UNSUPPORTED,
-        message: `${this.#place.hostName} does not run commands for this account.`,
+        message: `${this.#place.hostName} opens no session for this account: no commands and no files.`,
         hint: "Check MaxSessions, ForceCommand and the account's login shell there.",
       },
       { cause: lastError },
