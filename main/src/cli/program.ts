@@ -9,6 +9,7 @@ import { addPolicyDiff } from "./commands/policy-diff.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
+import { addPolicyRollout, type RolloutOptions, withRolloutOptions } from "./commands/policy-rollout.options.ts";
 import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
 import { addPolicySuggest } from "./commands/policy-suggest.options.ts";
 import { addPolicyTest } from "./commands/policy-test.options.ts";
@@ -72,14 +73,17 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
     .description("show what an apply would change; changes nothing")
     .argument("[file...]", "the whole desired set; without any: the workspace")
     .option("--policies <dir>", "folder with the whole desired set")
-    .action((names: string[], options: CommonOptions & { policies?: string }) =>
+    .option("--hosts <selector>", "only for these hosts, as in `host list`", "all")
+    .action((names: string[], options: CommonOptions & { policies?: string; hosts: string }) =>
       runner.run(options, async (output) => {
         const { policyPlan } = await import("./commands/policy-plan.ts");
         return policyPlan(output, options, desiredNames(names, options.policies));
       }),
     );
 
-  withSessionOptions(withFormat(policy.command("apply")))
+  addPolicyRollout(policy, runner);
+
+  withRolloutOptions(withSessionOptions(withFormat(policy.command("apply"))))
     .description("plan, then put the policies in force until they are confirmed or time runs out")
     .argument("[file...]", "the whole desired set (it becomes the workspace); without any: the workspace")
     .option("--policies <dir>", "folder with the whole desired set")
@@ -95,7 +99,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
     .option("--override-tests <reason>", "apply although policy tests fail; the reason is kept in the history")
     .option("-y, --yes", "do not ask before applying", false)
     .option("--wait", "stay until it is confirmed or rolled back", false)
-    .action((names: string[], options: CommonOptions & ApplyOptions & { policies?: string }) =>
+    .action((names: string[], options: CommonOptions & ApplyOptions & RolloutOptions & { policies?: string }) =>
       runner.run(options, async (output) => {
         const { policyApply } = await import("./commands/policy-apply.ts");
         return policyApply(output, options, desiredNames(names, options.policies));
@@ -201,6 +205,7 @@ function addStartCommand(program: Command, runner: Runner): void {
     .description("open the console for this machine")
     .option("--no-open", "print the address and open no window")
     .option("--listen-port <number>", "port on 127.0.0.1; 0 = any free one", parsePortNumber, 0)
+    .option("--read-only", "look and plan, and change nothing (WARDLINE_READ_ONLY=1)", false)
     .argument("[agent-options...]", "after --: options of `wardline agent run`, for when no agent runs yet")
     .action((agentArguments: string[], options: CommonOptions & StartOptions) =>
       runner.run(options, async (output) => {
@@ -248,6 +253,7 @@ export interface FlowsOptions extends SessionOptions {
 export interface StartOptions extends SessionOptions {
   readonly open: boolean;
   readonly listenPort: number;
+  readonly readOnly: boolean;
   readonly agentArguments?: readonly string[];
 }
 

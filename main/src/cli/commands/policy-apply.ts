@@ -8,6 +8,7 @@ import {
 } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { LOCAL_HOST_ID } from "../../backend/hosts/managed-host.ts";
 import { confirmOnTerminal } from "../ask.ts";
 import { remainingMs, waitForConfirmation } from "../confirmation.ts";
 import { EXIT, type ExitCode, exitCodeOf, UsageError } from "../exit-code.ts";
@@ -17,12 +18,18 @@ import type { ApplyOptions } from "../program.ts";
 import { type Session, userName, withSession } from "../session.ts";
 import { visible } from "../terminal/visible.ts";
 import { makePlan, planExitCode, readDesired, showPlan } from "./policy-plan.ts";
+import type { RolloutOptions } from "./policy-rollout.options.ts";
+import { startRollout } from "./policy-rollout.ts";
 
 const SHORTEST_MS = 5_000;
 const LONGEST_MS = 3_600_000;
 
 /** `wardline policy apply`: plan, ask, apply. The host returns by itself unless it is confirmed in time. */
-export async function policyApply(output: Output, options: ApplyOptions, names: readonly string[]): Promise<ExitCode> {
+export async function policyApply(
+  output: Output,
+  options: ApplyOptions & RolloutOptions,
+  names: readonly string[],
+): Promise<ExitCode> {
   if (options.confirmWithin < SHORTEST_MS || options.confirmWithin > LONGEST_MS) {
     throw new UsageError("--confirm-within can be 5s to 1h.");
   }
@@ -34,7 +41,7 @@ export async function policyApply(output: Output, options: ApplyOptions, names: 
   }
   return withSession(options, {}, async (session) => {
     if (files.length > 0) session.backend.workspace.replaceAll(files, userName(), "Before an apply by command line");
-    const plan = await makePlan(session);
+    const plan = await makePlan(session, options.hosts ?? LOCAL_HOST_ID);
     if (output.format === "text" && files.length === 0) showPlan(output, session, plan);
     if (plan.planId === "") {
       if (output.format === "json") showPlan(output, session, plan);
@@ -42,6 +49,7 @@ export async function policyApply(output: Output, options: ApplyOptions, names: 
     }
     requireTestsOrReason(plan, options);
     if (files.length === 0 && !(options.yes || (await confirmOnTerminal("Apply this?")))) return declined(output);
+    if (options.hosts !== undefined) return startRollout(output, session, options, plan.planId);
     return apply(output, session, options, plan.planId);
   });
 }
@@ -49,12 +57,12 @@ export async function policyApply(output: Output, options: ApplyOptions, names: 
 /** Files are planned aside first, and asked about: the workspace changes only for what is going to be applied. */
 async function tryInScratch(
   output: Output,
-  options: ApplyOptions,
+  options: ApplyOptions & RolloutOptions,
   files: readonly { path: string; text: string }[],
 ): Promise<ExitCode> {
   return withSession(options, { scratch: true }, async (session) => {
     session.backend.workspace.replaceAll(files, "", "");
-    const plan = await makePlan(session);
+    const plan = await makePlan(session, options.hosts ?? LOCAL_HOST_ID);
     if (output.format === "text" || plan.planId === "") showPlan(output, session, plan);
     if (plan.planId === "") return planExitCode(plan);
     requireTestsOrReason(plan, options);

@@ -2,6 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { type PlanResponse, PlanResponseSchema } from "@wardline/api/wardline/console/v1/ship";
 import { fromWireDiagnostic } from "@wardline/domain/wire";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
+import { selectHostIds } from "../input/host-selection.ts";
 import { readInput, toWorkspaceNames } from "../input/policy-files.ts";
 import type { Output } from "../output.ts";
 import { formatPlan } from "../plan-view.ts";
@@ -10,12 +11,16 @@ import { hasErrors } from "../terminal/diagnostics.ts";
 import { formatProblems } from "./policy-check.ts";
 
 /** `wardline policy plan`. Files are planned in a workspace of their own, so that nothing of the person's changes. */
-export async function policyPlan(output: Output, options: SessionOptions, names: readonly string[]): Promise<ExitCode> {
+export async function policyPlan(
+  output: Output,
+  options: SessionOptions & { readonly hosts: string },
+  names: readonly string[],
+): Promise<ExitCode> {
   const files = await readDesired(output, names);
   if (files === null) return EXIT.problems;
   return withSession(options, { scratch: files.length > 0 }, async (session) => {
     if (files.length > 0) session.backend.workspace.replaceAll(files, "", "");
-    const plan = await makePlan(session);
+    const plan = await makePlan(session, options.hosts);
     showPlan(output, session, plan);
     return planExitCode(plan);
   });
@@ -32,9 +37,10 @@ export async function readDesired(output: Output, names: readonly string[]) {
 }
 
 /** Waits for the first contact with each host, so that a plan is not about a host that was only not asked yet. */
-export async function makePlan(session: Session): Promise<PlanResponse> {
-  await Promise.allSettled(session.backend.registry.hosts.map((host) => host.connection.client()));
-  return session.ship.plan({});
+export async function makePlan(session: Session, selector: string): Promise<PlanResponse> {
+  const hostIds = selectHostIds(session, selector);
+  await Promise.allSettled(hostIds.map((id) => session.backend.registry.find(id)?.connection.client()));
+  return session.ship.plan({ hostIds });
 }
 
 export function showPlan(output: Output, session: Session, plan: PlanResponse): void {
