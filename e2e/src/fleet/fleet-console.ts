@@ -8,17 +8,27 @@ import { type Client, createClient, createRouterTransport } from "@connectrpc/co
 import { FleetService, type NewHostSchema } from "@wardline/api/wardline/console/v1/fleet";
 import { type Host, HostService, Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
-import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
+import {
+  type Rollout,
+  RolloutHostState,
+  RolloutService,
+  RolloutState,
+} from "@wardline/api/wardline/console/v1/rollout";
 import { type ApplyResponse, ApplyStep, ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { type Backend, type BackendOptions, createBackend } from "@wardline/main/backend/backend";
 import { silentLogger } from "@wardline/main/backend/ports";
 import { NOBODY } from "@wardline/main/backend/questions/questions";
 import type { Account } from "./accounts.ts";
-import type { Fleet } from "./fleet.ts";
 import type { FleetHost } from "./fleet-host.ts";
 
 const PATIENCE_MS = 30_000;
+
+/** What a console needs to know of a fleet; another process may be told. */
+export interface FleetPlaces {
+  readonly directory: string;
+  readonly home: { readonly directory: string };
+}
 
 /** Of a plan for one host. */
 export interface Sent {
@@ -39,7 +49,7 @@ export class FleetConsole {
   #isClosed = false;
 
   /** @param options `stateDir` of an earlier console continues it */
-  constructor(fleet: Fleet, options: Partial<BackendOptions> = {}) {
+  constructor(fleet: FleetPlaces, options: Partial<BackendOptions> = {}) {
     this.stateDir = options.stateDir ?? mkdtempSync(join(fleet.directory, "state-"));
     this.backend = createBackend({
       agentSocketPath: "/nonexistent/agent.sock",
@@ -165,6 +175,40 @@ export class FleetConsole {
     if (sent.last.error) throw new Error(`${name}: ${sent.last.error.message}`);
     await this.ship.confirm({ hostId: sent.hostId, generation: sent.generation });
     return sent;
+  }
+
+  /** Begins with one host, goes on by itself. @returns the id */
+  async startRollout(names: readonly string[], confirmWithinMs: number, watchMs: number): Promise<string> {
+    const { planId, diagnostics } = await this.ship.plan({ hostIds: names.map((name) => this.idOf(name)) });
+    if (planId === "") throw new Error(`no plan: ${inspect(diagnostics, { depth: 3 })}`);
+    const { rolloutId } = await this.rollouts.startRollout({
+      planId,
+      mode: EnforcementMode.ENFORCE,
+      confirmWithin: durationFromMs(confirmWithinMs),
+      reason: "a test",
+      stagePercents: [1, 100],
+      automatic: true,
+      gates: { watchFor: durationFromMs(watchMs) },
+      typed: `apply to ${names.length} hosts`,
+    });
+    return rolloutId;
+  }
+
+  /** Waits until the roll-out is as wanted; the error tells what it was instead. */
+  async untilRollout(id: string, isWanted: (rollout: Rollout) => boolean, limitMs = PATIENCE_MS): Promise<Rollout> {
+    let last: Rollout | undefined;
+    const signal = AbortSignal.timeout(limitMs);
+    try {
+      for await (const { rollouts } of this.rollouts.watchRollouts({}, { signal })) {
+        last = rollouts.find((rollout) => rollout.id === id);
+        if (last && isWanted(last)) return last;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    const hosts = last?.hosts.map(({ hostName, state, error }) => [hostName, RolloutHostState[state], error?.message]);
+    const seen = { state: RolloutState[last?.state ?? 0], explanation: last?.explanation, hosts };
+    throw new Error(`the roll-out did not become what was waited for: ${inspect(seen, { depth: 4 })}`);
   }
 
   async close(): Promise<void> {
