@@ -4,10 +4,21 @@ import { utf8ToBytes } from "@noble/hashes/utils.js";
 export class ByteWriter {
   length = 0;
   #bytes = new Uint8Array(4096);
+  /** The text that was written last, and its bytes with the length: many rules in a row are of one policy. */
+  #lastText: string | null = null;
+  #lastBytes = new Uint8Array(0);
 
   /** Valid until the next write. */
   written(from = 0): Uint8Array {
     return this.#bytes.subarray(from, this.length);
+  }
+
+  /** FNV-1a, 31 bits, of what was written from there on. */
+  fingerprint(from: number): number {
+    const bytes = this.#bytes;
+    let hash = 0x811c9dc5;
+    for (let at = from; at < this.length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+    return (hash ^ (hash >>> 16)) >>> 1;
   }
 
   clear(): void {
@@ -41,6 +52,17 @@ export class ByteWriter {
 
   /** UTF-8 with its length in bytes in front. */
   text(value: string): void {
+    if (value === this.#lastText) {
+      this.bytes(this.#lastBytes);
+      return;
+    }
+    const start = this.length;
+    this.#encode(value);
+    this.#lastText = value;
+    this.#lastBytes = this.#bytes.slice(start, this.length);
+  }
+
+  #encode(value: string): void {
     const start = this.length;
     this.#reserve(4 + value.length);
     const bytes = this.#bytes;

@@ -117,8 +117,7 @@ export class TablesDigester {
     for (let at = start; at < limit; at++) {
       const from = writer.length;
       encodeDecision(this.#decisions, numbers[at] ?? 0, writer);
-      const isClosed =
-        at + 1 - start === MAX_DECISIONS_IN_PART || fingerprint(writer.written(from)) % DECISIONS_IN_PART === 0;
+      const isClosed = at + 1 - start === MAX_DECISIONS_IN_PART || writer.fingerprint(from) % DECISIONS_IN_PART === 0;
       if (isClosed) return { start, end: at + 1, isClosed, digest: this.#hash([writer.written()]) };
     }
     return { start, end: limit, isClosed: false, digest: this.#hash([writer.written()]) };
@@ -201,11 +200,4 @@ function bytesOf(column: Column): Uint8Array {
 
 function wordOf(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
-}
-
-/** FNV-1a, 31 bits: tells where parts end. */
-function fingerprint(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
-  return (hash ^ (hash >>> 16)) >>> 1;
 }

@@ -161,42 +161,65 @@ export class RuleExpander {
   #expandRule(of: PolicyRules, place: number, owners: RuleOwners): ExpandedRule {
     const rule = of.rules[place];
     if (!rule) throw new Error(`the policy has no rule ${place}`);
-    const terms: Term[] = [];
     const decision = of.decisions[place] ?? -1;
-    const expanded: ExpandedRule = { of, place, tier: of.tier, action: rule.action, decision, terms };
-    this.#addTerms(rule, owners, (ports, units) => {
-      terms.push({ id: this.#termCount++, rule: expanded, place: terms.length, ports, units });
-    });
+    const expanded: Writable<ExpandedRule> = {
+      of,
+      place,
+      tier: of.tier,
+      action: rule.action,
+      decision,
+      terms: NO_TERMS,
+    };
+    const ranges = rangesOfRule(rule, owners);
+    if (ranges === null || ranges.length > 0) {
+      // A list that is made with its term has no room for more: most rules have one.
+      expanded.terms = [this.#term(expanded, 0, ranges, this.#unitsOf(rule.peers, owners.hostName))];
+    }
+    if (rule.direction === "egress" && rule.ports?.some(isNamed)) {
+      expanded.terms = [...expanded.terms, ...this.#termsOfNames(rule, expanded)];
+    }
     return expanded;
   }
 
-  #addTerms(
-    rule: PolicyRule,
-    { endpoints, hostName }: RuleOwners,
-    add: (ports: PortRanges, units: readonly number[]) => void,
-  ): void {
-    const peers: readonly (Peer | null)[] = rule.peers ?? [null];
-    // One term for all peers, so that an address that several of them match is still one case.
-    const isPlain = rule.ports === null || rule.ports.every(isRange);
-    const ranges = isPlain
-      ? (rule.ports as PortRanges)
-      : (rule.ports?.flatMap((port) => rangesOf(port, rule.direction, endpoints)) ?? null);
-    if (ranges === null || ranges.length > 0) {
-      const units = peers.map((peer) => (peer === null ? ANY_ADDRESS : this.#units.forPeer(peer, hostName)));
-      add(ranges, units.length > 1 ? [...new Set(units)] : units);
-    }
-    if (isPlain || rule.direction === "ingress") return;
-    for (const peer of peers) {
+  #term(rule: ExpandedRule, place: number, ports: PortRanges, units: readonly number[]): Term {
+    return { id: this.#termCount++, rule, place, ports, units };
+  }
+
+  /** One list for all peers, so that an address that several of them match is still one case. */
+  #unitsOf(peers: readonly Peer[] | null, hostName: string | null): readonly number[] {
+    if (peers === null) return [ANY_ADDRESS];
+    const [first] = peers;
+    if (first !== undefined && peers.length === 1) return [this.#units.forPeer(first, hostName)];
+    return [...new Set(peers.map((peer) => this.#units.forPeer(peer, hostName)))];
+  }
+
+  /** The port names of an egress rule: whom they mean is looked up at the peers. */
+  #termsOfNames({ peers, ports }: PolicyRule, expanded: ExpandedRule): readonly Term[] {
+    const terms: Term[] = [];
+    for (const peer of peers ?? [null]) {
       if (peer !== null && peer.kind !== "endpoints") continue;
-      for (const port of rule.ports ?? []) {
+      for (const port of ports ?? []) {
         if (!isNamed(port)) continue;
         const { protocol, name } = port;
         for (const { port: number, unit } of this.#units.forNamedPort(peer?.selector ?? null, protocol, name)) {
-          add([{ protocol, low: number, high: number }], [unit]);
+          const ranges = [{ protocol, low: number, high: number }];
+          terms.push(this.#term(expanded, expanded.terms.length + terms.length, ranges, [unit]));
         }
       }
     }
+    return terms;
   }
+}
+
+/** While it is made. */
+type Writable<Value> = { -readonly [Name in keyof Value]: Value[Name] };
+
+const NO_TERMS: readonly Term[] = [];
+
+/** What the ports of a rule mean without looking at its peers. */
+function rangesOfRule({ ports, direction }: PolicyRule, { endpoints }: RuleOwners): PortRanges {
+  if (ports === null || ports.every(isRange)) return ports as PortRanges;
+  return ports.flatMap((port) => rangesOf(port, direction, endpoints));
 }
 
 function isRange(port: PortMatch): port is Extract<PortMatch, { kind: "range" }> {

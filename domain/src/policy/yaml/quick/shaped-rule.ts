@@ -36,12 +36,14 @@ export class ShapedRule implements MapNode {
   readonly #readAgain: ReadAgain;
   #entries: readonly MapEntry[] | null = null;
 
-  constructor(span: { start: number; end: number }, values: ShapedValues, indent: number, again: [Cursor, ReadAgain]) {
-    this.start = span.start;
-    this.end = span.end;
+  /** `end`: behind the last character. */
+  constructor(cursor: Cursor, indent: number, end: number, values: ShapedValues, readAgain: ReadAgain) {
+    this.start = cursor.at - cursor.base;
+    this.end = end - cursor.base;
     this.values = values;
     this.#indent = indent;
-    [this.#cursor, this.#readAgain] = again;
+    this.#cursor = cursor;
+    this.#readAgain = readAgain;
   }
 
   get entries(): readonly MapEntry[] {
@@ -101,9 +103,6 @@ function takeWith(layout: Layout, cursor: Cursor, indent: number, readAgain: Rea
   const next = end + layout.end.length;
   if (!endsBefore(cursor, next, indent)) return null;
 
-  cursor.at = next;
-  cursor.lineStart = next;
-  cursor.nodeCount += hasEndPort ? NODES + 1 : NODES;
   const values: ShapedValues = {
     peersKey: layout.peersKey,
     address,
@@ -116,8 +115,11 @@ function takeWith(layout: Layout, cursor: Cursor, indent: number, readAgain: Rea
     portStart: protocolStart - layout.portLead - base,
     portEnd: end + layout.portTail - base,
   };
-  const span = { start: start - base, end: end + layout.ruleTail - base };
-  return new ShapedRule(span, values, indent, [cursor, readAgain]);
+  const rule = new ShapedRule(cursor, indent, end + layout.ruleTail, values, readAgain);
+  cursor.at = next;
+  cursor.lineStart = next;
+  cursor.nodeCount += hasEndPort ? NODES + 1 : NODES;
+  return rule;
 }
 
 /** Whether the line at `next`, or the end of the document, ends a mapping at column `indent` without a second look. */
