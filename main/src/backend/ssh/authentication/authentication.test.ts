@@ -19,6 +19,7 @@ const PASSPHRASE = "a passphrase nobody guesses";
 describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : ""}`, () => {
   let person: Person;
   let sshd: RealSshd;
+  const started: RealSshd[] = [];
   let agent: { readonly socket: string; readonly process: ChildProcess } | null = null;
   const secret = () => join(person.home, ".ssh", "secret");
 
@@ -35,7 +36,8 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
     person.knows(sshd);
   });
   beforeEach(() => person.writeConfig("IdentityFile ~/.ssh/secret", "IdentitiesOnly yes"));
-  afterEach(() => {
+  afterEach(async () => {
+    for (const each of started.splice(0)) await each.stop();
     agent?.process.kill();
     agent = null;
   });
@@ -167,6 +169,7 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
     const prompting = await startSshd({
       config: ["KbdInteractiveAuthentication yes", "PasswordAuthentication yes", "UsePAM yes"],
     });
+    started.push(prompting);
     person.knows(prompting);
     person.writeConfig("IdentityFile none");
     const asker = answering(TEST_PASSWORD);
@@ -179,7 +182,6 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
     const failure = await failureOf(person.connector(declining).connect(accessTo(prompting), connectOptions()));
     expect(kinds(declining)).toEqual(["KEYBOARD_INTERACTIVE"]);
     expect(failure.hint).toContain("It was not answered");
-    await prompting.stop();
   });
 
   it.each(["publickey,password", "password,publickey"])(
@@ -189,12 +191,12 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
         authorizedKeys: [readFileSync(join(person.home, ".ssh", "rsa.pub"), "utf8").trim()],
         config: ["PasswordAuthentication yes", `AuthenticationMethods ${methods}`],
       });
+      started.push(careful);
       person.knows(careful);
       person.writeConfig("IdentityFile ~/.ssh/rsa");
       const asker = new Answers(({ kind }) => (kind === QuestionKind.PASSWORD ? [TEST_PASSWORD] : null));
       (await person.connector(asker).connect(accessTo(careful), connectOptions())).close();
       expect(kinds(asker)).toEqual(["PASSWORD"]);
-      await careful.stop();
     },
   );
 

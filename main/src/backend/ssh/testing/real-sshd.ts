@@ -25,7 +25,7 @@ const START = [
 export function sshdProblem(): string | null {
   if (process.platform !== "linux") return "needs Linux";
   if (process.geteuid?.() !== 0) return "needs root";
-  for (const program of [SSHD, "/usr/bin/ssh-keygen", "/usr/bin/ssh", "/usr/bin/unshare"]) {
+  for (const program of [SSHD, "/usr/bin/ssh-keygen", "/usr/bin/ssh", "/usr/bin/unshare", "/usr/bin/setpriv"]) {
     if (!existsSync(program)) return `needs ${program}`;
   }
   return null;
@@ -78,8 +78,12 @@ export async function startSshd(options: RealSshdOptions = {}): Promise<RealSshd
   writeFileSync(join(dir, "sshd_config"), sshdConfig(dir, port, keyPaths, options.config ?? []));
   const log: string[] = [];
   const child = spawn(
-    "unshare",
+    // A test runner that is killed takes it along.
+    "setpriv",
     [
+      "--pdeathsig",
+      "KILL",
+      "unshare",
       "--mount",
       "--pid",
       "--fork",
