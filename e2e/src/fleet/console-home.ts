@@ -32,7 +32,7 @@ export class ConsoleHome {
       ({ name, address }) => `Host ${name}
   HostName ${address[4]}
   User ${account}
-  IdentityFile ${this.keys[account].path}
+  IdentityFile ${join(this.directory, ".ssh", "id_%r")}
   IdentitiesOnly yes
 `,
     );
