@@ -127,6 +127,49 @@ function countDecisions(pool: TablePool, table: number): ReadonlyMap<number, num
 }
 
 function replaceEntries(before: Ports, changes: readonly ClassChange[], pool: TablePool, indexes: Uint32Array): Ports {
+  const isInPlace = changes.every(({ before: old, table }) => pool.lengthOf(old) === pool.lengthOf(table));
+  return isInPlace ? overwriteEntries(before, changes, pool, indexes) : moveEntries(before, changes, pool, indexes);
+}
+
+/** Where all tables are as long as those before them: the classes of all entries stay, and with them their column. */
+function overwriteEntries(
+  before: Ports,
+  changes: readonly ClassChange[],
+  pool: TablePool,
+  indexes: Uint32Array,
+): Ports {
+  const { classIds } = before;
+  const ports = {
+    classIds,
+    lows: before.lows.slice(),
+    highs: before.highs.slice(),
+    decisions: before.decisions.slice(),
+  };
+  for (const { classId, table } of changes) {
+    writeTable(ports, firstOfClass(classIds, classId), table, pool, indexes);
+  }
+  return ports;
+}
+
+type PortColumns = Pick<Ports, "lows" | "highs" | "decisions">;
+
+/** The entries of a table, from row `to` on. */
+function writeTable(
+  { lows, highs, decisions }: PortColumns,
+  to: number,
+  table: number,
+  pool: TablePool,
+  indexes: Uint32Array,
+) {
+  const start = pool.startOf(table);
+  for (let place = 0; place < pool.lengthOf(table); place++) {
+    lows[to + place] = pool.lows[start + place] ?? 0;
+    highs[to + place] = pool.highs[start + place] ?? 0;
+    decisions[to + place] = indexes[pool.decisions[start + place] ?? 0] ?? 0;
+  }
+}
+
+function moveEntries(before: Ports, changes: readonly ClassChange[], pool: TablePool, indexes: Uint32Array): Ports {
   const more = changes.reduce((sum, { before: old, table }) => sum + pool.lengthOf(table) - pool.lengthOf(old), 0);
   const length = before.lows.length + more;
   const ports = {
@@ -145,13 +188,10 @@ function replaceEntries(before: Ports, changes: readonly ClassChange[], pool: Ta
   };
   for (const { classId, before: old, table } of changes) {
     copyUntil(firstOfClass(before.classIds, classId));
-    const start = pool.startOf(table);
-    for (let at = start; at < start + pool.lengthOf(table); at++, to++) {
-      ports.classIds[to] = classId;
-      ports.lows[to] = pool.lows[at] ?? 0;
-      ports.highs[to] = pool.highs[at] ?? 0;
-      ports.decisions[to] = indexes[pool.decisions[at] ?? 0] ?? 0;
-    }
+    const length = pool.lengthOf(table);
+    ports.classIds.fill(classId, to, to + length);
+    writeTable(ports, to, table, pool, indexes);
+    to += length;
     from += pool.lengthOf(old);
   }
   copyUntil(before.lows.length);
