@@ -280,7 +280,12 @@ function readSomePorts(
   }
 }
 
+/** By the column that they were found in: versions of a program share it where only contents change. */
+const foundStarts = new WeakMap<Uint32Array, Uint32Array>();
+
 function findStarts(classIds: Uint32Array): Uint32Array {
+  const known = foundStarts.get(classIds);
+  if (known !== undefined) return known;
   const classCount = (classIds.at(-1) ?? 0) + 1;
   const starts = new Uint32Array(classCount + 1);
   let next = 0;
@@ -289,5 +294,6 @@ function findStarts(classIds: Uint32Array): Uint32Array {
     for (; next <= classId; next++) starts[next] = place;
   }
   for (; next <= classCount; next++) starts[next] = classIds.length;
+  foundStarts.set(classIds, starts);
   return starts;
 }
