@@ -1,3 +1,5 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import type { PlanResponse } from "@wardline/api/wardline/console/v1/ship";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { useState } from "react";
@@ -31,6 +33,8 @@ function useObstacle(plan: PlanResponse | null, isPlanning: boolean): string | n
   const { drafts } = useConsole();
   const hosts = useHostsStream();
   const isRunning = useShip((state) => state.job?.isRunning ?? false);
+  const session = useQuery(HostService.method.getSession, {}, { staleTime: Number.POSITIVE_INFINITY });
+  if (session.data?.readOnly) return "This console is read-only: it changes no host.";
   if (isRunning) return "An apply is running.";
   if (hosts.status === "stale") return "The backend does not answer.";
   if (!plan || isPlanning) return "The plan is being made.";
@@ -39,6 +43,7 @@ function useObstacle(plan: PlanResponse | null, isPlanning: boolean): string | n
   const planned = (hosts.value?.hosts ?? []).filter((host) => plan.hosts.some((entry) => entry.hostId === host.id));
   if (planned.some((host) => !mayOperate(host))) return "Your role may not apply here; an operator can.";
   if (plan.planId === "") return "Mend what is listed above first.";
+  if (plan.hosts.length > 1 && plan.hosts.every((host) => host.unchanged || host.error)) return "No host would change.";
   return null;
 }
 

@@ -1,4 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
+import type { RolloutHost } from "@wardline/api/wardline/console/v1/rollout";
 import { ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
 import { useEffect, useRef } from "react";
 import { useConsole, useHostsStream } from "../../../data/context.tsx";
@@ -25,8 +26,13 @@ export function usePendingWatcher(): void {
     void connection.ship
       .listReceipts({ limit: 20 })
       .then(({ receipts }) => {
+        const rolledOut = connection.activity.getState().value?.rollouts.flatMap(({ hosts }) => hosts) ?? [];
         for (const entry of ended) {
           const generation = entry.pending.generation?.number ?? 0n;
+          // How it ended is in the receipt of its roll-out.
+          const isOfRollout = ({ hostId, receipt }: RolloutHost) =>
+            hostId === entry.hostId && receipt?.generation?.number === generation;
+          if (rolledOut.some(isOfRollout)) continue;
           const receipt = receipts.find(
             (candidate) => candidate.hostId === entry.hostId && candidate.generation?.number === generation,
           );
