@@ -3,7 +3,7 @@ import { type CellSpace, coveredCells, cutCells, HIGHEST_PORT, type PortRange } 
 import type { DecisionTable } from "./decision-table.ts";
 import { ListInterner } from "./interner.ts";
 import { type Ends, type MatchedCells, paintMatched } from "./paint.ts";
-import { buildPortTable, prefixCount, rangeToPrefixes } from "./port-table.ts";
+import { buildPortTable, largestBlockBits, prefixCount } from "./port-table.ts";
 import type { Term } from "./rule-expander.ts";
 import { TablePool, WHOLE_PORT_SPACE } from "./table-pool.ts";
 
@@ -92,17 +92,22 @@ export class PaintedTables {
     const around = bitCount(low) + bitCount(HIGHEST_PORT - high);
     const isWhole = low === 0 && high === HIGHEST_PORT;
     if (isWhole || prefixCount(low, high) <= 1 + around) {
-      for (const { port, portBits } of rangeToPrefixes(low, high)) {
-        pool.push(base | port, base | port | (HIGHEST_PORT >>> portBits), decision);
-      }
+      this.#pushRange(base, low, high, decision);
       return pool.finish();
     }
     pool.push(base, base | HIGHEST_PORT, decision);
-    const outside = [...rangeToPrefixes(0, low - 1), ...rangeToPrefixes(high + 1, HIGHEST_PORT)];
-    for (const { port, portBits } of outside) {
-      pool.push(base | port, base | port | (HIGHEST_PORT >>> portBits), rest);
-    }
+    this.#pushRange(base, 0, low - 1, rest);
+    this.#pushRange(base, high + 1, HIGHEST_PORT, rest);
     return pool.finish();
+  }
+
+  /** The prefixes of `rangeToPrefixes`, without making a list of them. */
+  #pushRange(base: number, low: number, high: number, decision: number): void {
+    for (let port = low; port <= high; ) {
+      const size = 1 << largestBlockBits(port, high);
+      this.pool.push(base | port, base | (port + size - 1), decision);
+      port += size;
+    }
   }
 
   /** Where the terms at hand would use few of the shared cells, they get cells of their own. */

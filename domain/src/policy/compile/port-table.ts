@@ -77,7 +77,7 @@ export function prefixCount(low: number, high: number): number {
 }
 
 /** Logarithm of the size of the largest aligned block that starts at `port` and does not go beyond `high`. */
-function largestBlockBits(port: number, high: number): number {
+export function largestBlockBits(port: number, high: number): number {
   const alignedBits = port === 0 ? PORT_BITS : 31 - Math.clz32(port & -port);
   const fittingBits = 31 - Math.clz32(high - port + 1);
   return Math.min(alignedBits, fittingBits);
