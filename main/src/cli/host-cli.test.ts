@@ -95,6 +95,45 @@ describe.skipIf(problem !== null)(`hosts on the command line${problem ? ` (${pro
     expect([slip.exitCode, slip.stderr]).toEqual([2, expect.stringContaining('no group "bd"')]);
   });
 
+  it("are settled and cut off together: the one that is away does not stop the other", async () => {
+    const cut = ["quarantine", "web", "--hosts", "far+local"];
+    const both = await sandbox.run(["quarantine", "web", "--host", "far", "--hosts", "far"]);
+    const unsaid = await sandbox.run(cut);
+    expect([both.exitCode, unsaid.exitCode]).toEqual([2, 2]);
+    expect(unsaid.stderr).toContain("Type: quarantine 2 hosts");
+    expect(await sandbox.json([...cut, "--typed", "quarantine 2 hosts"])).toMatchObject({
+      exitCode: 3,
+      value: {
+        hosts: [{ error: { code: "AGENT_UNREACHABLE" } }, { host: "far", quarantines: [{ subjectKey: "web" }] }],
+      },
+    });
+    const lifted = await sandbox.run(["quarantine", "web", "--lift", "--hosts", "far"]);
+    expect([lifted.exitCode, lifted.stdout]).toEqual([0, "far: web is not in quarantine any more\n"]);
+    const confirmed = await sandbox.run(["policy", "confirm", "--hosts", "far"]);
+    expect([confirmed.exitCode, confirmed.stdout]).toEqual([1, "far: nothing waits\n"]);
+  });
+
+  it("are only looked at in read-only mode", async () => {
+    process.env.WARDLINE_READ_ONLY = "1";
+    try {
+      const changing = await Promise.all([
+        sandbox.json(["quarantine", "web", "--hosts", "far"]),
+        sandbox.json(["host", "update", "far", "--alias", "other"]),
+        sandbox.json(["panic", "open", "--yes"]),
+      ]);
+      for (const { exitCode, stderr } of changing) {
+        expect([exitCode, stderr]).toEqual([1, expect.stringContaining('"READ_ONLY"')]);
+      }
+      expect(await sandbox.json(["host", "list", "--hosts", "far"])).toMatchObject({
+        exitCode: 0,
+        value: { hosts: [{ alias: "far", reachability: "REACHABILITY_CONNECTED" }] },
+      });
+    } finally {
+      delete process.env.WARDLINE_READ_ONLY;
+    }
+    expect(agent.quarantines).toEqual([]);
+  });
+
   it("are imported whole or not at all", async () => {
     writeFileSync(sandbox.path("hosts.ini"), `[web]\nweb[1:2] ansible_user=ops\nfar\nbad host\n`);
     const file = sandbox.path("hosts.ini");

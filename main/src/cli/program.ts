@@ -111,6 +111,8 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
       .description(verb === "confirm" ? "keep what waits for confirmation" : "return to the generation before, at once")
       .option("--generation <number>", "only when it is this generation", parseGeneration)
       .option("--host <id>", "which host", "local")
+      .addOption(new Option("--hosts <selector>", "each of these hosts, as in `host list`").conflicts("host"))
+      .option("--typed <words>", "the words that several hosts, or a red environment, need with --hosts", "")
       .option("--reason <text>", "for the history", "")
       .action((options: CommonOptions & SettleOptions) =>
         runner.run(options, async (output) => {
@@ -235,7 +237,9 @@ export interface ApplyOptions extends SessionOptions {
 export interface SettleOptions extends SessionOptions {
   readonly generation?: bigint;
   readonly host: string;
+  readonly hosts?: string;
   readonly reason: string;
+  readonly typed: string;
 }
 
 export interface FlowsOptions extends SessionOptions {

@@ -20,6 +20,7 @@ import { NOBODY } from "../backend/questions/questions.ts";
 import { ManagedHostsTable } from "../backend/store/managed-hosts-table.ts";
 import { SettingsTable } from "../backend/store/settings-table.ts";
 import { Store } from "../backend/store/store.ts";
+import { isReadOnly } from "./read-only.ts";
 import { answerOnTerminal, hasTerminal } from "./terminal/questions.ts";
 
 export interface SessionOptions {
@@ -61,6 +62,7 @@ export async function withSession<Result>(
       logger: silentLogger,
       shell: { kind: "cli" },
       userName: userName(),
+      isReadOnly: isReadOnly(),
       collectFlows: needs.collectFlows ?? false,
       introducesLocalHost: false,
     });

@@ -34,7 +34,11 @@ const READING = new Set([
 export function requireReading(service: string, method: string): void {
   const name = `${service.slice(service.lastIndexOf(".") + 1)}/${method}`;
   if (READING.has(name)) return;
-  throw new Failure({
+  throw readOnlyFailure();
+}
+
+export function readOnlyFailure(): Failure {
+  return new Failure({
     code: ErrorCode.READ_ONLY,
     message: "This console is in read-only mode: it changes neither hosts nor policies. Nothing was done.",
     hint: "Start one without --read-only (and without WARDLINE_READ_ONLY) to make changes.",

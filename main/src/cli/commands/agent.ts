@@ -9,6 +9,7 @@ import { API_MAX, API_MIN, CONSOLE_VERSION } from "../../backend/version.ts";
 import { confirmOnTerminal } from "../ask.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import type { Output } from "../output.ts";
+import { requireChangesAllowed } from "../read-only.ts";
 import { agentSocketOf, type SessionOptions } from "../session.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
@@ -43,6 +44,7 @@ export async function agentStatus(output: Output, options: SessionOptions): Prom
  * started for this and ended again.
  */
 export async function agentRelease(output: Output, options: ReleaseOptions): Promise<ExitCode> {
+  requireChangesAllowed();
   if (
     !options.yes &&
     !(await confirmOnTerminal("Remove every rule from this machine? It enforces nothing afterwards."))

@@ -3,6 +3,7 @@ import { Emergency, HostStatusSchema } from "@wardline/api/wardline/v1/host";
 import { confirmOnTerminal } from "../ask.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import type { Output } from "../output.ts";
+import { requireChangesAllowed } from "../read-only.ts";
 import { visible } from "../terminal/visible.ts";
 import { withAgent } from "./agent.ts";
 import type { PanicOptions, PanicState } from "./panic.options.ts";
@@ -24,6 +25,7 @@ const DONE: Record<PanicState, string> = {
 
 /** `wardline panic open|closed|off`: straight to the local socket, which no policy and no brake can close. */
 export async function panic(output: Output, options: PanicOptions, state: PanicState): Promise<ExitCode> {
+  requireChangesAllowed();
   const ssh = sshSession();
   if (state === "closed" && ssh)
     output.note(`This very session comes over SSH from ${ssh.clientAddress}: it will be cut.`);

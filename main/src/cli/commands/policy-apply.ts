@@ -15,6 +15,7 @@ import { EXIT, type ExitCode, exitCodeOf, UsageError } from "../exit-code.ts";
 import { formatDuration } from "../input/duration.ts";
 import type { Output } from "../output.ts";
 import type { ApplyOptions } from "../program.ts";
+import { requireChangesAllowed } from "../read-only.ts";
 import { type Session, userName, withSession } from "../session.ts";
 import { visible } from "../terminal/visible.ts";
 import { makePlan, planExitCode, readDesired, showPlan } from "./policy-plan.ts";
@@ -30,6 +31,7 @@ export async function policyApply(
   options: ApplyOptions & RolloutOptions,
   names: readonly string[],
 ): Promise<ExitCode> {
+  requireChangesAllowed();
   if (options.confirmWithin < SHORTEST_MS || options.confirmWithin > LONGEST_MS) {
     throw new UsageError("--confirm-within can be 5s to 1h.");
   }

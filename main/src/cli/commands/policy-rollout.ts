@@ -19,6 +19,7 @@ import type { ApplyOptions } from "../program.ts";
 import { type Session, withSession } from "../session.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
+import { withWords } from "./each-host.ts";
 import type { RolloutOptions, RolloutVerbOptions } from "./policy-rollout.options.ts";
 
 type Verb = "list" | "show" | "continue" | "stop" | "retry";
@@ -39,22 +40,24 @@ export async function startRollout(
   planId: string,
 ): Promise<ExitCode> {
   const client = clientOf(session);
-  const { rolloutId } = await client.startRollout({
-    planId,
-    mode: options.mode === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE,
-    confirmWithin: durationFromMs(options.confirmWithin),
-    reason: options.reason,
-    overrideFailedTestsReason: options.overrideTests ?? "",
-    stagePercents: [...options.stages],
-    canaryHostIds: options.canary.map((name) => session.backend.registry.byIdOrName(name).id),
-    automatic: options.automatic,
-    gates: {
-      watchFor: durationFromMs(options.watch),
-      denialsAboveForecast: options.watch > 0 ? options.maxDenials : 0,
-    },
-    catchUp: options.catchUp,
-    typed: options.typed,
-  });
+  const start = (typed: string) =>
+    client.startRollout({
+      planId,
+      mode: options.mode === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE,
+      confirmWithin: durationFromMs(options.confirmWithin),
+      reason: options.reason,
+      overrideFailedTestsReason: options.overrideTests ?? "",
+      stagePercents: [...options.stages],
+      canaryHostIds: options.canary.map((name) => session.backend.registry.byIdOrName(name).id),
+      automatic: options.automatic,
+      gates: {
+        watchFor: durationFromMs(options.watch),
+        denialsAboveForecast: options.watch > 0 ? options.maxDenials : 0,
+      },
+      catchUp: options.catchUp,
+      typed,
+    });
+  const { rolloutId } = await withWords(options.typed, start);
   return follow(output, session, rolloutId);
 }
 
@@ -84,7 +87,8 @@ export async function policyRollout(
       await client.stopRollout({ rolloutId, confirmedToo, reason });
     }
     if (verb !== "retry") return follow(output, session, rolloutId, verb === "stop");
-    return follow(output, session, (await client.retryRollout({ rolloutId, typed: options.typed })).rolloutId);
+    const retried = await withWords(options.typed, (typed) => client.retryRollout({ rolloutId, typed }));
+    return follow(output, session, retried.rolloutId);
   });
 }
 

@@ -1,15 +1,19 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { EXIT, type ExitCode } from "../exit-code.ts";
+import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
 import type { Output } from "../output.ts";
 import type { SettleOptions } from "../program.ts";
+import { requireChangesAllowed } from "../read-only.ts";
 import { type Session, withSession } from "../session.ts";
 import { visible } from "../terminal/visible.ts";
+import { type SettleHostsOptions, settleHosts } from "./policy-settle-hosts.ts";
 
 /** `wardline policy confirm` */
 export async function policyConfirm(output: Output, options: SettleOptions): Promise<ExitCode> {
+  requireChangesAllowed();
   return withSession(options, {}, async (session) => {
+    if (options.hosts !== undefined) return settleHosts(output, session, "confirm", ofMany(options, options.hosts));
     const { pending, name } = await contact(session, options.host);
     const generation = options.generation ?? pending;
     if (generation === null) {
@@ -23,7 +27,9 @@ export async function policyConfirm(output: Output, options: SettleOptions): Pro
 
 /** `wardline policy rollback`: leaves the pending generation, or the confirmed one. */
 export async function policyRollback(output: Output, options: SettleOptions): Promise<ExitCode> {
+  requireChangesAllowed();
   return withSession(options, {}, async (session) => {
+    if (options.hosts !== undefined) return settleHosts(output, session, "rollback", ofMany(options, options.hosts));
     const { pending, enforced, name } = await contact(session, options.host);
     const generation = options.generation ?? pending ?? enforced;
     if (generation === null) {
@@ -39,6 +45,12 @@ export async function policyRollback(output: Output, options: SettleOptions): Pr
     show(output, answer.generation, `Rolled back: ${what} on ${visible(name)} now.`);
     return EXIT.done;
   });
+}
+
+/** @throws UsageError */
+function ofMany({ generation, reason, typed }: SettleOptions, hosts: string): SettleHostsOptions {
+  if (generation === undefined) return { hosts, reason, typed };
+  throw new UsageError("Generations are numbered by each host: --generation goes with --host only.");
 }
 
 /** What the host itself says now. @throws Failure when it cannot be reached */

@@ -1,8 +1,10 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CommonOptions, type Runner, withFormat, withSessionOptions } from "../registration.ts";
 
 export interface QuarantineOptions extends CommonOptions {
   readonly host: string;
+  readonly hosts?: string;
+  readonly typed: string;
   /** `none` = nobody, although this session comes over the network. */
   readonly allowFrom?: string;
   readonly port: readonly number[];
@@ -23,6 +25,8 @@ export function addQuarantine(program: Command, runner: Runner): void {
     .description("cut a host or one of its workloads off, at once")
     .argument("<name>", `"host", or a workload of it`)
     .option("--host <name>", "which host", "local")
+    .addOption(new Option("--hosts <selector>", "on each of these hosts, as in `host list`").conflicts("host"))
+    .option("--typed <words>", "the words that several hosts, or a red environment, need with --hosts", "")
     .option("--allow-from <cidr,...>", `who may still reach the host (addresses or prefixes), or "none"`)
     .option("--port <port,...>", "TCP ports that they may reach", parsePorts, [])
     .option("--lift", "end the quarantine instead", false)

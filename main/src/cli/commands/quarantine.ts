@@ -2,16 +2,24 @@ import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Quarantine, QuarantineSchema } from "@wardline/api/wardline/v1/host";
 import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
+import { selectHostIds } from "../input/host-selection.ts";
 import type { Output } from "../output.ts";
-import { type SessionOptions, withSession } from "../session.ts";
+import { requireChangesAllowed } from "../read-only.ts";
+import { type Session, type SessionOptions, withSession } from "../session.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
+import { type AskWords, endOf, onEachHost, requireWords } from "./each-host.ts";
 import { hostsAfterContact, isConnected } from "./host-list.ts";
 import type { QuarantineOptions } from "./quarantine.options.ts";
 import { sshSession } from "./ssh-session.ts";
 
 /** `wardline quarantine NAME`, and with `--lift` the end of it. */
 export async function quarantineSubject(output: Output, options: QuarantineOptions, name: string): Promise<ExitCode> {
+  requireChangesAllowed();
+  if (options.hosts !== undefined) {
+    const { hosts } = options;
+    return withSession(options, {}, (session) => quarantineHosts(output, session, { ...options, hosts }, name));
+  }
   const { lift, host, reason } = options;
   const isHost = name === "host" || name.startsWith("Host/");
   const managementCidrs = lift ? [] : managementOf(options, isHost);
@@ -31,6 +39,36 @@ export async function quarantineSubject(output: Output, options: QuarantineOptio
     }
     return EXIT.done;
   });
+}
+
+/**
+ * `wardline quarantine NAME --hosts SELECTOR`: on each of them, with the same management access. A remote host that it would
+ * lock this console out of is refused by itself.
+ * @throws Failure CONFIRMATION_REQUIRED, INVALID_ARGUMENT, NOT_FOUND: nothing was changed
+ */
+export async function quarantineHosts(
+  output: Output,
+  session: Pick<Session, "backend" | "hosts">,
+  options: QuarantineOptions & { readonly hosts: string },
+  name: string,
+  ask?: AskWords,
+): Promise<ExitCode> {
+  const { lift: lifted, reason, typed } = options;
+  if (name.startsWith("Host/")) throw new UsageError(`With --hosts, "host" is each of them.`);
+  const hosts = session.backend.registry.select(selectHostIds(session, options.hosts));
+  const cutsThisMachine = name === "host" && hosts.some(({ local }) => local);
+  const managementCidrs = lifted ? [] : managementOf(options, cutsThisMachine);
+  const managementPorts = managementCidrs.length === 0 ? [] : [...options.port];
+  await requireWords(lifted ? "lift the quarantine of" : "quarantine", hosts, typed, ask);
+  const results = await onEachHost(output, hosts, async ({ id }) => {
+    const subject = name === "host" ? "" : name;
+    const request = { hostId: id, subject, lifted, managementCidrs, managementPorts, reason };
+    const { status } = await session.hosts.setQuarantine(request);
+    const quarantines = (status?.quarantines ?? []).map((each) => toJson(QuarantineSchema, each));
+    const who = name === "host" ? "" : `${visible(name)} `;
+    return { json: { quarantines }, words: `${who}${lifted ? "is not in quarantine any more" : "is cut off now"}` };
+  });
+  return endOf(output, results);
 }
 
 /** Who may still come in. @throws UsageError where the caller would cut himself off without having said so */

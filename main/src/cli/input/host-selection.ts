@@ -3,7 +3,7 @@ import { selectHosts } from "@wardline/domain/fleet";
 import type { Session } from "../session.ts";
 
 /** In the order of the list. @throws Failure INVALID_ARGUMENT, NOT_FOUND */
-export function selectHostIds(session: Session, selector: string): string[] {
+export function selectHostIds(session: Pick<Session, "backend">, selector: string): string[] {
   const { registry, services } = session.backend;
   const hosts = registry.hosts.map((host) => {
     const { id, name, labels } = services.hosts.describe(host);
