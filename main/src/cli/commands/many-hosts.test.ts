@@ -9,6 +9,7 @@ import { collect, type TestConsole } from "../../backend/testing/console.ts";
 import { type TestFleet, testFleet } from "../../backend/testing/fleet.ts";
 import type { Output } from "../output.ts";
 import { createStyle } from "../terminal/style.ts";
+import { withWords } from "./each-host.ts";
 import { settleHosts } from "./policy-settle-hosts.ts";
 import { quarantineHosts } from "./quarantine.ts";
 
@@ -126,4 +127,24 @@ it("cuts off and lifts on each host, and says of each that would be locked out",
   ]);
   expect(held).toMatchObject(there.quarantines);
   expect(made.agent("a").quarantines).toEqual([]);
+});
+
+it("starts a roll-out of the same plan with the words that a person types when they are asked for", async () => {
+  await fleet();
+  tester.backend.manager.update({ ...tester.backend.registry.byId("c").record, environment: red });
+  const { planId } = await tester.ship.plan({ hostIds: ["c"] });
+  const confirmWithin = durationFromMs(60_000);
+  const gates = { watchFor: durationFromMs(0), denialsAboveForecast: 0 };
+  const start = (typed: string) =>
+    tester.rollouts.startRollout({ planId, mode: EnforcementMode.ENFORCE, confirmWithin, gates, typed });
+  const required = { code: ErrorCode.CONFIRMATION_REQUIRED, hint: "Type: apply to c" };
+  await expect(withWords("", start, NOBODY_ASKED)).rejects.toMatchObject(required);
+  await expect(withWords("no", start, () => Promise.resolve("apply to c"))).rejects.toMatchObject(required);
+  const asked: Failure[] = [];
+  const { rolloutId } = await withWords("", start, async (why) => {
+    asked.push(why);
+    return "apply to c";
+  });
+  expect(rolloutId).not.toBe("");
+  expect(asked).toMatchObject([required]);
 });
