@@ -9,8 +9,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",
-    // Many tests wait: for timeouts of refused connections, for deadlines, for processes. One worker would leave a small
-    // machine idle half of the time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Many tests wait: for timeouts of refused connections, for deadlines, for processes and for other machines. With as many
+    // workers as processors a small machine is idle half of the time.
+    maxWorkers: availableParallelism() + 1,
   },
 });
