@@ -35,7 +35,7 @@ describe("from plan to rollback", () => {
     const { exitCode, stdout } = await sandbox.run(["policy", "plan", ...WHOLE]);
     expect(exitCode).toBe(0);
     expect(stdout).toContain("  + good.yaml\n");
-    expect(stdout).toContain("Host local (nothing is in force yet)");
+    expect(stdout).toContain("Host here (nothing is in force yet)");
     expect(stdout).toMatch(/- deny +Host\/here +in from/);
   });
 

@@ -60,7 +60,7 @@ function formatHostPlan(output: Output, host: HostPlan): string {
   const { style } = output;
   const number = host.current?.number ?? 0n;
   const current = number === 0n ? "nothing is in force yet" : `generation ${number} is in force`;
-  const head = `${style.bold(`Host ${visible(host.hostId)}`)} (${current})\n`;
+  const head = `${style.bold(`Host ${visible(host.hostName || host.hostId)}`)} (${current})\n`;
   if (host.error) {
     const hint = host.error.hint ? `\n  ${visible(host.error.hint)}` : "";
     return `${head}  ${style.red("cannot be planned for:")} ${visible(host.error.message)}${hint}\n`;
