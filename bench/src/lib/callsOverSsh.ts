@@ -1,10 +1,12 @@
 /** How long a small call to an agent takes through SSH, once the connection stands. */
+
 import { create } from "@bufbuild/protobuf";
 import { HostAccessSchema, SshTransport } from "@wardline/api/wardline/console/v1/hosts";
 import type { Fleet } from "@wardline/e2e/fleet/fleet";
 import { SshDialer } from "@wardline/main/backend/agent/ssh-dialer";
 import { NOBODY } from "@wardline/main/backend/questions/questions";
 import { ConsoleSshConnector } from "@wardline/main/backend/ssh/ssh-connector";
+import { API_MAX, API_MIN } from "@wardline/main/backend/version";
 import { quantile } from "./statistics.ts";
 
 const WARM_UP = 20;
@@ -13,8 +15,11 @@ export interface CallCost {
   readonly transport: "built-in" | "system";
   readonly hasTerminal: boolean;
   readonly calls: number;
+  /** Of a call that asks the agent for what it knows already (Handshake). */
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of a call for which the agent asks its kernel (GetStatus). */
+  readonly statusP50Ms: number;
 }
 
 export interface CallsTo {
@@ -26,7 +31,7 @@ export interface CallsTo {
   readonly calls: number;
 }
 
-/** One call after the other; status of the agent, about a kilobyte. */
+/** One call after the other, each answer about a kilobyte. */
 export async function measureCalls(options: CallsTo): Promise<CallCost> {
   const { fleet, machine, agentSocket, transport, hasTerminal, calls } = options;
   const environment = { homeDir: fleet.home.directory, systemConfigPath: null, environment: {} };
@@ -38,14 +43,26 @@ export async function measureCalls(options: CallsTo): Promise<CallCost> {
   });
   const link = await new SshDialer({ connector, hostId: machine, access: () => access }).dial();
   try {
-    const samples: number[] = [];
-    for (let call = 0; call < WARM_UP + calls; call++) {
-      const startedAt = performance.now();
-      await link.client.getStatus({});
-      if (call >= WARM_UP) samples.push(performance.now() - startedAt);
-    }
-    const of = (fraction: number) => Number(quantile(samples, fraction).toFixed(3));
-    return { transport, hasTerminal, calls, p50Ms: of(0.5), p99Ms: of(0.99) };
+    const time = async (call: () => Promise<unknown>) => {
+      const samples: number[] = [];
+      for (let round = 0; round < WARM_UP + calls; round++) {
+        const startedAt = performance.now();
+        await call();
+        if (round >= WARM_UP) samples.push(performance.now() - startedAt);
+      }
+      return (fraction: number) => Number(quantile(samples, fraction).toFixed(3));
+    };
+    const range = { clientName: "bench", clientVersion: "0", apiMin: API_MIN, apiMax: API_MAX };
+    const handshake = await time(() => link.client.handshake(range));
+    const status = await time(() => link.client.getStatus({}));
+    return {
+      transport,
+      hasTerminal,
+      calls,
+      p50Ms: handshake(0.5),
+      p99Ms: handshake(0.99),
+      statusP50Ms: status(0.5),
+    };
   } finally {
     link.close();
   }
