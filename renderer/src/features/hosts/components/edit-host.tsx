@@ -44,7 +44,7 @@ export function EditHost({ host, onDone }: { host: Host; onDone: () => void }) {
       onClose={onDone}
       footer={
         <>
-          <span className="soft question-more">{problem ?? ""}</span>
+          <span className="soft host-dialog-rest">{problem ?? ""}</span>
           <Button onPress={onDone}>Cancel</Button>
           <Button tone="primary" isDisabled={problem !== null} onPress={() => void save()}>
             Save

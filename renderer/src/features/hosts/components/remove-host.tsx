@@ -39,7 +39,7 @@ export function RemoveHost({ host, onDone }: { host: Host; onDone: () => void })
           <Button tone={way === "uninstall" ? "danger" : "plain"} onPress={() => void run()}>
             {way === "forget" ? `Forget ${name}` : `Uninstall the agent from ${name}`}
           </Button>
-          <span className="question-more" />
+          <span className="host-dialog-rest" />
           <Button onPress={onDone}>Cancel</Button>
         </>
       }
