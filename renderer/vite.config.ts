@@ -7,6 +7,8 @@ export default defineConfig({
   root: import.meta.dirname,
   base: "./",
   plugins: [react()],
+  // The policy language runs in a thread of the window; it is a module like every other.
+  worker: { format: "es" },
   build: {
     outDir: "dist",
     emptyOutDir: true,

@@ -71,12 +71,12 @@ function strippedNode(node) {
   return stripped;
 }
 
-async function bundle() {
+async function bundle(source, name) {
   const { build } = await import("esbuild");
   const { version } = JSON.parse(readFileSync(join(root, "helper/package.json"), "utf8"));
-  const outfile = join(workDir, "agent.cjs");
+  const outfile = join(workDir, name);
   await build({
-    entryPoints: [join(root, "helper/src/main.ts")],
+    entryPoints: [join(root, "helper/src", source)],
     outfile,
     bundle: true,
     platform: "node",
@@ -102,7 +102,9 @@ rmSync(workDir, { recursive: true, force: true });
 mkdirSync(workDir, { recursive: true });
 const node = findNode(ownPlatform);
 const target = options.node ?? findNode(platform);
-const main = await bundle();
+const main = await bundle("main.ts", "agent.cjs");
+// A single executable has no files: its threads begin from text (helper/src/anomaly/engineThread.ts).
+const anomalyWorker = await bundle("anomaly/engineWorker.ts", "anomaly-worker.cjs");
 const configPath = join(workDir, "sea.json");
 writeFileSync(
   configPath,
@@ -118,7 +120,7 @@ writeFileSync(
     execArgvExtension: "none",
     // What the agent makes for an event is gone with the event: a large young generation would only be resident memory.
     execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"],
-    assets: { "wardline.bpf.o": bpfObject },
+    assets: { "wardline.bpf.o": bpfObject, "anomaly-worker.js": anomalyWorker },
   }),
 );
 run(node, ["--build-sea", configPath]);

@@ -59,5 +59,6 @@ await Promise.all([
   }),
 ]);
 cpSync(rendererDir, join(outDir, "renderer"), { recursive: true });
+cpSync(join(root, "assets/icons"), join(outDir, "icons"), { recursive: true });
 writeFileSync(join(outDir, "package.json"), `${JSON.stringify({ type: "module", main: "main.js" })}\n`);
 console.log(`build-electron: ${outDir}`);

@@ -35,10 +35,16 @@ export const RESTRICTED_MODULES = [
       "helper/src/linux/outputNat.ts",
       // Gives nft the rules of the nftables backend.
       "helper/src/enforce/nftables/nftCommand.ts",
+      // Asks systemd to start the daemon of a mesh anew.
+      "helper/src/mesh/systemd.ts",
       // Gives pfctl the rules of the pf backend.
       "helper/src/enforce/pf/systemPfctl.ts",
+      // Asks batctl about batman-adv, and makes it choose its gateway anew.
+      "helper/src/mesh/providers/batman/batctlCommand.ts",
       // Starts the system's ssh, where the built-in client cannot do what a host asks for.
       "main/src/backend/ssh/system/ssh-program.ts",
+      // Fetches policies from a git remote, and pushes to it when a person says so.
+      "main/src/backend/configuration/source/git-program.ts",
       "main/src/electron/",
       // Builds, set-up and tests.
       "scripts/",

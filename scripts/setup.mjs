@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildAgent, buildBpf, buildRenderer } from "./setup/builds.mjs";
+import { buildAgent, buildBpf, buildPrograms, buildRenderer } from "./setup/builds.mjs";
 import { Stamps } from "./setup/fingerprint.mjs";
 import { findNode, WANTED_MAJOR } from "./setup/node.mjs";
 import { installNpmPackages } from "./setup/npm-packages.mjs";
@@ -44,6 +44,7 @@ try {
       });
     } else {
       await buildRenderer(root, node.path, report, stamps);
+      await buildPrograms(root, node.path, report, stamps);
       if (mode !== "start" && mode !== "demo") await buildAgent(root, report, stamps);
     }
   }

@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define WARDLINE_LAYOUT_VERSION 3
+#define WARDLINE_LAYOUT_VERSION 4
 
 /* Same numbers as `Direction` in the tables: one bit. */
 #define WARDLINE_INGRESS 0
@@ -29,6 +29,7 @@ enum wardline_builtin {
 	WARDLINE_DECISION_NOT_IP = 7,
 	WARDLINE_DECISION_EMERGENCY_CLOSED = 8,
 	WARDLINE_DECISION_UNSETTLED_WORKLOAD = 9,
+	WARDLINE_DECISION_SPOOFED_OVERLAY = 10,
 	WARDLINE_FIRST_RULE_DECISION = 16,
 };
 
@@ -66,7 +67,12 @@ struct wardline_control {
 	__u64 deadline_ns;
 	/* Agent only: the highest epoch given out. */
 	__u64 last_epoch;
-	__u64 layout_version;
+	__u32 layout_version;
+	/*
+	 * The interface through which packets of the overlay (200::/7) come and go: only there does an address of it say
+	 * whose key it is. 0 = this host has no overlay. Agents before this field wrote 0 here.
+	 */
+	__u32 overlay_interface;
 	/* What the counters of each slot's generation carry. Written while the slot decides nothing. */
 	__u32 stamps[2];
 	/*
@@ -241,7 +247,9 @@ struct wardline_flow {
 	/* CLOCK_MONOTONIC at the last tick. */
 	__u64 last_seen_ns;
 	__u64 packets;
-	__u64 bytes;
+	/* Of the end that opened the flow, and of the other one. */
+	__u64 originator_bytes;
+	__u64 responder_bytes;
 	__u64 cgroup_id;
 	__u32 epoch;
 	__u32 decision;
@@ -278,8 +286,9 @@ struct wardline_kept {
 };
 
 /*
- * Packets and bytes in one word, so that one addition counts both: bytes in the lower bits. The flow table is told about
- * every second, and there is room for 67 million packets and 256 GiB.
+ * Packets and bytes in one word, so that one addition counts both: bytes in the lower bits. There is a word for each
+ * direction, so the bytes of either end are told apart without a further addition. The flow table is told about every
+ * second or thousand packets, and there is room for 67 million packets and 256 GiB.
  */
 #define WARDLINE_PENDING_BYTES_BITS 38
 #define WARDLINE_PENDING_PACKET (1ULL << WARDLINE_PENDING_BYTES_BITS)
@@ -329,9 +338,11 @@ struct wardline_socket {
 	__u8 pad[5];
 
 	__u64 pending_out;
-	/* Totals that the flow table was told last. */
+	/* Totals that the flow table was told last, and when (as wardline_flow.last_seen_ns). */
 	__u64 folded_packets;
-	__u64 folded_bytes;
+	__u64 folded_originator_bytes;
+	__u64 folded_responder_bytes;
+	__u64 folded_ns;
 };
 
 /*
@@ -372,7 +383,8 @@ enum wardline_hook {
 struct wardline_event {
 	__u64 boot_ns;
 	__u64 packets;
-	__u64 bytes;
+	__u64 originator_bytes;
+	__u64 responder_bytes;
 	__u64 cgroup_id;
 	/* The end that opened the connection. */
 	struct wardline_address source;

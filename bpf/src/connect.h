@@ -126,6 +126,10 @@ INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_ad
 	if (unlikely(view.closed)) {
 		decision.index = WARDLINE_DECISION_EMERGENCY_CLOSED;
 		decision.flags = WARDLINE_RESULT_DENY;
+	} else if (unlikely(is_overlay_address(remote)) && !overlay_interface()) {
+		/* Where there is an overlay, only the packet tells whether it goes there. */
+		decision.index = WARDLINE_DECISION_SPOOFED_OVERLAY;
+		decision.flags = WARDLINE_RESULT_DENY;
 	} else {
 		if (!view.epoch)
 			return PROCEED;

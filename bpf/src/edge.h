@@ -138,13 +138,24 @@ NOINLINE int has_socket(struct __sk_buff *skb, const struct packet *packet)
 	return 1;
 }
 
+/* Of the IP packet, as everywhere. */
+INLINE __u32 packet_bytes(const struct context *context)
+{
+	return context->skb->len - context->link_bytes;
+}
+
+INLINE void count_at_edge(const struct context *context, __u32 index)
+{
+	add_to_counter(&context->view, index, packet_count(context->skb), packet_bytes(context), context->now);
+}
+
 /* Counts a decision, reports it when it denies, and says what happens to the packet. */
 NOINLINE int settle(struct context *context, const struct decision *decision, __u8 direction)
 {
 	struct report report = {
 		.now = context->now,
 		.packets = packet_count(context->skb),
-		.bytes = context->skb->len,
+		.originator_bytes = packet_bytes(context),
 		.epoch = context->view.epoch,
 		.decision = decision->index,
 		.kind = WARDLINE_EVENT_DENY,
@@ -154,7 +165,7 @@ NOINLINE int settle(struct context *context, const struct decision *decision, __
 		.hook = WARDLINE_HOOK_EDGE,
 	};
 
-	count_decision(context->skb, &context->view, decision->index, context->now);
+	count_at_edge(context, decision->index);
 	if (!(decision->flags & WARDLINE_RESULT_DENY))
 		return EDGE_PASS;
 	emit_deny_event(&context->packet, &report, 0);
@@ -219,7 +230,7 @@ INLINE int decide_local(struct context *context)
 
 INLINE int decide_at_edge(struct __sk_buff *skb, __u32 offset)
 {
-	struct context context = { .skb = skb, .direction = WARDLINE_INGRESS };
+	struct context context = { .skb = skb, .direction = WARDLINE_INGRESS, .link_bytes = offset };
 	__u32 way_out;
 	int builtin;
 
@@ -232,7 +243,8 @@ INLINE int decide_at_edge(struct __sk_buff *skb, __u32 offset)
 	/* ARP and the like, neighbour discovery, path MTU. */
 	if (builtin == WARDLINE_DECISION_NOT_IP || (builtin >= 0 && !builtin_flags(builtin)))
 		return EDGE_PASS;
-	if (builtin == WARDLINE_DECISION_MALFORMED)
+	/* A forged source is dropped here whatever it asks for: also on its way to a group, or inside. */
+	if (builtin == WARDLINE_DECISION_MALFORMED || builtin == WARDLINE_DECISION_SPOOFED_OVERLAY)
 		return settle_builtin(&context, builtin);
 	/* The sockets that joined the group have their own hook, and nobody answers for a closed port here. */
 	if (is_group_address(&context.packet.key.local))

@@ -13,7 +13,8 @@
 struct report {
 	__u64 now;
 	__u64 packets;
-	__u64 bytes;
+	__u64 originator_bytes;
+	__u64 responder_bytes;
 	__u64 cgroup_id;
 	__u32 epoch;
 	__u32 decision;
@@ -34,7 +35,8 @@ INLINE void write_event(struct wardline_event *event, const struct packet *packe
 
 	event->boot_ns = bpf_ktime_get_boot_ns();
 	event->packets = report->packets;
-	event->bytes = report->bytes;
+	event->originator_bytes = report->originator_bytes;
+	event->responder_bytes = report->responder_bytes;
 	event->cgroup_id = report->cgroup_id;
 	event->source = egress ? packet->key.local : packet->key.remote;
 	event->destination = egress ? packet->key.remote : packet->key.local;

@@ -16,23 +16,6 @@
 #include "sockets.h"
 #include "wardline.h"
 
-INLINE __u64 idle_limit_ns(__u8 protocol, __u32 flags)
-{
-	__u64 seconds = WARDLINE_TIMEOUT_OTHER;
-
-	if (flags & WARDLINE_FLOW_ENDED)
-		seconds = WARDLINE_TIMEOUT_ENDED;
-	else if (protocol == IPPROTO_TCP || protocol == IPPROTO_SCTP)
-		seconds = flags & (WARDLINE_FLOW_FIN_INGRESS | WARDLINE_FLOW_FIN_EGRESS) ? WARDLINE_TIMEOUT_TCP_CLOSING :
-			  flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_TCP_ESTABLISHED :
-							   WARDLINE_TIMEOUT_TCP_OPENING;
-	else if (protocol == IPPROTO_UDP)
-		seconds = flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_UDP_ANSWERED : WARDLINE_TIMEOUT_UDP_OPENING;
-	else if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
-		seconds = WARDLINE_TIMEOUT_ICMP;
-	return seconds * SECOND_NS;
-}
-
 /* Signed, because another CPU may have stamped the entry after this one read the clock. */
 INLINE int is_idle(struct context *context, const struct wardline_flow *flow)
 {
@@ -61,7 +44,8 @@ NOINLINE void report_flow(struct context *context, const struct wardline_flow *f
 	struct report report = {
 		.now = context->now,
 		.packets = flow->packets,
-		.bytes = flow->bytes,
+		.originator_bytes = flow->originator_bytes,
+		.responder_bytes = flow->responder_bytes,
 		.cgroup_id = flow->cgroup_id,
 		.epoch = flow->epoch,
 		.decision = flow->decision,
@@ -94,6 +78,29 @@ NOINLINE void end_flow(struct context *context, struct wardline_flow *flow)
 	report_flow(context, flow, WARDLINE_EVENT_END, drops(context, flow));
 }
 
+/*
+ * A flow whose end was reported goes on: for whoever adds up ends it is another one, with counts of its own. `packets` and
+ * `bytes` are those of the present packet, where they are counted already.
+ */
+NOINLINE void resume_flow(struct context *context, struct wardline_flow *flow, __u32 packets, __u32 bytes)
+{
+	int answers = context->direction != flow->direction;
+
+	flow->packets = packets;
+	flow->originator_bytes = answers ? 0 : bytes;
+	flow->responder_bytes = answers ? bytes : 0;
+	__sync_fetch_and_and(&flow->flags, ~(WARDLINE_FLOW_RESET | WARDLINE_FLOW_ENDED));
+	report_flow(context, flow, WARDLINE_EVENT_START, 0);
+}
+
+/* A flow that lost its permission, and did not close meanwhile, was told as ended. */
+INLINE int was_cut_off(__u32 flags)
+{
+	__u32 both = WARDLINE_FLOW_FIN_EGRESS | WARDLINE_FLOW_FIN_INGRESS;
+
+	return (flags & WARDLINE_FLOW_DENIED) && (flags & WARDLINE_FLOW_ENDED) && (flags & both) != both;
+}
+
 /* Asks the tables of the current epoch about a flow that another epoch decided. */
 NOINLINE void decide_again(struct context *context, struct wardline_flow *flow)
 {
@@ -110,8 +117,11 @@ NOINLINE void decide_again(struct context *context, struct wardline_flow *flow)
 	flow->decision = decision.index;
 	flow->flags = after;
 	flow->epoch = context->view.epoch;
-	if (!(after & WARDLINE_FLOW_DENIED))
+	if (!(after & WARDLINE_FLOW_DENIED)) {
+		if (was_cut_off(before))
+			resume_flow(context, flow, 0, 0);
 		return;
+	}
 	if (drops(context, flow))
 		end_flow(context, flow);
 	if (!(before & WARDLINE_FLOW_DENIED) && !drops(context, flow))
@@ -139,8 +149,7 @@ NOINLINE void follow_closing(struct context *context, struct wardline_flow *flow
 	} else if (unlikely(flags & WARDLINE_FLOW_RESET) && context->direction == WARDLINE_EGRESS &&
 		   !(flags & WARDLINE_FLOW_DENIED)) {
 		/* Our own stack goes on sending: the reset was forged or out of window, the flow lives. */
-		__sync_fetch_and_and(&flow->flags, ~(WARDLINE_FLOW_RESET | WARDLINE_FLOW_ENDED));
-		report_flow(context, flow, WARDLINE_EVENT_START, 0);
+		resume_flow(context, flow, packet_count(context->skb), context->skb->len);
 	}
 }
 
@@ -156,7 +165,7 @@ INLINE void add_packet(struct context *context, struct wardline_flow *flow)
 {
 	mark_seen(context, flow);
 	__sync_fetch_and_add(&flow->packets, packet_count(context->skb));
-	__sync_fetch_and_add(&flow->bytes, context->skb->len);
+	__sync_fetch_and_add(bytes_of(flow, context->direction), context->skb->len);
 }
 
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known);
@@ -226,7 +235,7 @@ NOINLINE int decide_builtin(struct context *context, __u32 builtin)
 	struct report report = {
 		.now = context->now,
 		.packets = 1,
-		.bytes = context->skb->len,
+		.originator_bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.decision = builtin,
 		.kind = WARDLINE_EVENT_DENY,
@@ -253,7 +262,6 @@ NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
 		.last_seen_ns = context->now,
 		.tick = bpf_jiffies64(),
 		.packets = packet_count(context->skb),
-		.bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.direction = opener_direction(context),
 	};
@@ -263,6 +271,7 @@ NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
 
 	if (unlikely(context->view.workloads) && unlikely(is_unsettled(context->skb, context->now)))
 		return decide_builtin(context, WARDLINE_DECISION_UNSETTLED_WORKLOAD);
+	*bytes_of(&flow, context->direction) = context->skb->len;
 	if (has_ports(packet->key.protocol))
 		packet->policy_port = flow.direction == WARDLINE_EGRESS ? packet->key.remote_port : packet->key.local_port;
 	flow.policy_port = packet->policy_port;

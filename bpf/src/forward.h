@@ -62,12 +62,13 @@ NOINLINE int settle_forwarded(struct context *context, const struct decision *de
 	return settle(context, decision, direction);
 }
 
-INLINE void report_forwarded(struct context *context, const struct wardline_flow *flow, __u8 kind)
+NOINLINE void report_forwarded(struct context *context, const struct wardline_flow *flow, __u8 kind)
 {
 	struct report report = {
 		.now = context->now,
 		.packets = flow->packets,
-		.bytes = flow->bytes,
+		.originator_bytes = flow->originator_bytes,
+		.responder_bytes = flow->responder_bytes,
 		.epoch = flow->epoch,
 		.decision = flow->decision,
 		.kind = kind,
@@ -94,7 +95,6 @@ NOINLINE int open_forwarded(struct context *context, struct wardline_flow *known
 	struct wardline_flow flow = {
 		.last_seen_ns = context->now,
 		.packets = packet_count(context->skb),
-		.bytes = context->skb->len,
 		.epoch = context->view.epoch,
 		.direction = WARDLINE_INGRESS,
 		.flags = WARDLINE_FLOW_FORWARDED,
@@ -110,7 +110,13 @@ NOINLINE int open_forwarded(struct context *context, struct wardline_flow *known
 	if (must_drop(&context->view, decision.flags) || (packet->signs & SIGN_ICMP_ERROR))
 		return settle_forwarded(context, &decision, direction);
 	flow.decision = decision.index;
-	flow.flags |= decision.flags | (is_answer ? WARDLINE_FLOW_ANSWERED : 0);
+	flow.flags |= decision.flags;
+	if (is_answer) {
+		flow.flags |= WARDLINE_FLOW_ANSWERED;
+		flow.responder_bytes = packet_bytes(context);
+	} else {
+		flow.originator_bytes = packet_bytes(context);
+	}
 	if (known)
 		end_forwarded(context, known);
 	failed = bpf_map_update_elem(&wl_flows, &packet->key, &flow, known ? BPF_ANY : BPF_NOEXIST);
@@ -121,7 +127,7 @@ NOINLINE int open_forwarded(struct context *context, struct wardline_flow *known
 		count_loss(WARDLINE_LOSS_FLOW_TABLE);
 	if (decision.flags & WARDLINE_RESULT_DENY)
 		return settle_forwarded(context, &decision, direction);
-	count_decision(context->skb, &context->view, decision.index, context->now);
+	count_at_edge(context, decision.index);
 	report_forwarded(context, &flow, WARDLINE_EVENT_START);
 	return EDGE_PASS;
 }
@@ -139,6 +145,13 @@ INLINE __u8 judge_forwarded_again(struct context *context, struct wardline_flow 
 	flow->flags = (before & ~(WARDLINE_FLOW_DENIED | WARDLINE_FLOW_OBSERVE_ONLY)) | decision.flags;
 	flow->decision = decision.index;
 	flow->epoch = context->view.epoch;
+	if (!(decision.flags & WARDLINE_RESULT_DENY) && was_cut_off(before)) {
+		flow->packets = 0;
+		flow->originator_bytes = 0;
+		flow->responder_bytes = 0;
+		__sync_fetch_and_and(&flow->flags, ~(WARDLINE_FLOW_RESET | WARDLINE_FLOW_ENDED));
+		report_forwarded(context, flow, WARDLINE_EVENT_START);
+	}
 	if (drops(context, flow))
 		end_forwarded(context, flow);
 	else
@@ -163,9 +176,9 @@ NOINLINE int continue_forwarded(struct context *context, struct wardline_flow *f
 	if (unlikely(is_news))
 		settle_forwarded(context, &decision, direction);
 	else
-		count_decision(context->skb, &context->view, flow->decision, context->now);
+		count_at_edge(context, flow->decision);
 	__sync_fetch_and_add(&flow->packets, packet_count(context->skb));
-	__sync_fetch_and_add(&flow->bytes, context->skb->len);
+	__sync_fetch_and_add(is_answer ? &flow->responder_bytes : &flow->originator_bytes, packet_bytes(context));
 	if (is_answer && !(flow->flags & WARDLINE_FLOW_ANSWERED))
 		__sync_fetch_and_or(&flow->flags, WARDLINE_FLOW_ANSWERED);
 	if (unlikely(context->packet.signs & SIGN_RESET)) {

@@ -11,6 +11,7 @@
 #include <linux/in6.h>
 
 #include "helpers.h"
+#include "maps.h"
 #include "wardline.h"
 
 #define MAX_EXTENSION_HEADERS 8
@@ -339,6 +340,38 @@ GLOBAL int read_any_packet(struct __sk_buff *skb, struct packet *packet, int dir
 
 #define READ_SLOWLY -2
 
+/* 200::/7: addresses of the overlay, each made of the key of a node. MESH_PREFIX in domain/src/policy/model.ts. */
+INLINE int is_overlay_address(const struct wardline_address *a)
+{
+	return (a->bytes[0] & 0xfe) == 0x02;
+}
+
+INLINE __u32 overlay_interface(void)
+{
+	__u32 zero = 0;
+	struct wardline_control *control = bpf_map_lookup_elem(&wl_control, &zero);
+
+	return control ? *(volatile __u32 *)&control->overlay_interface : 0;
+}
+
+/*
+ * The overlay holds its senders to their keys, and nothing else does: a packet from such an address that came by another
+ * interface is somebody's claim, and one to such an address would reach whoever answers there. `result` is what the packet
+ * was read as; what is denied already stays that.
+ */
+INLINE int hold_to_overlay(struct __sk_buff *skb, struct packet *packet, int direction, int result)
+{
+	__u8 protocol = packet->key.protocol;
+
+	if (likely(!is_overlay_address(&packet->key.remote)) || result == WARDLINE_DECISION_LOOPBACK ||
+	    result >= WARDLINE_DECISION_MALFORMED || skb->ifindex == overlay_interface())
+		return result;
+	/* Also for the event. */
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
+		packet->policy_port = direction == WARDLINE_EGRESS ? packet->key.remote_port : packet->key.local_port;
+	return WARDLINE_DECISION_SPOOFED_OVERLAY;
+}
+
 /*
  * What nearly every packet is: TCP or UDP right behind an IP header without options or extensions, in the linear part of
  * the buffer, on an interface other than loopback. Says READ_SLOWLY about everything else, and never differs from
@@ -405,10 +438,11 @@ GLOBAL int read_packet(struct __sk_buff *skb, struct packet *packet, int directi
 	if (!packet || offset > MAX_LINK_HEADER || skb->len < offset)
 		return WARDLINE_DECISION_MALFORMED;
 	result = read_plain_packet(skb, packet, direction, offset);
-	if (likely(result != READ_SLOWLY))
-		return result;
-	__builtin_memset(packet, 0, sizeof(*packet));
-	return read_any_packet(skb, packet, direction, 1, offset);
+	if (unlikely(result == READ_SLOWLY)) {
+		__builtin_memset(packet, 0, sizeof(*packet));
+		result = read_any_packet(skb, packet, direction, 1, offset);
+	}
+	return hold_to_overlay(skb, packet, direction, result);
 }
 
 #endif

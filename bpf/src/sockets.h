@@ -25,6 +25,8 @@ struct context {
 	struct wardline_socket *socket;
 	struct wardline_recent *recent;
 	int direction;
+	/* Before the IP header: 0 but at the edge. */
+	__u32 link_bytes;
 };
 
 /* Even the coarse clock costs a tenth of a packet of a known flow; most follow another in the same tick. */
@@ -41,6 +43,29 @@ INLINE void read_clock(struct context *context)
  * below every idle limit. Even a coarse clock in ns would be a quarter of the cost of a packet that passes here.
  */
 #define FOLD_INTERVAL_TICKS 250
+
+INLINE __u64 idle_limit_ns(__u8 protocol, __u32 flags)
+{
+	__u64 seconds = WARDLINE_TIMEOUT_OTHER;
+
+	if (flags & WARDLINE_FLOW_ENDED)
+		seconds = WARDLINE_TIMEOUT_ENDED;
+	else if (protocol == IPPROTO_TCP || protocol == IPPROTO_SCTP)
+		seconds = flags & (WARDLINE_FLOW_FIN_INGRESS | WARDLINE_FLOW_FIN_EGRESS) ? WARDLINE_TIMEOUT_TCP_CLOSING :
+			  flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_TCP_ESTABLISHED :
+							   WARDLINE_TIMEOUT_TCP_OPENING;
+	else if (protocol == IPPROTO_UDP)
+		seconds = flags & WARDLINE_FLOW_ANSWERED ? WARDLINE_TIMEOUT_UDP_ANSWERED : WARDLINE_TIMEOUT_UDP_OPENING;
+	else if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+		seconds = WARDLINE_TIMEOUT_ICMP;
+	return seconds * SECOND_NS;
+}
+
+/*
+ * Packets of one direction after which the flow table hears of them at the latest: what it does not know of a connection that
+ * falls silent is bounded, and one in so many that goes the long way is not felt.
+ */
+#define FOLD_AFTER_PACKETS 1024
 
 INLINE int same_key(const struct wardline_flow_key *a, const struct wardline_flow_key *b)
 {
@@ -75,7 +100,8 @@ INLINE __u32 differ_ports(const struct wardline_flow_key *key, const __u8 *trans
  * extension headers and fragments are left to the other way. The differences are added up, because most packets have none:
  * one branch for all.
  */
-INLINE int is_middle_of(struct __sk_buff *skb, const struct wardline_flow_key *key, int direction)
+INLINE int is_middle_of(struct __sk_buff *skb, const struct wardline_flow_key *key, int direction,
+			const struct wardline_control *control)
 {
 	const struct wardline_address *source = direction == WARDLINE_EGRESS ? &key->local : &key->remote;
 	const struct wardline_address *destination = direction == WARDLINE_EGRESS ? &key->remote : &key->local;
@@ -100,6 +126,9 @@ INLINE int is_middle_of(struct __sk_buff *skb, const struct wardline_flow_key *k
 			     (*(__u32 *)(ip + 24) ^ destination->words[0]) | (*(__u32 *)(ip + 28) ^ destination->words[1]) |
 			     (*(__u32 *)(ip + 32) ^ destination->words[2]) | (*(__u32 *)(ip + 36) ^ destination->words[3]) |
 			     (ip[6] ^ key->protocol);
+		/* The same tuple on another interface is another's: see hold_to_overlay. */
+		if (unlikely(is_overlay_address(&key->remote)))
+			difference |= skb->ifindex ^ *(volatile __u32 *)&control->overlay_interface;
 	}
 	difference |= differ_ports(key, transport, direction);
 	if (key->protocol == IPPROTO_TCP)
@@ -128,7 +157,7 @@ INLINE int passes_by(struct __sk_buff *skb, struct wardline_kept *kept, __u64 *p
 	asm volatile("" ::: "memory");
 	if (unlikely(word & WARDLINE_WORD_DEADLINE) && bpf_ktime_get_boot_ns() > *(volatile __u64 *)&control->deadline_ns)
 		return 0;
-	if ((__u32)bpf_jiffies64() - kept->kept_at > FOLD_INTERVAL_TICKS || !is_middle_of(skb, &kept->key, direction))
+	if ((__u32)bpf_jiffies64() - kept->kept_at > FOLD_INTERVAL_TICKS || !is_middle_of(skb, &kept->key, direction, control))
 		return 0;
 	packets = packet_count(skb);
 	place = kept->counter;
@@ -143,7 +172,10 @@ INLINE int passes_by(struct __sk_buff *skb, struct wardline_kept *kept, __u64 *p
 
 INLINE int passes_by_socket(struct __sk_buff *skb, struct wardline_socket *socket, int direction)
 {
-	return passes_by(skb, &socket->kept, direction == WARDLINE_EGRESS ? &socket->pending_out : &socket->pending_in, direction);
+	__u64 *pending = direction == WARDLINE_EGRESS ? &socket->pending_out : &socket->pending_in;
+
+	return *(volatile __u64 *)pending < FOLD_AFTER_PACKETS * WARDLINE_PENDING_PACKET &&
+	       passes_by(skb, &socket->kept, pending, direction);
 }
 
 /* So many packets in one direction, and the flow table hears of them: a flow that lasts gets an entry at its socket. */
@@ -171,7 +203,13 @@ INLINE struct wardline_recent *find_recent(struct __sk_buff *skb)
 	return recent && *(volatile __u64 *)&recent->cookie == cookie ? recent : 0;
 }
 
-INLINE void fold_pending(__u64 *pending, struct wardline_flow *flow)
+/* Where the bytes of packets in this direction count. */
+INLINE __u64 *bytes_of(struct wardline_flow *flow, int direction)
+{
+	return flow->direction == direction ? &flow->originator_bytes : &flow->responder_bytes;
+}
+
+INLINE void fold_pending(__u64 *pending, struct wardline_flow *flow, int direction)
 {
 	__u64 passed;
 
@@ -179,7 +217,7 @@ INLINE void fold_pending(__u64 *pending, struct wardline_flow *flow)
 		return;
 	passed = __sync_lock_test_and_set(pending, 0);
 	__sync_fetch_and_add(&flow->packets, passed >> WARDLINE_PENDING_BYTES_BITS);
-	__sync_fetch_and_add(&flow->bytes, passed & (WARDLINE_PENDING_PACKET - 1));
+	__sync_fetch_and_add(bytes_of(flow, direction), passed & (WARDLINE_PENDING_PACKET - 1));
 }
 
 /* What passed by a place that is taken over goes to the flow that it was of; if that is gone, its end was told before. */
@@ -192,8 +230,8 @@ NOINLINE void clear_recent(struct wardline_recent *recent)
 		return;
 	flow = bpf_map_lookup_elem(&wl_flows, &recent->kept.key);
 	if (flow) {
-		fold_pending(&recent->pending_in, flow);
-		fold_pending(&recent->pending_out, flow);
+		fold_pending(&recent->pending_in, flow, WARDLINE_INGRESS);
+		fold_pending(&recent->pending_out, flow, WARDLINE_EGRESS);
 	}
 	recent->pending_in = 0;
 	recent->pending_out = 0;
@@ -217,7 +255,10 @@ INLINE int claim_recent(struct wardline_recent *recent, __u64 cookie)
 	return 1;
 }
 
-/* The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. */
+/*
+ * The flow of a connected socket that the flow table has lost: entered again, with the direction that is known. Not one that
+ * was silent for longer than its limit: its end was told, and the packet opens another.
+ */
 NOINLINE struct wardline_flow *restore_flow(struct context *context)
 {
 	struct wardline_socket *socket = context->socket;
@@ -226,10 +267,18 @@ NOINLINE struct wardline_flow *restore_flow(struct context *context)
 	if (!socket)
 		return 0;
 	read_clock(context);
+	if ((__s64)(context->now - socket->folded_ns) >
+	    (__s64)idle_limit_ns(context->packet.key.protocol, socket->flags)) {
+		socket->epoch = 0;
+		socket->pending_in = 0;
+		socket->pending_out = 0;
+		return 0;
+	}
 	flow.last_seen_ns = context->now;
 	flow.tick = bpf_jiffies64();
 	flow.packets = socket->folded_packets;
-	flow.bytes = socket->folded_bytes;
+	flow.originator_bytes = socket->folded_originator_bytes;
+	flow.responder_bytes = socket->folded_responder_bytes;
 	flow.cgroup_id = socket->cgroup_id;
 	flow.epoch = socket->epoch;
 	flow.decision = socket->decision;
@@ -240,6 +289,30 @@ NOINLINE struct wardline_flow *restore_flow(struct context *context)
 	if (bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, BPF_NOEXIST))
 		return 0;
 	return bpf_map_lookup_elem(&wl_flows, &context->packet.key);
+}
+
+/*
+ * A datagram socket is closed: nothing says goodbye for it, so its flow is told here what passed by it alone. A TCP
+ * connection's closing handshake goes by the flow table.
+ */
+INLINE void fold_closed(struct bpf_sock *closed)
+{
+	struct wardline_socket *socket = bpf_sk_storage_get(&wl_sockets, closed, 0, 0);
+	__u64 cookie = bpf_get_socket_cookie(closed);
+	struct wardline_recent *recent = recent_at(cookie);
+	struct wardline_flow *flow;
+
+	if (socket && (socket->pending_in || socket->pending_out)) {
+		flow = bpf_map_lookup_elem(&wl_flows, &socket->kept.key);
+		if (flow) {
+			fold_pending(&socket->pending_in, flow, WARDLINE_INGRESS);
+			fold_pending(&socket->pending_out, flow, WARDLINE_EGRESS);
+		}
+	}
+	if (recent && *(volatile __u64 *)&recent->cookie == cookie && claim_recent(recent, cookie)) {
+		clear_recent(recent);
+		*(volatile __u64 *)&recent->cookie = cookie;
+	}
 }
 
 /* The entry of the packet's flow, with everything that its socket knows about it. */
@@ -254,13 +327,13 @@ INLINE struct wardline_flow *find_flow(struct context *context)
 		if (unlikely(!flow))
 			flow = restore_flow(context);
 		if (flow) {
-			fold_pending(&socket->pending_in, flow);
-			fold_pending(&socket->pending_out, flow);
+			fold_pending(&socket->pending_in, flow, WARDLINE_INGRESS);
+			fold_pending(&socket->pending_out, flow, WARDLINE_EGRESS);
 		}
 	}
 	if (flow && recent && same_key(&recent->kept.key, &context->packet.key)) {
-		fold_pending(&recent->pending_in, flow);
-		fold_pending(&recent->pending_out, flow);
+		fold_pending(&recent->pending_in, flow, WARDLINE_INGRESS);
+		fold_pending(&recent->pending_out, flow, WARDLINE_EGRESS);
 	}
 	return flow;
 }
@@ -365,7 +438,9 @@ INLINE int keep_with_socket(struct context *context, const struct wardline_flow 
 	socket->policy_port = flow->policy_port;
 	socket->direction = flow->direction;
 	socket->folded_packets = flow->packets;
-	socket->folded_bytes = flow->bytes;
+	socket->folded_originator_bytes = flow->originator_bytes;
+	socket->folded_responder_bytes = flow->responder_bytes;
+	socket->folded_ns = flow->last_seen_ns;
 	*(volatile __u32 *)&socket->epoch = context->view.epoch;
 	write_kept(&socket->kept, flow, word);
 	return 1;

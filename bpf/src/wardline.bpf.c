@@ -109,6 +109,14 @@ int wardline_bind6(struct bpf_sock *context)
 	return PROCEED;
 }
 
+SEC("cgroup/sock_release")
+int wardline_release(struct bpf_sock *context)
+{
+	if (context->protocol == IPPROTO_UDP)
+		fold_closed(context);
+	return PROCEED;
+}
+
 /* At interfaces whose packets start with an Ethernet header. */
 SEC("tc")
 int wardline_edge_l2(struct __sk_buff *skb)

@@ -6,10 +6,13 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { readPolicyFiles } from "@wardline/domain/policy";
+import { connectAgent } from "@wardline/helper/testing/agentClient";
 import { policyExplain } from "@wardline/main/cli/commands/policy-explain";
 import { createOutput, type Output } from "@wardline/main/cli/output";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FIXTURES, type Fixture, type Probe } from "./fixtures.ts";
 import { STEP_LIMIT_MS, System, skipReason, systemProblem } from "./harness.ts";
 import { PASS_LIMIT_MS, REFUSED_LIMIT_MS } from "./traffic.ts";
@@ -30,44 +33,73 @@ function readAddresses(file: string): Map<string, readonly string[]> {
 
 const isSix = (address: string): boolean => address.includes(":");
 
-describe.skipIf(problem !== null)(
-  `example policies in the kernel${skipReason(problem)}`,
-  { timeout: STEP_LIMIT_MS },
-  () => {
-    let system: System | null = null;
-    afterEach(async () => {
-      await system?.close();
-      system = null;
-    }, STEP_LIMIT_MS);
+/** Fixtures of one subject in one inventory: they share its agent and its network. */
+const groups = Map.groupBy(FIXTURES, ({ file, subject }) => `${dirname(file)}: ${subject}`);
 
-    for (const fixture of FIXTURES) {
-      it(`${fixture.file}: ${fixture.subject}`, async (context) => {
-        const addresses = readAddresses(fixture.file);
-        const own = addresses.get(fixture.subject) ?? [];
-        const addressOf = (end: string, isSixWanted: boolean): string =>
-          end.includes(".") || end.includes(":")
-            ? end
-            : (addresses.get(end)?.find((address) => isSix(address) === isSixWanted) ?? "");
-        const ends = fixture.probes.map((probe) => addressOf(probe.with, probe.family === 6));
-        system = await System.start({ hostName: fixture.subject, hasConsole: false, peerPorts: [] });
-        system.watch(context);
-        giveAddresses(system, own, ends);
-        await listen(system, fixture, ends);
-        for (const probe of fixture.probes)
-          expect(await attempt(system, probe, own, addressOf, "allow"), `before: ${name(probe)}`).toBe("allow");
-        const inventory = readFileSync(inventoryPath(fixture.file), "utf8");
-        const policy = readFileSync(join(FIXTURES_DIR, fixture.file), "utf8");
-        await system.enforce({ "inventory.yaml": inventory, "policy.yaml": policy });
-        for (const probe of fixture.probes) {
-          expect(await attempt(system, probe, own, addressOf, probe.verdict), `kernel: ${name(probe)}`).toBe(
-            probe.verdict,
-          );
-          expect(await explain(fixture, probe, own, addressOf), `explain: ${name(probe)}`).toBe(probe.verdict);
-        }
-      });
-    }
+describe.skipIf(problem !== null).each([...groups])(
+  `example policies in the kernel${skipReason(problem)}, %s`,
+  { timeout: STEP_LIMIT_MS },
+  (_name, fixtures) => {
+    const [{ subject = "", file = "" } = {}] = fixtures;
+    const addresses = readAddresses(file);
+    const own = addresses.get(subject) ?? [];
+    const addressOf = (end: string, isSixWanted: boolean): string =>
+      end.includes(".") || end.includes(":")
+        ? end
+        : (addresses.get(end)?.find((address) => isSix(address) === isSixWanted) ?? "");
+    const endsOf = ({ probes }: Fixture) => probes.map((probe) => addressOf(probe.with, probe.family === 6));
+    let system: System;
+    const listening = new Set<string>();
+    beforeAll(async () => {
+      system = await System.start({ hostName: subject, hasConsole: false, peerPorts: [] });
+      giveAddresses(system, own, fixtures.flatMap(endsOf));
+    }, STEP_LIMIT_MS);
+    afterAll(() => system?.close(), STEP_LIMIT_MS);
+
+    it.each(fixtures.map((fixture) => [fixture.file, fixture] as const))("%s", async (_file, fixture) => {
+      const inventory = readFileSync(inventoryPath(fixture.file), "utf8");
+      const policy = readFileSync(join(FIXTURES_DIR, fixture.file), "utf8");
+      await listen(system, fixture, endsOf(fixture), listening);
+      await enforce(system, { "inventory.yaml": inventory });
+      for (const probe of fixture.probes)
+        expect(await attempt(system, probe, own, addressOf, "allow"), `before: ${name(probe)}`).toBe("allow");
+      await enforce(system, { "inventory.yaml": inventory, "policy.yaml": policy });
+      for (const probe of fixture.probes) {
+        expect(await attempt(system, probe, own, addressOf, probe.verdict), `kernel: ${name(probe)}`).toBe(
+          probe.verdict,
+        );
+        expect(await explain(fixture, probe, own, addressOf), `explain: ${name(probe)}`).toBe(probe.verdict);
+      }
+    });
   },
 );
+
+/** As the command does it, without starting one: checked, applied, and confirmed over a connection of its own. */
+async function enforce({ agentSocket }: System, texts: Readonly<Record<string, string>>): Promise<void> {
+  const state = { files: Object.entries(texts).map(([path, text]) => ({ path, text })) };
+  const applying = connectAgent(agentSocket);
+  const confirming = connectAgent(agentSocket);
+  try {
+    const { programDigest, diagnostics } = await applying.agent.check({ state });
+    expect(programDigest, JSON.stringify(diagnostics.map(({ message }) => message))).not.toBe("");
+    const { status } = await applying.agent.getStatus({});
+    const { generation } = await applying.agent.apply({
+      state,
+      mode: EnforcementMode.ENFORCE,
+      expectedProgramDigest: programDigest,
+      baseGeneration: status?.enforced?.number ?? 0n,
+      confirmWithin: durationFromMs(60_000),
+      reason: "an example",
+    });
+    await confirming.agent.confirm({
+      generation: generation?.number ?? 0n,
+      programDigest: generation?.programDigest ?? "",
+    });
+  } finally {
+    applying.close();
+    confirming.close();
+  }
+}
 
 const name = (probe: Probe): string => `${probe.direction} ${probe.with} ${probe.port}`;
 
@@ -97,8 +129,7 @@ function splitPort(port: string): [number, string] {
   return [Number(number), protocol];
 }
 
-async function listen(system: System, { probes }: Fixture, ends: readonly string[]): Promise<void> {
-  const done = new Set<string>();
+async function listen(system: System, { probes }: Fixture, ends: readonly string[], done: Set<string>): Promise<void> {
   for (const [index, { direction, port }] of probes.entries()) {
     const [number, protocol] = splitPort(port);
     const address = protocol === "udp" ? (ends[index] ?? null) : null;

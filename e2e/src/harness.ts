@@ -11,8 +11,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import type { TestContext } from "vitest";
 import { type CommandResult, PROGRAM, Program, runWardline } from "./processes.ts";
 
-const CHROMIUM_PATH = "/usr/bin/chromium";
-const CHROMIUM_ARGUMENTS = [
+export const CHROMIUM_PATH = "/usr/bin/chromium";
+export const CHROMIUM_ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
@@ -73,7 +73,7 @@ export class System {
   /** What the page's own console complained of: errors, and what its security policy refused. */
   readonly complaints: string[] = [];
   readonly #programs: Program[] = [];
-  #hasFailed = false;
+  #failedTask: string | null = null;
   #openedConsole: Program | null = null;
 
   private constructor(lab: KernelLab, options: SystemOptions) {
@@ -219,10 +219,11 @@ export class System {
    * build on it.
    */
   watch(context: TestContext): void {
-    if (this.#hasFailed) context.skip("an earlier step failed");
+    // A second try of the step that failed is no later step: skipped, its failure would not be told.
+    if (this.#failedTask !== null && this.#failedTask !== context.task.id) context.skip("an earlier step failed");
     const name = `${context.task.file.name} ${context.task.name}`.replace(/[^a-zA-Z0-9]+/g, "-").slice(0, 120);
     context.onTestFailed(() => {
-      this.#hasFailed = true;
+      this.#failedTask = context.task.id;
       return this.#keepEvidence(join(RESULTS_DIR, name));
     });
   }

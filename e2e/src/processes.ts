@@ -26,7 +26,8 @@ export class Program {
     this.name = name;
     this.child = spawn(command, args, {
       cwd,
-      env: { ...process.env, NO_COLOR: "1" },
+      // A person's own settings are no part of a test, and no test changes them.
+      env: { ...process.env, NO_COLOR: "1", XDG_CONFIG_HOME: join(cwd, "config") },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {

@@ -2,6 +2,7 @@
 // package database, so that anything installed another way counts.
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { withoutStartingServices } from "./quiet-services.mjs";
 import { runLogged } from "./run.mjs";
 
 const EXTRA_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -12,7 +13,7 @@ const MODES = ["start", "demo", "test", "bench"];
 
 /**
  * `package`: its Debian name. `forMode`: the first of the modes that wants it. `without` completes the sentence
- * "Without it: …".
+ * "Without it: …". `services`: what Debian would start at every boot although only the program is wanted.
  */
 const WANTED = [
   {
@@ -68,6 +69,7 @@ const WANTED = [
     package: "openssh-server",
     what: "the program sshd",
     forMode: "demo",
+    services: ["ssh.service"],
     found: () => existsSync("/usr/sbin/sshd"),
     without: "the demo does not start, and tests with real hosts over SSH are skipped.",
   },
@@ -84,6 +86,53 @@ const WANTED = [
     forMode: "demo",
     found: () => findProgram(["sudo"]),
     without: "the demo does not start, and tests with real hosts over SSH are skipped.",
+  },
+  {
+    package: "etcd-server",
+    what: "the program etcd",
+    forMode: "demo",
+    services: ["etcd.service"],
+    found: () => findProgram(["etcd"]),
+    without: "the demo's hosts form no cluster, and tests with a cluster of several hosts are skipped.",
+  },
+  {
+    package: "etcd-client",
+    what: "the program etcdctl",
+    forMode: "test",
+    found: () => findProgram(["etcdctl"]),
+    without: "tests that look at etcd from outside are skipped.",
+  },
+  {
+    package: "prometheus",
+    what: "the programs prometheus and promtool",
+    forMode: "test",
+    services: ["prometheus.service"],
+    found: () => findProgram(["prometheus"]) && findProgram(["promtool"]),
+    without: "metrics are not scraped by a real Prometheus, and alert rules are not checked.",
+  },
+  {
+    package: "postgresql",
+    what: "the programs of PostgreSQL",
+    forMode: "test",
+    services: ["postgresql.service"],
+    found: () => existsSync("/usr/lib/postgresql") && readdirSync("/usr/lib/postgresql").length > 0,
+    without: "the history of flows is not tested on PostgreSQL.",
+  },
+  {
+    package: "yggdrasil",
+    what: "the program yggdrasil",
+    forMode: "demo",
+    services: ["yggdrasil.service"],
+    found: () => findProgram(["yggdrasil"]),
+    without: "the demo's hosts form no mesh, and tests with real Yggdrasil nodes are skipped.",
+  },
+  {
+    package: "prometheus-alertmanager",
+    what: "the program prometheus-alertmanager",
+    forMode: "test",
+    services: ["prometheus-alertmanager.service"],
+    found: () => findProgram(["prometheus-alertmanager"]),
+    without: "alerts are not sent to a real Alertmanager.",
   },
   {
     package: "bpftool",
@@ -147,8 +196,13 @@ export async function installSystemPackages(root, mode, report) {
   if (isDebian() && process.getuid() === 0) {
     const startedAt = performance.now();
     report.begin(`system packages: apt-get install ${names.join(" ")}`);
-    const failure = await aptInstall(root, names);
+    const wanted = missing;
+    const failure = await withoutStartingServices(() => aptInstall(root, names));
     missing = missingPackages(mode);
+    await disableServices(
+      root,
+      wanted.filter((entry) => !missing.includes(entry)),
+    );
     const installed = names.filter((name) => !missing.some((entry) => entry.package === name));
     if (installed.length > 0) report.step("done", `system packages installed: ${installed.join(" ")}`, startedAt);
     if (missing.length > 0) {
@@ -215,6 +269,14 @@ async function aptInstall(root, names) {
     if (!single.ok) failure = single;
   }
   return failure;
+}
+
+/** What was installed just now stays off at the next boot as well. Without systemd there is nothing to turn off. */
+async function disableServices(root, installed) {
+  const services = installed.flatMap((entry) => entry.services ?? []);
+  if (services.length === 0 || findProgram(["systemctl"]) === null) return;
+  const logPath = join(root, ".cache", "setup", "services.log");
+  await runLogged({ command: "systemctl", args: ["disable", ...services], cwd: root, logPath, label: "services" });
 }
 
 function isDebian() {

@@ -53,9 +53,13 @@ export function notIsolatedDecision(direction: Direction): DecisionContent {
   };
 }
 
+/** Programs were stored with reserved places where these stand now: with another id, every digest would change. */
+const ONCE_RESERVED: ReadonlySet<BuiltinName> = new Set(["spoofedOverlay"]);
+
 export function builtinDecisionContent(name: BuiltinName): DecisionContent {
+  const { index } = BUILTIN_DECISIONS[name];
   return {
-    id: decisionId(["builtin", name]),
+    id: decisionId(ONCE_RESERVED.has(name) ? ["reserved", String(index)] : ["builtin", name]),
     verdict: BUILTIN_DECISIONS[name].verdict,
     observeOnly: false,
     reason: "builtin",

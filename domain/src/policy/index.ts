@@ -12,6 +12,7 @@ export * from "./endpoints.ts";
 export * from "./evaluate.ts";
 export * from "./evaluation.ts";
 export * from "./flow-ends.ts";
+export * from "./label-syntax.ts";
 export * from "./labels.ts";
 export * from "./lookup.ts";
 export * from "./model.ts";

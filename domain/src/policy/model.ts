@@ -170,6 +170,8 @@ export interface Endpoint {
   readonly hostName: string | null;
   /** `null` for hosts, and for workloads that only exist as peers. */
   readonly match: WorkloadMatch | null;
+  /** Hosts only: the key of its node of the overlay, in lower case, as declared. Its address is among `addresses`. */
+  readonly meshKey?: string;
   readonly source: SourceRange | null;
 }
 

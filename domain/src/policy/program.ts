@@ -92,6 +92,7 @@ export const BUILTIN_DECISIONS = {
   notIp: { index: 7, verdict: "deny", label: "not IPv4 or IPv6" },
   emergencyClosed: { index: 8, verdict: "deny", label: "network closed in an emergency" },
   unsettledWorkload: { index: 9, verdict: "deny", label: "new cgroup, not assigned to a workload yet" },
+  spoofedOverlay: { index: 10, verdict: "deny", label: "mesh address outside of the mesh's own interface" },
 } as const satisfies Record<string, { index: number; verdict: Verdict; label: string }>;
 
 export const FIRST_RULE_DECISION = 16;

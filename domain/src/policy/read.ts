@@ -4,8 +4,9 @@ import { CheckMemory } from "./check/memory.ts";
 import { DiagnosticSink } from "./check/sink.ts";
 import { checkWorld } from "./check/world.ts";
 import type { Diagnostic } from "./diagnostic.ts";
+import type { Service } from "./formats/document.ts";
 import type { DocumentInfo, ReadDocument } from "./formats/read-document.ts";
-import { resolveReferences, testsOf } from "./formats/references.ts";
+import { resolveReferences, servicesOf, testsOf } from "./formats/references.ts";
 import type { PolicyTest, PolicyWorld, SourceFile } from "./model.ts";
 import { type FileReading, readFile } from "./read-file.ts";
 import { DEFAULT_READ_LIMITS, type ReadLimits } from "./yaml/limits.ts";
@@ -23,6 +24,8 @@ export interface ReadResult {
   readonly world: PolicyWorld;
   /** Tests without errors, in the order of the files. A case whose end is a service stands once for each of its peers. */
   readonly tests: readonly PolicyTest[];
+  /** What Service documents without errors stand for, for questions about them. */
+  readonly services: readonly Service[];
   /** In the order of the files; documents whose kind or name could not be read are missing. */
   readonly documents: readonly DocumentInfo[];
   /** In the order of the files and of their lines. */
@@ -91,6 +94,7 @@ function createReader(options: ReadOptions, memory: CheckMemory | null): PolicyR
       return {
         world,
         tests: testsOf(resolved),
+        services: servicesOf(resolved),
         documents: documents.map(({ info }) => info),
         diagnostics: sink.finish(fileOrder),
         ok: sink.errorCount === 0,

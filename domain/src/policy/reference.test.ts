@@ -105,9 +105,10 @@ describe("docs/policy-reference.md", () => {
       "Policy/shop/nothing-from-outside",
       "Policy/shop/orders",
       "Policy/shop/what-audit-calls",
+      "Policy/vaults/vault",
     ]);
     expect(result.tests.map(({ key }) => key)).toEqual(["PolicyTest/shop/orders-are-safe"]);
-    expect(world.inventory.endpoints).toHaveLength(7);
+    expect(world.inventory.endpoints).toHaveLength(8);
   });
 
   it.each(statedVerdicts())("is right: $from to $to on $service is $verdict", (stated) => {

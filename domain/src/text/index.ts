@@ -15,3 +15,4 @@ export function replaceInvisible(text: string, write: (codePoint: number) => str
 export function hasInvisible(text: string): boolean {
   return text.search(INVISIBLE) !== -1;
 }
+export { csvLine } from "./csv.ts";

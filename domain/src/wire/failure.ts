@@ -37,6 +37,14 @@ const STATUS: Partial<Record<ErrorCode, Code>> = {
   [ErrorCode.MANIFEST_INVALID]: Code.FailedPrecondition,
   [ErrorCode.CANCELED]: Code.Canceled,
   [ErrorCode.CONFIRMATION_REQUIRED]: Code.FailedPrecondition,
+  [ErrorCode.STORE_UNAVAILABLE]: Code.Unavailable,
+  [ErrorCode.NOT_LEADER]: Code.Aborted,
+  [ErrorCode.VERSION_CONFLICT]: Code.Aborted,
+  [ErrorCode.NOT_A_MEMBER]: Code.FailedPrecondition,
+  [ErrorCode.TOKEN_INVALID]: Code.Unauthenticated,
+  [ErrorCode.IDENTITY_REFUSED]: Code.Unauthenticated,
+  [ErrorCode.FOLLOWS_CLUSTER]: Code.FailedPrecondition,
+  [ErrorCode.COMPACTED]: Code.OutOfRange,
 };
 
 export function failureToDetail(failure: Failure): ErrorDetail {

@@ -63,6 +63,15 @@ async function sweep(): Promise<number[]> {
   return cleared;
 }
 
+/** Places whose owners are alive. */
+export function claimedPlaces(): Claim[] {
+  if (!existsSync(FLEETS_DIRECTORY)) return [];
+  return readdirSync(FLEETS_DIRECTORY)
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => ({ slot: Number(name), directory: join(FLEETS_DIRECTORY, name) }))
+    .filter(({ directory }) => isAlive(join(directory, "owner.json")));
+}
+
 /** For tests, and for whoever wants a clean machine without starting a fleet. */
 export function sweepDeadFleets(): Promise<number[]> {
   return withLock(sweep);

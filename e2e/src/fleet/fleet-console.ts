@@ -64,6 +64,7 @@ export class FleetConsole {
       // What a person is warned of is not what these tests are about: a host that is cut off comes back by itself.
       hostNeeds: (host) => ({ hostName: host.connection.hostName, connections: [] }),
       asker: NOBODY,
+      settingsFiles: { path: join(this.stateDir, "settings.yaml"), lockedPath: join(this.stateDir, "locked.yaml") },
       ssh: { environment: { homeDir: fleet.home.directory, systemConfigPath: null, environment: {} } },
       ...options,
       stateDir: this.stateDir,

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { SocketPeer } from "@wardline/helper/testing/socketPeer";
 import type { DualAddress } from "./addresses.ts";
+import { insideMachine } from "./enter.ts";
 import { AGENT_UNIT, HOST_KEY_PATH, SSH_UNIT } from "./host-files.ts";
 import { type KeyPair, makeKey } from "./keys.ts";
 import type { Answer } from "./machine/service-manager.ts";
@@ -212,9 +213,7 @@ export class FleetHost {
 
   /** Runs a program on the machine, as its root and inside its control group. */
   run(words: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
-    const { cgroup } = this.place;
-    const enter = ["nsenter", `--target=${this.pid}`, "--mount", "--net", "--uts", "--ipc", "--cgroup", "--wd=/"];
-    return runToEnd("sh", ["-c", ENTER_CGROUP, "enter", cgroup, ...enter, ...words], options);
+    return runToEnd(...insideMachine({ pid: this.pid, cgroup: this.place.cgroup }, words), options);
   }
 
   /** A process that opens sockets on command on this machine. */

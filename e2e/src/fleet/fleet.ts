@@ -15,9 +15,12 @@ import { stageHostFiles } from "./host-files.ts";
 import { type KeyPair, makeKey } from "./keys.ts";
 import { fleetCgroup, hostNamespace } from "./names.ts";
 import { makeNetwork } from "./network.ts";
+import { startOutside } from "./outside.ts";
 
 export interface FleetOptions {
   readonly hosts: readonly FleetHostSpec[];
+  /** Whether the hosts reach something that stands in for the internet; `false` unless given. */
+  readonly hasOutside?: boolean;
 }
 
 const PROGRAMS = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen", "/usr/bin/sudo", "/usr/bin/setpriv"];
@@ -49,11 +52,13 @@ export class Fleet {
   }
 
   /** Everything answers when it resolves; when it rejects, nothing is left. */
-  static async start({ hosts: specs }: FleetOptions): Promise<Fleet> {
+  static async start({ hosts: specs, hasOutside = false }: FleetOptions): Promise<Fleet> {
     readBpfObject();
     const claim = await claimPlace();
     try {
-      return await Fleet.#build(claim, specs);
+      const fleet = await Fleet.#build(claim, specs);
+      if (hasOutside) await startOutside(claim.slot, specs.length);
+      return fleet;
     } catch (error) {
       await releasePlace(claim);
       throw error;

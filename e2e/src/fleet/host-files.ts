@@ -8,7 +8,7 @@ import { CHECKOUT } from "./machine-root.ts";
 
 const SYSTEMCTL_MAIN = join(CHECKOUT, "e2e/src/fleet/machine/systemctl-main.ts");
 const MACHINE_DIR = join(CHECKOUT, "e2e/src/fleet/machine");
-const AGENT_MAIN = join(CHECKOUT, "helper/src/main.ts");
+const PROGRAM = join(CHECKOUT, "bin/wardline");
 const COMPILE_CACHE = join(CHECKOUT, ".cache/compile");
 export const HOST_KEY_PATH = "etc/ssh/fleet_host_key";
 export const AGENT_UNIT = "wardline-agent.service";
@@ -115,7 +115,8 @@ export function stageHostFiles(
 }
 
 function stageAgent(put: (path: string, text: string, mode?: number) => void, spec: FleetHostSpec): void {
-  put("usr/lib/wardline/wardline-agent", wrapper(AGENT_MAIN), 0o755);
+  const agent = `#!/bin/sh\nexport WARDLINE_NODE='${process.execPath}'\nexec '${PROGRAM}' agent "$@"\n`;
+  put("usr/lib/wardline/wardline-agent", agent, 0o755);
   put(
     `etc/systemd/system/${AGENT_UNIT}`,
     readFileSync(join(CHECKOUT, "assets/systemd/wardline-agent.service"), "utf8"),

@@ -22,6 +22,8 @@ mkdir "$base/upper" "$base/work" "$base/root"
 mount -t overlay -o "lowerdir=/,upperdir=$base/upper,workdir=$base/work" overlay "$base/root"
 cd "$base/root"
 mount -t proc proc proc
+# As systemd sets it on every host (50-default.conf): anybody may send echoes. A new network namespace allows nobody.
+echo '0 2147483647' > proc/sys/net/ipv4/ping_group_range
 mount -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t bpf -o mode=700 bpf sys/fs/bpf
@@ -30,6 +32,12 @@ for each in null zero full random urandom tty; do
   touch "dev/$each"
   mount --bind "/dev/$each" "dev/$each"
 done
+# Absent where the kernel has no such devices; nothing but overlays needs it.
+if [ -c /dev/net/tun ]; then
+  mkdir dev/net
+  touch dev/net/tun
+  mount --bind /dev/net/tun dev/net/tun
+fi
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
@@ -46,8 +54,9 @@ mount -t tmpfs -o mode=755 tmpfs home
 rm -rf etc/systemd/system etc/sudoers.d usr/lib/systemd/system/wardline-* usr/lib/wardline
 rm -f etc/ssh/ssh_host_*
 mkdir -p run/sshd run/systemd/system run/lock run/old etc/systemd/system etc/sudoers.d var/lib/wardline var/log/services
-chmod 700 var/lib/wardline
-if [ "$state" != - ]; then mount -t tmpfs -o "size=$state,mode=700" wardline-state var/lib/wardline; fi
+# Always of its own: an agent of this machine may have left records there.
+if [ "$state" = - ]; then state=50%; fi
+mount -t tmpfs -o "size=$state,mode=700" wardline-state var/lib/wardline
 mkdir -p "$checkout/.cache/compile" ".$checkout"
 mount --bind "$checkout" ".$checkout"
 mount -o remount,bind,ro ".$checkout"

@@ -1,5 +1,5 @@
 /** The fleet's network: a bridge in a namespace of its own, a line to each host, and one to this machine for consoles. */
-import { consoleAddress, hostAddress } from "./addresses.ts";
+import { consoleAddress, hostAddress, networkPrefix } from "./addresses.ts";
 import { consoleInterface, hostNamespace, hostPort, networkNamespace } from "./names.ts";
 import { mustRun } from "./run-program.ts";
 
@@ -40,6 +40,17 @@ export async function makeNetwork(slot: number, hostCount: number): Promise<void
       ]),
     ),
   );
+}
+
+/** Gives the bridge an address that all hosts reach directly, and its way back to them. */
+export async function joinOutside(slot: number, hostCount: number, address: string): Promise<void> {
+  await ipBatch(networkNamespace(slot), [
+    "link set lo up",
+    `addr add ${address}/32 dev bridge0`,
+    `route add ${networkPrefix(slot)[4]} dev bridge0`,
+  ]);
+  const indexes = Array.from({ length: hostCount }, (_, index) => index);
+  await Promise.all(indexes.map((index) => ipBatch(hostNamespace(slot, index), [`route add ${address}/32 dev eth0`])));
 }
 
 /** Pulls or plugs the cable of one host. */

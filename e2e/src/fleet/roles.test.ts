@@ -8,6 +8,10 @@ import { ConnectError, createClient, type Transport } from "@connectrpc/connect"
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Health } from "@wardline/api/grpc/health/v1/health";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { failureFromConnectError } from "@wardline/domain/wire";
@@ -20,9 +24,9 @@ import { Fleet, fleetProblem } from "./fleet.ts";
 const problem = fleetProblem();
 const ROLES = { viewer: Role.VIEWER, operator: Role.OPERATOR, admin: Role.ADMIN, root: Role.ADMIN } as const;
 /** Last: it ends enforcement. */
-const METHODS = [...Object.values(AgentService.method), ...Object.values(Health.method)].sort(
-  (left, right) => Number(left.name === "Release") - Number(right.name === "Release"),
-);
+const METHODS = [AgentService, ClusterService, RecordService, AnomalyService, MeshService, Health]
+  .flatMap(({ method }): readonly DescMethod[] => Object.values(method))
+  .sort((left, right) => Number(left.name === "Release") - Number(right.name === "Release"));
 
 describe.skipIf(problem !== null)(`roles over SSH${skipReason(problem)}`, { timeout: 60_000 }, () => {
   let fleet: Fleet;

@@ -1,16 +1,18 @@
 /** The frame around every view. */
 import type { Locator, Page } from "playwright";
+import { AnomaliesPage } from "./anomalies.ts";
 import { FlowsPage } from "./flows.ts";
 import { HostsPage } from "./hosts.ts";
 import { PoliciesPage } from "./policies.ts";
 import { ShipDrawer } from "./ship.ts";
 
-export type ViewName = "Overview" | "Policies" | "Flows" | "Hosts";
+export type ViewName = "Overview" | "Policies" | "Changes" | "Flows" | "Anomalies" | "Hosts" | "Audit" | "Settings";
 
 export class ConsolePage {
   readonly page: Page;
   readonly policies: PoliciesPage;
   readonly flows: FlowsPage;
+  readonly anomalies: AnomaliesPage;
   readonly hosts: HostsPage;
   readonly ship: ShipDrawer;
 
@@ -18,6 +20,7 @@ export class ConsolePage {
     this.page = page;
     this.policies = new PoliciesPage(page);
     this.flows = new FlowsPage(page);
+    this.anomalies = new AnomaliesPage(page);
     this.hosts = new HostsPage(page);
     this.ship = new ShipDrawer(page);
   }

@@ -1,3 +1,4 @@
+import { type DiscoveredEndpoint, withDiscoveredEndpoints } from "@wardline/domain/cluster";
 import {
   compile,
   type HostProgram,
@@ -13,7 +14,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createDomainEngine } from "./domainEngine.ts";
 import { EngineMemory } from "./engineMemory.ts";
-import { type Circumstances, NO_NAMES, type QuarantineRecord } from "./policyEngine.ts";
+import { type Circumstances, NO_NAMES, NOTHING_DISCOVERED, type QuarantineRecord } from "./policyEngine.ts";
 
 const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
 const HOST = "alpha";
@@ -26,7 +27,25 @@ const CUT_OFF: QuarantineRecord = {
   managementPorts: [22],
 };
 
+const MEMBER: DiscoveredEndpoint = {
+  kind: "member",
+  namespace: "default",
+  name: HOST,
+  instance: "",
+  labels: new Map([["app", "cache"]]),
+  addresses: ["10.2.0.1", "198.51.100.1"],
+};
+const SERVICE: DiscoveredEndpoint = {
+  kind: "service",
+  namespace: "prod",
+  name: "db",
+  instance: "one",
+  labels: new Map([["app", "db"]]),
+  addresses: ["198.51.100.2"],
+};
+
 const circumstances = fc.record({
+  discovered: fc.constantFrom(NOTHING_DISCOVERED, [MEMBER], [MEMBER, SERVICE], [SERVICE]),
   atUnixMs: fc.constantFrom(0, 1_800_000_000_000, 9_000_000_000_000),
   domainAddresses: fc.constantFrom(
     NO_NAMES,
@@ -53,7 +72,8 @@ function mixed(one: PolicyWorld, other: PolicyWorld, from: number, without: numb
 
 function fromScratch(world: PolicyWorld, hostName: string, under: Circumstances): HostProgram {
   const { policies, inventory } = withoutExpired(world, under.atUnixMs);
-  const present = { policies, inventory: { ...inventory, domainAddresses: under.domainAddresses } };
+  const merged = withDiscoveredEndpoints({ policies, inventory }, under.discovered).inventory;
+  const present = { policies, inventory: { ...merged, domainAddresses: under.domainAddresses } };
   return compile(withQuarantines(present, hostName, under.quarantines, under.observesPolicies), hostName);
 }
 
@@ -66,6 +86,7 @@ function rulesFile(ports: readonly number[], name = "rules"): SourceFile {
 const plain = (atUnixMs = 0): Circumstances => ({
   atUnixMs,
   domainAddresses: NO_NAMES,
+  discovered: NOTHING_DISCOVERED,
   quarantines: [],
   observesPolicies: false,
 });

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { type DiscoveredEndpoint, withDiscoveredEndpoints } from "@wardline/domain/cluster";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import {
   endpointMatches,
   hostEndpoint,
+  type Inventory,
   type Peer,
   type Policy,
   type PolicyWorld,
@@ -24,16 +26,30 @@ export function createDomainEngine(forgetting?: Forgetting): PolicyEngine {
   // The platform's SHA-256: the one in JavaScript is a quarter of a large compilation.
   const createSha256 = () => createHash("sha256");
   const memory = new EngineMemory(createSha256, forgetting);
+  const merge = createMerge();
   return {
     read: (files, options) => memory.read(files, options),
     compile: (world, hostName, circumstances) => {
-      const { domainAddresses, quarantines } = circumstances;
-      // Everybody plans without names and quarantines, and a host that has some compiles with and without them in turn.
-      const kind = domainAddresses.size === 0 && quarantines.length === 0 ? "plain" : "present";
-      return memory.compile(kind, worldUnder(world, hostName, circumstances), hostName);
+      const { domainAddresses, discovered, quarantines } = circumstances;
+      // Everybody plans without what differs from host to host, and a host that has some compiles with and without it in turn.
+      const isPlain = domainAddresses.size === 0 && discovered.length === 0 && quarantines.length === 0;
+      const present = worldUnder(merge(world, discovered), hostName, circumstances);
+      return memory.compile(isPlain ? "plain" : "present", present, hostName);
     },
-    dependencies,
+    dependencies: (world, hostName, discovered) => dependencies(merge(world, discovered), hostName),
     stateDigest: (files) => stateDigest(files, createSha256),
+  };
+}
+
+/** As `withDiscoveredEndpoints`; the inventory of the last answer is the same object while nothing in it changed. */
+function createMerge(): typeof withDiscoveredEndpoints {
+  let last: { readonly from: Inventory; readonly discovered: readonly DiscoveredEndpoint[]; readonly to: Inventory };
+  return (world, discovered) => {
+    if (discovered.length === 0) return world;
+    if (last?.from !== world.inventory || last.discovered !== discovered) {
+      last = { from: world.inventory, discovered, to: withDiscoveredEndpoints(world, discovered).inventory };
+    }
+    return { ...world, inventory: last.to };
   };
 }
 

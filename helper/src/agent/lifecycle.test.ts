@@ -1,6 +1,6 @@
 /** Boot, the verbs that cut off, and uninstall: a real agent on a real kernel, judged by real sockets. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Emergency } from "@wardline/api/wardline/v1/host";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -207,6 +207,12 @@ suite(`boot${because}`, { timeout: 60_000 }, () => {
   });
 });
 
+/** Files as a member of a cluster has them. */
+function beAMember(): void {
+  mkdirSync(join(lab.stateDir, "cluster", "tls"), { recursive: true });
+  writeFileSync(join(lab.stateDir, "cluster", "config.json"), "{}");
+}
+
 suite(`uninstall${because}`, { timeout: 60_000 }, () => {
   beforeEach(open, 60_000);
   afterEach(() => lab.close(), 60_000);
@@ -220,6 +226,7 @@ suite(`uninstall${because}`, { timeout: 60_000 }, () => {
     const before = ours().length;
     await lab.agent?.end("SIGKILL");
     expect(await reach(9090)).toBe("timeout");
+    beAMember();
     const { exitCode, stdout, stderr } = await lab.run("uninstall");
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout).toMatch(/Removed the kernel programs .*\nRemoved the mount .*\nRemoved the socket/);
@@ -236,7 +243,9 @@ suite(`uninstall${because}`, { timeout: 60_000 }, () => {
     await lab.start();
     await lab.applyAndConfirm(0n, allowPorts(8080));
     await lab.agent?.end("SIGTERM");
+    beAMember();
     expect(await lab.run("uninstall", "--keep-state")).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(join(lab.stateDir, "cluster"))).toEqual(["config.json", "tls"]);
     expect(readdirSync(lab.stateDir)).toContain("audit.ndjson");
     await lab.start();
     expect(await lab.status()).toMatchObject({ enforced: { number: 0n }, problems: [] });

@@ -39,6 +39,80 @@ describe("readCommandLine", () => {
     expect(leaving).toMatchObject({ kind: "uninstall", keepState: true, options: { bootFailure: "closed" } });
   });
 
+  it("reads whether and how long detection learns", () => {
+    const anomaly = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.anomaly : null;
+    };
+    expect(anomaly()).toEqual({ isOff: false, learningHours: 24 });
+    expect(anomaly("--no-anomaly", "--anomaly-learning-hours", "168")).toEqual({ isOff: true, learningHours: 168 });
+    for (const wrong of ["0", "169", "1h", "-1", ""])
+      expect(() => anomaly(`--anomaly-learning-hours=${wrong}`)).toThrow(UsageError);
+  });
+
+  it("reads which meshes are looked for, where, and what else is measured", () => {
+    const mesh = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.mesh : null;
+    };
+    const nowhere = { socket: null, configPath: null, unit: null };
+    expect(mesh()).toEqual({ isOff: false, yggdrasil: nowhere, probes: [] });
+    expect(mesh("--mesh", "off")).toMatchObject({ isOff: true });
+    const places = ["--yggdrasil-socket", "unix:///run/y.sock", "--yggdrasil-config=/etc/y.conf", "--yggdrasil-unit=y"];
+    expect(mesh(...places)?.yggdrasil).toEqual({
+      ...{ socket: "/run/y.sock", configPath: "/etc/y.conf", unit: "y.service" },
+    });
+    expect(mesh("--yggdrasil-socket", "tcp://127.0.0.1:9001")?.yggdrasil.socket).toBe("tcp://127.0.0.1:9001");
+    expect(mesh("--mesh-probe", "web-2=192.0.2.7", "--mesh-probe=db=2001:db8::1")?.probes).toEqual([
+      { host: "web-2", address: "192.0.2.7" },
+      { host: "db", address: "2001:db8::1" },
+    ]);
+    for (const wrong of [
+      ["--mesh", "maybe"],
+      ...["run/y.sock", "tcp://192.0.2.1:9001", "tcp://127.0.0.1:0", ""].map((text) => ["--yggdrasil-socket", text]),
+      ["--yggdrasil-config", "y.conf"],
+      ...["--now", "y.timer; reboot", "../y", ""].map((text) => [`--yggdrasil-unit=${text}`]),
+      ...["web", "=192.0.2.1", "web=", "web=name", "-a=192.0.2.1"].map((text) => [`--mesh-probe=${text}`]),
+      Array.from({ length: 65 }, () => "--mesh-probe=a=192.0.2.1"),
+    ]) {
+      expect(() => mesh(...wrong), wrong.join(" ")).toThrow(UsageError);
+    }
+  });
+
+  it("reads how much is kept of flow records", () => {
+    const records = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.records : null;
+    };
+    expect(records()).toEqual({ maxBytes: 64 * 1024 * 1024, maxAgeMs: 30 * 86_400_000 });
+    expect(records("--journal-size", "8", "--journal-days=3650")).toEqual({
+      maxBytes: 8 * 1024 * 1024,
+      maxAgeMs: 3_650 * 86_400_000,
+    });
+    for (const wrong of ["7", "65537", "8.5", "1e3", "", "64M"])
+      expect(() => records(`--journal-size=${wrong}`)).toThrow(UsageError);
+    for (const wrong of ["0", "3651", "-1", "x"]) expect(() => records(`--journal-days=${wrong}`)).toThrow(UsageError);
+  });
+
+  it("reads where metrics are asked, an address and never a name", () => {
+    const metrics = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.metrics : null;
+    };
+    expect(metrics()).toBeUndefined();
+    expect(metrics("--metrics-listen", "127.0.0.1:9465")).toEqual({
+      listen: { host: "127.0.0.1", port: 9465 },
+      tokenPath: null,
+    });
+    expect(metrics("--metrics-listen", "[::1]:0", "--metrics-token-file", "/t")).toEqual({
+      listen: { host: "::1", port: 0 },
+      tokenPath: "/t",
+    });
+    for (const wrong of ["localhost:9465", "9465", "1.2.3:9", "127.0.0.1:70000", "::1:9465", "[127.0.0.1:1"])
+      expect(() => metrics("--metrics-listen", wrong)).toThrow(UsageError);
+    expect(() => metrics("--metrics-token-file", "/t")).toThrow(UsageError);
+  });
+
   it("judges at the interfaces where it guards the whole host, unless told otherwise", () => {
     const edge = (...line: string[]) => {
       const command = readCommandLine(["run", ...line], ROOT);

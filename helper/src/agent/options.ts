@@ -1,8 +1,15 @@
 /** The command line of the agent. */
+import { isIP } from "node:net";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { parseArgs } from "node:util";
+import type { AnomalyOptions } from "../anomaly/anomalyHost.ts";
+import { DEFAULT_RECORD_OPTIONS, type RecordOptions } from "../flows/records/startRecords.ts";
 import type { StartFailure } from "../generations/controllerTypes.ts";
+import type { MeshOptions } from "../mesh/meshOptions.ts";
+import type { MetricsOptions } from "../metrics/startMetrics.ts";
+import { meshOptions } from "./meshOptions.ts";
+import { UsageError } from "./usageError.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 const BACKENDS = ["auto", "ebpf", "nftables", "pf", "observe"] as const;
@@ -27,6 +34,14 @@ export interface AgentOptions {
   readonly earlyDrop: readonly string[];
   /** What becomes of a host that was enforcing and cannot be brought to its last state. */
   readonly bootFailure: StartFailure;
+  /** Whether and how it looks for what is not normal; not at all unless given. */
+  readonly anomaly?: AnomalyOptions;
+  /** Which meshes are looked for; none unless given. */
+  readonly mesh?: MeshOptions;
+  /** Where Prometheus asks; nowhere unless given. */
+  readonly metrics?: MetricsOptions;
+  /** Limits of the journal of flow records; the usual ones unless given. */
+  readonly records?: RecordOptions;
 }
 
 export type Command =
@@ -36,8 +51,7 @@ export type Command =
   | { readonly kind: "version"; readonly json: boolean }
   | { readonly kind: "help" };
 
-/** A command line that is not understood: exit code 2. */
-export class UsageError extends Error {}
+export { UsageError };
 
 export const HELP = `Usage: wardline-agent run [options]
        wardline-agent boot [options]
@@ -66,6 +80,21 @@ Options:
                        anything else sees them, by XDP (nowhere)
   --boot-failure WHAT  what becomes of a host that was enforcing and cannot be brought
                        to its last state: closed or open (closed)
+  --metrics-listen ADDRESS:PORT  where Prometheus may ask, e.g. 127.0.0.1:9465; outside of
+                       loopback only with a token (nowhere)
+  --metrics-token-file PATH  file with the token that scrapers send, readable by its owner only
+  --no-anomaly         do not look for what is not normal in the flows of this host
+  --anomaly-learning-hours N  own history before habits are judged, 1 to 168, until somebody
+                       sets another number (24)
+  --mesh WHEN          look for the meshes of this host, measure ways to other hosts and heal what an
+                       administrator lets be healed: on or off (on)
+  --yggdrasil-socket WHERE  its admin socket: a path, or tcp://127.0.0.1:PORT (what its
+                       configuration says, else the known places)
+  --yggdrasil-config PATH  its configuration (the known places)
+  --yggdrasil-unit NAME  what the service manager restarts to heal it (yggdrasil.service)
+  --mesh-probe HOST=ADDRESS  measure the way to this host as well; may be repeated
+  --journal-size MIB   how large the journal of flow records may become, 8 to 65536 (64)
+  --journal-days DAYS  how long flow records are kept in it, 1 to 3650 (30)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
 `;
 
@@ -131,6 +160,17 @@ const FLAGS = {
   "early-drop": { type: "string" },
   "log-level": { type: "string" },
   "boot-failure": { type: "string" },
+  "journal-size": { type: "string" },
+  "journal-days": { type: "string" },
+  "metrics-listen": { type: "string" },
+  "metrics-token-file": { type: "string" },
+  "no-anomaly": { type: "boolean" },
+  "anomaly-learning-hours": { type: "string" },
+  mesh: { type: "string" },
+  "yggdrasil-socket": { type: "string" },
+  "yggdrasil-config": { type: "string" },
+  "yggdrasil-unit": { type: "string" },
+  "mesh-probe": { type: "string", multiple: true },
   "keep-state": { type: "boolean" },
   version: { type: "boolean" },
   json: { type: "boolean" },
@@ -184,5 +224,64 @@ function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
     earlyDrop: values["early-drop"] === undefined ? [] : interfaceNames(values["early-drop"]),
     logLevel: oneOf("log-level", values["log-level"] ?? "info", LOG_LEVELS),
     bootFailure: oneOf("boot-failure", values["boot-failure"] ?? "closed", START_FAILURES),
+    anomaly: anomalyOptions(values),
+    mesh: meshOptions(values),
+    ...metricsOptions(values),
+    records: recordOptions(values),
+  };
+}
+
+const BYTES_PER_MIB = 1024 * 1024;
+const MS_PER_DAY = 86_400_000;
+
+function recordOptions(values: Values): RecordOptions {
+  const size = values["journal-size"];
+  const days = values["journal-days"];
+  return {
+    maxBytes:
+      size === undefined
+        ? DEFAULT_RECORD_OPTIONS.maxBytes
+        : wholeNumber("journal-size", size, 8, 65_536) * BYTES_PER_MIB,
+    maxAgeMs:
+      days === undefined ? DEFAULT_RECORD_OPTIONS.maxAgeMs : wholeNumber("journal-days", days, 1, 3_650) * MS_PER_DAY,
+  };
+}
+
+function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, not "${text}"`);
+}
+
+const USUAL_LEARNING_HOURS = 24;
+const LONGEST_LEARNING_HOURS = 168;
+
+function anomalyOptions(values: Values): AnomalyOptions {
+  const text = values["anomaly-learning-hours"] ?? String(USUAL_LEARNING_HOURS);
+  const learningHours = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (learningHours < 1 || learningHours > LONGEST_LEARNING_HOURS)
+    throw new UsageError(`--anomaly-learning-hours must be 1 to ${LONGEST_LEARNING_HOURS}, not "${text}"`);
+  return { isOff: values["no-anomaly"] ?? false, learningHours };
+}
+
+function metricsOptions(values: Values): { metrics?: MetricsOptions } {
+  const text = values["metrics-listen"];
+  const tokenPath = values["metrics-token-file"];
+  if (text === undefined) {
+    if (tokenPath !== undefined) throw new UsageError("--metrics-token-file needs --metrics-listen");
+    return {};
+  }
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? "";
+  const port = Number(match?.[3]);
+  if (isIP(host) === 0 || port > 65_535)
+    throw new UsageError(
+      `--metrics-listen must be an address and a port, as 127.0.0.1:9465 or [::1]:9465, not "${text}"`,
+    );
+  return {
+    metrics: {
+      listen: { host, port },
+      tokenPath: tokenPath === undefined ? null : absolutePath("metrics-token-file", tokenPath),
+    },
   };
 }

@@ -10,7 +10,9 @@ import {
   Emergency as WireEmergency,
 } from "@wardline/api/wardline/v1/host";
 import type { AuditLog } from "../audit/auditLog.ts";
+import type { DiscoveredWorld } from "../cluster/discovery/discoveredWorld.ts";
 import type { BackendName, DatapathState, Emergency, Enforcer } from "../enforce/enforcer.ts";
+import type { RecordJournal } from "../flows/records/recordJournal.ts";
 import { decisionIds, type GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import { describeEmergency } from "../generations/emergencies.ts";
@@ -29,6 +31,8 @@ export interface StatusPorts {
   readonly counters: Pick<RuleCounters, "recentTotals">;
   readonly audit: AuditLog;
   readonly resolver: Pick<NameResolver, "problems">;
+  readonly discovered?: Pick<DiscoveredWorld, "problems">;
+  readonly records?: Pick<RecordJournal, "problems">;
   readonly clock: Clock;
   readonly describeHost: () => HostInfo;
   readonly foreignPrograms: ForeignPrograms;
@@ -72,6 +76,8 @@ export class StatusReader {
         ...controller.problems,
         ...this.#ports.audit.problems,
         ...this.#ports.resolver.problems,
+        ...(this.#ports.discovered?.problems ?? []),
+        ...(this.#ports.records?.problems ?? []),
         ...(enforcer.problems?.() ?? []),
         ...datapathProblems(enforcer.name, state, enforced.number),
       ],

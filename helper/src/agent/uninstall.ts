@@ -29,7 +29,10 @@ export interface UninstallRequest {
 }
 
 /** Everything that an agent ever writes into its state directory: nothing else is touched there. */
-const STATE_FILES = ["index.json", "counters.json", "audit.ndjson", "pf.json", "generations", "agent.lock"];
+const STATE_FILES = [
+  ...["index.json", "counters.json", "audit.ndjson", "pf.json", "generations", "cluster"],
+  ...["records", "anomaly", "mesh", "agent.lock"],
+];
 const UNIT_PATHS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 const UNIT_NAMES = ["wardline-agent.service", "wardline-boot.service"];
 

@@ -95,8 +95,24 @@ export interface FlowEvent {
   readonly set: number;
   readonly cgroupId: bigint;
   readonly packets: bigint;
+  /** With IP headers, as all bytes here. Always the sum of the two that follow. */
   readonly bytes: bigint;
+  /** Sent by the end that opened the connection. */
+  readonly originatorBytes: bigint;
+  readonly responderBytes: bigint;
 }
+
+/**
+ * A flow that lives, and what it has carried since it was opened: the identity and the counts that its end event will have.
+ * A reading may lag behind the packets, never lead; see `flowProgress`.
+ */
+export interface FlowProgress extends Omit<FlowEvent, "kind" | "process" | "bootNs"> {
+  /** When the datapath last heard of it, on the boot clock. */
+  readonly lastSeenBootNs: bigint;
+}
+
+/** The answer of a backend that follows no flows. */
+export async function* noFlowProgress(): AsyncIterable<readonly FlowProgress[]> {}
 
 /** Events that were not delivered, by cause, since the programs were loaded. Delivered plus all of these = made. */
 export interface EventLosses {
@@ -124,6 +140,12 @@ export interface SlotCounters {
   readonly counters: readonly DecisionCounter[];
 }
 
+/** The interface through which packets of the overlay come and go. */
+export interface OverlayInterface {
+  readonly name: string;
+  readonly index: number;
+}
+
 export interface Enforcer {
   readonly name: BackendName;
   /** One sentence each: what this backend cannot do. */
@@ -142,6 +164,14 @@ export interface Enforcer {
   revert(): DatapathState;
   /** Pulls or lets go of the emergency brake, at once. Touches no slot. Throws `Failure` when the backend cannot. */
   setEmergency(emergency: Emergency): void;
+  /**
+   * Names the overlay's interface; `null` = there is none. A packet from 200::/7 on any other interface is forged, one to
+   * it goes astray: both are denied as `spoofedOverlay` before any policy is asked. Takes effect at once and survives the
+   * agent. Absent = the backend cannot tell: `limits` says so. Throws `Failure`.
+   */
+  setOverlay?(overlay: OverlayInterface | null): void;
+  /** What of the interface is held in the datapath, also from an agent before this one; `null` = none. */
+  heldOverlay?(): Partial<OverlayInterface> | null;
   /**
    * Names the program of a generation that `open` adopted from an earlier process, so that its workloads are followed
    * again. Ignored when no slot holds that generation and digest. Changes no verdict.
@@ -162,6 +192,12 @@ export interface Enforcer {
   /** Events as they are drained (at most every 100 ms). Returns the disposer. */
   onEvents(listener: (events: readonly FlowEvent[]) => void): () => void;
   losses(): EventLosses;
+  /**
+   * Flows that live and of which the datapath heard since that time of the boot clock (0 = all), in batches between which
+   * others get their turn. A flow that changes during the reading may be left out or come twice; its end event has its final
+   * counts. The reading ends early when the enforcer is closed. Empty where the backend follows no flows: `limits` says so.
+   */
+  flowProgress(seenSinceBootNs: bigint): AsyncIterable<readonly FlowProgress[]>;
   /**
    * Names of the interfaces on which packets without a socket are decided too, or denied sources dropped early, each with
    * how (`eth0 (tcx)`). Absent = the backend has no such hook.

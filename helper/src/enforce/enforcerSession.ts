@@ -3,16 +3,19 @@
  * loaded the state says so instead of failing.
  */
 import type { HostProgram } from "@wardline/domain/policy";
-import type {
-  ActivateOptions,
-  DatapathState,
-  DecisionCounter,
-  Emergency,
-  Enforcer,
-  EventLosses,
-  FlowEvent,
-  PreparedProgram,
-  SlotCounters,
+import {
+  type ActivateOptions,
+  type DatapathState,
+  type DecisionCounter,
+  type Emergency,
+  type Enforcer,
+  type EventLosses,
+  type FlowEvent,
+  type FlowProgress,
+  noFlowProgress,
+  type OverlayInterface,
+  type PreparedProgram,
+  type SlotCounters,
 } from "./enforcer.ts";
 
 const NOTHING_LOADED: DatapathState = {
@@ -34,6 +37,8 @@ export class EnforcerSession implements Enforcer {
   #isOpen = false;
   #isListening = false;
   readonly #endListeners = new Set<(last: SlotCounters) => void>();
+  /** `undefined` = nobody has said. */
+  #overlay: OverlayInterface | null | undefined;
   #lastLosses: EventLosses = { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
 
   constructor(inner: Enforcer) {
@@ -55,6 +60,7 @@ export class EnforcerSession implements Enforcer {
     const state = await this.#inner.open();
     this.#isOpen = true;
     if (this.#listeners.size > 0) this.#listen();
+    if (this.#overlay !== undefined) this.#inner.setOverlay?.(this.#overlay);
     return state;
   }
 
@@ -80,6 +86,15 @@ export class EnforcerSession implements Enforcer {
 
   setEmergency(emergency: Emergency): void {
     this.#inner.setEmergency(emergency);
+  }
+
+  setOverlay(overlay: OverlayInterface | null): void {
+    this.#overlay = overlay;
+    if (this.#isOpen) this.#inner.setOverlay?.(overlay);
+  }
+
+  heldOverlay(): Partial<OverlayInterface> | null {
+    return this.#isOpen ? (this.#inner.heldOverlay?.() ?? null) : null;
   }
 
   recall(program: HostProgram, generation: number): void {
@@ -111,6 +126,10 @@ export class EnforcerSession implements Enforcer {
   losses(): EventLosses {
     if (this.#isOpen) this.#lastLosses = this.#inner.losses();
     return this.#lastLosses;
+  }
+
+  flowProgress(seenSinceBootNs: bigint): AsyncIterable<readonly FlowProgress[]> {
+    return this.#isOpen ? this.#inner.flowProgress(seenSinceBootNs) : noFlowProgress();
   }
 
   edgeInterfaces(): readonly string[] {

@@ -1,6 +1,6 @@
 /** Files that are either the old or the new version after a crash or a full disk, never a part of one. */
 import { randomBytes } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 
@@ -26,6 +26,15 @@ export function toWriteFailure(error: unknown, what: string): Failure {
     },
     { cause: error },
   );
+}
+
+/** Writes all of it: a disk that fills up takes a part of a write without an error, and refuses the next. */
+export async function writeFully(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    const { bytesWritten } = await handle.write(data, done, data.length - done, position + done);
+    if (bytesWritten === 0) throw Object.assign(new Error("nothing more could be written"), { code: "ENOSPC" });
+    done += bytesWritten;
+  }
 }
 
 /** Makes a rename or an unlink in `directory` survive a power cut. */

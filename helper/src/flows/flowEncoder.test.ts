@@ -55,6 +55,8 @@ const kept: fc.Arbitrary<KeptFlow> = fc.record({
     cgroupId: unsigned64,
     packets: unsigned64,
     bytes: unsigned64,
+    originatorBytes: unsigned64,
+    responderBytes: unsigned64,
   }),
 });
 

@@ -92,6 +92,8 @@ export class FlowEncoder {
     writer.bigint(FLOW.bytes.number, event.bytes);
     if (event.process) this.#process(event.process, kept.executable, surroundings);
     writer.number(FLOW.hook.number, HOOKS[event.hook]);
+    writer.bigint(FLOW.originatorBytes.number, event.originatorBytes);
+    writer.bigint(FLOW.responderBytes.number, event.responderBytes);
   }
 
   #time(wallMs: number): void {

@@ -81,6 +81,7 @@ export class FlowHub {
   readonly #programs: ProgramNames;
   readonly #kept: KeptFlow[] = [];
   readonly #readers = new Set<FlowReader>();
+  readonly #listeners = new Set<(flows: readonly KeptFlow[]) => void>();
   readonly #stop: () => void;
   #nextId = 1n;
   #pipeline: Promise<void> = Promise.resolve();
@@ -104,9 +105,29 @@ export class FlowHub {
     return reader;
   }
 
-  close(): void {
+  /** Called with all flows, in their order, within this process: it never lags. Must not throw. Returns the unsubscriber. */
+  onPublish(listener: (flows: readonly KeptFlow[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Runs the task after everything that was received until now is published. */
+  inOrder(task: () => void): Promise<void> {
+    const done = this.#pipeline.then(task);
+    this.#pipeline = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Empty when unknown. */
+  cgroupPathOf(id: bigint): string {
+    return this.#cgroups.get(id) ?? "";
+  }
+
+  /** Resolves when everything that was received is published. */
+  async close(): Promise<void> {
     this.#stop();
     for (const reader of this.#readers) reader.close();
+    await this.#pipeline.catch(() => undefined);
   }
 
   /** Batches stay in order although a path may have to be looked up first. */
@@ -133,5 +154,6 @@ export class FlowHub {
     // Removed in large steps: one step per batch would move the whole list each time.
     if (this.#kept.length > KEPT_FLOWS * 1.2) this.#kept.splice(0, this.#kept.length - KEPT_FLOWS);
     for (const reader of this.#readers) reader.push(flows);
+    for (const listener of this.#listeners) listener(flows);
   }
 }

@@ -38,7 +38,11 @@ export interface FlowSurroundings {
 }
 
 /** The subject's own end has the subject's name; the other end has the name of its address. */
-export function namesOf(event: FlowEvent, context: GenerationContext | undefined, subjectKey: string) {
+export function namesOf(
+  event: Pick<FlowEvent, "direction" | "sourceAddress" | "destinationAddress">,
+  context: GenerationContext | undefined,
+  subjectKey: string,
+) {
   const subject = context?.nameByKey.get(subjectKey);
   const source = context?.nameByAddress.get(event.sourceAddress) ?? "";
   const destination = context?.nameByAddress.get(event.destinationAddress) ?? "";
@@ -73,6 +77,8 @@ export function toWireFlow(kept: KeptFlow, surroundings: FlowSurroundings): Flow
     cgroupPath: kept.cgroupPath,
     packets: event.packets,
     bytes: event.bytes,
+    originatorBytes: event.originatorBytes,
+    responderBytes: event.responderBytes,
   });
   if (decision) flow.decision = toWireDecision(decision, event.direction);
   if (event.process) {

@@ -20,6 +20,11 @@ export class WireWriter {
     this.#buffer = Buffer.allocUnsafeSlow(sizeBytes);
   }
 
+  /** Bytes that were written since. */
+  get length(): number {
+    return this.#end;
+  }
+
   /** Forgets what was written and keeps the room. */
   reset(): void {
     this.#end = 0;

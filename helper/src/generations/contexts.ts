@@ -1,5 +1,6 @@
 /** What is needed to explain an event (the program that decided it and whose addresses are whose), and to keep it true. */
-import type { Endpoint, HostProgram } from "@wardline/domain/policy";
+import { mergeDiscovered } from "@wardline/domain/cluster";
+import type { Endpoint, HostProgram, Inventory } from "@wardline/domain/policy";
 import type { Circumstances, Dependencies } from "../agent/policyEngine.ts";
 import type { Compiled } from "./switching.ts";
 
@@ -8,6 +9,8 @@ export interface GenerationContext {
   /** Display names (`web` for a host, `shop/web` for a workload) by canonical address. */
   readonly nameByAddress: ReadonlyMap<string, string>;
   readonly nameByKey: ReadonlyMap<string, string>;
+  /** As the policies declare it. */
+  readonly inventory: Inventory;
   readonly circumstances: Circumstances;
   readonly dependencies: Dependencies;
 }
@@ -45,12 +48,14 @@ export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
 
   remember(generation: number, { program, world, circumstances, dependencies }: Compiled): void {
-    const { endpoints } = world.inventory;
+    const { inventory } = world;
+    const { endpoints } = mergeDiscovered(inventory, circumstances.discovered).inventory;
     this.#byGeneration.delete(generation);
     this.#byGeneration.set(generation, {
       program,
       nameByAddress: namesByAddress(endpoints),
       nameByKey: new Map(endpoints.map((endpoint) => [endpoint.key, displayName(endpoint)])),
+      inventory,
       circumstances,
       dependencies,
     });

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DiscoveredEndpoint } from "@wardline/domain/cluster";
 import { ErrorCode } from "@wardline/domain/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { BackendName } from "../enforce/enforcer.ts";
@@ -23,6 +24,8 @@ let kernel: FakeKernel;
 let automatic: string[];
 /** What DNS says at the moment. */
 let domainAddresses: ReadonlyMap<string, readonly string[]>;
+/** What the cluster knows at the moment. */
+let discovered: readonly DiscoveredEndpoint[];
 
 beforeEach(() => {
   stateDir = mkdtempSync(join(tmpdir(), "wardline-controller-"));
@@ -30,6 +33,7 @@ beforeEach(() => {
   kernel = new FakeKernel();
   automatic = [];
   domainAddresses = new Map();
+  discovered = [];
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
@@ -47,6 +51,7 @@ async function start(bootId = "boot-1", backend: BackendName = "ebpf") {
     bootId,
     newestConnection: () => 1,
     circumstances: async () => ({ domainAddresses }),
+    discovered: () => discovered,
     recordAutomatic: (action, detail) => automatic.push(`${action}: ${detail}`),
   });
   await controller.start();
@@ -469,6 +474,58 @@ describe("refresh", () => {
     const { controller, enforcer } = await reboot();
     expect(controller.problems).toEqual([]);
     expect(enforcer.state().programDigest).toBe(moved);
+  });
+
+  it("follows what the cluster discovers, and loads the same tables after a reboot without a cluster", async () => {
+    const known = (address: string): DiscoveredEndpoint => {
+      const fields = { namespace: "default", name: "db", instance: address, labels: new Map(), addresses: [address] };
+      return { kind: "service", ...fields };
+    };
+    discovered = [known("10.0.0.5")];
+    const first = await start();
+    const { pending } = await first.controller.apply(
+      request("discovered;", 0, { expectedProgramDigest: fakeProgram("discovered;").digest }),
+      OLD,
+      accept,
+    );
+    expect(first.enforcer.state().programDigest).toBe(fakeProgram("discovered;10.0.0.5").digest);
+    await first.controller.confirm(1, pending.generation.programDigest, FRESH, accept);
+    discovered = [known("10.0.0.6")];
+    await first.controller.refresh("what the cluster knows has changed");
+    const moved = fakeProgram("discovered;10.0.0.6").digest;
+    expect(first.enforcer.state().programDigest).toBe(moved);
+    discovered = [];
+    const { controller, enforcer } = await reboot();
+    expect(controller.problems).toEqual([]);
+    expect(enforcer.state()).toMatchObject({ programDigest: moved, generation: 2 });
+  });
+
+  it("is nothing that anybody decided: a plan and a rollback from before it still hold, and none from before that", async () => {
+    const { controller } = await start();
+    await applyAndConfirm(controller, "one", 0);
+    await applyAndConfirm(controller, "discovered;", 1);
+    for (const address of ["10.0.0.5", "10.0.0.6"]) {
+      const fields = { namespace: "default", name: "db", instance: "", labels: new Map(), addresses: [address] };
+      discovered = [{ kind: "service", ...fields }];
+      await controller.refresh("what the cluster knows has changed");
+    }
+    expect(controller.enforced).toMatchObject({ number: 4, reason: "test", appliedBy: "root (0)" });
+    await expect(controller.rollback(1, accept)).rejects.toEqual(code(ErrorCode.GENERATION_CONFLICT));
+    await expect(controller.apply(request("three", 1), OLD, accept)).rejects.toEqual(
+      code(ErrorCode.GENERATION_CONFLICT),
+    );
+    discovered = [];
+    expect(await applyAndConfirm(controller, "three", 2)).toBe(5);
+    await expect(controller.rollback(3, accept)).rejects.toEqual(code(ErrorCode.GENERATION_CONFLICT));
+    expect((await controller.rollback(5, accept)).number).toBe(4);
+    expect(await applyAndConfirm(controller, "three", 2)).toBe(6);
+    discovered = [
+      { kind: "member", namespace: "", name: "", instance: "", labels: new Map(), addresses: ["10.0.0.7"] },
+    ];
+    expect(await applyAndConfirm(controller, "discovered;", 6)).toBe(7);
+    discovered = [];
+    await controller.refresh("what the cluster knows has changed");
+    expect((await controller.rollback(7, accept)).number).toBe(6);
   });
 
   it("loads what was accepted once, also when a newer version finds an error in it", async () => {

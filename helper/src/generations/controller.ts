@@ -31,6 +31,7 @@ import {
   newRecord,
   readAndCompile,
   readStored,
+  readStoredPolicies,
   withoutNames,
 } from "./switching.ts";
 
@@ -40,6 +41,7 @@ export class GenerationController {
   readonly #standing: Standing;
   readonly #pending: PendingChange;
   #closed = false;
+  #lastLeft: number | null = null;
 
   constructor(ports: ControllerPorts) {
     this.#ports = ports;
@@ -58,6 +60,11 @@ export class GenerationController {
 
   get pending(): Pending | null {
     return this.#pending.current;
+  }
+
+  /** The generation that was last left by a call of `rollback`; `null` = none since the start. */
+  get lastLeft(): number | null {
+    return this.#lastLeft;
   }
 
   get quarantines(): readonly QuarantineRecord[] {
@@ -90,10 +97,12 @@ export class GenerationController {
       const { enforcer, clock } = this.#ports;
       const { current } = this.#pending;
       if (current) throw refuse.confirmationPending(current.generation.number);
-      refuse.checkApply(request, this.enforced.number, enforcer.name);
+      const baseGeneration = this.#standing.presentNumber(request.baseGeneration);
+      refuse.checkApply({ ...request, baseGeneration }, this.enforced.number, enforcer.name);
       const base = readAndCompile(this.#ports, request.files, withoutNames(clock.wallMs()));
-      // Who planned this knows neither names nor quarantines: what they mean differs from host to host.
-      if (base.program.digest !== request.expectedProgramDigest) throw refuse.otherProgram();
+      // Who planned this knows neither names nor discovered addresses nor quarantines: they differ from host to host.
+      const { expectedProgramDigest } = request;
+      if (expectedProgramDigest !== null && base.program.digest !== expectedProgramDigest) throw refuse.otherProgram();
       const compiled = await this.#standing.underPresentCircumstances(base, request.mode);
       await accept();
       if (!enforcer.state().attached) await enforcer.open();
@@ -103,6 +112,7 @@ export class GenerationController {
       const { pending, flipUs } = await this.#pending.begin(record, request, compiled, prepared);
       const { readUs, compileUs } = compiled;
       const timings = { readUs, compileUs, ...prepared.timings, flipUs: Math.round(flipUs), totalUs: elapsedUs(start) };
+      this.#ports.onApplied?.(timings);
       return { pending, timings };
     });
   }
@@ -130,14 +140,17 @@ export class GenerationController {
   /** Leaves the named generation for the one before: the pending one, or the confirmed one. Throws `Failure`. */
   rollback(generation: number, accept: Accept): Promise<GenerationRecord> {
     return this.#mutex.run(async () => {
-      const pending = this.#pending.current;
-      if (generation !== this.enforced.number) throw refuse.otherGeneration(this.enforced.number, generation);
-      if (pending) {
-        // The agent would do this by itself a little later: a full disk must not stand in the way.
-        await accept({ evenWhenUnrecorded: true });
-        await this.#pending.leave(pending);
-      } else {
-        await this.#leaveConfirmed(accept);
+      if (this.#standing.presentNumber(generation) !== this.enforced.number) {
+        throw refuse.otherGeneration(this.enforced.number, generation);
+      }
+      const before = this.#lastLeft;
+      // Known before its effect is: who watches what is enforced asks why it changed.
+      this.#lastLeft = generation;
+      try {
+        await this.#leave(accept);
+      } catch (error) {
+        this.#lastLeft = before;
+        throw error;
       }
       return this.enforced;
     });
@@ -188,7 +201,7 @@ export class GenerationController {
 
   /**
    * Puts the enforced policies in force as they are now: without those that have expired, with the present addresses of
-   * domain names. That is a generation of its own, confirmed from the start, because nobody decided anything new; a
+   * domain names, members and services. That is a generation of its own, confirmed from the start, because nobody decided anything new; a
    * rollback still returns to the generation before the last apply. Nothing happens while a confirmation is pending (both
    * slots are taken) or when the tables stay the same. Throws `Failure`; then what was enforced still is.
    */
@@ -198,14 +211,13 @@ export class GenerationController {
       const { ledger } = this.#standing;
       if (this.#closed || this.#pending.current || current === 0 || !ledger.trusted) return;
       const stored = await ledger.readGeneration(current);
-      const before = readStored(this.#ports, stored);
-      const base = compileAgain(this.#ports, before, withoutNames(this.#ports.clock.wallMs()));
-      const compiled = await this.#standing.underPresentCircumstances(base, mode);
+      const policies = readStoredPolicies(this.#ports, stored);
+      const compiled = await this.#standing.underPresentCircumstances(policies, mode, { atOnce: true });
       if (compiled.program.digest === this.#ports.enforcer.state().programDigest) {
         this.#ports.contexts.remember(current, compiled);
         return;
       }
-      await this.#standing.replaceQuietly(stored, compiled);
+      await this.#standing.replaceQuietly(stored, compiled, { isRefresh: true });
       const { number } = this.enforced;
       this.#ports.recordAutomatic("refresh", `${why}: generation ${number} takes over from ${current}`);
     });
@@ -247,6 +259,14 @@ export class GenerationController {
     const stateDigest = engine.stateDigest(request.files);
     const number = this.#standing.ledger.index.nextGeneration;
     return newRecord(number, request, caller.actor, compiled, stateDigest, clock.wallMs());
+  }
+
+  async #leave(accept: Accept): Promise<void> {
+    const pending = this.#pending.current;
+    if (!pending) return this.#leaveConfirmed(accept);
+    // The agent would do this by itself a little later: a full disk must not stand in the way.
+    await accept({ evenWhenUnrecorded: true });
+    await this.#pending.leave(pending);
   }
 
   async #leaveForQuarantine(pending: PendingState): Promise<void> {

@@ -23,13 +23,25 @@ export interface ControllerPorts extends SwitchPorts {
   /** Number of the newest connection. */
   readonly newestConnection: () => number;
   /** How things stand now for policies that depend on it. Takes a few seconds at most; a name without answer is absent. */
-  readonly circumstances: (dependencies: Dependencies) => Promise<Pick<Circumstances, "domainAddresses">>;
+  readonly circumstances: (
+    dependencies: Dependencies,
+    options: CircumstancesOptions,
+  ) => Promise<Pick<Circumstances, "domainAddresses">>;
+  /** What the cluster knows of members and services now; nothing without a cluster. */
+  readonly discovered?: () => Circumstances["discovered"];
   /** Something that the agent did by itself. Must not throw. */
   readonly recordAutomatic: (action: string, detail: string) => void;
+  /** After each apply that reached the datapath. Must not throw. */
+  readonly onApplied?: (timings: ApplyOutcome["timings"]) => void;
   /** What becomes of a host that was enforcing and cannot be brought to its last state. `closed` unless given. */
   readonly onStartFailure?: StartFailure;
   /** Called between the steps of a change. For tests that end the process there. */
   readonly checkpoint?: (step: Checkpoint) => void;
+}
+
+export interface CircumstancesOptions {
+  /** What is known now: nothing is waited for. */
+  readonly atOnce: boolean;
 }
 
 export type StartFailure = "closed" | "open";
@@ -48,8 +60,10 @@ export type Checkpoint = (typeof CHECKPOINTS)[number];
 export interface ApplyRequest {
   readonly files: readonly SourceFile[];
   readonly mode: EnforcementMode;
-  readonly expectedProgramDigest: string;
-  readonly baseGeneration: number;
+  /** Of the plan that a person saw; `null` = the cluster's set, which nobody planned for one host. */
+  readonly expectedProgramDigest: string | null;
+  /** What the plan was made against; `null` = whatever is enforced. */
+  readonly baseGeneration: number | null;
   readonly confirmWithinMs: number;
   readonly reason: string;
 }

@@ -187,9 +187,9 @@ describe("quarantine", () => {
     const { controller, store } = await lab.start();
     await lab.applyAndConfirm(controller, "one", 0);
     const stored = await store.readGeneration(1);
-    const { atUnixMs, domainAddresses } = stored.circumstances;
+    const { atUnixMs, domainAddresses, discovered } = stored.circumstances;
     rmSync(join(lab.stateDir, "generations/1"), { recursive: true });
-    await store.writeGeneration({ ...stored, circumstances: { atUnixMs, domainAddresses } as never });
+    await store.writeGeneration({ ...stored, circumstances: { atUnixMs, domainAddresses, discovered } as never });
     expect((await store.readGeneration(1)).circumstances).toMatchObject({ quarantines: [], observesPolicies: false });
   });
 });

@@ -10,6 +10,8 @@ export interface QuietOptions {
    * decided; without it a crash ends in the old one, and whatever made the tables old makes them new again.
    */
   readonly recordFirst?: boolean;
+  /** Nobody decided anything: whoever names the generation before means this one too. */
+  readonly isRefresh?: boolean;
   /** `null` = nothing earlier is kept; left out = what was kept stays. */
   readonly previous?: null;
 }

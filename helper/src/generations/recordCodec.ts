@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { SourceFile } from "@wardline/domain/policy";
 import type { Circumstances } from "../agent/policyEngine.ts";
+import { decodeDiscovered, encodeDiscovered } from "./discoveredCodec.ts";
 import { decodeQuarantines } from "./quarantineCodec.ts";
 import { CorruptStateError, count, type Fields, fields, text } from "./recordFields.ts";
 import type { EmergencyRecord, PendingRecord, StateIndex, StoredGeneration } from "./records.ts";
@@ -73,18 +74,20 @@ export function decodeIndex(encoded: string): StateIndex {
 export function encodeGeneration(stored: StoredGeneration): string {
   const { circumstances, ...rest } = stored;
   const domainAddresses = [...circumstances.domainAddresses];
-  return encode("generation", { ...rest, circumstances: { ...circumstances, domainAddresses } });
+  const discovered = encodeDiscovered(circumstances.discovered);
+  return encode("generation", { ...rest, circumstances: { ...circumstances, domainAddresses, discovered } });
 }
 
 /** Records from before policies could expire have none: they were compiled as they stood. */
 function circumstances(value: unknown, appliedAtMs: number): Circumstances {
-  const usual = { quarantines: [], observesPolicies: false };
+  const usual = { discovered: [], quarantines: [], observesPolicies: false };
   if (value === undefined) return { atUnixMs: appliedAtMs, domainAddresses: new Map(), ...usual };
   const from = fields(value, "the circumstances");
   if (!Array.isArray(from.domainAddresses)) throw new CorruptStateError(`"domainAddresses" is not a list`);
   return {
     atUnixMs: count(from, "atUnixMs"),
     domainAddresses: new Map(from.domainAddresses.map(namedAddresses)),
+    discovered: decodeDiscovered(from.discovered ?? []),
     quarantines: decodeQuarantines(from.quarantines ?? []),
     observesPolicies: from.observesPolicies === true,
   };

@@ -1,6 +1,6 @@
 /** What the agent keeps on disk about generations. */
 import type { SourceFile } from "@wardline/domain/policy";
-import { type Circumstances, NO_NAMES } from "../agent/policyEngine.ts";
+import { type Circumstances, NO_NAMES, NOTHING_DISCOVERED } from "../agent/policyEngine.ts";
 import type { Emergency, EnforcementMode } from "../enforce/enforcer.ts";
 
 export interface GenerationRecord {
@@ -70,7 +70,13 @@ export const GENERATION_ZERO: StoredGeneration = {
   policyCount: 0,
   ruleCount: 0,
   files: [],
-  circumstances: { atUnixMs: 0, domainAddresses: NO_NAMES, quarantines: [], observesPolicies: false },
+  circumstances: {
+    atUnixMs: 0,
+    domainAddresses: NO_NAMES,
+    discovered: NOTHING_DISCOVERED,
+    quarantines: [],
+    observesPolicies: false,
+  },
 };
 
 /** The mode that the datapath runs a generation in: quarantines are enforced over policies that are only observed. */

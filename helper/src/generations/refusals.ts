@@ -105,14 +105,14 @@ function invalid(message: string): Failure {
 
 /** Throws what is wrong with an apply before anything is read or compiled. */
 export function checkApply(request: ApplyRequest, enforced: number, backend: BackendName): void {
-  const { confirmWithinMs } = request;
+  const { confirmWithinMs, baseGeneration, expectedProgramDigest } = request;
   if (!(confirmWithinMs >= CONFIRM_WITHIN_MIN_MS && confirmWithinMs <= CONFIRM_WITHIN_MAX_MS)) {
     throw invalid("The time to confirm must be between 5 seconds and 1 hour.");
   }
-  if (!/^[0-9a-f]{64}$/.test(request.expectedProgramDigest)) {
+  if (expectedProgramDigest !== null && !/^[0-9a-f]{64}$/.test(expectedProgramDigest)) {
     throw invalid("The digest that the plan showed is missing or malformed: check first, then apply.");
   }
-  if (request.baseGeneration !== enforced) throw otherGeneration(enforced, request.baseGeneration);
+  if (baseGeneration !== null && baseGeneration !== enforced) throw otherGeneration(enforced, baseGeneration);
   if (backend === "observe" && request.mode === "enforce") {
     throw observeOnly();
   }

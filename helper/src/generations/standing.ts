@@ -1,18 +1,22 @@
 /** What stands now: the enforced generation, who is cut off, what is wrong. Shared by everything that changes it. */
-import type { QuarantineRecord } from "../agent/policyEngine.ts";
+import { NO_NAMES, NOTHING_DISCOVERED, type QuarantineRecord } from "../agent/policyEngine.ts";
 import type { EnforcementMode } from "../enforce/enforcer.ts";
 import type { ControllerPorts } from "./controllerTypes.ts";
 import { Ledger } from "./ledger.ts";
 import { type QuietOptions, replaceQuietly } from "./quietSwitch.ts";
 import { GENERATION_ZERO, type GenerationRecord, type StoredGeneration, toRecord } from "./records.ts";
 import { type Recovered, recover } from "./recovery.ts";
-import { type Compiled, compileAgain, cutOff } from "./switching.ts";
+import { type Compiled, compileAgain, cutOff, type ReadPolicies } from "./switching.ts";
+
+/** Refreshes in a row that a plan may be old. */
+const MAX_REMEMBERED = 1_000;
 
 export class Standing {
   readonly ledger: Ledger;
   readonly #ports: ControllerPorts;
   readonly #listeners = new Set<() => void>();
   #startProblems: readonly string[] = [];
+  #refreshed: { readonly from: readonly number[]; readonly to: number } = { from: [], to: -1 };
   enforced: GenerationRecord = GENERATION_ZERO;
   /** Every generation since their last change was compiled with them, in both slots. */
   quarantines: readonly QuarantineRecord[] = [];
@@ -58,16 +62,43 @@ export class Standing {
     this.#listeners.clear();
   }
 
-  async underPresentCircumstances(base: Compiled, mode: EnforcementMode): Promise<Compiled> {
-    const hasNames = base.dependencies.domainNames.length > 0;
-    if (!hasNames && this.quarantines.length === 0) return base;
-    const named = hasNames ? await this.#ports.circumstances(base.dependencies) : base.circumstances;
-    const circumstances = { ...base.circumstances, domainAddresses: named.domainAddresses };
-    return compileAgain(this.#ports, base, cutOff(circumstances, this.quarantines, mode));
+  /**
+   * The enforced generation's number for whoever names it, or one that it took over from by a refresh: those differ in
+   * nothing that anybody decided. Other numbers stay as they are.
+   */
+  presentNumber<Number extends number | null>(named: Number): Number | number {
+    const { from, to } = this.#refreshed;
+    const isMeant = named !== null && to === this.enforced.number && from.includes(named);
+    return isMeant ? to : named;
+  }
+
+  /**
+   * Compiled as things are at this moment. `atOnce`: with what is known of names, for whoever does not wait for DNS. Throws
+   * what the engine throws.
+   */
+  async underPresentCircumstances(
+    policies: ReadPolicies,
+    mode: EnforcementMode,
+    { atOnce = false }: { readonly atOnce?: boolean } = {},
+  ): Promise<Compiled> {
+    const { clock, engine, hostName } = this.#ports;
+    const discovered = this.#ports.discovered?.() ?? NOTHING_DISCOVERED;
+    const dependencies = engine.dependencies(policies.world, hostName, discovered);
+    const hasNames = dependencies.domainNames.length > 0;
+    const { domainAddresses } = hasNames
+      ? await this.#ports.circumstances(dependencies, { atOnce })
+      : { domainAddresses: NO_NAMES };
+    const present = { atUnixMs: clock.wallMs(), domainAddresses, discovered, quarantines: [], observesPolicies: false };
+    return compileAgain(this.#ports, policies, cutOff(present, this.quarantines, mode));
   }
 
   async replaceQuietly(stored: StoredGeneration, compiled: Compiled, options: QuietOptions = {}): Promise<void> {
+    const before = this.enforced.number;
     const next = await replaceQuietly(this.#ports, this.ledger, stored, compiled, options);
+    if (options.isRefresh) {
+      const earlier = this.#refreshed.to === before ? this.#refreshed.from.slice(-MAX_REMEMBERED) : [];
+      this.#refreshed = { from: [...earlier, before], to: next.number };
+    }
     this.enforced = toRecord(next);
     this.quarantines = next.circumstances.quarantines;
     this.changed();

@@ -5,6 +5,7 @@ import {
   type Circumstances,
   type Dependencies,
   NO_NAMES,
+  NOTHING_DISCOVERED,
   type PolicyEngine,
   type QuarantineRecord,
   type ReadState,
@@ -21,13 +22,17 @@ export interface SwitchPorts {
   readonly hostName: string;
 }
 
-export interface Compiled {
+/** Policies that were read and not compiled yet. */
+export interface ReadPolicies {
   readonly world: PolicyWorld;
+  readonly readUs: number;
+  readonly compileUs: number;
+}
+
+export interface Compiled extends ReadPolicies {
   readonly program: HostProgram;
   readonly circumstances: Circumstances;
   readonly dependencies: Dependencies;
-  readonly readUs: number;
-  readonly compileUs: number;
 }
 
 export function elapsedUs(sinceMs: number): number {
@@ -35,7 +40,8 @@ export function elapsedUs(sinceMs: number): number {
 }
 
 export function withoutNames(atUnixMs: number): Circumstances {
-  return { atUnixMs, domainAddresses: NO_NAMES, quarantines: [], observesPolicies: false };
+  const none = { domainAddresses: NO_NAMES, discovered: NOTHING_DISCOVERED, quarantines: [] };
+  return { atUnixMs, ...none, observesPolicies: false };
 }
 
 /** Throws `Failure` POLICY_INVALID with every diagnostic, or what `compile` and `dependencies` throw. */
@@ -49,7 +55,7 @@ export function readAndCompile(
   const state = ports.engine.read(files, { errorsOnly: true });
   const readUs = elapsedUs(readStart);
   if (!state.ok) throw policyErrors(ports.engine.read(files));
-  return { ...compileWorld(ports, state.world, circumstances), readUs };
+  return compileAgain(ports, { world: state.world, readUs, compileUs: 0 }, circumstances);
 }
 
 /**
@@ -61,10 +67,17 @@ export function readStored(ports: SwitchPorts, stored: StoredGeneration): Compil
   const readStart = performance.now();
   const state = ports.engine.read(stored.files, { errorsOnly: true });
   const readUs = elapsedUs(readStart);
-  const compiled = compileWorld(ports, state.world, stored.circumstances);
+  const compiled = compileAgain(ports, { world: state.world, readUs, compileUs: 0 }, stored.circumstances);
   if (!state.ok && compiled.program.digest !== stored.programDigest)
     throw policyErrors(ports.engine.read(stored.files));
-  return { ...compiled, readUs };
+  return compiled;
+}
+
+/** As {@link readStored} for whoever compiles them in another way: only an error makes it worth to compile as it was. */
+export function readStoredPolicies(ports: SwitchPorts, stored: StoredGeneration): ReadPolicies {
+  const start = performance.now();
+  const { world, ok } = ports.engine.read(stored.files, { errorsOnly: true });
+  return ok ? { world, readUs: elapsedUs(start), compileUs: 0 } : readStored(ports, stored);
 }
 
 function policyErrors(state: ReadState): Failure {
@@ -78,14 +91,6 @@ function policyErrors(state: ReadState): Failure {
   });
 }
 
-function compileWorld(ports: SwitchPorts, world: PolicyWorld, circumstances: Circumstances): Omit<Compiled, "readUs"> {
-  const start = performance.now();
-  const { engine, hostName } = ports;
-  const dependencies = engine.dependencies(world, hostName);
-  const program = engine.compile(world, hostName, circumstances);
-  return { world, program, circumstances, dependencies, compileUs: elapsedUs(start) };
-}
-
 /** The circumstances of a generation in this mode while these subjects are cut off. */
 export function cutOff(
   circumstances: Circumstances,
@@ -95,11 +100,14 @@ export function cutOff(
   return { ...circumstances, quarantines, observesPolicies: quarantines.length > 0 && mode === "observe" };
 }
 
-/** The same policies under other circumstances, without reading them again. */
-export function compileAgain(ports: SwitchPorts, compiled: Compiled, circumstances: Circumstances): Compiled {
+/** The same policies under other circumstances, without reading them again. Throws what the engine throws. */
+export function compileAgain(ports: SwitchPorts, before: ReadPolicies, circumstances: Circumstances): Compiled {
   const start = performance.now();
-  const program = ports.engine.compile(compiled.world, ports.hostName, circumstances);
-  return { ...compiled, program, circumstances, compileUs: compiled.compileUs + elapsedUs(start) };
+  const { engine, hostName } = ports;
+  const { world, readUs } = before;
+  const dependencies = engine.dependencies(world, hostName, circumstances.discovered);
+  const program = engine.compile(world, hostName, circumstances);
+  return { world, readUs, program, circumstances, dependencies, compileUs: before.compileUs + elapsedUs(start) };
 }
 
 export function newRecord(

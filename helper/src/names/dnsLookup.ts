@@ -13,6 +13,11 @@ interface TimedAddress {
   readonly ttl: number;
 }
 
+/** `_postgres._tcp.example.org`: a name of services (RFC 2782), which stands for the addresses of its targets. */
+const SERVICE_NAME = /^_[a-z0-9-]+\._(tcp|udp|sctp)\./i;
+/** Of one service name; the first by priority and weight. */
+const MAX_TARGETS = 16;
+
 export const dnsLookup: NameLookup = (name, signal) => askServers(name, signal, []);
 
 /** `servers`: addresses with ports; none = those of the system. */
@@ -22,6 +27,7 @@ export async function askServers(name: string, signal: AbortSignal, servers: rea
   const cancel = () => resolver.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
+    if (SERVICE_NAME.test(name)) return await askForTargets(resolver, name);
     const records = await Promise.all([
       resolver.resolve4(name, { ttl: true }).catch(noRecords),
       resolver.resolve6(name, { ttl: true }).catch(noRecords),
@@ -33,7 +39,21 @@ export async function askServers(name: string, signal: AbortSignal, servers: rea
   }
 }
 
-function noRecords(error: unknown): readonly TimedAddress[] {
+async function askForTargets(resolver: Resolver, name: string): Promise<NameAnswer> {
+  const found = await resolver.resolveSrv(name).catch(noRecords);
+  const usable = found.filter((target) => "name" in target && target.name !== "" && target.name !== ".");
+  const ordered = usable.toSorted((one, other) => one.priority - other.priority || other.weight - one.weight);
+  const targets = [...new Set(ordered.map((target) => target.name))].slice(0, MAX_TARGETS);
+  const records = await Promise.all(
+    targets.flatMap((target) => [
+      resolver.resolve4(target, { ttl: true }).catch(noRecords),
+      resolver.resolve6(target, { ttl: true }).catch(noRecords),
+    ]),
+  );
+  return toAnswer(records.flat());
+}
+
+function noRecords(error: unknown): never[] {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (NO_RECORD_CODES.has(code)) return [];
   throw error;

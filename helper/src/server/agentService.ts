@@ -40,6 +40,17 @@ export interface ServicePorts {
   readonly streams: Streams;
   readonly clock: Clock;
   readonly hostName: string;
+  /** True while the cluster says what this host enforces. */
+  readonly followsCluster: () => boolean;
+}
+
+/** Rollback, the brake and quarantine stay: they are for the moment in which something is wrong with this one host. */
+function refuseApplyByHand(): Failure {
+  return new Failure({
+    code: ErrorCode.FOLLOWS_CLUSTER,
+    message: "This host follows its cluster's policies: what is applied here alone would be replaced by them.",
+    hint: "Change them in the cluster (wardline policy sync), or let the host leave it (wardline cluster leave).",
+  });
 }
 
 function checkApiRange(request: wire.HandshakeRequest): void {
@@ -108,8 +119,8 @@ export class AgentRpcs {
     const { engine, hostName } = this.#ports;
     const files = readFiles(request.state);
     const { world, diagnostics, ok } = engine.read(files);
-    if (ok) engine.dependencies(world, hostName);
     const circumstances = withoutNames(this.#ports.clock.wallMs());
+    if (ok) engine.dependencies(world, hostName, circumstances.discovered);
     return create(wire.CheckResponseSchema, {
       diagnostics: diagnostics.map(toWireDiagnostic),
       programDigest: ok ? engine.compile(world, hostName, circumstances).digest : "",
@@ -122,6 +133,7 @@ export class AgentRpcs {
   #apply(request: wire.ApplyRequest, context: HandlerContext): Promise<wire.ApplyResponse> {
     const detail = `mode ${request.mode}, base ${request.baseGeneration}, reason: ${request.reason.slice(0, 500)}`;
     return this.#audited(wire.ApplyRequestSchema, request, context, detail, async (caller, accept) => {
+      if (this.#ports.followsCluster()) throw refuseApplyByHand();
       const { pending, timings } = await this.#ports.controller.apply(readApply(request), caller, accept);
       return create(wire.ApplyResponseSchema, {
         generation: toWireGeneration(pending.generation),

@@ -3,8 +3,12 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../agent/clock.ts";
 import { otherUserProblem } from "../testing/otherUser.ts";
 import { TestAgent } from "../testing/testAgent.ts";
 import { RoleResolver } from "./roles.ts";
@@ -75,7 +79,8 @@ async function callAs(userId: number): Promise<unknown> {
 
 describe.skipIf(problem)(`real users over the real socket${problem ? ` (${problem})` : ""}`, () => {
   beforeEach(async () => {
-    await test.start({ groupPath, passwdPath });
+    // The cluster's store waits on real time.
+    await test.start({ groupPath, passwdPath, clock: systemClock });
     // The doors of the file system are opened, so that only the agent itself decides.
     chmodSync(test.directory, 0o755);
     chmodSync(test.options.socketPath, 0o666);
@@ -84,13 +89,89 @@ describe.skipIf(problem)(`real users over the real socket${problem ? ` (${proble
   const denied = "PERMISSION_DENIED";
   // Past the role check an empty apply and an endless reason are refused for what they are.
   const reached = "INVALID_ARGUMENT";
+  // Of the cluster: what only an administrator may do, what an operator may as well, and what anybody with a role may.
+  const forAdmins = [
+    ...["initCluster", "createJoinToken", "joinCluster", "leaveCluster", "removeMember", "resignLeadership"],
+    ...["testStore", "setStore", "issueCertificate"],
+  ];
+  const forOperators = [
+    ...["writeDocuments", "rollbackDocuments", "confirmSet", "registerService", "deregisterService", "pushNotes"],
+  ];
+  const forAll = [
+    ...["getCluster", "watchCluster", "listDocuments", "getDocument", "listDocumentHistory", "watchDocuments"],
+    ...["listSets", "listServices", "resolve", "watchEndpoints", "watchNotes"],
+  ];
+  const all = [...forAdmins, ...forOperators, ...forAll].sort();
+  // Of detection: who changes how it works, who judges what it found, and who looks at it.
+  const judging = ["giveFeedback", "train"];
+  const changing = ["configure", ...judging];
+  const allAnomalies = [...changing, "getFinding", "getModel", "listFindings", "watchFindings"].sort();
+  // Of the mesh: who decides how faults are dealt with, who changes peers and approves, and who looks.
+  const healing = ["configureHealing", "resetHealingKnowledge"];
+  const acting = ["addPeer", ...healing, "decideHealing", "removePeer"].sort();
+  const allMesh = [...acting, "getMesh", "watchMesh"].sort();
+  const none = {
+    anomalies: allAnomalies,
+    mesh: allMesh,
+    ...{ status: denied, apply: denied, release: denied, health: denied, cluster: all },
+    records: [denied, denied],
+  };
+  const records = ["ok", "ok"];
+
+  it("has a place for every method of the cluster, of detection and of the mesh", () => {
+    expect(ClusterService.methods.map(({ localName }) => localName).sort()).toEqual(all);
+    expect(AnomalyService.methods.map(({ localName }) => localName).sort()).toEqual(allAnomalies);
+    expect(MeshService.methods.map(({ localName }) => localName).sort()).toEqual(allMesh);
+  });
+
   it.each([
-    ["nobody", 65_534, { actor: null, status: denied, apply: denied, release: denied, health: denied }],
-    ["mallory", 61_014, { actor: null, status: denied, apply: denied, release: denied, health: denied }],
-    ["vera", 61_011, { actor: "vera (61011)", status: "ok", apply: denied, release: denied, health: "ok" }],
-    ["opal", 61_012, { actor: "opal (61012)", status: "ok", apply: reached, release: denied, health: "ok" }],
-    ["root", 0, { actor: "root (0)", status: "ok", apply: reached, release: reached, health: "ok" }],
+    ["nobody", 65_534, { actor: null, ...none }],
+    ["mallory", 61_014, { actor: null, ...none }],
+    [
+      "vera",
+      61_011,
+      {
+        ...{ actor: "vera (61011)", status: "ok", apply: denied, release: denied, health: "ok" },
+        cluster: [...forAdmins, ...forOperators].sort(),
+        anomalies: changing,
+        mesh: acting,
+        records,
+      },
+    ],
+    [
+      "opal",
+      61_012,
+      {
+        actor: "opal (61012)",
+        status: "ok",
+        apply: reached,
+        release: denied,
+        health: "ok",
+        cluster: forAdmins.toSorted(),
+        anomalies: ["configure"],
+        mesh: healing,
+        records,
+      },
+    ],
+    [
+      "root",
+      0,
+      {
+        actor: "root (0)",
+        status: "ok",
+        apply: reached,
+        release: reached,
+        health: "ok",
+        cluster: [],
+        anomalies: [],
+        mesh: [],
+        records,
+      },
+    ],
   ])("%s", async (_name, userId, expected) => {
-    expect(await callAs(userId)).toEqual(expected);
+    const answer = (await callAs(userId)) as { cluster: string[]; anomalies: string[]; mesh: string[] };
+    const { cluster, anomalies, mesh } = answer;
+    const sorted = { cluster: cluster.toSorted(), anomalies: anomalies.toSorted(), mesh: mesh.toSorted() };
+    expect({ ...answer, ...sorted }).toEqual(expected);
   });
 });

@@ -1,10 +1,14 @@
 import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { create } from "@bufbuild/protobuf";
+import { create, type DescMethod } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "@wardline/api/grpc/health/v1/health";
 import { AgentService, type ApplyRequest, ApplyRequestSchema } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { failureFromConnectError } from "@wardline/domain/wire";
@@ -34,7 +38,8 @@ function applyRequest(text: string, base = 0n) {
 
 describe("methods", () => {
   it("have a rule each, and no rule is left over", () => {
-    const methods = [...AgentService.methods, ...Health.methods];
+    const services = [AgentService, AnomalyService, ClusterService, MeshService, RecordService, Health];
+    const methods = services.flatMap((service): readonly DescMethod[] => service.methods);
     expect([...METHOD_RULES.keys()].sort()).toEqual(methods.map(methodName).sort());
     for (const method of methods) {
       const isStream = method.methodKind !== "unary";

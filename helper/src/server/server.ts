@@ -4,6 +4,14 @@ import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "@wardline/api/grpc/health/v1/health";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
+import type { AnomalyRpcs } from "../anomaly/anomalyService.ts";
+import type { ClusterRpcs } from "../cluster/service/clusterService.ts";
+import type { RecordRpcs } from "../flows/records/recordRpcs.ts";
+import type { MeshRpcs } from "../mesh/meshService.ts";
 import type { AgentRpcs } from "./agentService.ts";
 import type { Guard } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
@@ -28,6 +36,10 @@ export interface ServerParts {
   readonly peers: PeerListener;
   readonly guard: Guard;
   readonly rpcs: AgentRpcs;
+  readonly cluster: ClusterRpcs;
+  readonly records: RecordRpcs;
+  readonly anomaly: AnomalyRpcs;
+  readonly mesh: MeshRpcs;
   readonly isServing: () => boolean;
 }
 
@@ -35,10 +47,17 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-function route({ http2, peers, guard, rpcs, isServing }: ServerParts, shutdownSignal: AbortSignal): void {
+function route(
+  { http2, peers, guard, rpcs, cluster, records, anomaly, mesh, isServing }: ServerParts,
+  shutdownSignal: AbortSignal,
+): void {
   const handler = connectNodeAdapter({
     routes: (router) => {
       router.service(AgentService, rpcs.routes());
+      router.service(ClusterService, cluster.routes());
+      router.service(RecordService, records.routes());
+      router.service(AnomalyService, anomaly.routes());
+      router.service(MeshService, mesh.routes());
       router.service(Health, healthRoutes(isServing));
     },
     grpcWeb: false,

@@ -10,6 +10,7 @@ import { type FlowHub, type FlowReader, KEPT_FLOWS } from "../flows/flowHub.ts";
 import type { FlowSurroundings } from "../flows/flowMessage.ts";
 import type { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
+import { StreamSlots } from "./streamSlots.ts";
 
 export interface StreamPorts {
   readonly status: StatusReader;
@@ -24,8 +25,6 @@ export interface StreamPorts {
 const STATUS_EVERY_MS = 2_000;
 /** A flow stream without flows still says how much was lost. */
 const LOSSES_EVERY_MS = 2_000;
-const MAX_STREAMS = 64;
-
 function sleepUntil(signal: AbortSignal, timeoutMs: number, subscribe: (wake: () => void) => () => void) {
   return new Promise<void>((resolve) => {
     const wake = () => {
@@ -44,21 +43,22 @@ function sleepUntil(signal: AbortSignal, timeoutMs: number, subscribe: (wake: ()
 export class Streams {
   readonly #ports: StreamPorts;
   readonly #encoder = new FlowEncoder();
-  #open = 0;
+  readonly #slots: StreamSlots;
 
-  constructor(ports: StreamPorts) {
+  constructor(ports: StreamPorts, slots = new StreamSlots()) {
     this.#ports = ports;
+    this.#slots = slots;
   }
 
   async *watchStatus(signal: AbortSignal): AsyncGenerator<wire.WatchStatusResponse> {
-    this.#enter();
+    const leave = this.#slots.enter();
     try {
       for (let sequence = 1n; !signal.aborted; sequence += 1n) {
         yield create(wire.WatchStatusResponseSchema, { sequence, status: this.#ports.status.read() });
         await sleepUntil(signal, STATUS_EVERY_MS, (wake) => this.#ports.controller.onChange(wake));
       }
     } finally {
-      this.#open -= 1;
+      leave();
     }
   }
 
@@ -67,7 +67,7 @@ export class Streams {
       const message = `At most ${KEPT_FLOWS} earlier flows are kept.`;
       throw new Failure({ code: ErrorCode.INVALID_ARGUMENT, message });
     }
-    this.#enter();
+    const leave = this.#slots.enter();
     const reader = this.#ports.hub.subscribe(history);
     try {
       for (let sequence = 1n; !signal.aborted; sequence += 1n) {
@@ -76,7 +76,7 @@ export class Streams {
       }
     } finally {
       reader.close();
-      this.#open -= 1;
+      leave();
     }
   }
 
@@ -93,17 +93,5 @@ export class Streams {
     const response = flowsResponse(sequence, this.#encoder.encode(reader.take(), surroundings));
     response.losses = create(FlowLossesSchema, { ...hub.losses(), readerLag: reader.lag });
     return response;
-  }
-
-  #enter(): void {
-    if (this.#open >= MAX_STREAMS) {
-      throw new Failure({
-        code: ErrorCode.TOO_LARGE,
-        message: `${MAX_STREAMS} streams are open on this agent: that is the limit.`,
-        hint: "Close other consoles of this host.",
-        retryable: true,
-      });
-    }
-    this.#open += 1;
   }
 }

@@ -4,11 +4,19 @@ import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Health } from "@wardline/api/grpc/health/v1/health";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { failureFromConnectError } from "@wardline/domain/wire";
 
 export interface AgentClient {
   readonly agent: Client<typeof AgentService>;
+  readonly cluster: Client<typeof ClusterService>;
+  readonly anomalies: Client<typeof AnomalyService>;
+  readonly mesh: Client<typeof MeshService>;
+  readonly records: Client<typeof RecordService>;
   readonly health: Client<typeof Health>;
   close(): void;
 }
@@ -27,6 +35,10 @@ export function connectAgent(socketPath: string): AgentClient {
   });
   return {
     agent: createClient(AgentService, transport),
+    cluster: createClient(ClusterService, transport),
+    anomalies: createClient(AnomalyService, transport),
+    mesh: createClient(MeshService, transport),
+    records: createClient(RecordService, transport),
     health: createClient(Health, transport),
     close: () => {
       for (const socket of sockets) socket.destroy();

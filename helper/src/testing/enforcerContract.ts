@@ -203,6 +203,18 @@ export function testEnforcerContract(name: string, problem: string | null, setUp
       expect(ended).toEqual([`1 ${FIRST.digest}`, `2 ${SECOND.digest}`]);
     });
 
+    it("tells of living flows in batches, or says by an empty answer that it follows none", async () => {
+      await put(FIRST, 1);
+      for await (const batch of enforcer.flowProgress(0n))
+        for (const flow of batch) expect(flow.bytes).toBe(flow.originatorBytes + flow.responderBytes);
+      // Whoever reads while the enforcer is closed comes to an end and not to an error.
+      const reading = enforcer.flowProgress(0n)[Symbol.asyncIterator]();
+      await reading.next();
+      await restart();
+      for (let batch = 0; batch < 100 && !(await reading.next()).done; batch += 1);
+      expect((await reading.next()).done).toBe(true);
+    });
+
     it("remembers nothing after a release", async () => {
       await put(FIRST, 1);
       enforcer.setEmergency("open");

@@ -16,7 +16,7 @@ export class FakeClock implements Clock {
   }
 
   schedule(delayMs: number, run: () => void): () => void {
-    const entry = { atMs: this.#bootMs + delayMs, run };
+    const entry = { atMs: this.#bootMs + Math.ceil(delayMs), run };
     this.#scheduled.push(entry);
     return () => {
       this.#scheduled = this.#scheduled.filter((other) => other !== entry);

@@ -13,9 +13,12 @@ import type {
   Enforcer,
   EventLosses,
   FlowEvent,
+  FlowProgress,
   PreparedProgram,
   SlotCounters,
 } from "../enforce/enforcer.ts";
+
+const FLOWS_AT_ONCE = 2;
 
 interface Slot {
   generation: number;
@@ -51,6 +54,8 @@ export class FakeEnforcer implements Enforcer {
   prepareFailure: Error | null = null;
   activateFailure: Error | null = null;
   recalled: number[] = [];
+  /** What `flowProgress` answers, in batches of two. */
+  living: readonly FlowProgress[] = [];
   #isOpen = false;
 
   constructor(clock: Clock, kernel = new FakeKernel(), name: BackendName = "ebpf") {
@@ -193,6 +198,12 @@ export class FakeEnforcer implements Enforcer {
 
   losses(): EventLosses {
     return this.lost;
+  }
+
+  async *flowProgress(seenSinceBootNs: bigint): AsyncIterable<readonly FlowProgress[]> {
+    const seen = this.living.filter(({ lastSeenBootNs }) => lastSeenBootNs >= seenSinceBootNs);
+    for (let first = 0; first < seen.length && this.#isOpen; first += FLOWS_AT_ONCE)
+      yield seen.slice(first, first + FLOWS_AT_ONCE);
   }
 
   async release(): Promise<void> {

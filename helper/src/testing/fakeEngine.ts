@@ -1,6 +1,7 @@
 /**
  * A policy engine whose tables are the text of the files. `until=<Unix ms>;` goes when that time has come,
- * `name=<domain>;` stands for the addresses of the name, and each quarantine is a line of its own.
+ * `name=<domain>;` stands for the addresses of the name, `discovered;` for those that the cluster knows, and each
+ * quarantine is a line of its own.
  */
 import { createHash } from "node:crypto";
 import type { Endpoint, HostProgram, SourceFile, SourceRange } from "@wardline/domain/policy";
@@ -93,7 +94,8 @@ export class FakeEngine implements PolicyEngine {
   compile(world: ReadState["world"], _hostName: string, circumstances: Circumstances): HostProgram {
     const text = textOf(world)
       .replace(/until=(\d+);/g, (whole, at) => (Number(at) <= circumstances.atUnixMs ? "" : whole))
-      .replace(/name=([^;]*);/g, (whole, name) => [whole, ...(circumstances.domainAddresses.get(name) ?? [])].join());
+      .replace(/name=([^;]*);/g, (whole, name) => [whole, ...(circumstances.domainAddresses.get(name) ?? [])].join())
+      .replace("discovered;", `discovered;${circumstances.discovered.flatMap(({ addresses }) => addresses).join()}`);
     return fakeProgram(text + quarantineText(circumstances));
   }
 

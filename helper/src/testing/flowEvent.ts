@@ -1,4 +1,4 @@
-import type { FlowEvent } from "../enforce/enforcer.ts";
+import type { FlowEvent, FlowProgress } from "../enforce/enforcer.ts";
 
 /** A denied connection from `alpha` to `shop/web` of the fake inventory. */
 export function flowEvent(over: Partial<FlowEvent> = {}): FlowEvent {
@@ -21,6 +21,14 @@ export function flowEvent(over: Partial<FlowEvent> = {}): FlowEvent {
     cgroupId: 0n,
     packets: 1n,
     bytes: 60n,
+    originatorBytes: 60n,
+    responderBytes: 0n,
     ...over,
   };
+}
+
+/** What the connection of {@link flowEvent} has carried so far, were it allowed. */
+export function flowProgress(over: Partial<FlowProgress> = {}): FlowProgress {
+  const { kind: _kind, process: _process, bootNs, ...flow } = flowEvent({ verdict: "allow", enforced: "allow" });
+  return { ...flow, lastSeenBootNs: bootNs, ...over };
 }

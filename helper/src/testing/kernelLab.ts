@@ -60,7 +60,8 @@ export class KernelLab {
     const mount = findCgroup2Mount();
     if (mount === null) throw new Error("no cgroup2 mount");
     this.cgroupRoot = join(mount, this.name);
-    this.directory = mkdtempSync(join(tmpdir(), "wardline-lab-"));
+    // With the number in it, as in the names above, scripts/test/leftovers.mjs can tell what a killed run has left.
+    this.directory = mkdtempSync(join(tmpdir(), `wardline-lab-${process.pid}-`));
     this.bpffsDir = join(this.directory, "bpf");
     mkdirSync(this.cgroupRoot);
     try {

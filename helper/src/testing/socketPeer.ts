@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { PeerAnswer, PeerCommand } from "./socketPeerMain.ts";
+import type { Destination, TransferSizes } from "./transfers.ts";
 
 const MAIN = fileURLToPath(new URL("./socketPeerMain.ts", import.meta.url));
 
@@ -94,6 +95,21 @@ export class SocketPeer {
   /** Resolves to how many were sent. */
   async stopUdp(): Promise<number> {
     return Number(await this.#ask({ do: "stopUdp" }));
+  }
+
+  /** Over TCP and UDP, with as many bytes back as the asker wants; see transfers.ts. */
+  async serveTransfers(port: number): Promise<void> {
+    await this.#ask({ do: "serveTransfers", port });
+  }
+
+  /** "ok" = all bytes went both ways. The connection is opened when there is none of that name, and stays open. */
+  transferTcp(name: string, to: Destination, sizes: TransferSizes): Promise<Outcome> {
+    return this.#ask({ do: "transferTcp", name, to, sizes });
+  }
+
+  /** `count` datagrams and their answers, one after the other, on one connected socket that is closed afterwards. */
+  transferUdp(to: Destination, sizes: TransferSizes, count: number): Promise<Outcome> {
+    return this.#ask({ do: "transferUdp", to, sizes, count });
   }
 
   /** How many datagrams arrived on a listening port so far. */

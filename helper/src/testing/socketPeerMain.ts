@@ -2,6 +2,7 @@
 import { createSocket } from "node:dgram";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { type Destination, serveTransfers, type TransferSizes, transferTcp, transferUdp } from "./transfers.ts";
 
 export type PeerCommand =
   | { readonly do: "hello" }
@@ -25,6 +26,9 @@ export type PeerCommand =
       readonly timeoutMs: number;
       readonly source: string | null;
     }
+  | { readonly do: "serveTransfers"; readonly port: number }
+  | { readonly do: "transferTcp"; readonly name: string; readonly to: Destination; readonly sizes: TransferSizes }
+  | { readonly do: "transferUdp"; readonly to: Destination; readonly sizes: TransferSizes; readonly count: number }
   | { readonly do: "listenUdpSilently"; readonly port: number }
   | { readonly do: "startUdp"; readonly address: string; readonly port: number }
   | { readonly do: "stopUdp" }
@@ -207,6 +211,12 @@ async function run(command: PeerCommand): Promise<string> {
       }
       return "ok";
     }
+    case "serveTransfers":
+      return serveTransfers(command.port);
+    case "transferTcp":
+      return transferTcp(connections, command.name, command.to, command.sizes);
+    case "transferUdp":
+      return transferUdp(command.to, command.sizes, command.count);
     case "askUdp":
       return askUdp(command, command.size);
     case "startUdp":

@@ -4,30 +4,67 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
+import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
+import { AnomalyService } from "@wardline/api/wardline/console/v1/anomalies";
+import { AskService } from "@wardline/api/wardline/console/v1/ask";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
+import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
+import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
+import { HistoryService } from "@wardline/api/wardline/console/v1/history";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
+import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
+import { NotificationService } from "@wardline/api/wardline/console/v1/notifications";
+import { PictureService } from "@wardline/api/wardline/console/v1/picture";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
+import { SettingsService } from "@wardline/api/wardline/console/v1/settings";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { SupportService } from "@wardline/api/wardline/console/v1/support";
+import { VerdictService } from "@wardline/api/wardline/console/v1/verdicts";
+import { VersionService } from "@wardline/api/wardline/console/v1/versions";
+import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
 import type { RolloutEvent } from "@wardline/domain/fleet";
 import { ActivityServiceImpl } from "./activity/activity-service.ts";
 import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
+import { SafeModeDialer } from "./agent/safe-mode-dialer.ts";
 import { sshDialerFactory } from "./agent/ssh-dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
+import type { AlertServiceImpl } from "./alerts/alert-service.ts";
+import { type AlertOptions, type Alerts, createAlerts, selectableHost } from "./alerts/create-alerts.ts";
+import { AnomaliesTable } from "./anomalies/anomalies-table.ts";
+import { AnomalyMirror } from "./anomalies/anomaly-mirror.ts";
+import { AnomalyServiceImpl } from "./anomalies/anomaly-service.ts";
+import { AskServiceImpl } from "./ask/ask-service.ts";
 import { ChangeSignal } from "./async/signal.ts";
 import { AuditMirror } from "./audit/audit-mirror.ts";
 import { AuditServiceImpl } from "./audit/audit-service.ts";
 import { AuditTables } from "./audit/audit-tables.ts";
+import { ConsoleAudit } from "./audit/console-audit.ts";
+import { ClusterGateway } from "./cluster/cluster-gateway.ts";
+import { ClusterServiceImpl } from "./cluster/cluster-service.ts";
+import { SharedNotes } from "./cluster/notes/shared-notes.ts";
+import { type ConfigurationServiceImpl, createConfiguration } from "./configuration/create-configuration.ts";
 import { FleetServiceImpl } from "./fleet/fleet-service.ts";
 import { introduceAtFirstContact } from "./fleet/host-introduction.ts";
+import { FlowActionsServiceImpl } from "./flows/actions/flow-actions-service.ts";
 import { FlowServiceImpl } from "./flows/flow-service.ts";
 import { FlowWriter } from "./flows/flow-writer.ts";
 import { LossesTable } from "./flows/losses.ts";
+import { CollectedHosts } from "./history/collected-hosts.ts";
+import { ExportPositions } from "./history/export/export-positions.ts";
+import type { FlowHistory } from "./history/flow-history.ts";
+import { LossesLog } from "./history/losses-log.ts";
+import { openHistory } from "./history/open-history.ts";
+import { EndpointBook } from "./history/service/endpoint-book.ts";
+import { HistoryServiceImpl } from "./history/service/history-service.ts";
+import { RetentionSettings } from "./history/service/retention-settings.ts";
 import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
@@ -39,20 +76,34 @@ import { JobServiceImpl } from "./jobs/job-service.ts";
 import { AgentLifecycle } from "./lifecycle/agent-lifecycle.ts";
 import { AgentPackage, type PackageLocation } from "./lifecycle/manifest.ts";
 import { checkoutPackage } from "./lifecycle/package-location.ts";
+import { createMesh } from "./mesh/create-mesh.ts";
+import type { MeshHistoryLimits } from "./mesh/history/limits.ts";
+import type { MeshServiceImpl } from "./mesh/mesh-service.ts";
+import { collectMatters } from "./notifications/collect-matters.ts";
+import { NotificationServiceImpl } from "./notifications/notification-service.ts";
+import { Notifications } from "./notifications/notifications.ts";
+import { defaultSettingsPath, historyAddress, LOCKED_SETTINGS_PATH } from "./paths.ts";
+import { PictureServiceImpl } from "./picture/picture-service.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
+import { VocabularyServiceImpl } from "./policies/vocabulary-service.ts";
 import { Workspace } from "./policies/workspace.ts";
 import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
 import { KeptAnswers } from "./questions/kept-answers.ts";
 import { QuestionDesk } from "./questions/question-desk.ts";
 import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
+import { SettingsFiles, type SettingsFilesOptions } from "./settings/settings-files.ts";
+import { SettingsServiceImpl } from "./settings/settings-service.ts";
 import { createHostNeedsSource, type HostNeedsSource, systemFacts } from "./ship/host-needs.ts";
 import { RolloutServiceImpl } from "./ship/rollouts/rollout-service.ts";
 import { toWireRollout } from "./ship/rollouts/rollout-wire.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
+import { VerdictServiceImpl } from "./ship/verdicts/verdict-service.ts";
 import { listCandidates } from "./ssh/config/candidates.ts";
 import { processEnvironment } from "./ssh/config/target.ts";
 import { ConsoleSshConnector, type SshConnectorOptions } from "./ssh/ssh-connector.ts";
+import { ClusterBasesTable } from "./store/cluster-bases-table.ts";
+import { ClusterNotesTable } from "./store/cluster-notes-table.ts";
 import { FilesTable } from "./store/files-table.ts";
 import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
 import { HostsTable } from "./store/hosts-table.ts";
@@ -60,9 +111,13 @@ import { JobsTable } from "./store/jobs-table.ts";
 import { ManagedHostsTable } from "./store/managed-hosts-table.ts";
 import { ReceiptsTable } from "./store/receipts-table.ts";
 import { RolloutsTable } from "./store/rollouts-table.ts";
+import { SavedQueriesTable } from "./store/saved-queries-table.ts";
 import { LeaseTable, SettingsTable } from "./store/settings-table.ts";
 import { Store } from "./store/store.ts";
 import { VersionsTable } from "./store/versions-table.ts";
+import { SupportServiceImpl } from "./support/support-service.ts";
+import { VersionIndex } from "./versions/version-index.ts";
+import { VersionServiceImpl } from "./versions/version-service.ts";
 
 export interface BackendOptions {
   /** Directory of the database; see `defaultStateDir`. */
@@ -76,17 +131,31 @@ export interface BackendOptions {
   readonly clock?: Clock;
   /** Refuses every call that changes hosts, policies or this console. */
   readonly isReadOnly?: boolean;
+  /** Neither reads nor writes the person's settings, and contacts no agent until somebody asks for it. */
+  readonly isSafeMode?: boolean;
+  /** Other settings files than the person's and the administrator's (tests). */
+  readonly settingsFiles?: Pick<SettingsFilesOptions, "path" | "lockedPath" | "lockOwnerId">;
   /** False for commands that end soon: another process collects, or nobody. */
   readonly collectFlows?: boolean;
   /** False where nobody looks at the workspace as it grows: a command must find it as the person left it. */
   readonly introducesLocalHost?: boolean;
   readonly flowRetention?: FlowRetention;
+  /** Where the history of flows is kept: `postgresql://…`, or beside the database when empty. */
+  readonly history?: string;
+  /** Instead of it (tests). It is closed with the backend. */
+  readonly flowHistory?: FlowHistory;
+  /** How long and how much of the meshes is kept (tests). */
+  readonly meshHistory?: MeshHistoryLimits;
   /** What is known of connections that hosts cannot do without; else what this machine says of itself. */
   readonly hostNeeds?: HostNeedsSource;
+  /** Who evaluates and delivers alerts; as `collectFlows` unless given. */
+  readonly alerts?: AlertOptions;
   /** Takes up roll-outs that other processes left, and hosts that return; as `collectFlows` unless given. */
   readonly takesUpRollouts?: boolean;
   /** Called after each step of a roll-out that was written (tests). */
   readonly onRolloutStep?: (event: RolloutEvent) => void;
+  /** A git remote of policies may be a repository on this machine (tests). */
+  readonly sourceMayBeLocal?: boolean;
   /** Reaches the local agent some other way (tests). */
   readonly dialer?: AgentDialer;
   /** Asks the person some other way than through `questions` (the command line). */
@@ -102,6 +171,8 @@ export interface BackendOptions {
 }
 
 export interface Services {
+  readonly flowActions: FlowActionsServiceImpl;
+  readonly ask: AskServiceImpl;
   readonly policies: PolicyServiceImpl;
   readonly ship: ShipServiceImpl;
   readonly flows: FlowServiceImpl;
@@ -111,6 +182,18 @@ export interface Services {
   readonly jobs: JobServiceImpl;
   readonly activity: ActivityServiceImpl;
   readonly rollouts: RolloutServiceImpl;
+  readonly clusters: ClusterServiceImpl;
+  readonly anomalies: AnomalyServiceImpl;
+  readonly mesh: MeshServiceImpl;
+  readonly alerts: AlertServiceImpl;
+  readonly versions: VersionServiceImpl;
+  readonly configuration: ConfigurationServiceImpl;
+  readonly history: HistoryServiceImpl;
+  readonly picture: PictureServiceImpl;
+  readonly verdicts: VerdictServiceImpl;
+  readonly settings: SettingsServiceImpl;
+  readonly notifications: NotificationServiceImpl;
+  readonly support: SupportServiceImpl;
 }
 
 export interface Backend {
@@ -119,7 +202,18 @@ export interface Backend {
   readonly services: Services;
   readonly workspace: Workspace;
   readonly registry: HostRegistry;
+  /** The clusters of the hosts, and the way to write to them. */
+  readonly clusters: ClusterGateway;
+  readonly notes: SharedNotes;
   readonly manager: HostManager;
+  /** Flow records of all hosts, for months; and of which hosts this process collects them. */
+  readonly history: FlowHistory;
+  readonly alerts: Alerts;
+  readonly notifications: Notifications;
+  /** Who is behind an address, and who has a label. */
+  readonly endpoints: EndpointBook;
+  readonly exportPositions: ExportPositions;
+  readonly collected: CollectedHosts;
   readonly questions: QuestionDesk;
   readonly ssh: ConsoleSshConnector;
   /** From where hosts see this console. */
@@ -130,8 +224,16 @@ export interface Backend {
 
 /** @throws Failure when the database cannot be opened (newer, damaged, no access, disk full). */
 export function createBackend(options: BackendOptions): Backend {
-  const { stateDir, logger, shell, userName, clock = systemClock, isReadOnly = false } = options;
+  const { stateDir, logger, shell, userName, clock = systemClock, isSafeMode = false } = options;
   const store = new Store({ stateDir, logger });
+  const settingsFiles = new SettingsFiles({
+    ...{ path: defaultSettingsPath(), lockedPath: LOCKED_SETTINGS_PATH, ...options.settingsFiles },
+    ...{ stateDir, isSafeMode, clock, logger },
+  });
+  const tellShell = () => shell.followSettings?.(settingsFiles.snapshot().values);
+  tellShell();
+  settingsFiles.changes.subscribe(tellShell);
+  const isReadOnly = (options.isReadOnly ?? false) || settingsFiles.snapshot().values["safety.readOnly"];
   const settings = new SettingsTable(store);
   const files = new FilesTable(store, settings);
   const versions = new VersionsTable(store);
@@ -147,6 +249,7 @@ export function createBackend(options: BackendOptions): Backend {
   const questions = new QuestionDesk({ clock, kept });
   const asker = options.asker ?? questions;
   const ssh = new ConsoleSshConnector({ asker, ...options.ssh });
+  const careful = (dialer: AgentDialer) => (isSafeMode ? new SafeModeDialer(dialer) : dialer);
   const manager = new HostManager({
     store,
     table: new ManagedHostsTable(store, settings),
@@ -154,13 +257,15 @@ export function createBackend(options: BackendOptions): Backend {
     clock,
     logger,
     origins,
-    localDialer: options.dialer ?? new UnixSocketDialer(options.agentSocketPath),
-    remoteDialer: options.remoteDialer ?? sshDialerFactory(ssh),
+    localDialer: careful(options.dialer ?? new UnixSocketDialer(options.agentSocketPath)),
+    remoteDialer: (record) => careful((options.remoteDialer ?? sshDialerFactory(ssh))(record)),
     ...(options.remote ? { remote: options.remote } : {}),
   });
   const { registry } = manager;
   const auditTables = new AuditTables(store);
   const auditMirror = new AuditMirror({ tables: auditTables, clock, logger });
+  const ownAudit = { tables: auditTables, settings, clock, logger, userName, name: "this console" };
+  const consoleAudit = new ConsoleAudit(ownAudit);
 
   const jobs = new Jobs({ clock, logger, history: new JobsTable({ store, clock, logger }) });
   const lifecycle = new AgentLifecycle({
@@ -192,7 +297,89 @@ export function createBackend(options: BackendOptions): Backend {
     ...(options.onRolloutStep ? { checkpoint: options.onRolloutStep } : {}),
   });
 
+  const gateway = new ClusterGateway({ registry, clock, logger });
+  const notes = new SharedNotes({ gateway, table: new ClusterNotesTable(store), clock, logger, userName, isReadOnly });
+  const bases = new ClusterBasesTable(store);
+  const clusters = new ClusterServiceImpl({ gateway, registry, workspace, bases, notes, clock, userName });
+
+  const retentionSettings = new RetentionSettings(settings);
+  const retention = () => retentionSettings.limits();
+  const history =
+    options.flowHistory ??
+    openHistory({ stateDir, history: options.history ?? historyAddress(), retention, clock, logger });
+  const collected = new CollectedHosts();
+  const book = new EndpointBook({ workspace, registry, clusters: gateway, clock });
+
+  const anomaliesTable = new AnomaliesTable(store);
+  const anomalyMirror = new AnomalyMirror({ table: anomaliesTable, clock, logger });
+  const anomalyPorts = { registry, table: anomaliesTable, mirror: anomalyMirror, workspace, history, clock };
+  const anomalies = new AnomalyServiceImpl(anomalyPorts);
+  const mesh = createMesh({
+    registry,
+    leases,
+    processId,
+    stateDir,
+    clock,
+    logger,
+    ...(options.meshHistory ? { limits: options.meshHistory } : {}),
+  });
+  const alerts = createAlerts({
+    ...{
+      store,
+      settings,
+      leases,
+      receipts,
+      losses,
+      registry,
+      gateway,
+      meshes: mesh.service.feed,
+      history,
+      shell,
+      clock,
+      logger,
+      stateDir,
+      userName,
+    },
+    ...{ processId, feed: anomalies.feed, labels: (label) => book.known().labels(label), ...options.alerts },
+    awaitedHostIds: () => rolloutsTable.awaitedHostIds(),
+    selectable: (host) => selectableHost(host, services.hosts.describe(host).labels),
+  });
+
+  const lossesLog = new LossesLog(store);
+  const versionPorts = { workspace, versions, index: new VersionIndex(store), registry, clock, userName };
+  const versionService = new VersionServiceImpl(versionPorts);
+  const configuration = createConfiguration({
+    ...{ ...versionPorts, store, settings, manager, leases, processId, logger, shell, stateDir, isReadOnly },
+    ...{ alerts: alerts.service, retention: retentionSettings, meaning: versionService.meaning },
+    ...(options.sourceMayBeLocal ? { allowsFiles: true } : {}),
+  });
+  const notifications = new Notifications({
+    ...{ store, settings, shell, clock, logger },
+    values: () => settingsFiles.snapshot().values,
+    matters: () =>
+      collectMatters({
+        hosts: registry.hosts,
+        rollouts: rollouts.list().map((rollout) => toWireRollout(rollout, clock.nowMs())),
+        questions: questions.list(),
+        anomalies: anomalies.feed.list(),
+        alerts: alerts.board.board(),
+        mesh: mesh.service.feed.summary(),
+        settings: settingsFiles.snapshot(),
+        auditLogs: [...registry.hosts.map(({ id }) => auditTables.current(id)), consoleAudit.row()].flatMap(
+          (row) => row ?? [],
+        ),
+        nowMs: clock.nowMs(),
+      }),
+  });
   const services: Services = {
+    flowActions: new FlowActionsServiceImpl({ workspace, clock }),
+    ask: new AskServiceImpl({ workspace, versions, registry, clock, receipts, flows: flowsTable }),
+    versions: versionService,
+    configuration,
+    clusters,
+    anomalies,
+    mesh: mesh.service,
+    alerts: alerts.service,
     policies,
     ship,
     rollouts,
@@ -226,8 +413,30 @@ export function createBackend(options: BackendOptions): Backend {
         list: () => rollouts.list().map((rollout) => toWireRollout(rollout, clock.nowMs())),
       },
       watchWorkspace: (signal) => policies.watch(signal),
+      watchClusters: (signal) => clusters.follow(signal),
+      watchNotes: (signal) => notes.follow(signal),
+      anomalies: anomalies.feed,
+      mesh: mesh.service.feed,
+      settings: { changes: settingsFiles.changes, state: () => services.settings.state() },
+      notifications,
+      watchAlerts: (signal) => alerts.board.watch(signal),
     }),
-    audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, userName }),
+    history: new HistoryServiceImpl({
+      ...{ history, book, clock, registry, workspace, collected },
+      ...{ saved: new SavedQueriesTable(store), retention: retentionSettings, lossesLog },
+    }),
+    verdicts: new VerdictServiceImpl({
+      ...{ workspace, versions, registry, history, receipts, flows: flowsTable, clock, userName },
+      rollouts: () => rolloutsTable.list(20),
+    }),
+    picture: new PictureServiceImpl({ workspace, registry, versions, clock, history, book }),
+    audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, own: consoleAudit, userName }),
+    settings: new SettingsServiceImpl(settingsFiles),
+    notifications: new NotificationServiceImpl(notifications, clock),
+    support: new SupportServiceImpl({
+      ...{ registry, store, settings: settingsFiles, clock, userName },
+      ...{ logPath: join(stateDir, "logs", "console.log"), hostName: hostname() },
+    }),
   };
 
   const closing = new AbortController();
@@ -247,12 +456,21 @@ export function createBackend(options: BackendOptions): Backend {
       : null;
   const collector = writer && { writer, clock, logger };
   // What follows hosts for long belongs to the console that stays; a command asks when it needs to.
-  const longRunning = { collector, auditMirror: collector ? auditMirror : null };
+  const recordCollector = collector && { ...collector, history, collected, lossesLog };
+  const longRunning = {
+    collector,
+    recordCollector,
+    auditMirror: collector ? auditMirror : null,
+    anomalyMirror: collector ? anomalyMirror : null,
+    meshFollower: collector ? mesh.follower : null,
+  };
   const introduce = (host: ManagedHost) => introduceAtFirstContact(host, { manager, workspace, logger });
   const runtimePorts = { keeper: services.ship.keeper, hostsTable, logger, introduce, ...longRunning };
   manager.start((host) => new HostRuntime(host, runtimePorts));
   const tasks = [manager.follow(signal), rollouts.run(signal)];
-  if (writer) tasks.push(writer.run(signal));
+  if (writer) tasks.push(notifications.run(signal));
+  if (writer) tasks.push(writer.run(signal), mesh.run(signal), settingsFiles.follow(signal), configuration.run(signal));
+  if (!isReadOnly && (options.alerts?.delivers ?? options.collectFlows ?? true)) tasks.push(alerts.runner.run(signal));
   if (options.introducesLocalHost ?? true) {
     tasks.push(introduceLocalHost({ host: registry.local, workspace, settings, logger }, signal));
   }
@@ -260,29 +478,55 @@ export function createBackend(options: BackendOptions): Backend {
     task.catch((error: unknown) => logger.error({ err: error }, "background work ended by a defect"));
   }
 
-  const guard = createGuard(logger, signal, isReadOnly);
+  const vocabulary = new VocabularyServiceImpl({ store, workspace, registry, book, clock });
+  const guard = createGuard(logger, signal, isReadOnly, consoleAudit);
   return {
     services,
     workspace,
     registry,
+    clusters: gateway,
+    notes,
     manager,
+    alerts,
+    notifications,
+    history,
+    endpoints: book,
+    exportPositions: new ExportPositions(settings, leases, processId),
+    collected,
     questions,
     ssh,
     origins,
     routes(router) {
+      router.service(AskService, services.ask.routes(guard));
+      router.service(FlowActionsService, services.flowActions.routes(guard));
       router.service(PolicyService, services.policies.routes(guard));
+      router.service(VocabularyService, vocabulary.routes(guard));
       router.service(ShipService, services.ship.routes(guard));
+      router.service(VerdictService, services.verdicts.routes(guard));
       router.service(RolloutService, services.rollouts.routes(guard));
       router.service(FlowService, services.flows.routes(guard));
       router.service(HostService, services.hosts.routes(guard));
       router.service(AuditService, services.audit.routes(guard));
       router.service(FleetService, { ...services.fleet.routes(guard), ...lifecycle.routes(guard) });
       router.service(JobService, services.jobs.routes(guard));
+      router.service(ClusterService, services.clusters.routes(guard));
+      router.service(HistoryService, services.history.routes(guard));
+      router.service(AlertService, services.alerts.routes(guard));
+      router.service(AnomalyService, services.anomalies.routes(guard));
+      router.service(MeshService, services.mesh.routes(guard));
+      router.service(PictureService, services.picture.routes(guard));
+      router.service(VersionService, services.versions.routes(guard));
+      router.service(ConfigurationService, services.configuration.routes(guard));
       router.service(ActivityService, services.activity.routes(guard));
+      router.service(SettingsService, services.settings.routes(guard));
+      router.service(NotificationService, services.notifications.routes(guard));
+      router.service(SupportService, services.support.routes(guard));
     },
     async close() {
       closing.abort();
       await Promise.allSettled([jobs.close(), manager.stop(), ...tasks]);
+      mesh.close();
+      await history.close();
       store.close();
     },
   };

@@ -1,5 +1,7 @@
 /** What the backend needs from outside: time, logs, and the shell around it. Nothing here knows Electron or a browser. */
 
+import type { SettingsValues } from "@wardline/domain/settings";
+
 export interface Clock {
   nowMs(): number;
   /** Resolves after the delay, or early when the signal aborts (it never rejects). */
@@ -19,6 +21,19 @@ export interface ShellPort {
   readonly kind: "browser" | "electron" | "cli";
   /** Keeps secrets out of files; absent where the shell has no keyring. */
   readonly secrets?: SecretsPort;
+  /** Shows something on the desktop; absent where the windows are pages of a browser, which show it themselves. */
+  notify?(notification: DesktopNotification): Promise<void>;
+  /** Called at once and whenever a setting in force changes. */
+  followSettings?(values: SettingsValues): void;
+}
+
+/** Plain text; the shell draws no markup from it. */
+export interface DesktopNotification {
+  readonly title: string;
+  readonly body: string;
+  /** One that is shown already is replaced. */
+  readonly tag: string;
+  readonly isUrgent: boolean;
 }
 
 export interface SecretsPort {

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CliSandbox } from "./testing/run-cli.ts";
+import { InProcessCli } from "./testing/run-in-process.ts";
 import { BAD_POLICY, GOOD_POLICY, INVENTORY } from "./testing/samples.ts";
 
 let sandbox: CliSandbox;
@@ -175,11 +176,29 @@ describe("looking at hosts", () => {
   });
 });
 
+describe("the meshes of hosts", () => {
+  it("are told by a real agent, with how healing stands; a mesh that is not there takes no peer", async () => {
+    const cli = new InProcessCli(sandbox.socketPath);
+    try {
+      const { exitCode, value } = await cli.json("mesh", "status");
+      expect(exitCode).toBe(0);
+      expect(value).toMatchObject({ topology: { nodes: [{ id: "host/here", hostId: "local" }] } });
+      const settings = await cli.run("mesh", "heal", "settings");
+      expect(settings.stdout).toMatch(/(nobody|here) +1 +suggest +5\.0 s +60 s +12/);
+      const added = await cli.run("mesh", "peer", "add", "local", "tls://192.0.2.1:4443", "--dry-run");
+      expect(added).toMatchObject({ stdout: "", stderr: expect.stringMatching(/mesh|yggdrasil/i) });
+      expect(added.exitCode).not.toBe(0);
+    } finally {
+      cli.dispose();
+    }
+  });
+});
+
 describe("the audit log of hosts", () => {
   it("is copied, listed, verified, and said to be cut short when it was", async () => {
     expect(await sandbox.json(["audit", "verify"])).toMatchObject({
       exitCode: 0,
-      value: { hosts: [{ hostId: "local", state: "AUDIT_STATE_VERIFIED" }] },
+      value: { hosts: [{ hostId: "local", state: "AUDIT_STATE_VERIFIED" }, { hostId: "console" }] },
     });
     const { value } = await sandbox.json(["audit", "list", "--action", "confirm", "--hosts", "here"]);
     const done = expect.objectContaining({ action: "confirm", outcome: "done" });

@@ -38,6 +38,7 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
     case ErrorCode.INVALID_ARGUMENT:
     case ErrorCode.NOT_FOUND:
     case ErrorCode.CONFIRMATION_REQUIRED:
+    case ErrorCode.QUERY_INVALID:
       return EXIT.wrongUsage;
     default:
       return EXIT.problems;

@@ -1,19 +1,34 @@
 /** Every command with its options. Actions load their code when they run: `policy check` never loads a database. */
 import { Command, Option } from "commander";
+import { addAlert } from "./commands/alert.options.ts";
+import { addAnomaly } from "./commands/anomaly.options.ts";
+import { addAsk } from "./commands/ask.options.ts";
 import { addAudit } from "./commands/audit.options.ts";
+import { addCluster, type ClusterOptions } from "./commands/cluster.options.ts";
+import { addConfig } from "./commands/config.options.ts";
+import { addDiscovery } from "./commands/discovery.options.ts";
+import { addFlows } from "./commands/flows.options.ts";
 import { addHostCommands } from "./commands/host.options.ts";
 import { addHostAgentCommands } from "./commands/host-agent.options.ts";
+import { addMesh } from "./commands/mesh.options.ts";
+import { addNote } from "./commands/note.options.ts";
 import { addPanic } from "./commands/panic.options.ts";
+import { addPolicyBlame } from "./commands/policy-blame.options.ts";
 import { addPolicyCheck } from "./commands/policy-check.options.ts";
+import { addPolicyCluster, parseNumber } from "./commands/policy-cluster.options.ts";
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { addPolicyRollout, type RolloutOptions, withRolloutOptions } from "./commands/policy-rollout.options.ts";
+import { addPolicySettle } from "./commands/policy-settle.options.ts";
 import { addPolicySimulate } from "./commands/policy-simulate.options.ts";
 import { addPolicySuggest } from "./commands/policy-suggest.options.ts";
 import { addPolicyTest } from "./commands/policy-test.options.ts";
+import { addPolicyVerdicts } from "./commands/policy-verdicts.options.ts";
 import { addQuarantine } from "./commands/quarantine.options.ts";
+import { addSettings } from "./commands/settings.options.ts";
+import { addSupport } from "./commands/support.options.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { parseDuration } from "./input/duration.ts";
 import { type CommonOptions, type Outcome, Runner, withFormat, withSessionOptions } from "./registration.ts";
@@ -29,17 +44,29 @@ export function createProgram(version: string, outcome: Outcome): Command {
     .version(version, "-V, --version", "print the version")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(true)
+    // An option belongs to the command that it stands behind: `flows` and its subcommands have some of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true);
   const runner = new Runner(outcome);
   addPolicyCommands(program.command("policy").description("check, plan, apply and look at policies"), runner);
-  addFlowsCommand(program, runner);
+  addAsk(program, runner);
+  addFlows(program, runner);
+  addAnomaly(program, runner);
+  addAlert(program, runner);
   const host = program.command("host").description("the hosts of this console");
   addHostCommands(host, runner);
   addHostAgentCommands(host, runner);
   addAgentCommands(program.command("agent").description("the agent that enforces on this machine"), runner);
+  addCluster(program, runner);
+  addMesh(program, runner);
+  addDiscovery(program, runner);
+  addNote(program, runner);
   addQuarantine(program, runner);
   addPanic(program, runner);
   addAudit(program, runner);
+  addConfig(program, runner);
+  addSettings(program, runner);
+  addSupport(program, runner);
   addStartCommand(program, runner);
   return program;
 }
@@ -61,13 +88,16 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
       }),
     );
 
+  addPolicyCluster(policy, runner);
   addPolicyEval(policy, runner);
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
   addPolicyDiff(policy, runner);
   addPolicyTest(policy, runner);
   addPolicySimulate(policy, runner);
+  addPolicyVerdicts(policy, runner);
   addPolicySuggest(policy, runner);
+  addPolicyBlame(policy, runner);
 
   withSessionOptions(withFormat(policy.command("plan")))
     .description("show what an apply would change; changes nothing")
@@ -96,6 +126,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
       new Option("--mode <mode>", "what to do with what is denied").choices(["observe", "enforce"]).default("enforce"),
     )
     .option("--reason <text>", "for the history", "")
+    .option("--ticket <id>", "the ticket behind it, for the history", "")
     .option("--override-tests <reason>", "apply although policy tests fail; the reason is kept in the history")
     .option("-y, --yes", "do not ask before applying", false)
     .option("--wait", "stay until it is confirmed or rolled back", false)
@@ -106,59 +137,37 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
       }),
     );
 
-  for (const verb of ["confirm", "rollback"] as const) {
-    withSessionOptions(withFormat(policy.command(verb)))
-      .description(verb === "confirm" ? "keep what waits for confirmation" : "return to the generation before, at once")
-      .option("--generation <number>", "only when it is this generation", parseGeneration)
-      .option("--host <id>", "which host", "local")
-      .addOption(new Option("--hosts <selector>", "each of these hosts, as in `host list`").conflicts("host"))
-      .option("--typed <words>", "the words that several hosts, or a red environment, need with --hosts", "")
-      .option("--reason <text>", "for the history", "")
-      .action((options: CommonOptions & SettleOptions) =>
-        runner.run(options, async (output) => {
-          const { policyConfirm, policyRollback } = await import("./commands/policy-settle.ts");
-          return verb === "confirm" ? policyConfirm(output, options) : policyRollback(output, options);
-        }),
-      );
-  }
+  addPolicySettle(policy, runner);
 
   withSessionOptions(withFormat(policy.command("list")))
     .description("the files of the workspace and how they stand against what is enforced")
     .option("--versions", "the kept versions instead", false)
-    .action((options: CommonOptions & { versions: boolean }) =>
+    .addOption(new Option("--cluster", "the documents of the cluster instead").conflicts("versions").default(false))
+    .option("--host <name>", "with --cluster: which host to ask", "local")
+    .action((options: ClusterOptions & { versions: boolean; cluster: boolean }) =>
       runner.run(options, async (output) => {
+        if (options.cluster) {
+          const { listClusterDocuments } = await import("./commands/policy-cluster.ts");
+          return listClusterDocuments(output, options);
+        }
         const { policyList } = await import("./commands/policy-list.ts");
         return policyList(output, options);
       }),
     );
 
   withSessionOptions(withFormat(policy.command("show")))
-    .description("print a file of the workspace")
-    .argument("<path>", "path as in `wardline policy list`")
-    .action((path: string, options: CommonOptions) =>
+    .description("print a file of the workspace, or a document of the cluster")
+    .argument("<path>", "path as in `wardline policy list`; without .yaml a name as in `policy list --cluster`")
+    .option("--at <version>", "of the document; the newest without", parseNumber)
+    .option("--host <name>", "which host to ask for a document of the cluster", "local")
+    .action((path: string, options: ClusterOptions & { at?: bigint }) =>
       runner.run(options, async (output) => {
+        if (options.at !== undefined || !/\.(ya?ml|json)$/i.test(path)) {
+          const { showClusterDocument } = await import("./commands/policy-cluster.ts");
+          return showClusterDocument(output, options, path, options.at);
+        }
         const { policyShow } = await import("./commands/policy-list.ts");
         return policyShow(output, options, path);
-      }),
-    );
-}
-
-function addFlowsCommand(program: Command, runner: Runner): void {
-  withSessionOptions(withFormat(program.command("flows")))
-    .description("connections as the hosts decided them, with the policy that decided")
-    .option("-f, --follow", "go on with new ones", false)
-    .option("-n, --limit <count>", "how many of the newest", parseCount, 50)
-    .addOption(new Option("--verdict <verdict>", "only these").choices(["allow", "deny"]))
-    .option("--port <number>", "only this destination port", parsePortNumber)
-    .option("--address <cidr>", "only with this address or prefix at either end")
-    .option("--process <name>", "only of this process: its name, the path of its program, or its id")
-    .option("--user <user>", "only of processes that this user runs: name or number")
-    .option("--text <text>", "only with this text in any column")
-    .option("--since <time>", "only from the last 10m, 2h …", parseDuration)
-    .action((options: CommonOptions & FlowsOptions) =>
-      runner.run(options, async (output) => {
-        const { flows } = await import("./commands/flows.ts");
-        return flows(output, options);
       }),
     );
 }
@@ -208,6 +217,7 @@ function addStartCommand(program: Command, runner: Runner): void {
     .option("--no-open", "print the address and open no window")
     .option("--listen-port <number>", "port on 127.0.0.1; 0 = any free one", parsePortNumber, 0)
     .option("--read-only", "look and plan, and change nothing (WARDLINE_READ_ONLY=1)", false)
+    .option("--safe-mode", "without your settings; no agent is started or contacted until you ask for it", false)
     .argument("[agent-options...]", "after --: options of `wardline agent run`, for when no agent runs yet")
     .action((agentArguments: string[], options: CommonOptions & StartOptions) =>
       runner.run(options, async (output) => {
@@ -229,35 +239,17 @@ export interface ApplyOptions extends SessionOptions {
   readonly confirmWithin: number;
   readonly mode: "observe" | "enforce";
   readonly reason: string;
+  readonly ticket: string;
   readonly overrideTests?: string;
   readonly yes: boolean;
   readonly wait: boolean;
-}
-
-export interface SettleOptions extends SessionOptions {
-  readonly generation?: bigint;
-  readonly host: string;
-  readonly hosts?: string;
-  readonly reason: string;
-  readonly typed: string;
-}
-
-export interface FlowsOptions extends SessionOptions {
-  readonly follow: boolean;
-  readonly limit: number;
-  readonly verdict?: "allow" | "deny";
-  readonly port?: number;
-  readonly address?: string;
-  readonly process?: string;
-  readonly user?: string;
-  readonly text?: string;
-  readonly since?: number;
 }
 
 export interface StartOptions extends SessionOptions {
   readonly open: boolean;
   readonly listenPort: number;
   readonly readOnly: boolean;
+  readonly safeMode: boolean;
   readonly agentArguments?: readonly string[];
 }
 
@@ -266,16 +258,6 @@ function desiredNames(names: readonly string[], policies: string | undefined): r
     throw new UsageError("Give files or --policies, not both.");
   }
   return policies === undefined ? names : [policies];
-}
-
-function parseGeneration(text: string): bigint {
-  if (/^\d{1,18}$/.test(text)) return BigInt(text);
-  throw new UsageError(`"${text}" is not the number of a generation.`);
-}
-
-function parseCount(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 10_000) return Number(text);
-  throw new UsageError(`"${text}" is not a number up to 10000.`);
 }
 
 function parsePortNumber(text: string): number {

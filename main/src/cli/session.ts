@@ -3,13 +3,21 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
+import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
+import { AnomalyService } from "@wardline/api/wardline/console/v1/anomalies";
+import { AskService } from "@wardline/api/wardline/console/v1/ask";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
+import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
+import { HistoryService } from "@wardline/api/wardline/console/v1/history";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
+import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { VersionService } from "@wardline/api/wardline/console/v1/versions";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { type Backend, createBackend } from "../backend/backend.ts";
 import type { HostManager } from "../backend/hosts/host-manager.ts";
@@ -36,7 +44,15 @@ export interface Session {
   readonly hosts: Client<typeof HostService>;
   readonly fleet: Client<typeof FleetService>;
   readonly jobs: Client<typeof JobService>;
+  readonly ask: Client<typeof AskService>;
   readonly audit: Client<typeof AuditService>;
+  readonly clusters: Client<typeof ClusterService>;
+  readonly anomalies: Client<typeof AnomalyService>;
+  readonly alerts: Client<typeof AlertService>;
+  readonly history: Client<typeof HistoryService>;
+  readonly mesh: Client<typeof MeshService>;
+  readonly versions: Client<typeof VersionService>;
+  readonly configuration: Client<typeof ConfigurationService>;
 }
 
 export interface SessionNeeds {
@@ -78,7 +94,15 @@ export async function withSession<Result>(
         hosts: createClient(HostService, transport),
         fleet: createClient(FleetService, transport),
         jobs: createClient(JobService, transport),
+        ask: createClient(AskService, transport),
         audit: createClient(AuditService, transport),
+        clusters: createClient(ClusterService, transport),
+        anomalies: createClient(AnomalyService, transport),
+        alerts: createClient(AlertService, transport),
+        history: createClient(HistoryService, transport),
+        mesh: createClient(MeshService, transport),
+        versions: createClient(VersionService, transport),
+        configuration: createClient(ConfigurationService, transport),
       });
     } catch (error) {
       throw failureFromConnectError(error) ?? error;

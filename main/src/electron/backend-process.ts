@@ -5,6 +5,8 @@ import { pino } from "pino";
 import { createBackend } from "../backend/backend.ts";
 import { serveBridge } from "./bridge/bridge-server.ts";
 import type { BridgePort, ResponseFrame } from "./bridge/frames.ts";
+import { desktopSettingsOf } from "./desktop-settings.ts";
+import { notifyThrough } from "./notifications.ts";
 
 /** The part of `process.parentPort` that is used. */
 export interface ParentPort {
@@ -27,11 +29,19 @@ export function runBackendProcess(
     post: (frame) => parentPort.postMessage(frame),
     onFrame: (listener) => void parentPort.on("message", (event) => listener(event.data)),
   };
+  const notices = {
+    post: (message: unknown) => parentPort.postMessage(message),
+    onFrame: (listener: (message: unknown) => void) => void parentPort.on("message", (event) => listener(event.data)),
+  };
   try {
     const backend = createBackend({
       ...options,
       logger: pino({ name: "backend" }, pino.destination(2)),
-      shell: { kind: "electron" },
+      shell: {
+        kind: "electron",
+        notify: notifyThrough(notices),
+        followSettings: (values) => parentPort.postMessage(desktopSettingsOf(values)),
+      },
       userName: userInfo().username,
     });
     serveBridge(

@@ -2,7 +2,9 @@
 import type { Logger } from "../backend/ports.ts";
 import { BridgeClient } from "./bridge/bridge-client.ts";
 import { type BridgePort, type RequestFrame, readResponseFrame } from "./bridge/frames.ts";
+import { type DesktopSettings, readDesktopSettings } from "./desktop-settings.ts";
 import type { ChildPart, ElectronModules } from "./electron-modules.ts";
+import type { Notifier } from "./notifications.ts";
 
 const FIRST_RESTART_MS = 500;
 const LONGEST_RESTART_MS = 30_000;
@@ -17,6 +19,10 @@ export interface SupervisorOptions {
   readonly logger: Logger;
   /** The backend said why it cannot run: starting it again would not help. */
   readonly onFailed: (message: string, hint: string) => void;
+  /** Shows what the backend has to tell the person. */
+  readonly notifier: Pick<Notifier, "serve">;
+  /** The settings of the desktop, at once and whenever they change. */
+  readonly onSettings: (settings: DesktopSettings) => void;
 }
 
 export class BackendSupervisor {
@@ -46,6 +52,14 @@ export class BackendSupervisor {
       post: (frame) => child.postMessage(frame),
       onFrame: (listener) => void child.on("message", listener),
     };
+    this.#options.notifier.serve({
+      post: (message) => child.postMessage(message),
+      onFrame: (listener) => void child.on("message", listener),
+    });
+    child.on("message", (message) => {
+      const settings = readDesktopSettings(message);
+      if (settings) this.#options.onSettings(settings);
+    });
     const bridge = new BridgeClient(port);
     this.#bridge = bridge;
     port.onFrame((value) => {

@@ -6,12 +6,29 @@ import type * as Electron from "electron";
 
 export type WebContentsPart = Pick<
   Electron.WebContents,
-  "on" | "send" | "setWindowOpenHandler" | "isDestroyed" | "mainFrame" | "openDevTools"
+  | "on"
+  | "send"
+  | "setWindowOpenHandler"
+  | "isDestroyed"
+  | "mainFrame"
+  | "openDevTools"
+  | "print"
+  | "startDrag"
+  | "getZoomFactor"
 >;
 
 export type WindowPart = Pick<
   Electron.BrowserWindow,
-  "on" | "loadURL" | "show" | "focus" | "isMinimized" | "isMaximized" | "restore" | "maximize" | "getNormalBounds"
+  | "on"
+  | "loadURL"
+  | "show"
+  | "hide"
+  | "focus"
+  | "isMinimized"
+  | "isMaximized"
+  | "restore"
+  | "maximize"
+  | "getNormalBounds"
 > & { readonly webContents: WebContentsPart };
 
 export type SessionPart = Pick<
@@ -25,6 +42,13 @@ export type SessionPart = Pick<
 export type ChildPart = Pick<Electron.UtilityProcess, "on" | "postMessage" | "kill"> & {
   readonly stderr: NodeJS.ReadableStream | null;
 };
+
+export interface TrayPart {
+  setMenu(template: Electron.MenuItemConstructorOptions[]): void;
+  setToolTip(text: string): void;
+  onClick(listener: () => void): void;
+  destroy(): void;
+}
 
 export interface ElectronModules {
   readonly app: Pick<
@@ -40,6 +64,8 @@ export interface ElectronModules {
     | "setAboutPanelOptions"
     | "showAboutPanel"
     | "getVersion"
+    | "setAsDefaultProtocolClient"
+    | "isPackaged"
   >;
   readonly protocol: Pick<Electron.Protocol, "registerSchemesAsPrivileged">;
   readonly defaultSession: () => SessionPart;
@@ -48,10 +74,16 @@ export interface ElectronModules {
     fork(modulePath: string, args: string[], options: Electron.ForkOptions): ChildPart;
   };
   readonly ipcMain: Pick<Electron.IpcMain, "on">;
-  readonly dialog: Pick<Electron.Dialog, "showOpenDialog" | "showErrorBox">;
+  readonly dialog: Pick<Electron.Dialog, "showOpenDialog" | "showErrorBox" | "showMessageBox">;
   readonly menu: { setApplicationMenu(template: Electron.MenuItemConstructorOptions[]): void };
   readonly shell: Pick<Electron.Shell, "openExternal" | "openPath">;
+  /** @param iconPath of a picture file */
+  readonly createTray: (iconPath: string) => TrayPart;
   readonly screen: { displays(): readonly Pick<Electron.Display, "workArea">[] };
+  readonly notifications: {
+    isSupported(): boolean;
+    show(options: Electron.NotificationConstructorOptions, onClick: () => void): void;
+  };
   readonly safeStorage: Pick<
     Electron.SafeStorage,
     "isAsyncEncryptionAvailable" | "encryptStringAsync" | "decryptStringAsync" | "getSelectedStorageBackend"

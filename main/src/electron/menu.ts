@@ -4,6 +4,9 @@ import type { ShellCommand } from "./shell-channels.ts";
 export interface MenuActions {
   send(command: ShellCommand): void;
   chooseFiles(): void;
+  openWindow(): void;
+  print(): void;
+  checkForUpdates(): void;
   showAbout(): void;
   openStateDir(): void;
   openDevTools(): void;
@@ -24,11 +27,16 @@ export function menuTemplate(actions: MenuActions, platform: NodeJS.Platform): M
       label: "&File",
       submenu: [
         command("New policy", "CmdOrCtrl+N", "new-policy"),
+        { label: "New window", accelerator: "CmdOrCtrl+Shift+N", click: () => actions.openWindow() },
         { label: "Import policies…", accelerator: "CmdOrCtrl+O", click: () => actions.chooseFiles() },
         { type: "separator" },
         command("Plan changes", "CmdOrCtrl+Shift+P", "plan"),
+        { label: "Print…", accelerator: "CmdOrCtrl+P", click: () => actions.print() },
         { type: "separator" },
-        isMac ? { role: "close" } : { role: "quit" },
+        command("Settings", "CmdOrCtrl+,", "open-settings"),
+        { type: "separator" },
+        { role: "close" },
+        ...(isMac ? [] : [{ role: "quit" } as const]),
       ],
     },
     { role: "editMenu" },
@@ -57,6 +65,9 @@ export function menuTemplate(actions: MenuActions, platform: NodeJS.Platform): M
     {
       role: "help",
       submenu: [
+        command("Keyboard shortcuts", "CmdOrCtrl+/", "open-shortcuts"),
+        { type: "separator" },
+        { label: "Look for a newer version…", click: () => actions.checkForUpdates() },
         { label: "Open the folder with logs and data", click: () => actions.openStateDir() },
         { label: "About Wardline", click: () => actions.showAbout() },
       ],

@@ -18,6 +18,9 @@ const bridge: ShellBridge = {
   },
   onCommand: (listener) => listen<ShellCommand>(CHANNELS.command, listener),
   chooseFiles: () => ipcRenderer.send(CHANNELS.chooseFiles),
+  onNavigate: (listener) => listen<string>(CHANNELS.navigate, listener),
+  openWindow: (place) => ipcRenderer.send(CHANNELS.openWindow, place),
+  dragOut: (name, text) => ipcRenderer.send(CHANNELS.dragOut, { name, text }),
 };
 
 contextBridge.exposeInMainWorld("wardlineShell", bridge);

@@ -2,9 +2,12 @@
 
 import type { Logger } from "../backend/ports.ts";
 import type { SessionPart, WebContentsPart } from "./electron-modules.ts";
+import { CHANNELS } from "./shell-channels.ts";
 
 export const APP_SCHEME = "app";
 export const APP_ORIGIN = "app://wardline";
+
+const KNOWN_CHANNELS: ReadonlySet<string> = new Set(Object.values(CHANNELS));
 
 /** Pages outside that a person may be sent to, in their own browser. */
 const OUTSIDE_HOSTS: ReadonlySet<string> = new Set(["kubernetes.io", "network-policy-api.sigs.k8s.io"]);
@@ -47,6 +50,9 @@ export function hardenContents(contents: WebContentsPart, openOutside: (url: str
   contents.on("will-frame-navigate", stay);
   contents.on("will-redirect", stay);
   contents.on("will-attach-webview", (event) => event.preventDefault());
+  contents.on("ipc-message", (_event, channel) => {
+    if (!KNOWN_CHANNELS.has(channel)) logger.warn({ channel: channel.slice(0, 100) }, "message on an unknown channel");
+  });
   contents.setWindowOpenHandler(({ url }) => {
     if (mayOpenOutside(url)) openOutside(url);
     return { action: "deny" };

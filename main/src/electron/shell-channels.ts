@@ -10,7 +10,15 @@ export interface OpenedFileMessage {
 }
 
 /** Commands of the native menu. */
-export type ShellCommand = "open-policies" | "open-flows" | "open-hosts" | "open-palette" | "new-policy" | "plan";
+export type ShellCommand =
+  | "open-policies"
+  | "open-flows"
+  | "open-hosts"
+  | "open-palette"
+  | "open-settings"
+  | "open-shortcuts"
+  | "new-policy"
+  | "plan";
 
 export interface ShellBridge {
   readonly kind: "electron";
@@ -21,6 +29,12 @@ export interface ShellBridge {
   onCommand(listener: (command: ShellCommand) => void): () => void;
   /** Shows the system's dialog; chosen files arrive at {@link onFilesOpened}. */
   chooseFiles(): void;
+  /** Another place to show, `#/hosts/ID`: a link of the desktop was opened. Returns the disposer. */
+  onNavigate(listener: (place: string) => void): () => void;
+  /** Opens another window of this console. @param place `#/hosts/ID`; empty = where it begins */
+  openWindow(place: string): void;
+  /** Begins to drag a file with this text out of the window. @param name with its extension, no folder */
+  dragOut(name: string, text: string): void;
 }
 
 export const CHANNELS = {
@@ -29,4 +43,7 @@ export const CHANNELS = {
   /** The page listens for files now. */
   listening: "wardline:listening",
   chooseFiles: "wardline:choose-files",
+  navigate: "wardline:navigate",
+  openWindow: "wardline:open-window",
+  dragOut: "wardline:drag-out",
 } as const;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLogger } from "../backend/ports.ts";
 import { RendererFiles } from "../browser/renderer-files.ts";
+import { Notifier, notifyThrough } from "./notifications.ts";
 import { createSecrets } from "./secrets.ts";
 import { DesktopShell, type ShellOptions } from "./shell.ts";
 import { CHANNELS } from "./shell-channels.ts";
@@ -35,6 +36,9 @@ async function start(over: Partial<ShellOptions> = {}) {
     platform: "linux",
     startArguments: [],
     workingDirectory: directory,
+    trayIconPath: "/app/icons/32x32.png",
+    releases: null,
+    managedBy: null,
     ...over,
   });
   return shell.start();
@@ -119,6 +123,60 @@ describe("start", () => {
   });
 });
 
+describe("notifications", () => {
+  const notice = {
+    type: "notify",
+    notification: 1,
+    title: "high: findings on web-1",
+    body: "<b>",
+    tag: "t",
+    isUrgent: true,
+  };
+
+  it("are shown by the desktop, and the backend is told; a click shows the window", async () => {
+    await start();
+    const [child] = electron.children;
+    child?.emit("message", notice);
+    expect(electron.notifications.map(({ options }) => options)).toEqual([
+      { title: "high: findings on web-1", body: "<b>", urgency: "critical" },
+    ]);
+    expect(child?.posted).toEqual([{ type: "notified", notification: 1, problem: "" }]);
+    electron.notifications[0]?.onClick();
+    expect(electron.window.calls).toContain("focus");
+  });
+
+  it("settle in the backend as the shell says", async () => {
+    const listeners: ((message: unknown) => void)[][] = [[], []];
+    const port = (mine: number) => ({
+      post: (message: unknown) => listeners[1 - mine]?.forEach((listener) => void listener(message)),
+      onFrame: (listener: (message: unknown) => void) => void listeners[mine]?.push(listener),
+    });
+    const { notifications } = electron.modules();
+    new Notifier({ notifications, logger: silentLogger, onClick: () => {} }).serve(port(0));
+    const notify = notifyThrough(port(1));
+    await notify({ title: "a", body: "b", tag: "t", isUrgent: false });
+    electron.showsNotifications = false;
+    await expect(notify({ title: "a", body: "b", tag: "t", isUrgent: false })).rejects.toThrow(
+      "shows no notifications",
+    );
+    expect(electron.notifications).toHaveLength(1);
+  });
+
+  it("that are none, too many, or cannot be shown are said to be so", async () => {
+    await start();
+    const [child] = electron.children;
+    child?.emit("message", { ...notice, title: 7 });
+    electron.showsNotifications = false;
+    child?.emit("message", notice);
+    electron.showsNotifications = true;
+    for (let number = 0; number < 31; number++) child?.emit("message", { ...notice, notification: number });
+    const problems = ((child?.posted ?? []) as { problem: string }[]).map(({ problem }) => problem);
+    expect(problems.slice(0, 2)).toEqual(["it is no notification", "this desktop shows no notifications"]);
+    expect(problems.at(-1)).toBe("there were too many in the last minute");
+    expect(electron.notifications).toHaveLength(30);
+  });
+});
+
 describe("what the page may not do", () => {
   beforeEach(() => start());
 
@@ -178,6 +236,18 @@ describe("what the page may not do", () => {
     ];
     expect(urls.map(open)).toEqual(new Array(urls.length).fill("deny"));
     expect(electron.opened).toEqual(["https://kubernetes.io/docs/concepts/"]);
+  });
+});
+
+describe("what the page says", () => {
+  it("on a channel that is none is written down and does nothing", async () => {
+    const warned: unknown[] = [];
+    await start({ logger: { ...silentLogger, warn: (details: object) => void warned.push(details) } });
+    const { contents } = electron.window;
+    electron.app.emit("web-contents-created", {}, contents.part());
+    contents.emit("ipc-message", {}, CHANNELS.listening);
+    contents.emit("ipc-message", {}, "shell:execute", "rm");
+    expect(warned).toEqual([{ channel: "shell:execute" }]);
   });
 });
 
@@ -289,6 +359,7 @@ describe("the window", () => {
     expect(JSON.parse(readFileSync(join(directory, "window.json"), "utf8"))).toEqual({
       bounds: { x: 10, y: 20, width: 1000, height: 700 },
       isMaximized: false,
+      zoomFactor: 1,
     });
     electron = new FakeElectron();
     await start();

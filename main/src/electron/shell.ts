@@ -1,15 +1,21 @@
-/** The desktop shell: one window on `app://wardline`, the backend in a process of its own, and what only a desktop has. */
+/** The desktop shell: windows on `app://wardline`, the backend in a process of its own, and what only a desktop has. */
 import { join } from "node:path";
 import type { Logger } from "../backend/ports.ts";
 import type { RendererFiles } from "../browser/renderer-files.ts";
 import { createAppHandler } from "./app-protocol.ts";
 import { BackendSupervisor } from "./backend-supervisor.ts";
-import type { ElectronModules, WindowPart } from "./electron-modules.ts";
+import { LINK_SCHEME, linkInArguments, placeOfLink } from "./deep-links.ts";
+import { DEFAULT_DESKTOP_SETTINGS, type DesktopSettings } from "./desktop-settings.ts";
+import { DragFolder, readDraggedFile } from "./drag-out.ts";
+import type { ElectronModules } from "./electron-modules.ts";
 import { menuTemplate } from "./menu.ts";
-import { filesInArguments, type OpenedFile, readOpenedFiles } from "./opened-files.ts";
-import { APP_ORIGIN, APP_SCHEME, hardenContents, hardenSession, isOwnUrl, mayOpenOutside } from "./security.ts";
+import { Notifier } from "./notifications.ts";
+import { filesInArguments, readOpenedFiles } from "./opened-files.ts";
+import { APP_SCHEME, hardenContents, hardenSession, mayOpenOutside } from "./security.ts";
 import { CHANNELS, type ShellCommand } from "./shell-channels.ts";
-import { readWindowState, visibleBounds, writeWindowState } from "./window-state.ts";
+import { TrayKeeper } from "./tray.ts";
+import { type ReleaseSource, Updates, updateWords } from "./updates.ts";
+import { Windows } from "./windows.ts";
 
 export interface ShellOptions {
   readonly electron: ElectronModules;
@@ -24,24 +30,56 @@ export interface ShellOptions {
   /** Arguments after the program itself. */
   readonly startArguments: readonly string[];
   readonly workingDirectory: string;
+  readonly trayIconPath: string;
+  /** Where newer versions are made known; `null` = nowhere. */
+  readonly releases: ReleaseSource | null;
+  readonly managedBy: string | null;
 }
 
 export class DesktopShell {
   readonly #options: ShellOptions;
   readonly #backend: BackendSupervisor;
-  #window: WindowPart | null = null;
-  #pageListens = false;
-  #waitingFiles: OpenedFile[] = [];
+  readonly #windows: Windows;
+  readonly #tray: TrayKeeper;
+  readonly #updates: Updates;
+  readonly #dragFolder: DragFolder;
+  #settings: DesktopSettings = DEFAULT_DESKTOP_SETTINGS;
   #isQuitting = false;
 
   constructor(options: ShellOptions) {
     this.#options = options;
     const { electron, logger, backendEntryPath, stateDir, agentSocketPath } = options;
+    this.#windows = new Windows({
+      electron,
+      logger,
+      preloadPath: options.preloadPath,
+      statePath: join(stateDir, "window.json"),
+      hidesOnClose: () => this.#settings.hidesOnClose && !this.#isQuitting,
+    });
+    this.#tray = new TrayKeeper(electron.createTray, options.trayIconPath, {
+      show: () => this.#windows.show(),
+      openWindow: () => this.#windows.open(),
+      quit: () => electron.app.quit(),
+    });
+    this.#updates = new Updates({
+      version: electron.app.getVersion(),
+      source: options.releases,
+      managedBy: options.managedBy,
+      logger,
+      nowMs: Date.now,
+      onNewer: ({ version }) =>
+        electron.notifications.show({ title: `Wardline ${version} is out`, body: "Nothing was downloaded." }, () =>
+          this.#windows.show(),
+        ),
+    });
+    this.#dragFolder = new DragFolder(join(options.cacheDir, "drag"));
     this.#backend = new BackendSupervisor({
       utilityProcess: electron.utilityProcess,
       entryPath: backendEntryPath,
       args: [stateDir, agentSocketPath],
       logger,
+      notifier: new Notifier({ notifications: electron.notifications, logger, onClick: () => this.#windows.show() }),
+      onSettings: (settings) => this.#follow(settings),
       onFailed: (message, hint) => {
         electron.dialog.showErrorBox("Wardline cannot start", [message, hint].filter(Boolean).join("\n\n"));
         electron.app.quit();
@@ -70,7 +108,9 @@ export class DesktopShell {
     this.#listenToPage();
     electron.menu.setApplicationMenu(menuTemplate(this.#menuActions(), this.#options.platform));
     this.#backend.start();
-    this.#openWindow();
+    const link = linkInArguments(startArguments);
+    this.#windows.open((link === null ? null : placeOfLink(link)) ?? "");
+    if (app.isPackaged) app.setAsDefaultProtocolClient(LINK_SCHEME);
     await this.#takeFiles(filesInArguments(startArguments, workingDirectory));
     return true;
   }
@@ -78,7 +118,9 @@ export class DesktopShell {
   #listenToApp(): void {
     const { app } = this.#options.electron;
     app.on("second-instance", (_event, argv, workingDirectory) => {
-      this.#showWindow();
+      const link = linkInArguments(argv.slice(1));
+      if (link === null) this.#windows.show();
+      else this.#openLink(link);
       void this.#takeFiles(filesInArguments(argv.slice(1), workingDirectory));
     });
     // macOS, also before `ready`.
@@ -86,9 +128,13 @@ export class DesktopShell {
       event.preventDefault();
       void this.#takeFiles([path]);
     });
-    app.on("activate", () => this.#showWindow());
+    app.on("open-url", (event, link) => {
+      event.preventDefault();
+      this.#openLink(link);
+    });
+    app.on("activate", () => this.#windows.show());
     app.on("window-all-closed", () => {
-      if (this.#options.platform !== "darwin") app.quit();
+      if (this.#options.platform !== "darwin" && !this.#tray.isShown) app.quit();
     });
     app.on("web-contents-created", (_event, contents) =>
       hardenContents(contents, (url) => this.#openOutside(url), this.#options.logger),
@@ -97,6 +143,9 @@ export class DesktopShell {
       if (this.#isQuitting) return;
       event.preventDefault();
       this.#isQuitting = true;
+      this.#updates.close();
+      this.#dragFolder.close();
+      this.#tray.set(false);
       void this.#backend.stop().finally(() => app.quit());
     });
   }
@@ -114,94 +163,37 @@ export class DesktopShell {
   #listenToPage(): void {
     const { ipcMain } = this.#options.electron;
     ipcMain.on(CHANNELS.listening, (event) => {
-      if (!this.#isOurPage(event)) return;
-      this.#pageListens = true;
-      this.#deliverFiles();
+      const sender = this.#windows.senderOf(event);
+      if (sender) this.#windows.listening(sender);
     });
     ipcMain.on(CHANNELS.chooseFiles, (event) => {
-      if (this.#isOurPage(event)) void this.#chooseFiles();
+      if (this.#windows.senderOf(event)) void this.#chooseFiles();
     });
-  }
-
-  /** Only the main frame of our window, on our page. */
-  #isOurPage(event: { readonly senderFrame: { readonly url: string } | null }): boolean {
-    const isOurs = event.senderFrame !== null && event.senderFrame === this.#window?.webContents.mainFrame;
-    if (isOurs && isOwnUrl(event.senderFrame.url)) return true;
-    this.#options.logger.warn({}, "message of a foreign frame dropped");
-    return false;
-  }
-
-  #openWindow(): void {
-    const { electron, preloadPath, stateDir } = this.#options;
-    const statePath = join(stateDir, "window.json");
-    const state = readWindowState(statePath);
-    const workAreas = electron.screen.displays().map((display) => display.workArea);
-    const window = electron.createWindow({
-      width: 1440,
-      height: 900,
-      ...visibleBounds(state.bounds, workAreas),
-      minWidth: 800,
-      minHeight: 500,
-      show: false,
-      title: "Wardline",
-      webPreferences: {
-        preload: preloadPath,
-        sandbox: true,
-        contextIsolation: true,
-        nodeIntegration: false,
-        nodeIntegrationInWorker: false,
-        nodeIntegrationInSubFrames: false,
-        webSecurity: true,
-        webviewTag: false,
-        allowRunningInsecureContent: false,
-        navigateOnDragDrop: false,
-        spellcheck: false,
-      },
+    ipcMain.on(CHANNELS.openWindow, (event, place: unknown) => {
+      if (!this.#windows.senderOf(event)) return;
+      // The page names a place as a link does, and is believed as little.
+      const asLink = typeof place === "string" ? place.replace(/^#\//, `${LINK_SCHEME}://`) : "";
+      this.#windows.open(placeOfLink(asLink) ?? "");
     });
-    if (state.isMaximized) window.maximize();
-    this.#window = window;
-    this.#pageListens = false;
-    window.on("ready-to-show", () => window.show());
-    window.on("close", () => this.#keepWindowState(statePath, window));
-    window.on("closed", () => {
-      this.#window = null;
-      this.#pageListens = false;
+    ipcMain.on(CHANNELS.dragOut, (event, message: unknown) => {
+      const file = readDraggedFile(message);
+      const sender = this.#windows.senderOf(event);
+      if (!sender) return;
+      if (!file) this.#options.logger.warn({}, "nothing that can be dragged out");
+      else sender.startDrag({ file: this.#dragFolder.write(file), icon: this.#options.trayIconPath });
     });
-    window.webContents.on("did-start-navigation", (details) => {
-      if (details.isMainFrame && !details.isSameDocument) this.#pageListens = false;
-    });
-    void window.loadURL(`${APP_ORIGIN}/`);
-  }
-
-  #keepWindowState(statePath: string, window: WindowPart): void {
-    try {
-      writeWindowState(statePath, { bounds: window.getNormalBounds(), isMaximized: window.isMaximized() });
-    } catch (error) {
-      this.#options.logger.warn({ err: error }, "window state not kept");
-    }
-  }
-
-  #showWindow(): void {
-    const window = this.#window;
-    if (!window) {
-      this.#openWindow();
-      return;
-    }
-    if (window.isMinimized()) window.restore();
-    window.show();
-    window.focus();
   }
 
   async #takeFiles(paths: readonly string[]): Promise<void> {
     if (paths.length === 0) return;
-    this.#waitingFiles.push(...(await readOpenedFiles(paths)));
-    this.#deliverFiles();
+    this.#windows.deliver(await readOpenedFiles(paths));
   }
 
-  #deliverFiles(): void {
-    if (!this.#pageListens || !this.#window || this.#waitingFiles.length === 0) return;
-    this.#window.webContents.send(CHANNELS.filesOpened, this.#waitingFiles);
-    this.#waitingFiles = [];
+  /** A link goes to its view; whatever else it says is not followed. */
+  #openLink(link: string): void {
+    const place = placeOfLink(link);
+    if (place === null) this.#options.logger.warn({ length: link.length }, "link is none of ours");
+    this.#windows.show(place ?? "");
   }
 
   async #chooseFiles(): Promise<void> {
@@ -220,11 +212,25 @@ export class DesktopShell {
   #menuActions() {
     const { electron, stateDir } = this.#options;
     return {
-      send: (command: ShellCommand) => this.#window?.webContents.send(CHANNELS.command, command),
+      send: (command: ShellCommand) => this.#windows.send(command),
       chooseFiles: () => void this.#chooseFiles(),
+      openWindow: () => this.#windows.open(),
+      print: () => this.#windows.withLast((contents) => contents.print()),
+      checkForUpdates: () => void this.#sayUpdates(),
       showAbout: () => electron.app.showAboutPanel(),
       openStateDir: () => void electron.shell.openPath(stateDir),
-      openDevTools: () => this.#window?.webContents.openDevTools({ mode: "detach" }),
+      openDevTools: () => this.#windows.withLast((contents) => contents.openDevTools({ mode: "detach" })),
     };
+  }
+
+  async #sayUpdates(): Promise<void> {
+    const { message, detail } = updateWords(await this.#updates.check());
+    await this.#options.electron.dialog.showMessageBox({ type: "info", message, detail, buttons: ["Close"] });
+  }
+
+  #follow(settings: DesktopSettings): void {
+    this.#settings = settings;
+    this.#tray.set(settings.hasTray);
+    this.#updates.set(settings.updates);
   }
 }

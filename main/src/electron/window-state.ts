@@ -11,18 +11,22 @@ export interface WindowBounds {
 export interface WindowState {
   readonly bounds: WindowBounds | null;
   readonly isMaximized: boolean;
+  /** 1 = as it is. */
+  readonly zoomFactor: number;
 }
 
 const MIN_WIDTH = 800;
 const MIN_HEIGHT = 500;
-const NOTHING_KEPT: WindowState = { bounds: null, isMaximized: false };
+const SMALLEST_ZOOM = 0.5;
+const LARGEST_ZOOM = 3;
+const NOTHING_KEPT: WindowState = { bounds: null, isMaximized: false, zoomFactor: 1 };
 
 export function readWindowState(path: string): WindowState {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
     if (typeof value !== "object" || value === null) return NOTHING_KEPT;
-    const { bounds, isMaximized } = value as Partial<Record<keyof WindowState, unknown>>;
-    return { bounds: readBounds(bounds), isMaximized: isMaximized === true };
+    const { bounds, isMaximized, zoomFactor } = value as Partial<Record<keyof WindowState, unknown>>;
+    return { bounds: readBounds(bounds), isMaximized: isMaximized === true, zoomFactor: readZoom(zoomFactor) };
   } catch {
     return NOTHING_KEPT;
   }
@@ -46,6 +50,11 @@ export function visibleBounds(bounds: WindowBounds | null, workAreas: readonly W
       grip.top < area.y + area.height - 40,
   );
   return isReachable ? bounds : null;
+}
+
+function readZoom(value: unknown): number {
+  const isFit = typeof value === "number" && value >= SMALLEST_ZOOM && value <= LARGEST_ZOOM;
+  return isFit ? value : NOTHING_KEPT.zoomFactor;
 }
 
 function readBounds(value: unknown): WindowBounds | null {

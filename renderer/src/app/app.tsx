@@ -3,19 +3,24 @@ import { useConsole, useWorkspaceStream } from "../data/context.tsx";
 import { EMPTY_FLOW_QUERY } from "../data/flow-buffer.ts";
 import { useWindow } from "../data/window-store.ts";
 import { QuestionsSheet } from "../features/activity/index.ts";
+import { useDesktopNotifications } from "../features/alerts/hooks/use-desktop-notifications.ts";
+import { AskSheet } from "../features/ask/index.ts";
 import { FlowsView } from "../features/flows/components/flows-view.tsx";
 import { HostsView } from "../features/hosts/components/hosts-view.tsx";
+import { useDesktopNotes } from "../features/notifications/index.ts";
 import { OverviewView } from "../features/overview/components/overview-view.tsx";
 import { usePendingWatcher } from "../features/ship/hooks/use-pending-watcher.ts";
 import { Skeleton } from "../ui/index.ts";
 import { CommandPalette } from "./command-palette.tsx";
 import { DisconnectedBar } from "./disconnected-bar.tsx";
 import { Rail } from "./rail.tsx";
+import { SafeModeBar } from "./safe-mode-bar.tsx";
 import { ShortcutsSheet } from "./shortcuts-sheet.tsx";
 import { StatusBar } from "./status-bar.tsx";
 import { TopBar } from "./top-bar.tsx";
+import { useBaseCommands } from "./use-base-commands.ts";
 import { useDesktopShell } from "./use-desktop-shell.ts";
-import { useLook } from "./use-look.ts";
+import { useLook, useTimeKey } from "./use-look.ts";
 import { useRoute } from "./use-route.ts";
 import { useShortcuts } from "./use-shortcuts.ts";
 import "./app.css";
@@ -24,6 +29,17 @@ const AddHostsSheet = lazy(() =>
   import("../features/hosts/components/add-hosts-sheet.tsx").then((module) => ({ default: module.AddHostsSheet })),
 );
 const PoliciesView = lazy(() => import("../features/policies/components/policies-view.tsx"));
+const ClusterView = lazy(() => import("../features/cluster/components/cluster-view.tsx"));
+const AnomaliesView = lazy(() => import("../features/anomalies/components/anomalies-view.tsx"));
+const AuditView = lazy(() => import("../features/audit/components/audit-view.tsx"));
+const SettingsView = lazy(() => import("../features/settings/components/settings-view.tsx"));
+const MeshView = lazy(() => import("../features/mesh/components/mesh-view.tsx"));
+const ChangesView = lazy(() => import("../features/simulation/components/changes-view.tsx"));
+const SuggestionsSheet = lazy(() =>
+  import("../features/simulation/components/suggestions-sheet.tsx").then((module) => ({
+    default: module.SuggestionsSheet,
+  })),
+);
 const ShipDrawer = lazy(() => import("../features/ship/components/ship-drawer.tsx"));
 
 /** The frame: rail, bar, the view, status bar, and what lies over them. */
@@ -31,25 +47,38 @@ export function App() {
   useLook();
   useRoute();
   useShortcuts();
+  useBaseCommands();
   useDesktopShell();
   usePendingWatcher();
   useFlowScope();
   useKeepDrafts();
+  useDesktopNotifications();
+  useDesktopNotes();
+  const timeKey = useTimeKey();
   const view = useWindow((state) => state.view);
   const isAddingHosts = useWindow((state) => state.overlay === "add-hosts");
+  const isAsking = useWindow((state) => state.overlay === "ask");
   const isShipOpen = useWindow((state) => state.overlay === "ship");
+  const isSuggesting = useWindow((state) => state.overlay === "suggestions");
   return (
     <div className="frame">
       <Rail />
       <TopBar />
       <main className="view" aria-label={view}>
+        <SafeModeBar />
         <DisconnectedBar />
-        <div className="view-body">
+        <div className="view-body" key={timeKey}>
           <Suspense fallback={<Skeleton label="Loading the view" />}>
             {view === "overview" ? <OverviewView /> : null}
             {view === "policies" ? <PoliciesView /> : null}
             {view === "flows" ? <FlowsView /> : null}
+            {view === "anomalies" ? <AnomaliesView /> : null}
             {view === "hosts" ? <HostsView /> : null}
+            {view === "cluster" ? <ClusterView /> : null}
+            {view === "mesh" ? <MeshView /> : null}
+            {view === "audit" ? <AuditView /> : null}
+            {view === "settings" ? <SettingsView /> : null}
+            {view === "changes" ? <ChangesView /> : null}
           </Suspense>
         </div>
       </main>
@@ -60,6 +89,16 @@ export function App() {
       {isAddingHosts ? (
         <Suspense fallback={null}>
           <AddHostsSheet />
+        </Suspense>
+      ) : null}
+      {isSuggesting ? (
+        <Suspense fallback={null}>
+          <SuggestionsSheet />
+        </Suspense>
+      ) : null}
+      {isAsking ? (
+        <Suspense fallback={null}>
+          <AskSheet />
         </Suspense>
       ) : null}
       {isShipOpen ? (

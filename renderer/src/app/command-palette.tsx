@@ -1,132 +1,19 @@
-import { useId, useMemo, useState } from "react";
-import { useConsole, useHostsStream, useWorkspaceStream } from "../data/context.tsx";
-import { type Theme, useWindow, VIEWS } from "../data/window-store.ts";
-import { KeyHint, Sheet, visibleText } from "../ui/index.ts";
-import { decideOnlyPending, VIEW_KEYS, VIEW_NAMES } from "./commands.ts";
-import { matchCommands } from "./match-commands.ts";
-
-export interface PaletteCommand {
-  readonly id: string;
-  readonly group: string;
-  readonly title: string;
-  readonly keys?: string;
-  readonly run: () => void;
-}
+import { looksLikeQuestion } from "@wardline/domain/policy/ask/looks";
+import { Suspense, useEffect, useId, useMemo, useState, useSyncExternalStore } from "react";
+import { allCommands, type Command, commandsVersion, subscribeToCommands } from "../data/command-registry.ts";
+import { useConsole } from "../data/context.tsx";
+import { keysOf } from "../data/keymap.ts";
+import { useSetting } from "../data/settings.ts";
+import { useWindow } from "../data/window-store.ts";
+import { AskOutcome, DRAFT, useAsk } from "../features/ask/index.ts";
+import { KeyHint, Sheet, Skeleton, visibleText } from "../ui/index.ts";
+import { makeFindable, matchCommands } from "./match-commands.ts";
 
 const SHOWN_COMMANDS = 60;
+const RECENT_KEY = "wardline.recent-commands";
+const KEPT_RECENT = 12;
 
-function useCommands(): PaletteCommand[] {
-  const { connection } = useConsole();
-  const hosts = useHostsStream().value;
-  const files = useWorkspaceStream().value?.files;
-  const isFrozen = useWindow((state) => state.isFrozen);
-  return useMemo(() => {
-    const { goTo, show, openFile, openHost, prefer, set } = useWindow.getState();
-    const close = () => show("none");
-    const themes: readonly (readonly [Theme, string])[] = [
-      ["system", "System theme"],
-      ["dark", "Dark theme"],
-      ["light", "Light theme"],
-      ["contrast", "High-contrast theme"],
-    ];
-    const waits = (hosts?.pending.length ?? 0) > 0;
-    return [
-      ...(waits
-        ? [
-            {
-              id: "keep",
-              group: "Now",
-              title: "Keep the generation that waits",
-              keys: "Alt+K",
-              run: () => {
-                close();
-                decideOnlyPending(connection, "keep");
-              },
-            },
-            {
-              id: "rollback",
-              group: "Now",
-              title: "Roll back the generation that waits",
-              keys: "Alt+R",
-              run: () => {
-                close();
-                decideOnlyPending(connection, "roll-back");
-              },
-            },
-          ]
-        : []),
-      ...VIEWS.map((view) => ({
-        id: `view:${view}`,
-        group: "Go to",
-        title: VIEW_NAMES[view],
-        keys: VIEW_KEYS[view],
-        run: () => goTo(view),
-      })),
-      { id: "ship", group: "Do", title: "Review and apply the workspace", keys: "Ctrl+Enter", run: () => show("ship") },
-      {
-        id: "history",
-        group: "Do",
-        title: "History: versions and receipts",
-        run: () => {
-          goTo("policies");
-          show("history");
-        },
-      },
-      {
-        id: "freeze",
-        group: "Do",
-        title: isFrozen ? "Resume live rows" : "Freeze live rows",
-        keys: "Ctrl+.",
-        run: () => {
-          close();
-          set({ isFrozen: !isFrozen });
-        },
-      },
-      { id: "shortcuts", group: "Do", title: "Keyboard shortcuts", keys: "?", run: () => show("shortcuts") },
-      ...themes.map(([theme, title]) => ({
-        id: `theme:${theme}`,
-        group: "Display",
-        title,
-        run: () => {
-          close();
-          prefer({ theme });
-        },
-      })),
-      {
-        id: "density:compact",
-        group: "Display",
-        title: "Compact rows",
-        run: () => {
-          close();
-          prefer({ density: "compact" });
-        },
-      },
-      {
-        id: "density:comfortable",
-        group: "Display",
-        title: "Comfortable rows",
-        run: () => {
-          close();
-          prefer({ density: "comfortable" });
-        },
-      },
-      ...(hosts?.hosts ?? []).map((host) => ({
-        id: `host:${host.id}`,
-        group: "Hosts",
-        title: visibleText(host.name),
-        run: () => openHost(host.id),
-      })),
-      ...(files ?? []).map((file) => ({
-        id: `file:${file.path}`,
-        group: "Files",
-        title: visibleText(file.path),
-        run: () => openFile(file.path),
-      })),
-    ];
-  }, [connection, hosts, files, isFrozen]);
-}
-
-/** Ctrl+K: everything that can be done or opened, by name. */
+/** Ctrl+K: everything that can be done, opened or asked, by name. */
 export function CommandPalette() {
   const { overlay, show } = useWindow();
   return (
@@ -142,19 +29,71 @@ export function CommandPalette() {
   );
 }
 
+/** Whether what was typed is asked as a question: the console knows, by the names that it has. */
+function useQuestion(text: string): string {
+  const { connection } = useConsole();
+  const [question, setQuestion] = useState("");
+  useEffect(() => {
+    setQuestion("");
+    if (text.length > 500 || !looksLikeQuestion(text)) return;
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      connection.ask.complete({ text, cursor: text.length }, { signal: stop.signal }).then(
+        (answer) => setQuestion(answer.question),
+        () => setQuestion(""),
+      );
+    }, 80);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [connection, text]);
+  return question;
+}
+
 function PaletteBody() {
-  const commands = useCommands();
+  const { connection } = useConsole();
+  const version = useSyncExternalStore(subscribeToCommands, commandsVersion);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the version says when there are others.
+  const commands = useMemo(() => makeFindable(allCommands()), [version]);
+  const [recent] = useState(readRecent);
   const [text, setText] = useState("");
   const [activeIndex, setActiveIndex] = useState(0);
+  const [isAsked, setAsked] = useState(false);
   const listId = useId();
-  const found = matchCommands(commands, text).slice(0, SHOWN_COMMANDS);
+  const question = useQuestion(text);
+  const ask = (asked: string) => {
+    setText(asked);
+    setAsked(true);
+    void useAsk.getState().ask(connection, { ...DRAFT, text: asked });
+  };
+  const matches = useMemo(
+    () => matchCommands(commands, text, { recent, limit: SHOWN_COMMANDS }),
+    [commands, text, recent],
+  );
+  const questions: Command[] = looksLikeQuestion(text)
+    ? [
+        {
+          id: "question",
+          group: "Questions",
+          title: visibleText(question || text),
+          detail: question ? "ask" : "ask, or see what is understood",
+          run: () => ask(text),
+        },
+      ]
+    : [];
+  const found = question ? [...questions, ...matches] : [...matches, ...questions];
   const active = found[Math.min(activeIndex, found.length - 1)];
-  const optionId = (command: PaletteCommand) => `${listId}-${command.id.replace(/[^a-zA-Z0-9]/g, "_")}`;
+  const optionId = (place: number) => `${listId}-${place}`;
+  const run = (command: Command | undefined) => {
+    if (!command || command.disabledReason) return;
+    if (command.id !== "question") keepRecent(command.id);
+    command.run();
+  };
   const move = (step: number) => {
     const next = (Math.min(activeIndex, found.length - 1) + step + found.length) % Math.max(1, found.length);
     setActiveIndex(next);
-    const command = found[next];
-    if (command) document.getElementById(optionId(command))?.scrollIntoView({ block: "nearest" });
+    document.getElementById(optionId(next))?.scrollIntoView({ block: "nearest" });
   };
   return (
     <div className="palette">
@@ -163,48 +102,104 @@ function PaletteBody() {
         autoFocus
         className="palette-input"
         role="combobox"
-        aria-expanded="true"
-        aria-controls={listId}
+        aria-expanded={!isAsked}
+        aria-autocomplete="list"
+        aria-controls={isAsked ? undefined : listId}
         aria-label="Command"
-        aria-activedescendant={active ? optionId(active) : undefined}
-        placeholder="A view, a file, a host, or something to do"
+        aria-activedescendant={active && !isAsked ? optionId(found.indexOf(active)) : undefined}
+        placeholder="Ask, or go to a view, file, host, or something to do"
         value={text}
         spellCheck={false}
         onChange={(event) => {
           setText(event.target.value);
           setActiveIndex(0);
+          setAsked(false);
         }}
         onKeyDown={(event) => {
           if (event.nativeEvent.isComposing) return;
           if (event.key === "ArrowDown") move(1);
           else if (event.key === "ArrowUp") move(-1);
-          else if (event.key === "Enter") active?.run();
+          else if (event.key === "Enter") run(active);
           else return;
           event.preventDefault();
         }}
       />
-      <div id={listId} className="palette-list scroll" role="listbox" aria-label="Commands" tabIndex={-1}>
-        {found.length === 0 ? <p className="palette-none soft">Nothing has that name.</p> : null}
-        {found.map((command, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are on the input, as for every combobox.
-          <div
-            key={command.id}
-            id={optionId(command)}
-            role="option"
-            tabIndex={-1}
-            aria-selected={command === active}
-            className="palette-option"
-            onMouseMove={() => setActiveIndex(index)}
-            onClick={() => command.run()}
-          >
-            <span className="palette-group faint">
-              {found[index - 1]?.group === command.group ? "" : command.group}
-            </span>
-            <span className="truncate">{command.title}</span>
-            {command.keys ? <KeyHint keys={command.keys} /> : null}
-          </div>
-        ))}
-      </div>
+      <p className="visually-hidden" role="status">
+        {isAsked ? "" : found.length === 1 ? "1 entry" : `${found.length} entries`}
+      </p>
+      {isAsked ? (
+        <Suspense fallback={<Skeleton label="Working out the answer" />}>
+          <AskOutcome onChoose={ask} />
+        </Suspense>
+      ) : (
+        <div id={listId} className="palette-list scroll" role="listbox" aria-label="Commands" tabIndex={-1}>
+          {found.length === 0 ? <p className="palette-none soft">Nothing has that name.</p> : null}
+          {found.map((command, index) => (
+            <PaletteOption
+              key={command.id}
+              id={optionId(index)}
+              command={command}
+              isFirstOfGroup={found[index - 1]?.group !== command.group}
+              isActive={command === active}
+              onActive={() => setActiveIndex(index)}
+              onRun={() => run(command)}
+            />
+          ))}
+        </div>
+      )}
     </div>
   );
+}
+
+interface PaletteOptionProps {
+  readonly id: string;
+  readonly command: Command;
+  readonly isFirstOfGroup: boolean;
+  readonly isActive: boolean;
+  readonly onActive: () => void;
+  readonly onRun: () => void;
+}
+
+function PaletteOption({ id, command, isFirstOfGroup, isActive, onActive, onRun }: PaletteOptionProps) {
+  const bindings = useSetting("keyboard.bindings");
+  const keys = command.keyId ? keysOf(command.keyId, bindings)[0] : undefined;
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are on the input, as for every combobox.
+    <div
+      id={id}
+      role="option"
+      tabIndex={-1}
+      aria-selected={isActive}
+      aria-disabled={Boolean(command.disabledReason)}
+      className="palette-option"
+      onMouseMove={onActive}
+      onClick={onRun}
+    >
+      <span className="palette-group faint truncate">{isFirstOfGroup ? command.group : ""}</span>
+      <span className="truncate">
+        {command.title} <span className="faint">{command.disabledReason ?? command.detail ?? ""}</span>
+      </span>
+      {keys ? <KeyHint keys={keys} /> : null}
+    </div>
+  );
+}
+
+function readRecent(): readonly string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(RECENT_KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((id): id is string => typeof id === "string").slice(0, KEPT_RECENT) : [];
+  } catch {
+    return [];
+  }
+}
+
+function keepRecent(id: string): void {
+  try {
+    localStorage.setItem(
+      RECENT_KEY,
+      JSON.stringify([id, ...readRecent().filter((each) => each !== id)].slice(0, KEPT_RECENT)),
+    );
+  } catch {
+    // Without storage nothing is recent the next time.
+  }
 }

@@ -6,8 +6,10 @@ import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria
 import { isOpen, isRunning } from "../data/activity.ts";
 import { useActivity, useFlowStream, useHostsStream, useMonotonicNow } from "../data/context.tsx";
 import { BACKEND_NAMES, isConnected, ROLE_NAMES } from "../data/hosts-snapshot.ts";
+import { changeSettings, useSetting } from "../data/settings.ts";
 import { useWindow } from "../data/window-store.ts";
 import { JobCard } from "../features/activity/index.ts";
+import { waitsWithCluster } from "../features/cluster/index.ts";
 import { useShip } from "../features/ship/model/ship-store.ts";
 import {
   formatAge,
@@ -15,6 +17,7 @@ import {
   formatCountdown,
   formatQuantity,
   formatRate,
+  shownZoneName,
   VerdictMark,
   visibleText,
 } from "../ui/index.ts";
@@ -107,11 +110,13 @@ function StreamItems() {
 }
 
 function JobItem() {
-  const pending = useHostsStream().value?.pending ?? [];
+  const { rollouts, clusters } = useActivity();
+  // What waits with a set of a cluster is decided there, and the rail says so.
+  const pending = (useHostsStream().value?.pending ?? []).filter((entry) => !waitsWithCluster(entry, clusters ?? []));
   const job = useShip((state) => state.job);
   const show = useWindow((state) => state.show);
   const nowMs = useMonotonicNow(500);
-  const rollout = useActivity().rollouts.find(isOpen);
+  const rollout = rollouts.find(isOpen);
   if (rollout) {
     const confirmed = rollout.hosts.filter(({ state }) => state === RolloutHostState.CONFIRMED).length;
     const waits = rollout.state === RolloutState.WAITING ? " · waits for you" : "";
@@ -147,6 +152,19 @@ function JobItem() {
       <VerdictMark verdict="deny" words={`apply failed · ${job.failure.code}`} />
     </Item>
   ) : null;
+}
+
+/** In which zone times are written; a press writes them in the other. */
+function ZoneItem() {
+  const zone = useSetting("time.zone");
+  return (
+    <Item
+      label={zone === "utc" ? "Times are in UTC; write them in local time" : "Times are local; write them in UTC"}
+      onPress={() => void changeSettings({ "time.zone": zone === "utc" ? "local" : "utc" })}
+    >
+      {zone === "utc" ? "UTC" : `${shownZoneName(Date.now())} (local)`}
+    </Item>
+  );
 }
 
 function DataAgeItem() {
@@ -227,6 +245,7 @@ export function StatusBar() {
       <JobItem />
       <JobsItem />
       <span className="status-space" />
+      <ZoneItem />
       <DataAgeItem />
       <Item
         label="Backend"

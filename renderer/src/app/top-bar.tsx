@@ -1,9 +1,18 @@
 import { CircleHelp, Clock, Pause, Play, Search, Server, SlidersHorizontal } from "lucide-react";
 import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria-components";
 import { useHostsStream } from "../data/context.tsx";
-import { type Density, type Environment, type Theme, useWindow } from "../data/window-store.ts";
+import {
+  changeSettings,
+  type Density,
+  type Environment,
+  type Theme,
+  useSetting,
+  useSettings,
+} from "../data/settings.ts";
+import { useWindow } from "../data/window-store.ts";
+import { Bell } from "../features/notifications/index.ts";
 import { EnvironmentName } from "../features/ship/components/environment-name.tsx";
-import { Button, IconButton, KeyHint, Select, visibleText } from "../ui/index.ts";
+import { Button, formatShortDateTime, IconButton, KeyHint, Select, visibleText } from "../ui/index.ts";
 
 const TIME_RANGES = [
   { value: "all", label: "All kept", lastMs: null },
@@ -35,22 +44,27 @@ function ScopeSelect() {
 }
 
 function TimeSelect() {
-  const { lastMs, set } = useWindow();
-  const current = TIME_RANGES.find((range) => range.lastMs === lastMs)?.value ?? "all";
+  const { lastMs, markedRange, set } = useWindow();
+  const current = markedRange ? "marked" : (TIME_RANGES.find((range) => range.lastMs === lastMs)?.value ?? "all");
+  const marked =
+    markedRange && `${formatShortDateTime(markedRange.fromMs)} to ${formatShortDateTime(markedRange.untilMs)}`;
   return (
     <Select
       label="Time range"
       isLabelHidden
       icon={<Clock size={14} aria-hidden="true" />}
       value={current}
-      choices={TIME_RANGES}
-      onChange={(value) => set({ lastMs: TIME_RANGES.find((range) => range.value === value)?.lastMs ?? null })}
+      choices={marked ? [{ value: "marked", label: marked }, ...TIME_RANGES] : TIME_RANGES}
+      onChange={(value) => {
+        if (value === "marked") return;
+        set({ lastMs: TIME_RANGES.find((range) => range.value === value)?.lastMs ?? null, markedRange: null });
+      }}
     />
   );
 }
 
 function DisplayMenu() {
-  const { theme, density, environment, hasSingleKeyShortcuts, prefer } = useWindow();
+  const values = useSettings((store) => store.values);
   return (
     <DialogTrigger>
       <IconButton label="Display">
@@ -60,8 +74,8 @@ function DisplayMenu() {
         <Dialog className="display-menu" aria-label="Display">
           <Select<Theme>
             label="Theme"
-            value={theme}
-            onChange={(value) => prefer({ theme: value })}
+            value={values["display.theme"]}
+            onChange={(value) => void changeSettings({ "display.theme": value })}
             choices={[
               { value: "system", label: "System" },
               { value: "dark", label: "Dark" },
@@ -71,8 +85,8 @@ function DisplayMenu() {
           />
           <Select<Density>
             label="Density"
-            value={density}
-            onChange={(value) => prefer({ density: value })}
+            value={values["display.density"]}
+            onChange={(value) => void changeSettings({ "display.density": value })}
             choices={[
               { value: "compact", label: "Compact" },
               { value: "comfortable", label: "Comfortable" },
@@ -80,8 +94,8 @@ function DisplayMenu() {
           />
           <Select<Environment>
             label="Environment"
-            value={environment}
-            onChange={(value) => prefer({ environment: value })}
+            value={values["display.environment"]}
+            onChange={(value) => void changeSettings({ "display.environment": value })}
             choices={[
               { value: "none", label: "Not named" },
               { value: "lab", label: "Lab" },
@@ -92,8 +106,8 @@ function DisplayMenu() {
           <label className="check-line">
             <input
               type="checkbox"
-              checked={hasSingleKeyShortcuts}
-              onChange={(event) => prefer({ hasSingleKeyShortcuts: event.target.checked })}
+              checked={values["keyboard.singleKeys"]}
+              onChange={(event) => void changeSettings({ "keyboard.singleKeys": event.target.checked })}
             />
             Single-key shortcuts
           </label>
@@ -104,7 +118,8 @@ function DisplayMenu() {
 }
 
 export function TopBar() {
-  const { isFrozen, environment, set, show } = useWindow();
+  const { isFrozen, set, show } = useWindow();
+  const environment = useSetting("display.environment");
   return (
     <header className="top-bar" data-environment={environment}>
       <ScopeSelect />
@@ -127,6 +142,7 @@ export function TopBar() {
       <IconButton label="Keyboard shortcuts" keys="?" onPress={() => show("shortcuts")}>
         <CircleHelp size={16} aria-hidden="true" />
       </IconButton>
+      <Bell />
       <DisplayMenu />
     </header>
   );

@@ -15,6 +15,8 @@ export function useDesktopShell(): void {
       "open-flows": () => useWindow.getState().goTo("flows"),
       "open-hosts": () => useWindow.getState().goTo("hosts"),
       "open-palette": () => useWindow.getState().show("palette"),
+      "open-settings": () => useWindow.getState().goTo("settings"),
+      "open-shortcuts": () => useWindow.getState().show("shortcuts"),
       "new-policy": () => {
         const { goTo, openFile } = useWindow.getState();
         // Refused or not reachable: the Policies view says so itself.
@@ -27,7 +29,12 @@ export function useDesktopShell(): void {
     };
     const stopFiles = shell.onFilesOpened((files) => useWindow.getState().set({ view: "policies", handedOver: files }));
     const stopCommands = shell.onCommand((command) => run[command]?.());
+    // The address is what back and forward go through; a place that is none is left alone there.
+    const stopLinks = shell.onNavigate((place) => {
+      location.hash = place;
+    });
     return () => {
+      stopLinks();
       stopFiles();
       stopCommands();
     };

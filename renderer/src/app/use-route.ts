@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { useWindow, VIEWS } from "../data/window-store.ts";
+import { useWindow, VIEWS, type WindowState } from "../data/window-store.ts";
 
 /** `#/policies/policies%2Fweb.yaml?line=12`: a place that can be linked to. It opens a view and never acts. */
 export function parseRoute(
@@ -15,16 +15,32 @@ export function parseRoute(
   }
 }
 
+const RUN_PREFIX = "run/";
+
+/** The node or link that is looked at, or `run/ID` while it is the healing. */
+function placeInMesh({ meshTab, meshId, healingRunId }: Pick<WindowState, "meshTab" | "meshId" | "healingRunId">) {
+  return meshTab === "topology" ? meshId : `${RUN_PREFIX}${healingRunId ?? ""}`;
+}
+
+function openPlaceInMesh(place: string): void {
+  const { openMesh, openHealing } = useWindow.getState();
+  if (place.startsWith(RUN_PREFIX)) openHealing(place.slice(RUN_PREFIX.length) || null);
+  else openMesh(place);
+}
+
 /** Keeps the address and the window in step, so that back and forward work. */
 export function useRoute(): void {
   const view = useWindow((state) => state.view);
   const filePath = useWindow((state) => state.filePath);
   const hostId = useWindow((state) => state.hostId);
+  const findingId = useWindow((state) => state.findingId);
+  const meshPlace = useWindow(placeInMesh);
   useEffect(() => {
     const follow = () => {
       const route = parseRoute(location.hash);
       if (!route) return;
-      const { view, filePath, hostId, openFile, openHost, goTo } = useWindow.getState();
+      const state = useWindow.getState();
+      const { view, filePath, hostId, findingId, openFile, openHost, openFinding, goTo } = state;
       if (
         route.view === "policies" &&
         route.argument &&
@@ -33,6 +49,10 @@ export function useRoute(): void {
         openFile(route.argument, route.line ?? undefined);
       } else if (route.view === "hosts" && route.argument && (route.argument !== hostId || view !== "hosts"))
         openHost(route.argument);
+      else if (route.view === "anomalies" && route.argument && (route.argument !== findingId || view !== "anomalies"))
+        openFinding(route.argument);
+      else if (route.view === "mesh" && route.argument && (route.argument !== placeInMesh(state) || view !== "mesh"))
+        openPlaceInMesh(route.argument);
       else if (route.view !== view) goTo(route.view);
     };
     follow();
@@ -40,12 +60,21 @@ export function useRoute(): void {
     return () => removeEventListener("hashchange", follow);
   }, []);
   useEffect(() => {
-    const argument = view === "policies" ? filePath : view === "hosts" ? hostId : null;
+    const argument =
+      view === "policies"
+        ? filePath
+        : view === "hosts"
+          ? hostId
+          : view === "anomalies"
+            ? findingId
+            : view === "mesh"
+              ? meshPlace
+              : null;
     const hash = argument === null ? `#/${view}` : `#/${view}/${encodeURIComponent(argument)}`;
     const current = parseRoute(location.hash);
     if (current?.view === view && current.argument === argument) return;
     // The development page keeps its scenario in the hash until the first move.
     if (current === null && view === "overview") return;
     history.pushState(null, "", hash);
-  }, [view, filePath, hostId]);
+  }, [view, filePath, hostId, findingId, meshPlace]);
 }

@@ -1,4 +1,12 @@
-export type DesktopCommand = "open-policies" | "open-flows" | "open-hosts" | "open-palette" | "new-policy" | "plan";
+export type DesktopCommand =
+  | "open-policies"
+  | "open-flows"
+  | "open-hosts"
+  | "open-palette"
+  | "open-settings"
+  | "open-shortcuts"
+  | "new-policy"
+  | "plan";
 
 /** What the desktop shell puts on the window; absent in a browser. The shell's side is main/src/electron. */
 export interface DesktopShell {
@@ -6,6 +14,10 @@ export interface DesktopShell {
     listener: (files: readonly { readonly path: string; readonly content: Uint8Array }[]) => void,
   ): () => void;
   onCommand(listener: (command: DesktopCommand) => void): () => void;
+  /** A link of the desktop was opened: `#/hosts/ID`. */
+  onNavigate(listener: (place: string) => void): () => void;
+  openWindow(place: string): void;
+  dragOut(name: string, text: string): void;
 }
 
 declare global {

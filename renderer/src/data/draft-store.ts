@@ -20,6 +20,8 @@ export interface Draft {
   readonly baseRevision: bigint;
   readonly status: DraftStatus;
   readonly failure: ShownFailure | null;
+  /** The text of that revision: what both sides of a conflict began from. `null` = not known in this window. */
+  readonly baseText: string | null;
   /** The other side of a conflict. */
   readonly theirs: { readonly text: string; readonly revision: bigint } | null;
 }
@@ -73,7 +75,7 @@ export class DraftStore {
       await this.save(path);
       return;
     }
-    this.#set({ path, text: "", baseRevision: 0n, status: "loading", failure: null, theirs: null });
+    this.#set({ path, text: "", baseRevision: 0n, baseText: null, status: "loading", failure: null, theirs: null });
     await this.#load(path);
   }
 
@@ -82,7 +84,7 @@ export class DraftStore {
       const { text, revision } = await this.#ports.read(path);
       const current = this.#drafts.get(path);
       if (current && current.status !== "loading" && current.status !== "saved") return;
-      this.#set({ path, text, baseRevision: revision, status: "saved", failure: null, theirs: null });
+      this.#set({ path, text, baseRevision: revision, baseText: text, status: "saved", failure: null, theirs: null });
     } catch (error) {
       const current = this.#drafts.get(path);
       if (current?.status !== "loading") return;
@@ -111,7 +113,8 @@ export class DraftStore {
       const now = this.#drafts.get(path);
       if (!now) return;
       const isCurrent = now.text === sentText;
-      this.#set({ ...now, baseRevision: revision, status: isCurrent ? "saved" : "dirty", failure: null, theirs: null });
+      const saved = { baseRevision: revision, baseText: sentText, failure: null, theirs: null };
+      this.#set({ ...now, ...saved, status: isCurrent ? "saved" : "dirty" });
       if (isCurrent) this.#ports.storage.removeItem(storageKey(path));
       else this.#schedule(path, SAVE_AFTER_MS);
     } catch (error) {
@@ -127,7 +130,8 @@ export class DraftStore {
       const theirs = await this.#ports.read(path).catch(() => ({ text: "", revision: 0n }));
       const now = this.#drafts.get(path) ?? draft;
       if (theirs.text === now.text) {
-        this.#set({ ...now, baseRevision: theirs.revision, status: "saved", failure: null, theirs: null });
+        const saved = { baseRevision: theirs.revision, baseText: theirs.text, failure: null, theirs: null };
+        this.#set({ ...now, ...saved, status: "saved" });
         this.#ports.storage.removeItem(storageKey(path));
         return;
       }
@@ -139,17 +143,20 @@ export class DraftStore {
     if (isLost) this.#schedule(path, RETRY_AFTER_MS);
   }
 
-  /** Ends a conflict: `mine` saves this text over theirs, `theirs` drops it. */
-  async resolve(path: string, choice: "mine" | "theirs"): Promise<void> {
+  /** Ends a conflict: `mine` saves this text over theirs, `theirs` drops it, a text is what a person made of both. */
+  async resolve(path: string, choice: "mine" | "theirs" | { readonly merged: string }): Promise<void> {
     const draft = this.#drafts.get(path);
     if (draft?.status !== "conflict" || !draft.theirs) return;
     const { text, revision } = draft.theirs;
     if (choice === "theirs") {
       this.#ports.storage.removeItem(storageKey(path));
-      this.#set({ path, text, baseRevision: revision, status: "saved", failure: null, theirs: null });
+      this.#set({ path, text, baseRevision: revision, baseText: text, status: "saved", failure: null, theirs: null });
       return;
     }
-    this.#set({ ...draft, baseRevision: revision, status: "dirty", failure: null, theirs: null });
+    const merged = choice === "mine" ? draft.text : choice.merged;
+    const open = { text: merged, baseRevision: revision, baseText: text, failure: null, theirs: null } as const;
+    this.#set({ ...draft, ...open, status: "dirty" });
+    this.#keep(path);
     await this.save(path);
   }
 
@@ -179,19 +186,21 @@ export class DraftStore {
     const draft = this.#drafts.get(path);
     if (!draft) return;
     try {
-      const kept = JSON.stringify({ text: draft.text, baseRevision: String(draft.baseRevision) });
+      const { text, baseText } = draft;
+      const kept = JSON.stringify({ text, baseText, baseRevision: String(draft.baseRevision) });
       this.#ports.storage.setItem(storageKey(path), kept);
     } catch {
       // The browser's storage is full or closed: the text stays in memory and is sent to the backend as usual.
     }
   }
 
-  #readKept(path: string): { text: string; baseRevision: bigint } | null {
+  #readKept(path: string): Pick<Draft, "text" | "baseText" | "baseRevision"> | null {
     try {
       const kept: unknown = JSON.parse(this.#ports.storage.getItem(storageKey(path)) ?? "null");
       if (typeof kept !== "object" || kept === null || !("text" in kept) || !("baseRevision" in kept)) return null;
       if (typeof kept.text !== "string" || typeof kept.baseRevision !== "string") return null;
-      return { text: kept.text, baseRevision: BigInt(kept.baseRevision) };
+      const baseText = "baseText" in kept && typeof kept.baseText === "string" ? kept.baseText : null;
+      return { text: kept.text, baseText, baseRevision: BigInt(kept.baseRevision) };
     } catch {
       return null;
     }

@@ -12,7 +12,7 @@ export const STRIP_SECONDS = 180;
 export type VerdictKind = "allow" | "deny" | "observed" | "unknown";
 
 /** What a flow shows: a deny that was let through is `observed`, never `allow`. */
-export function flowVerdict(flow: Flow): VerdictKind {
+export function flowVerdict(flow: Pick<Flow, "verdict" | "enforced">): VerdictKind {
   if (flow.verdict === Verdict.DENY && flow.enforced === Verdict.ALLOW) return "observed";
   if (flow.enforced === Verdict.DENY || flow.verdict === Verdict.DENY) return "deny";
   if (flow.verdict === Verdict.ALLOW) return "allow";

@@ -1,11 +1,36 @@
 import { create } from "zustand";
 import { EMPTY_FLOW_QUERY, type FlowQuery } from "./flow-buffer.ts";
 
-export type View = "overview" | "policies" | "flows" | "hosts";
-export const VIEWS: readonly View[] = ["overview", "policies", "flows", "hosts"];
-export type Theme = "system" | "dark" | "light" | "contrast";
-export type Density = "compact" | "comfortable";
-export type Environment = "none" | "lab" | "staging" | "production";
+export type View =
+  | "overview"
+  | "policies"
+  | "flows"
+  | "anomalies"
+  | "hosts"
+  | "cluster"
+  | "mesh"
+  | "audit"
+  | "settings"
+  | "changes";
+export const VIEWS: readonly View[] = [
+  "overview",
+  "policies",
+  "flows",
+  "anomalies",
+  "hosts",
+  "cluster",
+  "mesh",
+  "audit",
+  "settings",
+  "changes",
+];
+/** What happens now, or what was recorded over months. */
+export type FlowsMode = "live" | "history";
+export type AnomaliesTab = "findings" | "alerts" | "backtest";
+export type MeshTab = "topology" | "healing";
+
+/** How a file of policies is looked at; `both` = text and form beside each other. */
+export type EditorFace = "text" | "form" | "both" | "picture";
 
 /** Where the editor should go. The serial makes two jumps to one place two jumps. */
 export interface EditorTarget {
@@ -14,97 +39,102 @@ export interface EditorTarget {
   readonly serial: number;
 }
 
-interface Preferences {
-  readonly theme: Theme;
-  readonly density: Density;
-  readonly environment: Environment;
-  readonly hasSingleKeyShortcuts: boolean;
-}
-
 /** Overlays, of which at most one is open. */
-export type Overlay = "none" | "palette" | "shortcuts" | "ship" | "history" | "import" | "add-hosts";
+/** `suggestions`: policies that recorded flows would have needed. */
+export type Overlay =
+  | "none"
+  | "palette"
+  | "shortcuts"
+  | "ship"
+  | "history"
+  | "import"
+  | "add-hosts"
+  | "suggestions"
+  | "ask";
 
-export interface WindowState extends Preferences {
+export interface WindowState {
   readonly view: View;
   readonly filePath: string | null;
   readonly editorTarget: EditorTarget | null;
+  readonly editorFace: EditorFace;
   readonly hostId: string | null;
   readonly scopeHostId: string | null;
   readonly lastMs: number | null;
+  /** A stretch of time that somebody marked; it counts before `lastMs`. */
+  readonly markedRange: { readonly fromMs: number; readonly untilMs: number } | null;
   readonly isFrozen: boolean;
   readonly overlay: Overlay;
   readonly flowQuery: FlowQuery;
   readonly selectedFlowId: bigint | null;
+  readonly flowsMode: FlowsMode;
+  /** In the flow query language. */
+  readonly historyText: string;
+  readonly anomaliesTab: AnomaliesTab;
+  readonly findingId: string | null;
+  readonly meshTab: MeshTab;
+  /** Of the node or link that is looked at. */
+  readonly meshId: string | null;
+  readonly healingRunId: string | null;
   readonly isEffectShown: boolean;
+  /** The picture of all policies, instead of one file. */
+  readonly isPictureShown: boolean;
+  /** The question that the sheet of questions opens with. */
+  readonly askText: string;
   /** Files that the desktop handed over; the Policies view takes them to the import preview. */
   readonly handedOver: readonly { readonly path: string; readonly content: Uint8Array }[];
   readonly goTo: (view: View) => void;
   readonly openFile: (path: string | null, line?: number, column?: number) => void;
   readonly openHost: (hostId: string) => void;
+  readonly openFinding: (findingId: string | null) => void;
+  readonly openMesh: (nodeOrLinkId: string | null) => void;
+  readonly openHealing: (runId: string | null) => void;
+  readonly openHistory: (text: string) => void;
+  readonly openAsk: (text: string) => void;
   readonly show: (overlay: Overlay) => void;
   readonly set: (change: Partial<WindowState>) => void;
-  readonly prefer: (change: Partial<Preferences>) => void;
-}
-
-const PREFERENCES_KEY = "wardline.preferences";
-const DEFAULTS: Preferences = { theme: "system", density: "compact", environment: "none", hasSingleKeyShortcuts: true };
-
-function oneOf<Value extends string>(value: unknown, values: readonly Value[], otherwise: Value): Value {
-  return values.find((candidate) => candidate === value) ?? otherwise;
-}
-
-function readPreferences(): Preferences {
-  try {
-    const kept: unknown = JSON.parse(localStorage.getItem(PREFERENCES_KEY) ?? "{}");
-    const fields: Record<string, unknown> = typeof kept === "object" && kept !== null ? { ...kept } : {};
-    return {
-      theme: oneOf(fields.theme, ["system", "dark", "light", "contrast"], DEFAULTS.theme),
-      density: oneOf(fields.density, ["compact", "comfortable"], DEFAULTS.density),
-      environment: oneOf(fields.environment, ["none", "lab", "staging", "production"], DEFAULTS.environment),
-      hasSingleKeyShortcuts: fields.hasSingleKeyShortcuts !== false,
-    };
-  } catch {
-    return DEFAULTS;
-  }
-}
-
-function keepPreferences({ theme, density, environment, hasSingleKeyShortcuts }: Preferences): void {
-  try {
-    localStorage.setItem(PREFERENCES_KEY, JSON.stringify({ theme, density, environment, hasSingleKeyShortcuts }));
-  } catch {
-    // Without storage the choice lasts as long as the window.
-  }
 }
 
 /** What belongs to this window and nobody else. Data of the server is never in here. */
 export const useWindow = create<WindowState>()((set, get) => ({
-  ...readPreferences(),
   view: "overview",
   filePath: null,
   editorTarget: null,
+  editorFace: "text",
   hostId: null,
   scopeHostId: null,
   lastMs: null,
+  markedRange: null,
   isFrozen: false,
   overlay: "none",
   flowQuery: EMPTY_FLOW_QUERY,
   selectedFlowId: null,
+  flowsMode: "live",
+  historyText: "",
+  anomaliesTab: "findings",
+  findingId: null,
+  meshTab: "topology",
+  meshId: null,
+  healingRunId: null,
   isEffectShown: true,
+  isPictureShown: false,
+  askText: "",
   handedOver: [],
   goTo: (view) => set({ view, overlay: "none" }),
   openFile: (path, line, column) =>
     set({
       view: "policies",
+      isPictureShown: false,
       filePath: path,
       overlay: "none",
       editorTarget:
         line === undefined ? null : { line, column: column ?? 1, serial: (get().editorTarget?.serial ?? 0) + 1 },
     }),
   openHost: (hostId) => set({ view: "hosts", hostId, overlay: "none" }),
+  openFinding: (findingId) => set({ view: "anomalies", anomaliesTab: "findings", findingId, overlay: "none" }),
+  openMesh: (meshId) => set({ view: "mesh", meshTab: "topology", meshId, overlay: "none" }),
+  openHealing: (healingRunId) => set({ view: "mesh", meshTab: "healing", healingRunId, overlay: "none" }),
+  openHistory: (historyText) => set({ view: "flows", flowsMode: "history", historyText, overlay: "none" }),
+  openAsk: (askText) => set({ askText, overlay: "ask" }),
   show: (overlay) => set({ overlay }),
   set: (change) => set(change),
-  prefer: (change) => {
-    set(change);
-    keepPreferences(get());
-  },
 }));

@@ -4,13 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { type Browser, chromium, type Page } from "playwright";
-import { build } from "vite";
+import { onTestFinished } from "vitest";
+import { buildFakeWindow } from "./window-build.ts";
 
 const CHROMIUM_PATH = "/usr/bin/chromium";
 const CHROMIUM_ARGUMENTS = [
@@ -53,14 +53,7 @@ export interface OpenOptions {
 }
 
 export async function startFakeWindow(): Promise<FakeWindowServer> {
-  const outDir = await mkdtemp(join(tmpdir(), "wardline-renderer-"));
-  const root = join(import.meta.dirname, "../..");
-  await build({
-    root,
-    configFile: join(root, "vite.config.ts"),
-    logLevel: "error",
-    build: { outDir, rolldownOptions: { input: join(root, "dev.html") } },
-  });
+  const outDir = await buildFakeWindow();
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
     try {
@@ -86,6 +79,8 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
       colorScheme: theme === "light" ? "light" : "dark",
       reducedMotion: "reduce",
     });
+    // A page that a failed test leaves open would go on drawing beside all that follow.
+    onTestFinished(() => context.close());
     const page = await context.newPage();
     page.setDefaultTimeout(ACTION_TIMEOUT_MS);
     const complaints: string[] = [];
@@ -95,7 +90,7 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
     });
     if (theme === "contrast") {
       await page.addInitScript(() =>
-        localStorage.setItem("wardline.preferences", JSON.stringify({ theme: "contrast" })),
+        localStorage.setItem("wardline.settings", JSON.stringify({ "display.theme": "contrast" })),
       );
     }
     await page.goto(`${origin}/dev.html#scenario=${scenario}`);
@@ -106,7 +101,6 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
     await browser.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-    await rm(outDir, { recursive: true, force: true });
   };
   return { origin, browser, open, close };
 }

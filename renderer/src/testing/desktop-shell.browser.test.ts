@@ -14,7 +14,7 @@ describe.skipIf(browserTestObstacle)(
       const { page, complaints } = await server.open({});
       // The preload runs before the page: put the double there and load the page again.
       await page.addInitScript(() => {
-        const listeners: { files?: (files: unknown) => void; command?: (command: string) => void } = {};
+        const listeners: Record<string, (value: unknown) => void> = {};
         Object.assign(window, {
           wardlineShell: {
             onFilesOpened: (listener: (files: unknown) => void) => {
@@ -22,7 +22,11 @@ describe.skipIf(browserTestObstacle)(
               return () => {};
             },
             onCommand: (listener: (command: string) => void) => {
-              listeners.command = listener;
+              listeners.command = listener as (value: unknown) => void;
+              return () => {};
+            },
+            onNavigate: (listener: (place: string) => void) => {
+              listeners.navigate = listener as (value: unknown) => void;
               return () => {};
             },
           },
@@ -47,6 +51,12 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("main", { name: "hosts" }).waitFor();
       await command("plan");
       await page.getByRole("dialog", { name: /Review and apply/ }).waitFor();
+      await page.keyboard.press("Escape");
+      await page.evaluate(() => {
+        const { fromShell } = window as unknown as { fromShell: { navigate(place: string): void } };
+        fromShell.navigate("#/flows");
+      });
+      await page.getByRole("main", { name: "flows" }).waitFor();
       await command("unknown");
       expect(complaints).toEqual([]);
       await page.context().close();

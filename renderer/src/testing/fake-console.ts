@@ -3,10 +3,21 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
+import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
+import { AnomalyService } from "@wardline/api/wardline/console/v1/anomalies";
+import { AskService } from "@wardline/api/wardline/console/v1/ask";
+import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
+import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
+import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
 import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
+import { HistoryService } from "@wardline/api/wardline/console/v1/history";
 import { type Host, HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
+import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
+import { NotificationService } from "@wardline/api/wardline/console/v1/notifications";
+import { PictureService } from "@wardline/api/wardline/console/v1/picture";
 import {
   type DroppedFile,
   FileState,
@@ -14,10 +25,12 @@ import {
   type ImportPreview,
   ImportPreviewSchema,
   PolicyService,
+  type SimulatePoliciesRequest,
   type Version,
   VersionSchema,
 } from "@wardline/api/wardline/console/v1/policies";
 import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
+import { SettingsService } from "@wardline/api/wardline/console/v1/settings";
 import {
   ApplyStep,
   type Receipt,
@@ -25,10 +38,17 @@ import {
   ReceiptSchema,
   ShipService,
 } from "@wardline/api/wardline/console/v1/ship";
+import { SupportService } from "@wardline/api/wardline/console/v1/support";
+import { VerdictService } from "@wardline/api/wardline/console/v1/verdicts";
+import { VersionService } from "@wardline/api/wardline/console/v1/versions";
+import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
 import { type Direction, EnforcementMode, type Verdict } from "@wardline/api/wardline/v1/policy";
+import { type AnomalyKind, FakeAnomalies } from "./fake-anomalies.ts";
+import { FakeAsk } from "./fake-ask.ts";
+import { type ClusterKind, FakeCluster } from "./fake-cluster.ts";
 import {
   BROKEN_POLICY,
   fakeFlow,
@@ -40,6 +60,14 @@ import {
 } from "./fake-data.ts";
 import { explain, planHost } from "./fake-engine.ts";
 import { FakeFleet, type FleetKind } from "./fake-fleet.ts";
+import { FakeFlowActions } from "./fake-flow-actions.ts";
+import { FakeHistory } from "./fake-history.ts";
+import { FakeMesh, type MeshKind } from "./fake-mesh.ts";
+import { FakePicture, type PictureKind } from "./fake-picture.ts";
+import { FakeSettings, type SettingsKind } from "./fake-settings.ts";
+import { FakeVerdicts, type VerdictKind } from "./fake-verdicts.ts";
+import { FakeVersions } from "./fake-versions.ts";
+import { fakeVocabularyService } from "./fake-vocabulary.ts";
 import { checkText, documentsOf, type FakeFile, failure, isBinary, summarize } from "./fake-workspace.ts";
 
 export interface Scenario {
@@ -56,6 +84,12 @@ export interface Scenario {
   readonly hasFailingTest?: boolean;
   /** Other machines than this one, and what goes on with them. */
   readonly fleet?: FleetKind;
+  readonly cluster?: ClusterKind;
+  readonly anomalies?: AnomalyKind;
+  readonly mesh?: MeshKind;
+  readonly settings?: SettingsKind;
+  readonly verdicts?: VerdictKind;
+  readonly picture?: PictureKind;
   /** An applied generation waits, with this many seconds left. */
   readonly pendingSeconds?: number;
 }
@@ -75,12 +109,34 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   pending: { ...NORMAL, pendingSeconds: 272 },
   expiring: { ...NORMAL, pendingSeconds: 4 },
   many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
+  flood: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 2_000 },
   down: { ...NORMAL, isDown: true },
   silent: { ...NORMAL, isSilent: true },
   fleet: { ...NORMAL, fleet: "fleet" },
   question: { ...NORMAL, fleet: "question" },
   rollout: { ...NORMAL, fleet: "rollout" },
   jobs: { ...NORMAL, fleet: "jobs" },
+  cluster: { ...NORMAL, fleet: "fleet", cluster: "well" },
+  "cluster-pending": { ...NORMAL, fleet: "fleet", cluster: "pending" },
+  "cluster-degraded": { ...NORMAL, fleet: "fleet", cluster: "degraded" },
+  "cluster-alone": { ...NORMAL, fleet: "fleet", cluster: "alone" },
+  anomalies: { ...NORMAL, fleet: "fleet", anomalies: "findings" },
+  "anomalies-hostile": { ...NORMAL, fleet: "fleet", anomalies: "hostile" },
+  mesh: { ...NORMAL, fleet: "fleet", mesh: "mesh" },
+  "settings-broken": { ...NORMAL, settings: "broken" },
+  "settings-locked": { ...NORMAL, settings: "locked" },
+  "settings-hostile": { ...NORMAL, settings: "hostile" },
+  "safe-mode": { ...NORMAL, settings: "safe-mode" },
+  "mesh-healing": { ...NORMAL, fleet: "fleet", mesh: "healing" },
+  "verdicts-agree": { ...NORMAL, verdicts: "agree" },
+  "verdicts-many": { ...NORMAL, verdicts: "many" },
+  "verdicts-slow": { ...NORMAL, verdicts: "slow" },
+  "mesh-large": { ...NORMAL, fleet: "fleet", mesh: "large" },
+  "mesh-hostile": { ...NORMAL, fleet: "fleet", mesh: "hostile" },
+  "mesh-outdated": { ...NORMAL, fleet: "fleet", mesh: "outdated" },
+  "mesh-old": { ...NORMAL, fleet: "fleet", mesh: "old" },
+  "picture-large": { ...NORMAL, picture: "large" },
+  "cluster-hostile": { ...NORMAL, fleet: "fleet", cluster: "hostile" },
 };
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -91,7 +147,17 @@ export class FakeConsole {
   readonly enforcedFiles = new Map<string, string>();
   readonly host: Host;
   readonly fleet: FakeFleet;
+  readonly cluster: FakeCluster;
+  readonly anomalies: FakeAnomalies;
+  readonly flowActions = new FakeFlowActions();
+  readonly history: FakeHistory;
+  readonly mesh: FakeMesh;
+  readonly settings: FakeSettings;
+  readonly verdicts: FakeVerdicts;
+  readonly picture: FakePicture;
+  readonly ask: FakeAsk;
   readonly versions: (Version & { files: { path: string; text: string }[] })[] = [];
+  readonly kept: FakeVersions;
   readonly receipts: Receipt[] = [];
   readonly transport: Transport;
   /** Set by tests: every call fails as if nobody listened. */
@@ -109,6 +175,38 @@ export class FakeConsole {
     const nowMs = Date.now();
     this.host = fakeHost(scenario.host, nowMs);
     this.fleet = new FakeFleet(scenario.fleet ?? "none", { notify: () => this.notify(), gate: () => this.#gate() });
+    this.cluster = new FakeCluster(scenario.cluster ?? "none", {
+      notify: () => this.notify(),
+      gate: () => this.#gate(),
+    });
+    this.anomalies = new FakeAnomalies(scenario.anomalies ?? "none", {
+      notify: () => this.notify(),
+      gate: () => this.#gate(),
+    });
+    this.mesh = new FakeMesh(scenario.mesh ?? "none", { notify: () => this.notify(), gate: () => this.#gate() });
+    this.kept = new FakeVersions({
+      versions: () => this.versions,
+      files: () => [...this.files].map(([path, { text }]) => ({ path, text })),
+      write: (path, text) => {
+        this.#write(path, text);
+        this.notify();
+      },
+      gate: () => this.#gate(),
+    });
+    this.ask = new FakeAsk({
+      gate: () => this.#gate(),
+      draft: () => this.files,
+      enforced: () => this.enforcedFiles,
+    });
+    const usual = scenario.files === "hostile" ? "hostile" : scenario.files === "empty" ? "empty" : "shop";
+    this.picture = new FakePicture(scenario.picture ?? usual, { gate: () => this.#gate() });
+    const verdicts = scenario.files === "hostile" ? "hostile" : scenario.files === "empty" ? "agree" : "changed";
+    this.verdicts = new FakeVerdicts(scenario.verdicts ?? verdicts, { gate: () => this.#gate() });
+    this.settings = new FakeSettings(scenario.settings ?? "well", {
+      notify: () => this.notify(),
+      gate: () => this.#gate(),
+    });
+    this.history = new FakeHistory({ gate: () => this.#gate(), isEmpty: scenario.flowHistory === 0 });
     if (scenario.files !== "empty") {
       for (const [path, text] of Object.entries(WORKSPACE_FILES)) {
         this.files.set(path, { text, revision: 3n, modifiedMs: nowMs - 7_200_000 });
@@ -141,13 +239,32 @@ export class FakeConsole {
       this.#setPending(EnforcementMode.ENFORCE, scenario.pendingSeconds * 1000, "open 8443 for the new balancer");
     this.transport = createRouterTransport((router) => {
       router.service(HostService, this.#hostService());
+      router.service(AskService, this.ask.service());
       router.service(PolicyService, this.#policyService());
+      router.service(
+        VocabularyService,
+        fakeVocabularyService(this.files, () => this.#gate()),
+      );
       router.service(ShipService, this.#shipService());
       router.service(FlowService, this.#flowService());
       router.service(FleetService, this.fleet.fleetService());
+      router.service(ClusterService, this.cluster.service());
       router.service(JobService, this.fleet.jobService());
       router.service(RolloutService, this.fleet.rolloutService());
       router.service(ActivityService, this.#activityService());
+      router.service(AnomalyService, this.anomalies.anomalyService());
+      router.service(AlertService, this.anomalies.alertService());
+      router.service(HistoryService, this.history.service());
+      router.service(SettingsService, this.settings.settingsService());
+      router.service(NotificationService, this.settings.notificationService());
+      router.service(AuditService, this.settings.auditService());
+      router.service(SupportService, this.settings.supportService());
+      router.service(FlowActionsService, this.flowActions.service());
+      router.service(VerdictService, this.verdicts.service());
+      router.service(VersionService, this.kept.versionService());
+      router.service(ConfigurationService, this.kept.configurationService());
+      router.service(PictureService, this.picture.service());
+      if (scenario.mesh !== "old") router.service(MeshService, this.mesh.service());
     });
   }
 
@@ -353,12 +470,21 @@ export class FakeConsole {
         await fake.#gate();
         for (let sequence = 1n; ; sequence += 1n) {
           const { jobs, rollouts, questions } = fake.fleet;
+          const { clusters, unclusteredHostIds, notes } = fake.cluster;
+          const mesh = fake.mesh.summary();
           yield {
             sequence,
             workspace: fake.#workspace(sequence),
             jobs: { jobs },
             rollouts: { rollouts },
             questions: { questions },
+            clusters: { clusters, unclusteredHostIds },
+            anomalies: fake.anomalies.list(),
+            alerts: fake.anomalies.board(),
+            ...(mesh ? { mesh } : {}),
+            settings: fake.settings.state(),
+            notifications: fake.settings.notifications(),
+            notes: { clusters: clusters.map(({ status }) => ({ clusterName: status?.clusterName ?? "", notes })) },
           };
           await fake.#change(3_600_000);
         }
@@ -380,6 +506,8 @@ export class FakeConsole {
       return file;
     };
     return {
+      simulatePolicies: (request: SimulatePoliciesRequest, { signal }: { readonly signal: AbortSignal }) =>
+        fake.verdicts.simulate(request, signal),
       async getFile({ path }: { path: string }) {
         await fake.#gate();
         const { text, revision } = mustHave(path);

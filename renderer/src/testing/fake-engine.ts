@@ -82,6 +82,19 @@ export function planHost({ planId, host, files, enforced, diagnostics, hasFailin
           : host.status?.info?.backend === BackendKind.OBSERVE
             ? { error: observeError }
             : {}),
+        load: {
+          ...{ rulesBefore: 6, rulesAfter: changed ? 7 : 6, entriesBefore: 412, entriesAfter: changed ? 428 : 412 },
+          ...{ subjectsBefore: 2, subjectsAfter: 2 },
+          changedSubjects: changed ? [`Host/${host.name}`] : [],
+          changedSubjectCount: changed ? 1 : 0,
+        },
+        returnsTo: {
+          generation: host.status?.enforced?.number ?? 0n,
+          stateDigest: "e".repeat(64),
+          versionNumber: 3n,
+          ...{ appliedBy: "lena", reason: "let the balancer reach the web tier" },
+          ...(host.status?.enforced?.appliedAt ? { appliedAt: host.status.enforced.appliedAt } : {}),
+        },
         accessChangesLeftOut: changed ? 12 : 0,
         accessChanges: changed
           ? [

@@ -222,7 +222,7 @@ export function ChoiceCards<Value extends string>({ label, value, choices, onCha
             <span className="choice-card-dot" aria-hidden="true" />
             <span className="choice-card-text">
               <span className="choice-card-title">
-                <span aria-hidden="true">{choice.icon}</span>
+                {choice.icon ? <span aria-hidden="true">{choice.icon}</span> : null}
                 <span>{choice.label}</span>
               </span>
               {choice.detail ? <span className="soft">{choice.detail}</span> : null}

@@ -61,38 +61,6 @@ export function formatCountdown(remainingMs: number): string {
   return hours > 0 ? `${hours}:${rest}` : rest;
 }
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-const ZONE = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
-
-/** `14:03:22` in the local zone. */
-export function formatClock(timeMs: number): string {
-  return CLOCK.format(timeMs);
-}
-
-/** `14:03:22.417` in the local zone. */
-export function formatClockMs(timeMs: number): string {
-  return `${CLOCK.format(timeMs)}.${String(Math.floor(timeMs % 1000)).padStart(3, "0")}`;
-}
-
-/** `21 Nov 2026 14:03:22 UTC`. */
-export function formatDateTime(timeMs: number): string {
-  const zone = ZONE.formatToParts(timeMs).find((part) => part.type === "timeZoneName")?.value ?? "";
-  return `${DAY.format(timeMs)} ${CLOCK.format(timeMs)} ${zone}`.trim();
-}
-
-/** `14:03:22 · 2 s ago`, with the day in front when it is older than a day. */
-export function formatMoment(timeMs: number, nowMs: number): string {
-  const ageMs = nowMs - timeMs;
-  const clock = ageMs > 86_400_000 ? `${DAY.format(timeMs)} ${CLOCK.format(timeMs)}` : CLOCK.format(timeMs);
-  return `${clock} · ${formatAge(ageMs)} ago`;
-}
-
 const PROTOCOL_NAMES: Record<number, string> = {
   0: "any",
   1: "ICMP",

@@ -428,6 +428,104 @@ export enum ErrorCode {
    * @generated from enum value: ERROR_CODE_CONFIRMATION_REQUIRED = 34;
    */
   CONFIRMATION_REQUIRED = 34,
+
+  /**
+   * The cluster's store cannot be reached or has no majority: nothing can be written, reads may be old. Hosts enforce on.
+   *
+   * @generated from enum value: ERROR_CODE_STORE_UNAVAILABLE = 35;
+   */
+  STORE_UNAVAILABLE = 35,
+
+  /**
+   * This node does not lead; the message names the one that does, or says that nobody leads at the moment.
+   *
+   * @generated from enum value: ERROR_CODE_NOT_LEADER = 36;
+   */
+  NOT_LEADER = 36,
+
+  /**
+   * Somebody else changed it since: the version that the change was made from is not the newest. Nothing was written.
+   *
+   * @generated from enum value: ERROR_CODE_VERSION_CONFLICT = 37;
+   */
+  VERSION_CONFLICT = 37,
+
+  /**
+   * This host is in no cluster, or not in this one.
+   *
+   * @generated from enum value: ERROR_CODE_NOT_A_MEMBER = 38;
+   */
+  NOT_A_MEMBER = 38,
+
+  /**
+   * The join token is unknown, used or over.
+   *
+   * @generated from enum value: ERROR_CODE_TOKEN_INVALID = 39;
+   */
+  TOKEN_INVALID = 39,
+
+  /**
+   * A certificate is over, of another trust domain, or not that of a member.
+   *
+   * @generated from enum value: ERROR_CODE_IDENTITY_REFUSED = 40;
+   */
+  IDENTITY_REFUSED = 40,
+
+  /**
+   * The host follows the cluster's policies: they change in the cluster, not on the host.
+   *
+   * @generated from enum value: ERROR_CODE_FOLLOWS_CLUSTER = 41;
+   */
+  FOLLOWS_CLUSTER = 41,
+
+  /**
+   * The history that was asked for is compacted away; ask for a snapshot.
+   *
+   * @generated from enum value: ERROR_CODE_COMPACTED = 42;
+   */
+  COMPACTED = 42,
+
+  /**
+   * A flow query cannot be read; the diagnostics say where.
+   *
+   * @generated from enum value: ERROR_CODE_QUERY_INVALID = 43;
+   */
+  QUERY_INVALID = 43,
+
+  /**
+   * A message to a person or a system was not delivered.
+   *
+   * @generated from enum value: ERROR_CODE_DELIVERY_FAILED = 44;
+   */
+  DELIVERY_FAILED = 44,
+
+  /**
+   * A destination that the console does not go to: an address of this machine or network that was not allowed.
+   *
+   * @generated from enum value: ERROR_CODE_DESTINATION_REFUSED = 45;
+   */
+  DESTINATION_REFUSED = 45,
+
+  /**
+   * Part of the history is damaged and was moved aside.
+   *
+   * @generated from enum value: ERROR_CODE_HISTORY_DAMAGED = 46;
+   */
+  HISTORY_DAMAGED = 46,
+
+  /**
+   * The settings file cannot be read: it is not written over until it is mended, or the person chooses.
+   *
+   * @generated from enum value: ERROR_CODE_SETTINGS_BROKEN = 47;
+   */
+  SETTINGS_BROKEN = 47,
+
+  /**
+   * An administrator has locked the setting.
+   *
+   * @generated from enum value: ERROR_CODE_SETTING_LOCKED = 48;
+   */
+  SETTING_LOCKED = 48,
 }
 
 /**

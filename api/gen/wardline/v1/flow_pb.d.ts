@@ -180,6 +180,8 @@ export declare type Flow = Message<"wardline.v1.Flow"> & {
   packets: bigint;
 
   /**
+   * With IP headers; the sum of the two below.
+   *
    * @generated from field: uint64 bytes = 20;
    */
   bytes: bigint;
@@ -195,6 +197,18 @@ export declare type Flow = Message<"wardline.v1.Flow"> & {
    * @generated from field: wardline.v1.FlowHook hook = 22;
    */
   hook: FlowHook;
+
+  /**
+   * Sent by the end that opened the connection.
+   *
+   * @generated from field: uint64 originator_bytes = 23;
+   */
+  originatorBytes: bigint;
+
+  /**
+   * @generated from field: uint64 responder_bytes = 24;
+   */
+  responderBytes: bigint;
 };
 
 /**

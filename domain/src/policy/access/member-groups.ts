@@ -11,8 +11,11 @@ import type { AddressClass, Member } from "./address-space.ts";
 import type { AccessModel } from "./model.ts";
 import type { SubjectView } from "./view.ts";
 
-/** An end of a question: as in tests, or these endpoints by key. */
-export type AccessEnd = TestEnd | { readonly kind: "keys"; readonly keys: readonly string[] };
+/** An end of a question: as in tests, these endpoints by key, or these addresses as far as they belong to nobody. */
+export type AccessEnd =
+  | TestEnd
+  | { readonly kind: "keys"; readonly keys: readonly string[] }
+  | { readonly kind: "outside"; readonly regions: readonly AddressRegion[] };
 
 /** A set of endpoints at their addresses, or of addresses that belong to nobody; all of one family. */
 export interface MemberGroup {
@@ -121,6 +124,8 @@ function addressSetOf(end: AccessEnd): AddressSet {
       return { holdsMember: () => true, outside: [] };
     case "addresses":
       return prefixSet(end.cidr, end.except);
+    case "outside":
+      return { holdsMember: () => false, outside: end.regions };
     case "entity":
       break;
   }

@@ -37,6 +37,8 @@ describe("a group as typed", () => {
   it("is an address, a prefix, an entity or an endpoint", () => {
     expect(parse("10.0.0.1")).toEqual({ kind: "addresses", cidr: cidr("10.0.0.1/32"), except: [] });
     expect(parse("2001:db8::/32")).toEqual({ kind: "addresses", cidr: cidr("2001:db8::/32"), except: [] });
+    const ofKey = parse("6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a");
+    expect(ofKey).toEqual(parse("201:5522:b70b:f5f3:9f70:6c05:ad38:9484"));
     expect([parse("any"), parse("world")]).toEqual([{ kind: "any" }, { kind: "entity", entity: "world" }]);
     expect(parse("web")).toEqual({ kind: "keys", keys: ["Host/web"] });
     expect(parse("prod/db")).toEqual({ kind: "keys", keys: ["Workload/prod/db"] });

@@ -1,5 +1,6 @@
 /** From what a person types to an end of a question. */
 import { ErrorCode, Failure } from "../../errors/index.ts";
+import { yggdrasilAddress } from "../../mesh/yggdrasil-address.ts";
 import { cidrOfAddress, parseAddress, parseCidr } from "../address.ts";
 import { ENTITIES, type Endpoint, type Inventory, type LabelRequirement, type NamespaceMatch } from "../model.ts";
 import type { AccessEnd } from "./member-groups.ts";
@@ -11,11 +12,11 @@ const LABEL_VALUE = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
 /** What {@link parseAccessEnd} reads, for help and errors. */
 export const ACCESS_END_HELP =
   "labels (app=web,tier!=db,zone in (a,b),!legacy), labels@namespace or @namespace, a name, namespace/name or key, " +
-  "an address or prefix, world, cluster, mesh or any";
+  "an address or prefix, the key of a mesh node, world, cluster, mesh or any";
 
 /**
  * Reads a group: `any`; an entity; a label selector as kubectl writes it, with `@namespace` behind it for one namespace;
- * an address or a prefix; the key, `namespace/name` or name of an endpoint.
+ * an address or a prefix; the public key of a mesh node, for its address; the key, `namespace/name` or name of an endpoint.
  *
  * Throws `INVALID_ARGUMENT` for text that is none of these and for a name that several endpoints have, `NOT_FOUND` for
  * one that nobody has.
@@ -28,7 +29,7 @@ export function parseAccessEnd(inventory: Inventory, typed: string): AccessEnd {
   const entity = ENTITIES.find((name) => name === text);
   if (entity === "host") throw invalid('"host" stands for something else at each end; name the host.');
   if (entity) return { kind: "entity", entity };
-  const addresses = parseAddresses(text);
+  const addresses = parseAddresses(yggdrasilAddress(text) ?? text);
   if (addresses) return addresses;
   if (/[=!@(]|\s/.test(text)) return parseSelector(text);
   return { kind: "keys", keys: [endpointNamed(inventory, text).key] };

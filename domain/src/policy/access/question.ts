@@ -99,9 +99,7 @@ export function createExplainer(model: AccessModel): (pair: DecisionPair) => Dec
 
 export function* decidedPairs(model: AccessModel, question: AccessQuestion): Generator<DecidedPair> {
   const { ports } = question;
-  const names = (ports ?? []).filter((port) => port.kind === "named");
-  const splitBy = (endpoint: Endpoint | null): string =>
-    names.length === 0 ? "" : JSON.stringify(portsNamed(endpoint === null ? [] : [endpoint], names));
+  const splitBy = namesSplit(ports);
   const sources = groupMembers(model, question.from, "egress", { without: question.fromWithout ?? null });
   const destinations = groupMembers(model, question.to, "ingress", { splitBy });
   const tables = new Map<string, ReturnType<typeof createPairTable>>();
@@ -121,8 +119,15 @@ export function* decidedPairs(model: AccessModel, question: AccessQuestion): Gen
   }
 }
 
+/** Destinations with equal texts mean the same by the port names of a question. */
+export function namesSplit(ports: AccessQuestion["ports"]): (endpoint: Endpoint | null) => string {
+  const names = (ports ?? []).filter((port) => port.kind === "named");
+  return (endpoint) =>
+    names.length === 0 ? "" : JSON.stringify(portsNamed(endpoint === null ? [] : [endpoint], names));
+}
+
 /** The ports of a question at one destination; `null` = all. */
-function coveredPorts(ports: AccessQuestion["ports"], destination: Endpoint | null): PortSpace<boolean> | null {
+export function coveredPorts(ports: AccessQuestion["ports"], destination: Endpoint | null): PortSpace<boolean> | null {
   if (ports === null) return null;
   const ranges = ports.filter((port) => port.kind === "range");
   const names = ports.filter((port) => port.kind === "named");
@@ -148,7 +153,7 @@ function createPairTable(model: AccessModel, question: AccessQuestion, covered: 
 }
 
 /** Whether all members of both groups are at one and the same address, so that no connection is between them. */
-function isOneAddress(from: MemberGroup, to: MemberGroup): boolean {
+export function isOneAddress(from: MemberGroup, to: MemberGroup): boolean {
   const [first] = from.members;
   return (
     first !== undefined &&

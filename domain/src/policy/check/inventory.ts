@@ -1,3 +1,4 @@
+import { yggdrasilAddress } from "../../mesh/yggdrasil-address.ts";
 import { nearestWord } from "../formats/suggest.ts";
 import type { EndpointIndex } from "./endpoint-index.ts";
 import { type DiagnosticSink, replaceFix } from "./sink.ts";
@@ -9,7 +10,14 @@ export function checkInventory(
   index: EndpointIndex,
   sink: DiagnosticSink,
 ): void {
+  const hostOfKey = new Map<string, string>();
+  for (const { endpoint } of endpoints) {
+    const { meshKey, key } = endpoint;
+    const known = meshKey === undefined ? undefined : hostOfKey.get(meshKey);
+    if (meshKey !== undefined && (known === undefined || key < known)) hostOfKey.set(meshKey, key);
+  }
   for (const checked of endpoints) {
+    checkMeshKey(checked, hostOfKey, sink);
     checkHostName(checked, index, sink);
     checkAddresses(checked, index, sink);
   }
@@ -25,13 +33,33 @@ function checkHostName({ endpoint, hostSource }: CheckedEndpoint, index: Endpoin
   sink.report("WL309", hostSource, message, fix);
 }
 
+/** A key that another host has too; the host that comes first by its identity keeps it. */
+function checkMeshKey(
+  { endpoint, addressSources }: CheckedEndpoint,
+  hostOfKey: ReadonlyMap<string, string>,
+  sink: DiagnosticSink,
+): void {
+  if (endpoint.meshKey === undefined) return;
+  const first = hostOfKey.get(endpoint.meshKey);
+  const source = addressSources.get(yggdrasilAddress(endpoint.meshKey) ?? "") ?? endpoint.source;
+  if (first === undefined || first === endpoint.key || !source) return;
+  sink.report("WL235", source, `The key of this host's node is also that of ${first}; a node belongs to one host.`);
+}
+
 /** An address of its own that another document claims too. */
 function checkAddresses(
   { endpoint, addressSources }: CheckedEndpoint,
   index: EndpointIndex,
   sink: DiagnosticSink,
 ): void {
+  const ofMeshKey = endpoint.meshKey === undefined ? null : yggdrasilAddress(endpoint.meshKey);
   for (const [address, source] of addressSources) {
+    // Two hosts with one key are told as that.
+    if (
+      address === ofMeshKey &&
+      index.endpointsAt(address).some(({ key, meshKey }) => key !== endpoint.key && meshKey === endpoint.meshKey)
+    )
+      continue;
     const others = index.endpointsAt(address).filter((other) => other.key < endpoint.key && other.addresses.length > 0);
     const other = others.find(({ kind }) => kind === endpoint.kind);
     if (!other) continue;

@@ -290,4 +290,47 @@ export const SCHEMA_DIAGNOSTICS = {
       ),
     },
   },
+  WL233: {
+    title: "Not a mesh key",
+    severity: "error",
+    meaning:
+      "A node of the overlay is known by its public key, 64 hexadecimal digits. The text is not shown, because it may be a private key.",
+    remedy: "Write the key that the node's daemon names, as in yggdrasilctl getself.",
+    example: {
+      text: policyExample(
+        "subject: {selector: {matchLabels: {app: web}}}\ningress:\n  - from: [{meshNode: {key: ⟦6ab7523d02831823⟧}}]",
+      ),
+    },
+  },
+  WL234: {
+    title: "Mesh address of another key",
+    severity: "error",
+    meaning:
+      "The overlay computes a node's address and its prefix from its key. This address is of neither, so packets from it would be somebody else's.",
+    remedy: "Remove the address, or correct meshKey; the address of the key counts without being listed.",
+    example: {
+      text: hostExample(
+        `addresses: [⟦"200:db8::1"⟧]\nmeshKey: 6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a`,
+      ),
+    },
+  },
+  WL235: {
+    title: "Mesh key of two hosts",
+    severity: "error",
+    meaning:
+      "One key is one node of the overlay. Two hosts with one key would answer for each other, and policies could not tell them apart.",
+    remedy: "Correct meshKey; a host whose configuration was copied needs a new key.",
+    example: {
+      text: `apiVersion: wardline.io/v1
+kind: Host
+metadata: {name: a-1}
+spec: {meshKey: 6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a}
+---
+apiVersion: wardline.io/v1
+kind: Host
+metadata: {name: b-1}
+spec: {meshKey: ⟦6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a⟧}
+`,
+    },
+  },
 } as const satisfies Record<`WL2${string}`, DiagnosticDefinition>;

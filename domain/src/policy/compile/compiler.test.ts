@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Failure } from "../../errors/index.ts";
 import type { PolicyRule, PolicyWorld } from "../model.ts";
+import type { HostProgram } from "../program.ts";
 import { columnsOfProgram } from "../program-columns.ts";
 import {
   addressPeer,
@@ -102,6 +104,11 @@ const edits = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
+/** `expect` is asked only for its words: it takes ten times as long over large equal programs. */
+function expectSame(program: HostProgram, compiled: HostProgram, what: string): void {
+  if (!isDeepStrictEqual(program, compiled)) expect(program, what).toEqual(compiled);
+}
+
 describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
   it("gives after any sequence of edits what a compilation of the last world gives", () => {
     fc.assert(
@@ -111,10 +118,10 @@ describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
         for (const { edit, other, place, hosts } of steps) {
           current = EDITS[edit]?.(current, other, place) ?? current;
           compiler.update(current);
-          for (const hostName of hosts) expect(compiler.program(hostName), edit).toEqual(compile(current, hostName));
+          for (const hostName of hosts) expectSame(compiler.program(hostName), compile(current, hostName), edit);
         }
       }),
-      { numRuns: 400, seed: SEED },
+      { numRuns: 200, seed: SEED },
     );
   });
 
@@ -136,12 +143,12 @@ describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
         );
         compiler.update(many(next ?? []));
         const program = compiler.program("a");
-        expect(program).toEqual(compile(compiler.world, "a"));
+        expectSame(program, compile(compiler.world, "a"), "one rule");
         const after = columnsOfProgram(program);
         runs += 1;
         if (after?.addresses4 === before?.addresses4 && after?.classes === before?.classes) kept += 1;
       }),
-      { numRuns: 300, seed: SEED },
+      { numRuns: 150, seed: SEED },
     );
     // Once everything has changed in time, it starts anew.
     expect(kept / runs).toBeGreaterThan(0.95);

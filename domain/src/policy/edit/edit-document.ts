@@ -2,18 +2,25 @@
  * Changes one value of a policy file and leaves every other byte as it is: comments, order, quotes, indentation, line ends.
  * Each change is proved before it is given: the new text is read again and must say the old value with just that change.
  */
-import { DiagnosticSink } from "../check/sink.ts";
 import type { DiagnosticFix } from "../diagnostic.ts";
 import type { SourceFile } from "../model.ts";
 import { DEFAULT_READ_LIMITS } from "../yaml/limits.ts";
 import { LineIndex } from "../yaml/line-index.ts";
 import type { YamlNode } from "../yaml/node.ts";
-import { readYaml } from "../yaml/read-yaml.ts";
-import { Reporter } from "../yaml/reporter.ts";
-import { type DocumentText, splitDocuments, wholeText } from "../yaml/split.ts";
-import { addEntry, type Holder, insertItem, type Page, removeEntry, removeItem, replaceValue } from "./changes.ts";
+import { type DocumentText, splitDocuments } from "../yaml/split.ts";
+import { addEntry, insertItem, type Page, removeEntry, removeItem, replaceValue } from "./changes.ts";
 import { applySpanEdits, lineEndOf, type SpanEdit } from "./lines.ts";
-import { isList, isMapping, isSameValue, mappingOf, readValue, type ValuePath, type YamlValue } from "./value.ts";
+import {
+  areOthersKept,
+  describePath,
+  type Found,
+  findValue,
+  HAS_DIRECTIVES,
+  isJson,
+  readOneDocument,
+  TOO_LARGE,
+} from "./opened.ts";
+import { isList, isSameValue, mappingOf, readValue, type ValuePath, withValueAt, type YamlValue } from "./value.ts";
 
 /** Replacements in the text that was given, as those of a fix. */
 export type TextEdits = DiagnosticFix["edits"];
@@ -75,13 +82,6 @@ export function deleteFromDocument(file: SourceFile, documentIndex: number, path
   });
 }
 
-interface Found {
-  readonly node: YamlNode | null;
-  readonly parent: YamlNode | null;
-  readonly step: string | number | undefined;
-  readonly holder: Holder;
-}
-
 interface Planned {
   readonly edit: SpanEdit;
   /** What becomes of the value at the path; `undefined` stands for none. */
@@ -96,15 +96,15 @@ function change(file: SourceFile, documentIndex: number, path: ValuePath, plan: 
   const { document, root } = opened;
   const style = { isJson: isJson(document.text, root), lineEnd: lineEndOf(file.text) };
   const page: Page = { text: document.text, style };
-  const found = find(page, root, path);
+  const found = findValue(page, root, path);
   const planned = found && plan(page, found);
-  if (!planned) return { ok: false, reason: `There is nothing at ${describe(path)} that this change fits.` };
+  if (!planned) return { ok: false, reason: `There is nothing at ${describePath(path)} that this change fits.` };
   const { start, end, newText } = planned.edit;
   const span = { start: start + document.offset, end: end + document.offset };
   const text = applySpanEdits(file.text, [{ ...span, newText }]);
-  const expected = withChange(readValue(root), path, planned.change);
+  const expected = withValueAt(readValue(root), path, planned.change);
   if (!saysOnly(text, opened, expected)) {
-    return { ok: false, reason: `The value at ${describe(path)} cannot be changed without changing more than it.` };
+    return { ok: false, reason: `The value at ${describePath(path)} cannot be changed without changing more than it.` };
   }
   const range = new LineIndex(file.path, file.text).range(span);
   return {
@@ -123,73 +123,22 @@ interface Opened {
 /** Whether the text has the documents that it had, and the one that was opened now has the value. */
 function saysOnly(text: string, { documents, document }: Opened, value: YamlValue): boolean {
   const after = splitDocuments(text);
-  if (after?.length !== documents.length) return false;
-  return after.every((part, index) => {
-    const before = documents[index];
-    if (before !== document) return before?.text === part.text;
-    const root = readOne(part.text);
-    return root ? isSameValue(readValue(root), value) : false;
-  });
+  const changed = documents.indexOf(document);
+  if (!after || !areOthersKept(documents, after, changed)) return false;
+  const { root } = readOneDocument(after[changed]!.text);
+  return root ? isSameValue(readValue(root), value) : false;
 }
 
 function openDocument(file: SourceFile, documentIndex: number): Opened | { readonly reason: string } {
-  if (file.text.length > DEFAULT_READ_LIMITS.maxFileLength) return { reason: "The file is too large to be read." };
+  if (file.text.length > DEFAULT_READ_LIMITS.maxFileLength) return { reason: TOO_LARGE };
   const documents = splitDocuments(file.text);
-  if (!documents) return { reason: "Files with directives or document end marks cannot be edited." };
+  if (!documents) return { reason: HAS_DIRECTIVES };
   let index = -1;
   for (const document of documents) {
-    const root = readOne(document.text);
-    if (root === null) return { reason: "The file has mistakes in its syntax; correct them first." };
+    const { root, mistake } = readOneDocument(document.text);
+    if (mistake) return { reason: "The file has mistakes in its syntax; correct them first." };
     if (root) index += 1;
     if (root && index === documentIndex) return { documents, document, root };
   }
   return { reason: `The file has no document ${documentIndex}.` };
-}
-
-const MAX_TOKENS = DEFAULT_READ_LIMITS.maxFullParserTokensPerFile;
-
-/** `undefined` for a document without a value, `null` for one with mistakes. */
-function readOne(text: string): YamlNode | null | undefined {
-  const sink = new DiagnosticSink(1);
-  const report = new Reporter(sink, new LineIndex("", text));
-  const { roots } = readYaml(wholeText(text), report, DEFAULT_READ_LIMITS, MAX_TOKENS, false);
-  return sink.errorCount > 0 ? null : roots[0];
-}
-
-/** JSON is YAML in brackets whose keys are in double quotes. */
-function isJson(text: string, root: YamlNode): boolean {
-  if (root.kind === "map") return text[root.start] === "{" && text[root.entries[0]?.keySpan.start ?? -1] === '"';
-  return root.kind === "list" && text[root.start] === "[" && root.items.some((item) => isJson(text, item));
-}
-
-function find({ text }: Page, root: YamlNode, path: ValuePath): Found | null {
-  let found: Found = { node: root, parent: null, step: undefined, holder: { entry: null, isInFlow: false } };
-  for (const step of path) {
-    const parent = found.node;
-    if (!parent || parent.kind === "scalar") return null;
-    const isInFlow = found.holder.isInFlow || text[parent.start] === "{" || text[parent.start] === "[";
-    if (parent.kind === "list") {
-      const node = typeof step === "number" ? parent.items[step] : undefined;
-      if (!node) return null;
-      found = { node, parent, step, holder: { entry: null, isInFlow } };
-    } else {
-      const entry = parent.entries.find(({ key }) => key === step) ?? null;
-      found = { node: entry?.value ?? null, parent, step, holder: { entry, isInFlow } };
-    }
-  }
-  return found;
-}
-
-function withChange(value: YamlValue, path: ValuePath, change: Planned["change"]): YamlValue {
-  const [step, ...rest] = path;
-  if (step === undefined) return change(value);
-  if (isList(value)) return value.map((item, index) => (index === step ? withChange(item, rest, change) : item));
-  if (!isMapping(value)) return value;
-  const entries = Object.entries(value);
-  if (!Object.hasOwn(value, step)) return mappingOf([...entries, [String(step), change(undefined)]]);
-  return mappingOf(entries.map(([key, item]) => [key, key === step ? withChange(item, rest, change) : item]));
-}
-
-function describe(path: ValuePath): string {
-  return path.length === 0 ? "the root" : path.map(String).join(".").slice(0, 200);
 }

@@ -43,3 +43,38 @@ export function isSameValue(one: YamlValue, other: YamlValue): boolean {
   }
   return Object.is(one, other);
 }
+
+/** Equal in every part, whatever the order of the keys. NaN is itself, and 0 is not -0. */
+export function isEqualValue(one: YamlValue, other: YamlValue): boolean {
+  if (isList(one)) {
+    return (
+      isList(other) && one.length === other.length && one.every((item, index) => isEqualValue(item, other[index]!))
+    );
+  }
+  if (!isMapping(one)) return Object.is(one, other);
+  if (!isMapping(other)) return false;
+  const keys = Object.keys(one);
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => Object.hasOwn(other, key) && isEqualValue(one[key]!, other[key]!))
+  );
+}
+
+export function mappingWith(key: string, value: YamlValue): { readonly [key: string]: YamlValue } {
+  return mappingOf([[key, value]]);
+}
+
+/** The value with that at the path changed; a key that the last mapping lacks is added (then `old` is undefined). */
+export function withValueAt(
+  value: YamlValue,
+  path: ValuePath,
+  change: (old: YamlValue | undefined) => YamlValue,
+): YamlValue {
+  const [step, ...rest] = path;
+  if (step === undefined) return change(value);
+  if (isList(value)) return value.map((item, index) => (index === step ? withValueAt(item, rest, change) : item));
+  if (!isMapping(value)) return value;
+  const entries = Object.entries(value);
+  if (!Object.hasOwn(value, step)) return mappingOf([...entries, [String(step), change(undefined)]]);
+  return mappingOf(entries.map(([key, item]) => [key, key === step ? withValueAt(item, rest, change) : item]));
+}

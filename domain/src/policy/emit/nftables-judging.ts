@@ -1,6 +1,6 @@
 /** Where a packet goes in a table: builtin decisions, then its remote address, then its port, then its decision. */
 import { describeDecision } from "../decision.ts";
-import type { Direction, ProtocolNumber } from "../model.ts";
+import { type Direction, MESH_PREFIX, type ProtocolNumber } from "../model.ts";
 import { BUILTIN_DECISIONS, type Decision, type HostProgram } from "../program.ts";
 import { addressMap, portMap, protocolMap } from "./nftables-maps.ts";
 import type { NftablesChainPiece, NftablesCounterPiece, NftablesPiece } from "./nftables-pieces.ts";
@@ -128,6 +128,15 @@ export class Judging {
     const settle = this.settleBuiltin("loopback");
     if (side === "input") return [`iif lo ${settle}`];
     return [`oif lo ${settle}`, `ip daddr 127.0.0.0/8 ${settle}`, `ip6 daddr ::1 ${settle}`];
+  }
+
+  /**
+   * An address of the overlay counts as a node's only in packets of the overlay's own interface, which is in `overlaySet`:
+   * as source of what comes in, as destination of what goes out.
+   */
+  holdToOverlay(side: "in" | "out", overlaySet: string): readonly string[] {
+    const [field, interfaceName] = side === "in" ? ["saddr", "iifname"] : ["daddr", "oifname"];
+    return [`ip6 ${field} ${MESH_PREFIX} ${interfaceName} != @${overlaySet} ${this.settleBuiltin("spoofedOverlay")}`];
   }
 
   /**

@@ -22,6 +22,12 @@ export type NftablesSlotHook = (typeof NFTABLES_SLOT_HOOKS)[number];
 /** Set of the table with the names of interfaces that lead into containers of the host. */
 export const NFTABLES_INNER_SET = "inner";
 
+/** Set of the table with the name of the overlay's interface; empty = there is none. */
+export const NFTABLES_OVERLAY_SET = "overlay";
+
+/** Beside those of a script, which knows no interfaces. */
+const BUILTINS_IN_SLOT = [...BUILTINS_IN_SCRIPT, "emergencyClosed", "spoofedOverlay"] as const;
+
 export interface NftablesSlot {
   /** Empty when anything was refused. */
   readonly pieces: readonly NftablesPiece[];
@@ -39,20 +45,23 @@ export function emitNftablesSlot(program: HostProgram, prefix: string): Nftables
   if (refused.length > 0) return { pieces: [], refused };
   const judging = new Judging(program, rules, { prefix, denial: `goto ${prefix}deny` });
   const jump = `jump ${prefix}builtin`;
+  const incoming = judging.holdToOverlay("in", NFTABLES_OVERLAY_SET);
   const ways: Record<NftablesSlotHook, readonly string[]> = {
-    input: [...judging.loopback("input"), jump, ...judging.judge(INPUT)],
-    output: [...judging.loopback("output"), jump, ...judging.judge(OUTPUT)],
-    forward_in: [jump, ...judging.judgeForwarded(FORWARD_IN, NFTABLES_INNER_SET)],
+    input: [...judging.loopback("input"), ...incoming, jump, ...judging.judge(INPUT)],
+    output: [
+      ...judging.loopback("output"),
+      ...judging.holdToOverlay("out", NFTABLES_OVERLAY_SET),
+      jump,
+      ...judging.judge(OUTPUT),
+    ],
+    forward_in: [...incoming, jump, ...judging.judgeForwarded(FORWARD_IN, NFTABLES_INNER_SET)],
     forward_out: [jump, ...judging.judgeForwarded(FORWARD_OUT, NFTABLES_INNER_SET)],
   };
-  const pieces = judging.pieces(
-    [...BUILTINS_IN_SCRIPT, "emergencyClosed"],
-    [
-      judging.chain(judging.name("builtin"), judging.builtinRules()),
-      ...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), ways[hook])),
-      ...closedPieces(judging, true),
-    ],
-  );
+  const pieces = judging.pieces(BUILTINS_IN_SLOT, [
+    judging.chain(judging.name("builtin"), judging.builtinRules()),
+    ...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), ways[hook])),
+    ...closedPieces(judging, true),
+  ]);
   return { pieces, refused: [] };
 }
 
@@ -61,10 +70,10 @@ export function emitEmptyNftablesSlot(prefix: string): NftablesSlot {
   const program = builtinProgram({ addresses: [], ports: [] });
   const judging = new Judging(program, classRules(program), { prefix, denial: `goto ${prefix}deny` });
   const pass = judging.settleBuiltin("none");
-  const pieces = judging.pieces(
-    [...BUILTINS_IN_SCRIPT, "emergencyClosed"],
-    [...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), [pass])), ...closedPieces(judging, false)],
-  );
+  const pieces = judging.pieces(BUILTINS_IN_SLOT, [
+    ...NFTABLES_SLOT_HOOKS.map((hook) => judging.chain(judging.name(hook), [pass])),
+    ...closedPieces(judging, false),
+  ]);
   return { pieces, refused: [] };
 }
 

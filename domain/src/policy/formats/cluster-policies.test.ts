@@ -105,6 +105,7 @@ describe("AdminNetworkPolicy", () => {
     ["a denied domain name", rule("{action: Deny, to: [{domainNames: [a.example]}]}"), ["WL228"]],
     ["a passed domain name", rule("{action: Pass, to: [{domainNames: [a.example]}]}"), ["WL228"]],
     ["* in the middle", rule('{action: Allow, to: [{domainNames: ["a.*.example"]}]}'), ["WL227"]],
+    ["a name of a service", rule("{action: Allow, to: [{domainNames: [_db._tcp.a.example]}]}"), ["WL227"]],
     ["* alone", rule('{action: Allow, to: [{domainNames: ["*"]}]}'), ["WL227"]],
     ["part of a label", rule('{action: Allow, to: [{domainNames: ["*a.example"]}]}'), ["WL227"]],
     ["an address as a name", rule("{action: Allow, to: [{domainNames: [192.0.2.1]}]}"), ["WL227"]],

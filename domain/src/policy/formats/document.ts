@@ -13,6 +13,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import type { Metadata, MetadataRules } from "./names.ts";
 import type { ObjectReader } from "./object-reader.ts";
 import type { DocumentSchema } from "./schema/document-schema.ts";
+import type { Field } from "./schema/shape.ts";
 
 /** What a reader makes of one document, with the places that the meaning checks point at. */
 export type ReadObject =
@@ -109,6 +110,8 @@ export interface DocumentReader {
   readonly fields: readonly string[];
   /** What the document may hold; its JSON Schema and its table on the reference page come from here. */
   readonly schema?: DocumentSchema;
+  /** For kinds without such a declaration: what an editor offers in their top-level fields. */
+  readonly offered?: Readonly<Record<string, Field>>;
   /** Unique over all documents: `Kind/namespace/name`, or `Kind/name` where names are unique without a namespace. */
   key(metadata: Metadata): string;
   read(input: DocumentInput): ReadObject | null;

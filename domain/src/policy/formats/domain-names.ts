@@ -1,19 +1,28 @@
 import type { ScalarNode } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { type ListBounds, type Located, quoteLike, readBoundedList, readText } from "./object-reader.ts";
-import { DOMAIN_NAME, MAX_DOMAIN_NAME_LENGTH } from "./schema/domain-names.ts";
+import { DOMAIN_NAME, DOMAIN_OR_SERVICE_NAME, MAX_DOMAIN_NAME_LENGTH } from "./schema/domain-names.ts";
 
-/** Domain names in lower case and without the dot at the end; those that are none are reported and left out. */
-export function readDomainNames(report: Reporter, value: Located, bounds: ListBounds): readonly string[] {
+/**
+ * Domain names in lower case and without the dot at the end; those that are none are reported and left out.
+ *
+ * `services`: names of services (`_db._tcp.example.org`) count too.
+ */
+export function readDomainNames(
+  report: Reporter,
+  value: Located,
+  { services = false, ...bounds }: ListBounds & { readonly services?: boolean },
+): readonly string[] {
   const entries = readBoundedList(report, value, bounds) ?? [];
-  return [...new Set(entries.flatMap((entry) => readDomainName(report, entry) ?? []))];
+  const { pattern } = services ? DOMAIN_OR_SERVICE_NAME : DOMAIN_NAME;
+  return [...new Set(entries.flatMap((entry) => readDomainName(report, entry, pattern) ?? []))];
 }
 
-function readDomainName(report: Reporter, value: Located): string | null {
+function readDomainName(report: Reporter, value: Located, pattern: RegExp): string | null {
   const text = readText(report, value);
   if (text === null) return null;
   const name = text.toLowerCase().replace(/\.$/, "");
-  if (name.length <= MAX_DOMAIN_NAME_LENGTH && DOMAIN_NAME.pattern.test(text)) return name;
+  if (name.length <= MAX_DOMAIN_NAME_LENGTH && pattern.test(text)) return name;
   const shown = text.slice(0, 60);
   const message = `${value.path} "${shown}" is not a domain name: ${reason(text)}.`;
   const bare = /^[a-z][a-z0-9+.-]*:\/\/([^/:?#]+)/i.exec(text)?.[1];

@@ -39,7 +39,7 @@ export const NAME_RULES = {
 
 export type NameKind = keyof typeof NAME_RULES;
 
-const LABEL_NAME_PART: NameRule = {
+export const LABEL_NAME_PART: NameRule = {
   pattern: /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/,
   maxLength: 63,
   description: "letters, digits, hyphens, dots and underscores, with a letter or digit at both ends",

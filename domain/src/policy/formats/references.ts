@@ -32,6 +32,16 @@ export function testsOf(documents: readonly ReadDocument[]): readonly PolicyTest
   return [...tests.values()];
 }
 
+/** The services among documents; of two with one key the first counts. */
+export function servicesOf(documents: readonly ReadDocument[]): readonly Service[] {
+  const services = new Map<string, Service>();
+  for (const { object } of documents) {
+    if (object?.kind === "service" && !services.has(object.service.key))
+      services.set(object.service.key, object.service);
+  }
+  return [...services.values()];
+}
+
 /** How many peers and test cases services may stand for in all: a short text must not become a long list. */
 const MAX_RESOLVED = 200_000;
 

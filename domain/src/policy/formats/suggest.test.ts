@@ -24,6 +24,8 @@ describe("nearestWord", () => {
     ["podselector", "podSelector"],
     ["policytype", "policyTypes"],
     ["іngress", "ingress"],
+    ["pod", "podSelector"],
+    ["po", null],
     ["rules", null],
     ["to", null],
     ["x".repeat(10_000), null],

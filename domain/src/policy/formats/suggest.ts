@@ -3,17 +3,28 @@
 const MAX_WORD_LENGTH = 64;
 /** A hint is not worth more: candidates beyond these are not looked at. */
 const MAX_CANDIDATES = 2_000;
+/** Fewer letters begin too many words. */
+const MIN_BEGINNING_LENGTH = 3;
 
-/** The word that was probably meant, or `null` when none is near. Case does not count as a difference. */
+/**
+ * The word that was probably meant, or `null` when none is near: the only one that begins so, else the nearest. Case does not
+ * count as a difference.
+ */
 export function nearestWord(word: string, candidates: Iterable<string>): string | null {
   if (word.length > MAX_WORD_LENGTH) return null;
   const lower = foldLookalikes(word).toLowerCase();
+  let begun: string | null = null;
+  let begunCount = 0;
   let best: string | null = null;
   let bestDistance = allowedDistance(lower.length) + 1;
   let looked = 0;
   for (const candidate of candidates) {
     looked += 1;
     if (looked > MAX_CANDIDATES) break;
+    if (candidate !== word && candidate.toLowerCase().startsWith(lower)) {
+      begun = candidate;
+      begunCount += 1;
+    }
     if (candidate === word || Math.abs(candidate.length - lower.length) >= bestDistance) continue;
     const distance = editDistance(lower, candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
@@ -21,7 +32,7 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
       bestDistance = distance;
     }
   }
-  return best;
+  return begunCount === 1 && lower.length >= MIN_BEGINNING_LENGTH ? begun : best;
 }
 
 /** One slip in short words, two in longer ones, three in long ones. */

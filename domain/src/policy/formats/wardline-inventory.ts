@@ -1,9 +1,12 @@
 /** `wardline.io/v1` Host and Workload: what the labels of policies pick. */
+import { meshAddressOwner, yggdrasilAddress } from "../../mesh/yggdrasil-address.ts";
 import { cidrContains, cidrOfAddress, parseAddress, parseCidr } from "../address.ts";
 import type { Endpoint, SourceRange, WorkloadMatch } from "../model.ts";
+import { meshPrefix } from "../named-peers.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { readAddress } from "./addresses.ts";
 import type { DocumentInput, DocumentReader, ReadObject } from "./document.ts";
+import { readMeshKey } from "./mesh-nodes.ts";
 import { readName } from "./names.ts";
 import { type Located, ObjectReader, readList, readText } from "./object-reader.ts";
 import { readNamedPorts } from "./ports.ts";
@@ -43,7 +46,10 @@ export const wardlineWorkload: DocumentReader = {
 function readHost({ report, document, metadata, source }: DocumentInput): ReadObject | null {
   const field = document.get("spec");
   const spec = field && ObjectReader.open(report, field, HOST_SPEC.known);
-  const addressSources = readAddresses(report, spec);
+  const meshKeyField = spec?.get("meshKey");
+  const meshKey = meshKeyField ? readMeshKey(report, meshKeyField) : null;
+  const declared = readAddresses(report, spec, meshKey);
+  const addressSources = meshKeyField ? withMeshAddress(declared, meshKey, report.range(meshKeyField.node)) : declared;
   const ports = spec?.get("ports");
   const endpoint: Endpoint = {
     key: wardlineHost.key(metadata),
@@ -55,6 +61,7 @@ function readHost({ report, document, metadata, source }: DocumentInput): ReadOb
     ports: ports ? readNamedPorts(report, ports) : [],
     hostName: metadata.name,
     match: null,
+    ...(meshKey === null ? {} : { meshKey }),
     source,
   };
   return { kind: "endpoint", endpoint, addressSources, hostSource: null };
@@ -68,7 +75,7 @@ function readWorkload({ report, document, metadata, source }: DocumentInput): Re
   const matchField = spec.get("match");
   const hostName = hostField && readName(report, hostField, "subdomain");
   const match = matchField && readMatch(report, matchField);
-  const addressSources = readAddresses(report, spec);
+  const addressSources = readAddresses(report, spec, null);
   const ports = spec.get("ports");
   if (matchField && !hostField) {
     const message = "match finds processes on a host, so it needs spec.host to say which.";
@@ -90,6 +97,16 @@ function readWorkload({ report, document, metadata, source }: DocumentInput): Re
   return { kind: "endpoint", endpoint, addressSources, hostSource: hostField ? report.range(hostField.node) : null };
 }
 
+function withMeshAddress(
+  declared: ReadonlyMap<string, SourceRange>,
+  meshKey: string | null,
+  source: SourceRange,
+): ReadonlyMap<string, SourceRange> {
+  const address = meshKey === null ? null : yggdrasilAddress(meshKey);
+  if (address === null || declared.has(address)) return declared;
+  return new Map([...declared, [address, source]]);
+}
+
 function reportPeerOnly(
   spec: ObjectReader,
   given: { readonly hostField: Located | null; readonly matchField: Located | null; readonly hasAddresses: boolean },
@@ -106,13 +123,18 @@ function reportPeerOnly(
 }
 
 /** Canonical addresses with their places; an address listed twice counts once. */
-function readAddresses(report: Reporter, spec: ObjectReader | null): ReadonlyMap<string, SourceRange> {
+function readAddresses(
+  report: Reporter,
+  spec: ObjectReader | null,
+  meshKey: string | null,
+): ReadonlyMap<string, SourceRange> {
   const sources = new Map<string, SourceRange>();
   const field = spec?.get("addresses");
   for (const entry of field ? (readList(report, field) ?? []) : []) {
     const address = readAddress(report, entry);
     if (address === null || sources.has(address)) continue;
     reportUnusable(report, entry, address);
+    if (meshKey !== null) reportOtherKey(report, entry, address, meshKey);
     sources.set(address, report.range(entry.node));
   }
   return sources;
@@ -136,6 +158,15 @@ function reportUnusable(report: Reporter, entry: Located, address: string): void
   if (!parsed.ok) return;
   const found = UNUSABLE.find(({ cidr }) => cidrContains(cidr, cidrOfAddress(parsed)));
   if (found) report.report("WL323", entry.node, `${entry.path} ${address} is ${found.what}.`);
+}
+
+/** An address of the overlay belongs to the key that it is made of, whatever a document claims. */
+function reportOtherKey(report: Reporter, entry: Located, address: string, meshKey: string): void {
+  const parsed = parseAddress(address);
+  if (!parsed.ok || !cidrContains(meshPrefix(), cidrOfAddress(parsed))) return;
+  if (meshAddressOwner(meshKey, address) !== null) return;
+  const message = `${entry.path} ${address} is an address of the overlay and does not belong to this host's meshKey.`;
+  report.report("WL234", entry.node, message);
 }
 
 const MATCH_RULES = {

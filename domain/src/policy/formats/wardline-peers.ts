@@ -3,6 +3,7 @@ import { ENTITIES, type EndpointSelector, type Entity, type LabelSelector, type 
 import type { Reporter } from "../yaml/reporter.ts";
 import { readIpBlock } from "./addresses.ts";
 import type { ServiceReference } from "./document.ts";
+import { readMeshNode } from "./mesh-nodes.ts";
 import { readName } from "./names.ts";
 import { type Located, ObjectReader, readChoice } from "./object-reader.ts";
 import { SERVICE_REFERENCE } from "./schema/wardline-common.ts";
@@ -83,6 +84,10 @@ export function readGroup(
     case "entity": {
       const entity = readChoice(report, field, ENTITIES);
       return entity && { kind: "entity", entity };
+    }
+    case "meshNode": {
+      const block = readMeshNode(report, field);
+      return block && { kind: "addresses", block };
     }
     case "service": {
       const reference = readServiceReference(report, field, ownNamespace);

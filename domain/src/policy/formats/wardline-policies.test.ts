@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { formatCidr } from "../address.ts";
 import { readPolicyFiles } from "../read.ts";
 import { codes, rulesOf } from "./testing.ts";
 
@@ -25,7 +26,7 @@ spec: {selector: {matchLabels: {app: db}}, ports: [{port: postgres}]}
 apiVersion: wardline.io/v1
 kind: Service
 metadata: {name: anything}
-spec: {domainNames: [Example.ORG., "*.example.org"]}
+spec: {domainNames: [Example.ORG., "*.example.org", _DB._tcp.example.org]}
 `;
 
 function document(kind: string, spec: string): string {
@@ -112,6 +113,8 @@ describe("wardline.io/v1 Policy", () => {
     ["two kinds of peer", `{${WEB}, ingress: [{from: [{entity: world, hosts: {}}]}]}`, ["WL212"]],
     ["hosts beside a selector", "{subject: {hosts: {}, selector: {}}, ingress: []}", ["WL212"]],
     ["no subject", "{ingress: []}", ["WL202"]],
+    ["a service over what nobody knows", `{${WEB}, egress: [{to: [{domainNames: [_db._x.a.example]}]}]}`, ["WL227"]],
+    ["a service without a domain", `{${WEB}, egress: [{to: [{domainNames: [_db._tcp]}]}]}`, ["WL227"]],
     ["domain names as a source", `{${WEB}, ingress: [{from: [{domainNames: [a.example]}]}]}`, ["WL228"]],
     [
       "a denied domain name",
@@ -141,7 +144,7 @@ describe("services", () => {
   it("bring their ports into an egress rule that lists none", () => {
     const spec = `{${WEB}, egress: [{to: [{service: {name: resolver}}, {entity: cluster}, {service: {name: database}}, {service: {name: anything}}]}]}`;
     expect(rulesOf(policy(spec))).toEqual([
-      "egress[0] [entity cluster; domains example.org *.example.org] any",
+      "egress[0] [entity cluster; domains example.org *.example.org _db._tcp.example.org] any",
       "egress[0] [192.0.2.53/32; 2001:db8::/64] [17/53-53 6/853-854]",
       "egress[0] [default: app=db] [6/postgres]",
     ]);
@@ -254,5 +257,79 @@ describe("wardline.io/v1 PolicyTest", () => {
     const { tests, diagnostics } = read(test(`{tests: [${testCase}]}`));
     expect(diagnostics.filter(({ severity }) => severity === "error").map((each) => each.code)).toEqual([code]);
     expect(tests).toEqual([]);
+  });
+});
+
+describe("mesh nodes", () => {
+  const KEY = "6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a";
+  const ADDRESS = "201:5522:b70b:f5f3:9f70:6c05:ad38:9484";
+  const withKey = (key: string) => document("Policy", `{${WEB}, ingress: [{from: [{meshNode: {key: ${key}}}]}]}`);
+  const host = (name: string, spec: string) =>
+    `apiVersion: wardline.io/v1\nkind: Host\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+
+  it("are the address or the prefix of their key, in rules and in tests", () => {
+    const peers = (part: string) =>
+      policy(`{${WEB}, egress: [{to: [{meshNode: {key: ${KEY.toUpperCase()}${part}}}]}]}`).rules[0]!.peers!.map(
+        (peer) => (peer.kind === "addresses" ? formatCidr(peer.cidr) : peer.kind),
+      );
+    expect(peers("")).toEqual([`${ADDRESS}/128`]);
+    expect(peers(", part: address")).toEqual([`${ADDRESS}/128`]);
+    expect(peers(", part: subnet")).toEqual(["301:5522:b70b:f5f3::/64"]);
+    const { tests, diagnostics } = read(
+      document("PolicyTest", `{tests: [{from: {meshNode: {key: ${KEY}}}, to: any, expect: allow}]}`),
+    );
+    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(tests[0]!.cases[0]!.from).toMatchObject({ kind: "addresses", cidr: { prefixLength: 128 } });
+  });
+
+  it("are refused with a fix where the key is only written differently", () => {
+    for (const [written, digits] of [
+      [KEY.match(/../g)!.join(":"), KEY],
+      [`0x${KEY}`, KEY],
+      [`${"ab".repeat(32)}${KEY}`, KEY],
+    ] as const) {
+      const [problem] = read(withKey(`"${written}"`)).diagnostics;
+      expect(problem).toMatchObject({ code: "WL233", source: { file: "a.yaml" } });
+      expect(problem!.fix?.edits.map(({ newText }) => newText)).toEqual([`"${digits}"`]);
+    }
+  });
+
+  it("never repeats what may be a private key", () => {
+    const secret = "ab".repeat(32);
+    const [message] = problems(withKey(`${secret}${KEY}`));
+    expect(message).toContain("private key");
+    expect(message).not.toContain(secret.slice(0, 8));
+  });
+
+  it.each([
+    ["abcd", "it has 4 hexadecimal digits, and a key has 64"],
+    ["example.org", "it is not hexadecimal, and a key has 64"],
+    [`"${ADDRESS}"`, "it is an address"],
+    ["[]", "takes text"],
+  ])("are refused when the key is %s", (key, expected) => {
+    const [message] = problems(withKey(key));
+    expect(message).toContain(expected);
+  });
+
+  it("take a key of decimal digits as text", () => {
+    const decimal = "1".repeat(64);
+    expect(problems(withKey(decimal))).toEqual([]);
+  });
+
+  it("give a host its mesh address, and its labels reach it", () => {
+    const { world } = read(host("node-1", `{addresses: [192.0.2.40], meshKey: ${KEY.toUpperCase()}}`));
+    const [endpoint] = world.inventory.endpoints.filter(({ name }) => name === "node-1");
+    expect(endpoint).toMatchObject({ addresses: ["192.0.2.40", ADDRESS], meshKey: KEY });
+  });
+
+  it("belong to one host, which has no other address of the overlay", () => {
+    expect(problems(`${host("b-1", `{meshKey: ${KEY}}`)}---\n${host("a-1", `{meshKey: ${KEY}}`)}`)).toEqual([
+      "WL235 The key of this host's node is also that of Host/a-1; a node belongs to one host.",
+    ]);
+    expect(
+      problems(host("c-1", `{addresses: ["200::1", "${ADDRESS}", "301:5522:b70b:f5f3::1"], meshKey: ${KEY}}`)),
+    ).toEqual([
+      "WL234 spec.addresses[0] 200::1 is an address of the overlay and does not belong to this host's meshKey.",
+    ]);
   });
 });

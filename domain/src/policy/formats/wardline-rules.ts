@@ -112,7 +112,7 @@ class RuleReader {
     const source = report.range(peer.node);
     if (group[0] === "domainNames") {
       const field = peer.get("domainNames");
-      const domains = field ? readDomainNames(report, field, { minItems: 1 }) : [];
+      const domains = field ? readDomainNames(report, field, { minItems: 1, services: true }) : [];
       return domains.length > 0 ? { kind: "domains", names: domains, source } : null;
     }
     const read = readGroup(report, peer, group, namespace);

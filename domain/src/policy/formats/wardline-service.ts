@@ -58,7 +58,7 @@ function readPeers(report: Reporter, spec: ObjectReader, namespace: string): rea
     if (cidr) peers.push({ kind: "addresses", cidr, except: [], source: report.range(entry.node) });
   }
   const namesField = spec.get("domainNames");
-  const names = namesField ? readDomainNames(report, namesField, { minItems: 1 }) : [];
+  const names = namesField ? readDomainNames(report, namesField, { minItems: 1, services: true }) : [];
   if (namesField && names.length > 0) peers.push({ kind: "domains", names, source: report.range(namesField.node) });
   return peers;
 }

@@ -12,6 +12,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import { type CalicoContext, readCalicoRules } from "./calico-rules.ts";
 import { readCalicoSelectors } from "./calico-selectors.ts";
 import { given, makePolicy, type PolicyFrame, refuseFields, refuseValue } from "./refuse.ts";
+import { CALICO_DOCUMENT, CALICO_SPEC } from "./shapes.ts";
 
 const API_VERSIONS = ["projectcalico.org/v3", "crd.projectcalico.org/v1"] as const;
 
@@ -34,6 +35,7 @@ function readerOf(apiVersion: string, kind: "NetworkPolicy" | "GlobalNetworkPoli
     tier: "application",
     metadata: { name: "subdomain", namespaced },
     fields: ["spec", "status"],
+    offered: CALICO_DOCUMENT,
     key: ({ namespace, name }) => (namespaced ? `${keyKind}/${namespace}/${name}` : `${keyKind}/${name}`),
     read: (input) => read(input, reader),
   };
@@ -50,17 +52,9 @@ const REFUSED = {
 function read(input: DocumentInput, reader: DocumentReader): ReadObject | null {
   const { report, document, metadata, source } = input;
   const specField = document.require("spec");
-  const fields = [
-    "selector",
-    "namespaceSelector",
-    "tier",
-    "order",
-    "types",
-    "ingress",
-    "egress",
-    ...Object.keys(REFUSED),
-  ];
-  const spec = specField && ObjectReader.open(report, specField, { fields, ignored: ["performanceHints"] });
+  const { fields, ignored } = CALICO_SPEC.known;
+  const spec =
+    specField && ObjectReader.open(report, specField, { fields: [...fields, ...Object.keys(REFUSED)], ignored });
   if (!spec || !specField) return null;
   refuseFields(spec, withoutAll(spec));
   refuseTier(report, spec);

@@ -5,6 +5,7 @@ import { MAX_PORT } from "../formats/ports.ts";
 import { type PortMatch, PROTOCOL } from "../model.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { given, refuseValue } from "./refuse.ts";
+import { CALICO_ICMP } from "./shapes.ts";
 
 const PROTOCOLS: Readonly<Record<string, number>> = {
   TCP: PROTOCOL.tcp,
@@ -122,7 +123,7 @@ function readIcmp(report: Reporter, field: Located, protocol: number | null): re
     report.report("WL212", field.anchor, `${field.path} needs the protocol ICMP or ICMPv6 in the rule.`);
     return [];
   }
-  const icmp = ObjectReader.open(report, field, { fields: ["type", "code"] });
+  const icmp = ObjectReader.open(report, field, CALICO_ICMP.known);
   if (!icmp) return [];
   const typeField = given(icmp, "type");
   const codeField = given(icmp, "code");

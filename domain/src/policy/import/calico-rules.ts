@@ -7,6 +7,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import { readCalicoPorts } from "./calico-ports.ts";
 import { readCalicoSelectors } from "./calico-selectors.ts";
 import { given, refuseFields, refuseValue, saysNothing } from "./refuse.ts";
+import { CALICO_PEER, CALICO_RULES } from "./shapes.ts";
 
 const ACTIONS = ["Allow", "Deny", "Pass", "Log"] as const;
 
@@ -22,8 +23,6 @@ const REFUSED_OF_PEER = {
   services: "the addresses behind a service of Kubernetes are not known here",
 };
 
-const PEER_FIELDS = ["nets", "notNets", "selector", "namespaceSelector", "ports", "notPorts"];
-
 export interface CalicoContext {
   readonly direction: Direction;
   /** Namespace of the policy; `null` for global ones. */
@@ -38,8 +37,8 @@ export function readCalicoRules(report: Reporter, list: Located | null, context:
 }
 
 function readRule(report: Reporter, value: Located, context: CalicoContext, index: number): PolicyRule | null {
-  const fields = ["action", "protocol", "icmp", "ipVersion", "source", "destination", ...Object.keys(REFUSED)];
-  const rule = ObjectReader.open(report, value, { fields, ignored: ["metadata"] });
+  const { fields, ignored } = CALICO_RULES[context.direction].known;
+  const rule = ObjectReader.open(report, value, { fields: [...fields, ...Object.keys(REFUSED)], ignored });
   if (!rule) return null;
   const actionField = rule.require("action");
   const action = actionField && readChoice(report, actionField, ACTIONS);
@@ -75,7 +74,8 @@ function readRule(report: Reporter, value: Located, context: CalicoContext, inde
 
 function readEnd(report: Reporter, rule: ObjectReader, name: "source" | "destination"): ObjectReader | null {
   const field = given(rule, name);
-  const end = field && ObjectReader.open(report, field, { fields: [...PEER_FIELDS, ...Object.keys(REFUSED_OF_PEER)] });
+  const fields = [...CALICO_PEER.known.fields, ...Object.keys(REFUSED_OF_PEER)];
+  const end = field && ObjectReader.open(report, field, { fields });
   if (end) refuseFields(end, REFUSED_OF_PEER);
   return end;
 }

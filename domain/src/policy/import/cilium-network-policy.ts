@@ -12,6 +12,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import { readCiliumRules } from "./cilium-rules.ts";
 import { readCiliumSelector } from "./cilium-selectors.ts";
 import { given, makePolicy, type PolicyFrame } from "./refuse.ts";
+import { CILIUM_CLUSTERWIDE_SPEC, CILIUM_DEFAULT_DENY, CILIUM_SPEC, ciliumDocument } from "./shapes.ts";
 
 const API_VERSION = "cilium.io/v2";
 const MAX_DESCRIPTION_LENGTH = 4096;
@@ -19,7 +20,6 @@ const MAX_DESCRIPTION_LENGTH = 4096;
 /** Before every other admin policy, and after every other one. */
 export const CILIUM_PRIORITY = { deny: 0, defaultAllow: 3000 } as const;
 
-const RULE_LISTS = ["ingress", "ingressDeny", "egress", "egressDeny"] as const;
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
 export const ciliumNetworkPolicy = readerOf("CiliumNetworkPolicy", true);
@@ -33,6 +33,7 @@ function readerOf(kind: string, namespaced: boolean): DocumentReader {
     metadata: { name: "subdomain", namespaced },
     // The description belongs into the spec; in some examples of Cilium it stands beside it.
     fields: ["spec", "specs", "status", "description"],
+    offered: ciliumDocument(namespaced ? CILIUM_SPEC : CILIUM_CLUSTERWIDE_SPEC),
     key: ({ namespace, name }) => (namespaced ? `${kind}/${namespace}/${name}` : `${kind}/${name}`),
     read: (input) => read(input, reader),
   };
@@ -61,9 +62,7 @@ type Part = Extract<ReadObject, { kind: "policies" }>["parts"][number];
 function readSpec(input: DocumentInput, reader: DocumentReader, value: Located, name: string): readonly Part[] {
   const { report, metadata, source } = input;
   const isNamespaced = reader.metadata.namespaced;
-  const subjects = isNamespaced ? ["endpointSelector"] : ["endpointSelector", "nodeSelector"];
-  const fields = [...subjects, ...RULE_LISTS, "enableDefaultDeny", "description"];
-  const spec = ObjectReader.open(report, value, { fields, ignored: ["labels", "log"] });
+  const spec = ObjectReader.open(report, value, (isNamespaced ? CILIUM_SPEC : CILIUM_CLUSTERWIDE_SPEC).known);
   if (!spec) return [];
   const namespaces: NamespaceMatch = isNamespaced
     ? { kind: "name", name: metadata.namespace ?? "default" }
@@ -125,7 +124,7 @@ function readDefaultDeny(
   rules: Readonly<Record<Direction, RuleLists>>,
 ): Policy["isolates"] {
   const field = given(spec, "enableDefaultDeny");
-  const choice = field && ObjectReader.open(report, field, { fields: ["ingress", "egress"] });
+  const choice = field && ObjectReader.open(report, field, CILIUM_DEFAULT_DENY.known);
   const closes = (direction: Direction): boolean => {
     const said = choice?.getNullable(direction)?.node;
     if (said?.kind === "scalar" && typeof said.value === "boolean") return said.value;

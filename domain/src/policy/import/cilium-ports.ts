@@ -12,8 +12,9 @@ import { MAX_PORT } from "../formats/ports.ts";
 import { type PortMatch, PROTOCOL } from "../model.ts";
 import type { Reporter } from "../yaml/reporter.ts";
 import { given, refuseFields, refuseValue } from "./refuse.ts";
+import { CILIUM_ICMP, CILIUM_ICMP_FIELD, CILIUM_PORT, CILIUM_PORT_PROTOCOLS, CILIUM_TO_PORTS } from "./shapes.ts";
 
-const PROTOCOLS = ["ANY", "TCP", "UDP", "SCTP", "ICMP", "ICMPv6", "VRRP", "IGMP"] as const;
+const PROTOCOLS = CILIUM_PORT_PROTOCOLS;
 
 const PROTOCOL_NUMBERS: Readonly<Partial<Record<(typeof PROTOCOLS)[number], readonly number[]>>> = {
   ANY: [PROTOCOL.tcp, PROTOCOL.udp, PROTOCOL.sctp],
@@ -35,7 +36,9 @@ const REFUSED = {
 
 export function readToPorts(report: Reporter, value: Located): readonly PortMatch[] {
   return (readList(report, value) ?? []).flatMap((entry) => {
-    const rule = ObjectReader.open(report, entry, { fields: ["ports", ...Object.keys(REFUSED)] });
+    const rule = ObjectReader.open(report, entry, {
+      fields: [...CILIUM_TO_PORTS.known.fields, ...Object.keys(REFUSED)],
+    });
     if (!rule) return [];
     refuseFields(rule, REFUSED);
     const ports = rule.require("ports", "Every port of every protocol is the rule without toPorts.");
@@ -45,7 +48,7 @@ export function readToPorts(report: Reporter, value: Located): readonly PortMatc
 }
 
 function readPort(report: Reporter, value: Located): readonly PortMatch[] {
-  const port = ObjectReader.open(report, value, { fields: ["port", "endPort", "protocol"] });
+  const port = ObjectReader.open(report, value, CILIUM_PORT.known);
   if (!port) return [];
   const source = report.range(port.node);
   const protocolField = given(port, "protocol");
@@ -135,7 +138,7 @@ const ICMP_TYPES: Readonly<Record<"IPv4" | "IPv6", Readonly<Record<string, numbe
 
 export function readIcmps(report: Reporter, value: Located): readonly PortMatch[] {
   return (readList(report, value) ?? []).flatMap((entry) => {
-    const icmp = ObjectReader.open(report, entry, { fields: ["fields"] });
+    const icmp = ObjectReader.open(report, entry, CILIUM_ICMP.known);
     const fields = icmp?.require("fields");
     return fields
       ? (readBoundedList(report, fields, { minItems: 1 }) ?? []).flatMap((one) => readIcmp(report, one))
@@ -144,7 +147,7 @@ export function readIcmps(report: Reporter, value: Located): readonly PortMatch[
 }
 
 function readIcmp(report: Reporter, value: Located): readonly PortMatch[] {
-  const field = ObjectReader.open(report, value, { fields: ["family", "type"] });
+  const field = ObjectReader.open(report, value, CILIUM_ICMP_FIELD.known);
   if (!field) return [];
   const familyField = given(field, "family");
   const family = familyField ? readChoice(report, familyField, ["IPv4", "IPv6"] as const) : "IPv4";

@@ -9,6 +9,7 @@ import type { Reporter } from "../yaml/reporter.ts";
 import { readIcmps, readToPorts } from "./cilium-ports.ts";
 import { readCiliumSelector } from "./cilium-selectors.ts";
 import { given, refuseFields, refuseValue } from "./refuse.ts";
+import { CILIUM_DOMAIN, CILIUM_RULES } from "./shapes.ts";
 
 export interface CiliumScope {
   /** Namespaces that a peer selector means when it names none: the policy's own, or every one. */
@@ -79,7 +80,8 @@ function readRule(report: Reporter, value: Located, context: RuleContext, index:
   };
   const { fqdns, ...addressed } = names;
   const peerNames = direction === "egress" && action === "allow" ? Object.values(names) : Object.values(addressed);
-  const fields = [...peerNames, "toPorts", "icmps", ...Object.keys(refused)];
+  const known = CILIUM_RULES[direction][action === "deny" ? "deny" : "allow"].known.fields;
+  const fields = [...known, ...Object.keys(refused)];
   const rule = ObjectReader.open(report, value, { fields });
   if (!rule) return null;
   refuseFields(rule, refused);
@@ -197,8 +199,8 @@ function readCidrSet(report: Reporter, entry: Located): Peer | null {
 }
 
 function readDomain(report: Reporter, entry: Located): Peer | null {
-  const domain = ObjectReader.open(report, entry, { fields: ["matchName", "matchPattern"] });
-  const chosen = domain?.exactlyOne(["matchName", "matchPattern"]);
+  const domain = ObjectReader.open(report, entry, CILIUM_DOMAIN.known);
+  const chosen = domain?.exactlyOne(CILIUM_DOMAIN.exactlyOneOf);
   const text = chosen ? readText(report, chosen.field) : null;
   if (!chosen || text === null) return null;
   const lower = text.toLowerCase().replace(/\.$/, "");

@@ -8,10 +8,12 @@ import {
   readText,
   reportWrongType,
 } from "../formats/object-reader.ts";
+import { EXPRESSION } from "../formats/schema/common.ts";
 import { NAMESPACE_NAME_LABEL } from "../labels.ts";
 import type { EndpointSelector, LabelRequirement, NamespaceMatch } from "../model.ts";
 import { isNull, type Span } from "../yaml/node.ts";
 import type { Reporter } from "../yaml/reporter.ts";
+import { CILIUM_SELECTOR } from "./shapes.ts";
 
 const NAMESPACE_LABEL = "io.kubernetes.pod.namespace";
 const NAMESPACE_LABELS_PREFIX = "io.cilium.k8s.namespace.labels.";
@@ -26,7 +28,7 @@ export function readCiliumSelector(
   value: Located,
   scope: { readonly namespaces: NamespaceMatch; readonly own?: boolean },
 ): EndpointSelector | null {
-  const selector = ObjectReader.open(report, value, { fields: ["matchLabels", "matchExpressions"] });
+  const selector = ObjectReader.open(report, value, CILIUM_SELECTOR.known);
   if (!selector) return null;
   const errorsBefore = report.errorCount;
   const requirements = [...readMatchLabels(report, selector), ...readExpressions(report, selector)];
@@ -79,7 +81,7 @@ function readExpressions(report: Reporter, selector: ObjectReader): readonly Sco
 }
 
 function readExpression(report: Reporter, value: Located): ScopedRequirement | null {
-  const expression = ObjectReader.open(report, value, { fields: ["key", "operator", "values"] });
+  const expression = ObjectReader.open(report, value, EXPRESSION.known);
   if (!expression) return null;
   const keyField = expression.require("key");
   const operatorField = expression.require("operator");

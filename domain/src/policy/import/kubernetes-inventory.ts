@@ -9,6 +9,7 @@ import { NAME_RULES } from "../formats/names.ts";
 import { type Located, ObjectReader, readList } from "../formats/object-reader.ts";
 import { type NamedPort, PROTOCOL, type SourceRange } from "../model.ts";
 import type { Reporter } from "../yaml/reporter.ts";
+import { NODE_DOCUMENT, POD_DOCUMENT } from "./shapes.ts";
 
 /** Nodes have no namespace; namespaces of pods cannot have this name, which has a dot. */
 export const NODE_NAMESPACE = "kubernetes.node";
@@ -19,6 +20,7 @@ export const kubernetesNode: DocumentReader = {
   tier: null,
   metadata: { name: "subdomain", namespaced: false },
   fields: ["spec", "status"],
+  offered: NODE_DOCUMENT,
   key: ({ name }) => `Host/${name}`,
   read: readNode,
 };
@@ -29,6 +31,7 @@ export const kubernetesPod: DocumentReader = {
   tier: null,
   metadata: { name: "subdomain", namespaced: true },
   fields: ["spec", "status"],
+  offered: POD_DOCUMENT,
   key: ({ namespace, name }) => `Workload/${namespace}/${name}`,
   read: readPod,
 };

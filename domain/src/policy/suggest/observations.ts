@@ -60,10 +60,10 @@ class Tally implements Observation {
     return this.#hours.size;
   }
 
-  add({ enforced, kind, timeMs }: RecordedFlow): void {
-    if (enforced === "deny") this.denied++;
-    else if (kind === "end") this.#ends++;
-    else this.#starts++;
+  add({ enforced, kind, timeMs }: RecordedFlow, count: number): void {
+    if (enforced === "deny") this.denied += count;
+    else if (kind === "end") this.#ends += count;
+    else this.#starts += count;
     if (timeMs === null) return;
     if (this.firstSeenMs === null || timeMs < this.firstSeenMs) this.firstSeenMs = timeMs;
     if (this.lastSeenMs === null || timeMs > this.lastSeenMs) this.lastSeenMs = timeMs;
@@ -87,10 +87,11 @@ export class FlowObserver {
     );
   }
 
-  add(flow: RecordedFlow): void {
-    this.#read++;
+  /** `count`: so many flows that differ in nothing that counts here. */
+  add(flow: RecordedFlow, count = 1): void {
+    this.#read += count;
     if (flow.enforced === null) {
-      this.#withoutVerdict++;
+      this.#withoutVerdict += count;
       return;
     }
     const source = this.#end(flow, flow.direction === "egress", flow.sourceAddress);
@@ -100,13 +101,13 @@ export class FlowObserver {
     let tally = this.#tallies.get(key);
     if (!tally) {
       if (this.#tallies.size >= MAX_OBSERVATIONS) {
-        this.#tooMany++;
+        this.#tooMany += count;
         return;
       }
       tally = new Tally(source, destination, flow);
       this.#tallies.set(key, tally);
     }
-    tally.add(flow);
+    tally.add(flow, count);
     const recorder = flow.direction === "egress" ? source.key : flow.direction === "ingress" ? destination.key : null;
     if (recorder !== null) this.#recorders.add(recorder);
   }

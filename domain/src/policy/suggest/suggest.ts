@@ -20,6 +20,8 @@ export interface SuggestionOptions {
   readonly format?: SuggestionFormat;
   readonly grouping?: GroupOptions;
   readonly noise?: NoiseOptions;
+  /** Only groups with one of these endpoints, by key; default all. What is learned of the others stays the same. */
+  readonly subjects?: ReadonlySet<string>;
 }
 
 export interface SuggestedRule {
@@ -91,8 +93,9 @@ export class PolicySuggester {
     this.#observer = new FlowObserver(options.inventory);
   }
 
-  add(flow: RecordedFlow): void {
-    this.#observer.add(flow);
+  /** `count`: so many flows that differ in nothing that counts here. */
+  add(flow: RecordedFlow, count = 1): void {
+    this.#observer.add(flow, count);
   }
 
   result(): SuggestionResult {
@@ -104,7 +107,10 @@ export class PolicySuggester {
     const groups = [...new Set(groupOf.values())];
     const recorded = groups.filter(({ members }) => members.some(({ key }) => this.#observer.recorders.has(key)));
     const drafts = new Drafts(this.#options, groups, groupOf);
-    const suggestions = recorded.map((group, index) => drafts.suggest(group, kept, index));
+    const { subjects } = this.#options;
+    const isWanted = ({ members }: LabelGroup) =>
+      subjects === undefined || members.some(({ key }) => subjects.has(key));
+    const suggestions = recorded.filter(isWanted).map((group, index) => drafts.suggest(group, kept, index));
     const covered = new Set(recorded.flatMap(({ members }) => members.map(({ key }) => key)));
     const isLearned = ({ source, destination }: Observation): boolean =>
       [source.key, destination.key].some((key) => key !== null && covered.has(key));

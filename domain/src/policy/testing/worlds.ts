@@ -46,6 +46,10 @@ const PREFIXES = [
   "2001:db8:1::/64",
   "2001:db8:1::2/127",
   "2001:db8:1::3/128",
+  // Of a mesh node: all of the overlay, the node of a key, its routed prefix.
+  "200::/7",
+  "201:5522:b70b:f5f3:9f70:6c05:ad38:9484/128",
+  "301:5522:b70b:f5f3::/64",
 ] as const;
 
 const ADDRESSES = [
@@ -59,6 +63,8 @@ const ADDRESSES = [
   "2001:db8:1::3",
   "2001:db8:2::1",
   "200:db8::1",
+  "201:5522:b70b:f5f3:9f70:6c05:ad38:9484",
+  "301:5522:b70b:f5f3::7",
 ] as const;
 
 function cidr(text: string): Cidr {

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { otherUserProblem } from "@wardline/helper/testing/otherUser";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { etcdProblem } from "../../cluster/etcd-member.ts";
 import { skipReason } from "../../harness.ts";
 import { PROGRAM, Program } from "../../processes.ts";
 import { FLEETS_DIRECTORY } from "../claim.ts";
@@ -12,7 +13,7 @@ import { runToEnd } from "../run-program.ts";
 
 const problem = fleetProblem();
 const SCRIPT = fileURLToPath(new URL("../../../../scripts/demo.mjs", import.meta.url));
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 90_000;
 
 describe.skipIf(problem !== null)(`npm run demo${skipReason(problem)}`, { timeout: LIMIT_MS }, () => {
   let demo: Program;
@@ -45,6 +46,15 @@ describe.skipIf(problem !== null)(`npm run demo${skipReason(problem)}`, { timeou
     const { stdout } = await wardline("policy", "plan");
     expect(stdout).toContain("shop.yaml");
     expect(stdout).toMatch(/"heldCount": *2\b/);
+  });
+
+  it.skipIf(etcdProblem() !== null)("has a cluster of the three, which nobody follows yet", async () => {
+    expect(demo.stdout).toContain("The three form a cluster");
+    const { stdout, stderr } = await wardline("cluster", "status", "--host", "web-1");
+    expect(stderr).toBe("");
+    for (const name of ["web-1", "api-1", "db-1"]) expect(stdout).toContain(`"${name}"`);
+    expect(stdout.match(/"(MEMBER_STATE_)?HEALTHY"/gi)?.length).toBeGreaterThanOrEqual(3);
+    expect(stdout).not.toMatch(/"setNumber": *"?[1-9]/);
   });
 
   it("leaves nothing after Ctrl-C", async () => {

@@ -18,6 +18,9 @@ export const SHOP: readonly DemoHost[] = [
   { name: "db-1", labels: { app: "db", tier: "data" }, groups: ["shop", "data"] },
 ];
 
+/** What the database answers with. Many sessions that carry next to nothing look like passwords being tried. */
+const ROWS_BYTES = 6_000;
+
 /** One wrong way is among them: the web server asks the database directly, past the application. */
 const SERVICES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "web-1": {
@@ -25,7 +28,7 @@ const SERVICES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "shop-report.service": trafficUnit("Nightly report that nobody remembers", "call=db-1:5432/4000"),
   },
   "api-1": { "shop-api.service": trafficUnit("Application of the shop", "listen=8080", "call=db-1:5432/900") },
-  "db-1": { "shop-db.service": trafficUnit("Database of the shop", "listen=5432") },
+  "db-1": { "shop-db.service": trafficUnit("Database of the shop", `listen=5432/${ROWS_BYTES}`) },
   [DESK]: {},
 };
 
@@ -33,6 +36,9 @@ export const DEMO_HOSTS: readonly FleetHostSpec[] = [...SHOP.map(({ name }) => n
   name,
   services: SERVICES[name] ?? {},
 }));
+
+/** Indexes of {@link DEMO_HOSTS} that each dials in the mesh: a ring of four with a chord. All dial later ones. */
+export const MESH_DIALS: readonly (readonly number[])[] = [[1, 2, 3], [2], [3], []];
 
 /** Host documents of all machines, as a file of the workspace. */
 export function hostDocuments(addresses: Readonly<Record<string, DualAddress>>): string {
@@ -103,6 +109,36 @@ spec:
             cidr: ${console[6]}/128
       ports:
         - port: 22
+---
+# The cluster lives on these: agents among each other, and etcd with its clients and its own kind.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: cluster
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress:
+    - from:
+        - podSelector: {}
+      ports:
+        - port: 7443
+        - port: 2379
+        - port: 2380
+---
+# The mesh's own connections; who talks to whom inside of it is another matter.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: mesh
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress:
+    - from:
+        - podSelector: {}
+      ports:
+        - port: 12345
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

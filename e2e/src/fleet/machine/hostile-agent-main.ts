@@ -15,6 +15,7 @@ import {
   WatchStatusResponseSchema,
 } from "@wardline/api/wardline/agent/v1/agent";
 import { HOSTILE_TEXT } from "../hostile-text.ts";
+import { lyingJournal, lyingRecords } from "./lying-records.ts";
 
 const SOCKET_PATH = "/run/wardline/agent.sock";
 const MODE_PATH = "/run/hostile-mode";
@@ -61,8 +62,8 @@ function greeting(): Uint8Array {
   return toBinary(HandshakeResponseSchema, create(HandshakeResponseSchema, { apiMin: 1, apiMax: 1, role: 3 }));
 }
 
-function status(sequence: bigint): Buffer {
-  const message = create(WatchStatusResponseSchema, { sequence, status: { info: { name: "hostile-1" } } });
+function status(sequence: bigint, name = "hostile-1"): Buffer {
+  const message = create(WatchStatusResponseSchema, { sequence, status: { info: { name } } });
   return framed(toBinary(WatchStatusResponseSchema, message));
 }
 
@@ -92,12 +93,25 @@ function answerAnything(stream: ServerHttp2Stream, mode: string): boolean {
   return true;
 }
 
+/** Answers as an agent does, and has a journal of records that lie, and speak of another host. */
+function lie(stream: ServerHttp2Stream, method: string): void {
+  if (method === "Handshake") end(stream, framed(greeting()));
+  else if (method === "WatchStatus") stream.write(status(1n, "bad-1"));
+  else if (method === "GetJournal") end(stream, framed(lyingJournal()));
+  else if (method === "ReadRecords") for (const each of lyingRecords("web-1")) stream.write(framed(each));
+  else if (!method.startsWith("Watch")) end(stream, Buffer.alloc(0));
+}
+
 function answer(stream: ServerHttp2Stream, method: string): void {
   const mode = readFileSync(MODE_PATH, "utf8").trim();
   const isWatch = method.startsWith("Watch");
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "application/grpc+proto" }, { waitForTrailers: true });
   if (answerAnything(stream, mode)) return;
+  if (mode === "lying records") {
+    lie(stream, method);
+    return;
+  }
   const schema = ANSWERS[method];
   if (method === "Handshake" && mode !== "poison") end(stream, framed(greeting()));
   else if (mode === "oversized" && isWatch) stream.write(framed(Buffer.alloc(OVERSIZED_BYTES)));

@@ -17,6 +17,8 @@ export interface Order {
   readonly properties: readonly string[];
   /** Only the values, without their names. */
   readonly valuesOnly: boolean;
+  /** Of `kill`; SIGTERM unless given. */
+  readonly signal?: string;
 }
 
 const WANTS_DIRECTORY = "/etc/systemd/system";
@@ -50,7 +52,7 @@ export class ServiceManager {
     return turn;
   }
 
-  async #carryOut({ verb, units: given, now, properties, valuesOnly }: Order): Promise<Answer> {
+  async #carryOut({ verb, units: given, now, properties, valuesOnly, signal }: Order): Promise<Answer> {
     const names = given.map(unitName);
     switch (verb) {
       case "daemon-reload":
@@ -68,6 +70,8 @@ export class ServiceManager {
           names.filter((name) => this.#find(name)?.isRunning),
           (name) => this.#restart(name),
         );
+      case "kill":
+        return this.#each(names, (name) => this.#kill(name, signal ?? "SIGTERM"));
       case "enable":
         return this.#each(names, async (name) => {
           const problem = this.#enable(name);
@@ -132,6 +136,13 @@ export class ServiceManager {
   async #restart(name: string): Promise<string | null> {
     await this.#services.get(name)?.stop();
     return this.#start(name);
+  }
+
+  async #kill(name: string, signal: string): Promise<string | null> {
+    const pid = this.#services.get(name)?.state.mainPid ?? 0;
+    if (pid === 0) return `Failed to kill unit ${name}: No main process to kill`;
+    process.kill(pid, signal as NodeJS.Signals);
+    return null;
   }
 
   #enable(name: string): string | null {

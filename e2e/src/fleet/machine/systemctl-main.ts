@@ -36,6 +36,9 @@ async function systemctl(): Promise<Answer> {
       "no-block": { type: "boolean" },
       "no-legend": { type: "boolean" },
       plain: { type: "boolean" },
+      signal: { type: "string", short: "s" },
+      "kill-who": { type: "string" },
+      "kill-whom": { type: "string" },
       property: { type: "string", short: "p", multiple: true },
       lines: { type: "string", short: "n" },
     },
@@ -47,7 +50,8 @@ async function systemctl(): Promise<Answer> {
     return { exitCode: 1, stdout: "", stderr: `Failed to ${verb}${what}: Interactive authentication required.\n` };
   }
   const properties = (values.property ?? []).flatMap((list) => list.split(","));
-  const order = { verb, units, now: values.now ?? false, properties, valuesOnly: values.value ?? false };
+  const signal = values.signal === undefined ? {} : { signal: values.signal.replace(/^(SIG)?/, "SIG") };
+  const order = { verb, units, now: values.now ?? false, properties, valuesOnly: values.value ?? false, ...signal };
   const answer = await ask(order);
   return values.quiet ? { ...answer, stdout: "" } : answer;
 }

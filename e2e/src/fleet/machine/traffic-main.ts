@@ -1,17 +1,18 @@
 /**
- * A service of a test machine that makes traffic: `listen=PORT` answers on a port, `call=HOST:PORT/MS` opens a connection
- * every MS milliseconds, asks one thing and closes it. Refused and lost calls are what policies are for: it goes on.
+ * A service of a test machine that makes traffic: `listen=PORT` answers on a port (`listen=PORT/BYTES` with so much),
+ * `call=HOST:PORT/MS` opens a connection every MS milliseconds, asks one thing and closes it. Refused and lost calls are what policies are for: it goes on.
  */
 import { connect, createServer } from "node:net";
 
 const CALL_LIMIT_MS = 1500;
 const GREETING = "how are you\n";
 
-function listen(port: number): void {
+function listen(port: number, bytes: number): void {
+  const answer = "fine\n".padEnd(bytes, ".");
   createServer((socket) => {
     socket.on("error", () => {});
     socket.setTimeout(5000, () => socket.destroy());
-    socket.once("data", () => socket.end("fine\n"));
+    socket.once("data", () => socket.end(answer));
   }).listen({ port, host: "::", ipv6Only: false });
 }
 
@@ -21,13 +22,13 @@ function callOnce(host: string, port: number): void {
   socket.setTimeout(CALL_LIMIT_MS, end);
   socket.on("error", end);
   socket.once("connect", () => socket.write(GREETING));
-  socket.once("data", end);
+  socket.resume().once("end", end);
 }
 
 for (const argument of process.argv.slice(2)) {
-  const [, port] = /^listen=(\d+)$/.exec(argument) ?? [];
+  const [, port, bytes = "0"] = /^listen=(\d+)(?:\/(\d+))?$/.exec(argument) ?? [];
   const [, host, target, everyMs] = /^call=([\w.:-]+):(\d+)\/(\d+)$/.exec(argument) ?? [];
-  if (port !== undefined) listen(Number(port));
+  if (port !== undefined) listen(Number(port), Number(bytes));
   else if (host !== undefined) setInterval(() => callOnce(host, Number(target)), Number(everyMs));
-  else throw new Error(`"${argument}" is neither listen=PORT nor call=HOST:PORT/MS`);
+  else throw new Error(`"${argument}" is neither listen=PORT[/BYTES] nor call=HOST:PORT/MS`);
 }

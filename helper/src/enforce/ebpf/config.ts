@@ -35,7 +35,10 @@ export interface EbpfEnforcerConfig {
 
 const LIMIT_WITHOUT_EDGE =
   "Packets without a socket on this host are not seen: closed ports answer with a reset, and forwarded traffic of containers and virtual machines passes.";
-const LIMITS: readonly string[] = ["Processes with CAP_NET_RAW can send through packet sockets without being seen."];
+const LIMITS: readonly string[] = [
+  "Processes with CAP_NET_RAW can send through packet sockets without being seen.",
+  "Addresses of the mesh (200::/7) count only on the mesh's interface in the agent's own network namespace: containers in other namespaces are not reached by them.",
+];
 
 /** One sentence each: what this backend cannot do, as it is configured. */
 export function limitsOf({ edge }: EbpfEnforcerConfig): readonly string[] {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, unlinkSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -8,9 +8,11 @@ import { type HandProgramOptions, handProgram } from "../../testing/handProgram.
 import { HOST_ADDRESS, KernelLab, kernelLabProblem, readBpfObject } from "../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../testing/socketPeer.ts";
 import { EbpfEnforcer } from "./ebpfEnforcer.ts";
+import { LAYOUT_VERSION } from "./layout.ts";
 
 const ENFORCER_MAIN = fileURLToPath(new URL("../../testing/enforcerProcessMain.ts", import.meta.url));
 const UDP = 17;
+const TREE = `layout-${LAYOUT_VERSION}`;
 const problem = kernelLabProblem();
 
 const ALLOW_7001: HandProgramOptions = {
@@ -115,7 +117,7 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
   it("repairs a link whose pin was deleted, and replaces a tree that lost a map without opening", async () => {
     await startAgent();
     await killAgent();
-    const tree = join(lab.bpffsDir, "layout-3");
+    const tree = join(lab.bpffsDir, TREE);
     unlinkSync(join(tree, "link_ingress"));
     await allowedSender.askUdp(HOST_ADDRESS[4], 7002);
     expect(await host.countUdp(7002)).toBe(1);
@@ -131,11 +133,32 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     expect(rebuilt.origin).toBe("created");
     // The broken tree goes on deciding until the new one does.
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("timeout");
-    expect(trees()).toEqual(["layout-3", "layout-3-broken"]);
+    expect(trees()).toEqual([TREE, `${TREE}-broken`]);
     rebuilt.activate(await rebuilt.prepare(handProgram(ALLOW_7001), 3), { mode: "enforce", fallbackAfterMs: null });
-    expect(trees()).toEqual(["layout-3"]);
+    expect(trees()).toEqual([TREE]);
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("timeout");
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7001)).toBe("ok");
+  });
+
+  it("replaces a tree of another layout without opening: that one decides until the new one does", async () => {
+    await startAgent();
+    await killAgent();
+    const older = `layout-${LAYOUT_VERSION - 1}`;
+    renameSync(join(lab.bpffsDir, TREE), join(lab.bpffsDir, older));
+    await allowedSender.startUdp(HOST_ADDRESS[4], 7001);
+    await deniedSender.startUdp(HOST_ADDRESS[4], 7002);
+    const replacing = makeEnforcer();
+    expect(await replacing.open()).toMatchObject({ attached: true, generation: 0 });
+    expect(replacing.origin).toBe("created");
+    expect(trees()).toEqual([older, TREE]);
+    await expect.poll(() => host.countUdp(7001), { timeout: 20_000 }).toBeGreaterThan(100);
+    replacing.activate(await replacing.prepare(handProgram(ALLOW_7001), 2), { mode: "enforce", fallbackAfterMs: null });
+    expect(trees()).toEqual([TREE]);
+    const sofar = await host.countUdp(7001);
+    await expect.poll(() => host.countUdp(7001), { timeout: 20_000 }).toBeGreaterThan(sofar + 100);
+    const [allowedSent, deniedSent] = await Promise.all([allowedSender.stopUdp(), deniedSender.stopUdp()]);
+    expect(deniedSent).toBeGreaterThan(200);
+    expect([await host.countUdp(7001), await host.countUdp(7002)]).toEqual([allowedSent, 0]);
   });
 
   it("removes everything on release", async () => {
@@ -144,7 +167,7 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     const releasing = makeEnforcer();
     await releasing.open();
     await releasing.release();
-    expect(existsSync(join(lab.bpffsDir, "layout-3"))).toBe(false);
+    expect(existsSync(join(lab.bpffsDir, TREE))).toBe(false);
     expect(await allowedSender.askUdp(HOST_ADDRESS[4], 7002)).toBe("ok");
   });
 });

@@ -62,6 +62,16 @@ export class Control {
     Atomics.store(this.#words, CONTROL.holdUntilNs / 8, untilNs);
   }
 
+  /** Index of the interface of the overlay; 0 = this host has none. Takes effect with the next packet. */
+  writeOverlayInterface(index: number): void {
+    Atomics.store(this.#halves, CONTROL.overlayInterface / 4, index);
+  }
+
+  overlay(): { readonly index: number } | null {
+    const index = Atomics.load(this.#halves, CONTROL.overlayInterface / 4);
+    return index === 0 ? null : { index };
+  }
+
   nextEpoch(): number {
     return Number(Atomics.add(this.#words, CONTROL.lastEpoch / 8, 1n)) + 1;
   }
@@ -116,6 +126,6 @@ export class Control {
 /** First content of a new tree's control map. */
 export function initialControl(): Buffer {
   const control = Buffer.alloc(CONTROL.size);
-  control.writeBigUInt64LE(BigInt(LAYOUT_VERSION), CONTROL.layoutVersion);
+  control.writeUInt32LE(LAYOUT_VERSION, CONTROL.layoutVersion);
   return control;
 }

@@ -135,6 +135,8 @@ describe.skipIf(problem !== null)(
     beforeAll(async () => {
       runner = new ProgramRunner();
       await runner.open();
+      // All packets come by one interface, those of the overlay among them.
+      runner.enforcer.setOverlay({ name: "", index: runner.interfaceIndex });
     });
     afterAll(() => runner.close());
 

@@ -17,6 +17,8 @@ import type {
   Enforcer,
   EventLosses,
   FlowEvent,
+  FlowProgress,
+  OverlayInterface,
   PreparedProgram,
   SlotCounters,
 } from "../enforcer.ts";
@@ -27,6 +29,8 @@ import { detachEdge } from "./edge/attachments.ts";
 import { Edge } from "./edge/edge.ts";
 import { EventDrain } from "./events.ts";
 import { asFailure } from "./failure.ts";
+import { readFlowProgress } from "./flowProgress.ts";
+import { takeFormerFlows } from "./formerFlows.ts";
 import { ImagePacker } from "./image.ts";
 import { prepareSlot } from "./prepareSlot.ts";
 import { askKernel, type KernelAnswer } from "./selfTest.ts";
@@ -88,7 +92,6 @@ export class EbpfEnforcer implements Enforcer {
     return limitsOf(this.#config);
   }
 
-  /** How the tree came to be; `null` while closed. */
   get origin(): PinnedTree["origin"] | null {
     return this.#open?.tree.origin ?? null;
   }
@@ -101,6 +104,7 @@ export class EbpfEnforcer implements Enforcer {
       this.#mountedOn = ensureBpffsDirectory(this.#config.bpffsDir) ?? this.#mountedOn;
       const tree = openOrCreateTree(treeSettings(this.#config), (object) => {
         updateElement(object.mapFd("wl_control"), Buffer.alloc(4), initialControl());
+        takeFormerFlows(this.#config.bpffsDir, object.mapFd("wl_flows"));
       });
       this.#open = this.#hold(tree);
       return this.state();
@@ -182,6 +186,14 @@ export class EbpfEnforcer implements Enforcer {
     this.#held().slots.setEmergency(emergency);
   }
 
+  setOverlay(overlay: OverlayInterface | null): void {
+    this.#held().control.writeOverlayInterface(overlay?.index ?? 0);
+  }
+
+  heldOverlay(): Partial<OverlayInterface> | null {
+    return this.#held().control.overlay();
+  }
+
   readCounters(): readonly DecisionCounter[] {
     const { tree, control, slots } = this.#held();
     const slot = slots.deciding;
@@ -228,6 +240,14 @@ export class EbpfEnforcer implements Enforcer {
 
   losses(): EventLosses {
     return readLosses(this.#held().tree.maps.wl_losses);
+  }
+
+  flowProgress(seenSinceBootNs: bigint): AsyncIterable<readonly FlowProgress[]> {
+    const held = this.#held();
+    const generationOf = (epoch: number): number => held.slots.generationOf(epoch);
+    const isOpen = (): boolean => this.#open === held;
+    const reading = { flowsFd: held.tree.maps.wl_flows, clocks: this.#clocks(), generationOf, isOpen };
+    return readFlowProgress(reading, seenSinceBootNs);
   }
 
   /** What the tables that `prepare` loaded last say about a packet. For tests of the compiler and the kernel. */
@@ -283,7 +303,7 @@ export class EbpfEnforcer implements Enforcer {
     return this.#open === null ? [] : [...this.#open.edge.problems(), ...this.#open.upkeep.problems];
   }
 
-  /** Packets of denied sources that XDP dropped since the tree was made. They are in no other counter. */
+  /** Packets of denied sources that XDP dropped since the tree was made: in no other counter. */
   earlyDrops(): bigint {
     return this.#open?.edge.earlyDrops() ?? 0n;
   }
@@ -297,7 +317,7 @@ export class EbpfEnforcer implements Enforcer {
     detachEdge(treePath, interfaceSettings(this.#config).networkNamespace);
   }
 
-  /** Hands over what waits in the rings now. Runs every 80 ms by itself. */
+  /** Runs every 80 ms by itself. */
   drainEvents(): void {
     this.#open?.drain.drain();
   }

@@ -43,6 +43,8 @@ export function decodeEvent(
 ): FlowEvent | null {
   const kind = KINDS[view.getUint8(offset + EVENT.kind)];
   if (length !== EVENT.size || kind === undefined) return null;
+  const originatorBytes = view.getBigUint64(offset + EVENT.originatorBytes, true);
+  const responderBytes = view.getBigUint64(offset + EVENT.responderBytes, true);
   return {
     kind,
     hook: HOOKS[view.getUint8(offset + EVENT.hook)] ?? "socket",
@@ -61,7 +63,9 @@ export function decodeEvent(
     set: view.getUint32(offset + EVENT.set, true),
     cgroupId: view.getBigUint64(offset + EVENT.cgroupId, true),
     packets: view.getBigUint64(offset + EVENT.packets, true),
-    bytes: view.getBigUint64(offset + EVENT.bytes, true),
+    bytes: originatorBytes + responderBytes,
+    originatorBytes,
+    responderBytes,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Emergency } from "../enforcer.ts";
 
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 export const CONTROL = {
   size: 48,
@@ -12,6 +12,7 @@ export const CONTROL = {
   deadlineNs: 8,
   lastEpoch: 16,
   layoutVersion: 24,
+  overlayInterface: 28,
   stamps: 32,
   holdUntilNs: 40,
 } as const;
@@ -53,39 +54,41 @@ export const VALUE_FLAGS_SHIFT = 28;
 export const COUNTER = { size: 32, stamp: 0, packets: 8, bytes: 16, lastSeenNs: 24 } as const;
 export const FLOW_KEY = { size: 40, local: 0, remote: 16, localPort: 32, remotePort: 34, protocol: 36 } as const;
 export const FLOW = {
-  size: 56,
+  size: 64,
   lastSeenNs: 0,
   packets: 8,
-  bytes: 16,
-  cgroupId: 24,
-  epoch: 32,
-  decision: 36,
-  set: 40,
-  flags: 44,
-  policyPort: 48,
-  direction: 50,
-  tick: 52,
+  originatorBytes: 16,
+  responderBytes: 24,
+  cgroupId: 32,
+  epoch: 40,
+  decision: 44,
+  set: 48,
+  flags: 52,
+  policyPort: 56,
+  direction: 58,
+  tick: 60,
 } as const;
 export const EVENT = {
-  size: 112,
+  size: 120,
   bootNs: 0,
   packets: 8,
-  bytes: 16,
-  cgroupId: 24,
-  source: 32,
-  destination: 48,
-  epoch: 64,
-  decision: 68,
-  set: 72,
-  sourcePort: 76,
-  destinationPort: 78,
-  kind: 80,
-  verdict: 81,
-  enforced: 82,
-  direction: 83,
-  protocol: 84,
-  hook: 85,
-  owner: 88,
+  originatorBytes: 16,
+  responderBytes: 24,
+  cgroupId: 32,
+  source: 40,
+  destination: 56,
+  epoch: 72,
+  decision: 76,
+  set: 80,
+  sourcePort: 84,
+  destinationPort: 86,
+  kind: 88,
+  verdict: 89,
+  enforced: 90,
+  direction: 91,
+  protocol: 92,
+  hook: 93,
+  owner: 96,
 } as const;
 export const OWNER = { size: 24, pid: 0, userId: 4, command: 8 } as const;
 
@@ -148,6 +151,7 @@ export const PROGRAM_NAMES = {
   sendmsg6: "wardline_sendmsg6",
   bind4: "wardline_bind4",
   bind6: "wardline_bind6",
+  release: "wardline_release",
   edgeL2: "wardline_edge_l2",
   edgeL3: "wardline_edge_l3",
   edgeOutL2: "wardline_edge_out_l2",
@@ -167,6 +171,7 @@ export const CGROUP_HOOKS = {
   bind6: 13,
   sendmsg4: 14,
   sendmsg6: 15,
+  release: 34,
 } as const satisfies Partial<Record<ProgramRole, number>>;
 export type CgroupHook = keyof typeof CGROUP_HOOKS;
 

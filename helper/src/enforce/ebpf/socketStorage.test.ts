@@ -199,9 +199,10 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
       await expect.poll(() => drained("end").length).toBe(1);
       const [end] = drained("end");
       expect(end?.packets).toBeGreaterThan(BigInt(turns * 2));
-      // The last acknowledgement comes after both sides have closed.
+      // The last acknowledgements come after both sides have closed, and on a busy machine some more than once. What a socket
+      // withholds from the flow table when it closes would be most of the packets of a lasting one.
       const late = counted() - (end?.packets ?? 0n);
-      expect(late >= 0n && late <= 2n, `${late} packets after the end`).toBe(true);
+      expect(late >= 0n && late <= 16n, `${late} packets after the end`).toBe(true);
     },
   );
 });

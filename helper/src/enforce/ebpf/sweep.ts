@@ -1,10 +1,9 @@
 /** Removes flows that fell silent, so that their end is reported and their room is free. */
 
-import { PROTOCOL } from "@wardline/domain/policy";
 import { lookupAndDeleteElement, readBatches } from "../../linux/bpf/libbpf.ts";
 import type { FlowEvent } from "../enforcer.ts";
-import { readAddress } from "./events.ts";
-import { FLOW, FLOW_FLAG, FLOW_KEY, RESULT_DENY, TIMEOUT_SECONDS } from "./layout.ts";
+import { idleLimitSeconds, secondsAt, silentEnd } from "./flowEntry.ts";
+import { FLOW, FLOW_FLAG, FLOW_KEY } from "./layout.ts";
 
 /** The datapath itself stops honouring an entry at its limit; the sweep comes later, so that the two never race. */
 const MARGIN_SECONDS = 2;
@@ -13,58 +12,10 @@ const INTERVAL_MS = 5_000;
 const MAX_REMOVED_AT_ONCE = 2_000;
 const NEXT_TURN_MS = 50;
 
-/** The same rule as `idle_limit_ns` in bpf/src/flows.h. */
-export function idleLimitSeconds(protocol: number, flags: number): number {
-  if ((flags & FLOW_FLAG.ended) !== 0) return TIMEOUT_SECONDS.ended;
-  const answered = (flags & FLOW_FLAG.answered) !== 0;
-  if (protocol === PROTOCOL.tcp || protocol === PROTOCOL.sctp) {
-    if ((flags & (FLOW_FLAG.finIngress | FLOW_FLAG.finEgress)) !== 0) return TIMEOUT_SECONDS.tcpClosing;
-    return answered ? TIMEOUT_SECONDS.tcpEstablished : TIMEOUT_SECONDS.tcpOpening;
-  }
-  if (protocol === PROTOCOL.udp) return answered ? TIMEOUT_SECONDS.udpAnswered : TIMEOUT_SECONDS.udpOpening;
-  if (protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmpv6) return TIMEOUT_SECONDS.icmp;
-  return TIMEOUT_SECONDS.other;
-}
-
-function endEvent(key: Buffer, flow: Buffer, nowNs: bigint, generationOf: (epoch: number) => number): FlowEvent {
-  const view = new DataView(key.buffer, key.byteOffset, key.length);
-  const egress = flow.readUInt8(FLOW.direction) === 1;
-  const protocol = key.readUInt8(FLOW_KEY.protocol);
-  const isIcmp = protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmpv6;
-  const local = readAddress(view, FLOW_KEY.local);
-  const remote = readAddress(view, FLOW_KEY.remote);
-  const openerPort = key.readUInt16LE(egress ? FLOW_KEY.localPort : FLOW_KEY.remotePort);
-  return {
-    kind: "end",
-    hook: (flow.readUInt32LE(FLOW.flags) & FLOW_FLAG.forwarded) !== 0 ? "edge" : "socket",
-    process: null,
-    bootNs: nowNs,
-    generation: generationOf(flow.readUInt32LE(FLOW.epoch)),
-    decision: flow.readUInt32LE(FLOW.decision),
-    verdict: (flow.readUInt32LE(FLOW.flags) & RESULT_DENY) !== 0 ? "deny" : "allow",
-    enforced: "allow",
-    direction: egress ? "egress" : "ingress",
-    protocol,
-    sourceAddress: egress ? local : remote,
-    sourcePort: isIcmp ? 0 : openerPort,
-    destinationAddress: egress ? remote : local,
-    destinationPort: flow.readUInt16LE(FLOW.policyPort),
-    set: flow.readUInt32LE(FLOW.set),
-    cgroupId: flow.readBigUInt64LE(FLOW.cgroupId),
-    packets: flow.readBigUInt64LE(FLOW.packets),
-    bytes: flow.readBigUInt64LE(FLOW.bytes),
-  };
-}
-
 /** Now, on the clock that entries are stamped with, and on the one that events carry. */
 export interface SweepClocks {
   readonly monotonicNs: bigint;
   readonly bootNs: bigint;
-}
-
-/** Seconds as a number: a whole table is read at once, and large integers would be most of its cost. */
-function secondsAt(values: Buffer, offset: number): number {
-  return (values.readUInt32LE(offset + 4) * 2 ** 32 + values.readUInt32LE(offset)) / 1e9;
 }
 
 /** Keys of idle flows, at most `limit`. */
@@ -103,7 +54,8 @@ export function sweepFlows(
   const ends = idle.flatMap((key) => {
     if (!lookupAndDeleteElement(flowsFd, key, flow)) return [];
     const reported = (flow.readUInt32LE(FLOW.flags) & FLOW_FLAG.ended) !== 0;
-    return reported ? [] : [endEvent(key, flow, bootNs, generationOf)];
+    const generation = generationOf(flow.readUInt32LE(FLOW.epoch));
+    return reported ? [] : [silentEnd({ keys: key, key: 0, values: flow, value: 0 }, bootNs, generation)];
   });
   return { ends, isFull: idle.length === limit };
 }

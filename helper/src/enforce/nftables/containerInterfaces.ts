@@ -5,7 +5,7 @@ import { innerInterfaces } from "../ebpf/edge/interfaceRules.ts";
 import type { OwnTable } from "./ownTable.ts";
 
 /** Names that mean nothing to the parser of nft. One that does is left out: its packets are judged twice. */
-const PLAIN_NAME = /^[A-Za-z0-9_.:@-]{1,15}$/;
+export const PLAIN_NAME = /^[A-Za-z0-9_.:@-]{1,15}$/;
 
 export class ContainerInterfaces {
   readonly #list: InterfaceList;
@@ -22,7 +22,7 @@ export class ContainerInterfaces {
     if (!this.#list.hasChanged() && !always && !this.#isBehind) return;
     this.#isBehind = true;
     const names = this.#names();
-    const held = table.reader.elements(NFTABLES_INNER_SET).map(({ key }) => nameOf(key));
+    const held = table.reader.elements(NFTABLES_INNER_SET).map(({ key }) => nameOfInterface(key));
     if (names.join() !== held.sort().join()) table.nft.applyNow(table.scripts.setInner(names));
     this.#isBehind = false;
   }
@@ -41,7 +41,7 @@ export class ContainerInterfaces {
   }
 }
 
-function nameOf(key: Buffer): string {
+export function nameOfInterface(key: Buffer): string {
   const end = key.indexOf(0);
   return key.toString("latin1", 0, end === -1 ? key.length : end);
 }

@@ -10,21 +10,25 @@ import { checkNftablesTableName, emitNftablesSlot, type NftablesPiece } from "@w
 import { bootTimeNs } from "../../linux/bootClock.ts";
 import type { NetworkInterface } from "../../linux/network/interfaces.ts";
 import { leadsIntoNamespace } from "../ebpf/edge/interfaceRules.ts";
-import type {
-  ActivateOptions,
-  DatapathState,
-  DecisionCounter,
-  Emergency,
-  Enforcer,
-  EventLosses,
-  FlowEvent,
-  PreparedProgram,
-  SlotCounters,
+import {
+  type ActivateOptions,
+  type DatapathState,
+  type DecisionCounter,
+  type Emergency,
+  type Enforcer,
+  type EventLosses,
+  type FlowEvent,
+  type FlowProgress,
+  noFlowProgress,
+  type OverlayInterface,
+  type PreparedProgram,
+  type SlotCounters,
 } from "../enforcer.ts";
 import type { NftablesEnforcerConfig } from "./config.ts";
 import { ContainerInterfaces } from "./containerInterfaces.ts";
-import { NFTABLES_LIMITS, putBack, unsupported } from "./nftablesWords.ts";
+import { confirmationPending, gone, NFTABLES_LIMITS, putBack, unsupported } from "./nftablesWords.ts";
 import { NftCommand } from "./nftCommand.ts";
+import { heldOverlay, OverlayName } from "./overlayName.ts";
 import { NOTHING_LOADED, OwnTable } from "./ownTable.ts";
 import { verifyPieces } from "./readBack.ts";
 import { readDecisionCounters, readSlotCounters } from "./slotCounting.ts";
@@ -60,6 +64,7 @@ export class NftablesEnforcer implements Enforcer {
   /** The table is not looked after meanwhile. */
   #isFilling = false;
   readonly #keeper = new TableKeeper();
+  readonly #overlay = new OverlayName();
   readonly #watchIntervalMs: number;
   readonly #counterEnds = new Set<(last: SlotCounters) => void>();
 
@@ -72,7 +77,6 @@ export class NftablesEnforcer implements Enforcer {
     this.#bootNs = bootNs ?? bootTimeNs;
   }
 
-  /** What nftables cannot do, and what happened to the table since this process holds it. */
   get limits(): readonly string[] {
     const { repairs } = this.#keeper;
     return repairs === 0 ? NFTABLES_LIMITS : [...NFTABLES_LIMITS, putBack(repairs)];
@@ -98,6 +102,7 @@ export class NftablesEnforcer implements Enforcer {
       if (this.#isFilling) return;
       this.#keeper.keep(this.#table, this.#bootMs());
       this.refreshInterfaces();
+      this.#overlay.refresh(this.#table);
     } catch {
       // Tried again in a second, and the state says what is wrong. Packets of a new container are judged twice meanwhile.
     }
@@ -187,12 +192,7 @@ export class NftablesEnforcer implements Enforcer {
     if (this.#table.attached().expired) this.revert();
     const view = this.#table.attached();
     if (view.decider.candidate === null) return view;
-    throw new Failure({
-      code: ErrorCode.CONFIRMATION_PENDING,
-      message: "The last change waits for its confirmation; the rules before it are needed to return to.",
-      hint: "Confirm it or roll it back first.",
-      retryable: true,
-    });
+    throw confirmationPending();
   }
 
   activate(prepared: PreparedProgram, options: ActivateOptions): number {
@@ -208,12 +208,7 @@ export class NftablesEnforcer implements Enforcer {
       held.generation !== generation ||
       held.digest !== digest
     )
-      throw new Failure({
-        code: ErrorCode.GENERATION_CONFLICT,
-        message: `Generation ${generation} is no longer loaded. Nothing was changed.`,
-        hint: "Apply again.",
-        retryable: true,
-      });
+      throw gone(generation);
     const fallbackAfterMs = options.fallbackAfterMs === null ? null : Math.max(1, Math.round(options.fallbackAfterMs));
     const untilBootMs = this.#bootMs() + (fallbackAfterMs ?? 0);
     const next: Decider =
@@ -287,6 +282,14 @@ export class NftablesEnforcer implements Enforcer {
     if (view?.attached === true) this.#containers?.refresh(this.#table);
   }
 
+  setOverlay(overlay: OverlayInterface | null): void {
+    this.#overlay.set(this.#table, overlay);
+  }
+
+  heldOverlay(): Partial<OverlayInterface> | null {
+    return heldOverlay(this.#table);
+  }
+
   /** Remembered so that the table can be put back when somebody removes it. */
   recall(program: HostProgram, generation: number): void {
     this.#keeper.learn(program, generation);
@@ -323,6 +326,10 @@ export class NftablesEnforcer implements Enforcer {
 
   losses(): EventLosses {
     return { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
+  }
+
+  flowProgress(): AsyncIterable<readonly FlowProgress[]> {
+    return noFlowProgress();
   }
 
   async release(): Promise<void> {

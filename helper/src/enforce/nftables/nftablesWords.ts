@@ -36,6 +36,24 @@ export function unsupported(refused: readonly Refusal[]): Failure {
   });
 }
 
+export function confirmationPending(): Failure {
+  return new Failure({
+    code: ErrorCode.CONFIRMATION_PENDING,
+    message: "The last change waits for its confirmation; the rules before it are needed to return to.",
+    hint: "Confirm it or roll it back first.",
+    retryable: true,
+  });
+}
+
+export function gone(generation: number): Failure {
+  return new Failure({
+    code: ErrorCode.GENERATION_CONFLICT,
+    message: `Generation ${generation} is no longer loaded. Nothing was changed.`,
+    hint: "Apply again.",
+    retryable: true,
+  });
+}
+
 export function putBack(times: number): string {
   return `Another program removed or changed Wardline's table; it was put back (${times} ${times === 1 ? "time" : "times"} since the agent started).`;
 }

@@ -50,7 +50,7 @@ describe.skipIf(problem !== null)(`what the kernel holds of a slot${problem ? ` 
 
   beforeEach(() => {
     lab.load(
-      `table inet wardline {\nset inner { type ifname; }\n${pieces.flatMap((piece) => [...pieceLines(piece)]).join("\n")}\n}\n`,
+      `table inet wardline {\nset inner { type ifname; }\nset overlay { type ifname; }\n${pieces.flatMap((piece) => [...pieceLines(piece)]).join("\n")}\n}\n`,
     );
   });
 

@@ -15,6 +15,7 @@
  */
 import {
   NFTABLES_INNER_SET,
+  NFTABLES_OVERLAY_SET,
   NFTABLES_SLOT_HOOKS,
   type NftablesPiece,
   type NftablesSlotHook,
@@ -132,6 +133,7 @@ export class TableScripts {
       "type ifname",
       "}",
       "}",
+      ...this.#overlaySet(),
       ...slots.flatMap(({ slot, pieces, label }) => this.#slotLines(slot, pieces, label)),
       ...this.#arm(candidateForMs),
       ...this.#decide(decider),
@@ -145,7 +147,7 @@ export class TableScripts {
 
   /** Fills a slot that no packet reaches, in place of the names that it has now. */
   fill(slot: SlotName, pieces: readonly NftablesPiece[], label: SlotLabel, present: PresentNames): string {
-    return script([...this.#empty(present), ...this.#slotLines(slot, pieces, label)]);
+    return script([...this.#overlaySet(), ...this.#empty(present), ...this.#slotLines(slot, pieces, label)]);
   }
 
   /** Takes over from the present decider; `fallbackAfterMs` as in `ActivateOptions`. */
@@ -176,9 +178,23 @@ export class TableScripts {
   }
 
   setInner(names: readonly string[]): string {
-    const elements = names.map((name) => `"${name}"`).join(", ");
-    const set = `${this.#table} ${NFTABLES_INNER_SET}`;
-    return script([`flush set ${set}`, ...(names.length > 0 ? [`add element ${set} { ${elements} }`] : [])]);
+    return script(this.#setNames(NFTABLES_INNER_SET, names));
+  }
+
+  /** At most one. */
+  setOverlay(names: readonly string[]): string {
+    return script([...this.#overlaySet(), ...this.#setNames(NFTABLES_OVERLAY_SET, names)]);
+  }
+
+  /** Adding one that exists changes nothing: tables of earlier agents have none. */
+  #overlaySet(): readonly string[] {
+    return [`add set ${this.#table} ${NFTABLES_OVERLAY_SET} { type ifname; }`];
+  }
+
+  #setNames(name: string, names: readonly string[]): readonly string[] {
+    const elements = names.map((each) => `"${each}"`).join(", ");
+    const set = `${this.#table} ${name}`;
+    return [`flush set ${set}`, ...(names.length > 0 ? [`add element ${set} { ${elements} }`] : [])];
   }
 
   #arm(milliseconds: number | null): readonly string[] {

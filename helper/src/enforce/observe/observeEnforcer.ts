@@ -5,16 +5,18 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { HostProgram } from "@wardline/domain/policy";
 import { packProgram } from "../ebpf/image.ts";
-import type {
-  ActivateOptions,
-  DatapathState,
-  DecisionCounter,
-  Emergency,
-  EnforcementMode,
-  Enforcer,
-  EventLosses,
-  FlowEvent,
-  PreparedProgram,
+import {
+  type ActivateOptions,
+  type DatapathState,
+  type DecisionCounter,
+  type Emergency,
+  type EnforcementMode,
+  type Enforcer,
+  type EventLosses,
+  type FlowEvent,
+  type FlowProgress,
+  noFlowProgress,
+  type PreparedProgram,
 } from "../enforcer.ts";
 
 export interface ObserveEnforcerConfig {
@@ -154,6 +156,10 @@ class ObserveEnforcer implements Enforcer {
 
   losses(): EventLosses {
     return { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
+  }
+
+  flowProgress(): AsyncIterable<readonly FlowProgress[]> {
+    return noFlowProgress();
   }
 
   async release(): Promise<void> {

@@ -10,17 +10,19 @@
  */
 import type { HostProgram } from "@wardline/domain/policy";
 import { emitPf, requireScript } from "@wardline/domain/policy/emit";
-import type {
-  ActivateOptions,
-  DatapathState,
-  DecisionCounter,
-  Emergency,
-  EnforcementMode,
-  Enforcer,
-  EventLosses,
-  FlowEvent,
-  PreparedProgram,
-  SlotCounters,
+import {
+  type ActivateOptions,
+  type DatapathState,
+  type DecisionCounter,
+  type Emergency,
+  type EnforcementMode,
+  type Enforcer,
+  type EventLosses,
+  type FlowEvent,
+  type FlowProgress,
+  noFlowProgress,
+  type PreparedProgram,
+  type SlotCounters,
 } from "../enforcer.ts";
 import { anchorText } from "./anchorText.ts";
 import type { PfCommands } from "./commands.ts";
@@ -214,6 +216,10 @@ export class PfEnforcer implements Enforcer {
 
   losses(): EventLosses {
     return { ringFull: 0n, rateLimited: 0n, notFollowed: 0n };
+  }
+
+  flowProgress(): AsyncIterable<readonly FlowProgress[]> {
+    return noFlowProgress();
   }
 
   /** Rules, call and token: each is given up whatever happens to the others. Throws `Failure` naming what stayed. */

@@ -1,19 +1,26 @@
-/** The workspace, jobs, roll-outs and questions in one stream. */
+/** The workspace, jobs, roll-outs, questions, clusters and notes in one stream. */
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type ActivityService,
+  type ClusterList,
   JobListSchema,
+  type NoteList,
   QuestionListSchema,
   RolloutListSchema,
   type WatchActivityRequest,
   type WatchActivityResponse,
   WatchActivityResponseSchema,
 } from "@wardline/api/wardline/console/v1/activity";
+import type { AlertBoard } from "@wardline/api/wardline/console/v1/alerts";
+import type { AnomalyList } from "@wardline/api/wardline/console/v1/anomalies";
 import type { Question } from "@wardline/api/wardline/console/v1/fleet";
 import type { Job } from "@wardline/api/wardline/console/v1/jobs";
+import type { MeshSummary } from "@wardline/api/wardline/console/v1/mesh";
+import type { NotificationList } from "@wardline/api/wardline/console/v1/notifications";
 import type { WatchWorkspaceResponse } from "@wardline/api/wardline/console/v1/policies";
 import type { Rollout } from "@wardline/api/wardline/console/v1/rollout";
+import type { SettingsState } from "@wardline/api/wardline/console/v1/settings";
 import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import type { Guard } from "../rpc/guard.ts";
@@ -33,10 +40,35 @@ export interface ActivityPorts {
   readonly jobs: ListSource<Job>;
   readonly rollouts: ListSource<Rollout>;
   readonly questions: ListSource<Question>;
+  readonly watchClusters: (signal: AbortSignal) => AsyncIterable<ClusterList>;
+  readonly watchNotes: (signal: AbortSignal) => AsyncIterable<NoteList>;
+  /** Whole whenever it changed. */
+  readonly anomalies: { readonly changes: ChangeSignal; list(): AnomalyList };
+  /** Whole whenever it changed, at most twice a second. */
+  readonly mesh: { readonly changes: ChangeSignal; summary(): MeshSummary };
+  /** Whole whenever a file or what is wrong with one has changed. */
+  readonly settings?: { readonly changes: ChangeSignal; state(): SettingsState };
+  readonly notifications?: { readonly changes: ChangeSignal; list(): NotificationList };
+  readonly watchAlerts: (signal: AbortSignal) => AsyncIterable<AlertBoard>;
   readonly watchWorkspace: (signal: AbortSignal) => AsyncIterable<WatchWorkspaceResponse>;
 }
 
-type Part = Partial<Pick<WatchActivityResponse, "jobs" | "rollouts" | "questions" | "workspace">>;
+type Part = Partial<
+  Pick<
+    WatchActivityResponse,
+    | "jobs"
+    | "rollouts"
+    | "questions"
+    | "workspace"
+    | "clusters"
+    | "notes"
+    | "anomalies"
+    | "alerts"
+    | "mesh"
+    | "settings"
+    | "notifications"
+  >
+>;
 
 export class ActivityServiceImpl {
   readonly #ports: ActivityPorts;
@@ -85,19 +117,39 @@ export class ActivityServiceImpl {
   }
 
   #sources(signal: AbortSignal): AsyncIterable<Part>[] {
-    const { jobs, rollouts, questions, watchWorkspace } = this.#ports;
+    const { jobs, rollouts, questions, anomalies, mesh, settings, notifications } = this.#ports;
+    const { watchWorkspace, watchClusters, watchNotes, watchAlerts } = this.#ports;
     return [
       follow(jobs, (list) => ({ jobs: create(JobListSchema, { jobs: [...list] }) }), signal),
       follow(rollouts, (list) => ({ rollouts: create(RolloutListSchema, { rollouts: [...list] }) }), signal),
       follow(questions, (list) => ({ questions: create(QuestionListSchema, { questions: [...list] }) }), signal),
+      followWhole(anomalies, (list) => ({ anomalies: list }), signal),
+      followWhole({ changes: mesh.changes, list: () => mesh.summary() }, (summary) => ({ mesh: summary }), signal),
       mapped(watchWorkspace(signal), (workspace) => ({ workspace })),
+      mapped(watchClusters(signal), (clusters) => ({ clusters })),
+      mapped(watchNotes(signal), (notes) => ({ notes })),
+      mapped(watchAlerts(signal), (alerts) => ({ alerts })),
+      ...(settings
+        ? [
+            followWhole(
+              { changes: settings.changes, list: () => settings.state() },
+              (state) => ({ settings: state }),
+              signal,
+            ),
+          ]
+        : []),
+      ...(notifications ? [followWhole(notifications, (list) => ({ notifications: list }), signal)] : []),
     ];
   }
 }
 
-async function* follow<Item>(
-  source: ListSource<Item>,
-  toPart: (list: readonly Item[]) => Part,
+function follow<Item>(source: ListSource<Item>, toPart: (list: readonly Item[]) => Part, signal: AbortSignal) {
+  return followWhole(source, toPart, signal);
+}
+
+async function* followWhole<List>(
+  source: { readonly changes: ChangeSignal; list(): List },
+  toPart: (list: List) => Part,
   signal: AbortSignal,
 ): AsyncGenerator<Part> {
   let sent = -1;

@@ -1,7 +1,15 @@
 import { create } from "@bufbuild/protobuf";
-import type { WatchActivityResponse } from "@wardline/api/wardline/console/v1/activity";
+import {
+  ClusterListSchema,
+  NoteListSchema,
+  type WatchActivityResponse,
+} from "@wardline/api/wardline/console/v1/activity";
+import { AlertBoardSchema } from "@wardline/api/wardline/console/v1/alerts";
+import { AnomalyListSchema } from "@wardline/api/wardline/console/v1/anomalies";
+import { type ClusterView, ClusterViewSchema } from "@wardline/api/wardline/console/v1/cluster";
 import { type Question, QuestionSchema } from "@wardline/api/wardline/console/v1/fleet";
 import { type Job, JobSchema } from "@wardline/api/wardline/console/v1/jobs";
+import { MeshSummarySchema } from "@wardline/api/wardline/console/v1/mesh";
 import { type WatchWorkspaceResponse, WatchWorkspaceResponseSchema } from "@wardline/api/wardline/console/v1/policies";
 import type { Rollout } from "@wardline/api/wardline/console/v1/rollout";
 import { describe, expect, it } from "vitest";
@@ -38,7 +46,24 @@ function start() {
       endedWorkspaces += 1;
     }
   }
-  const service = new ActivityServiceImpl({ clock: systemClock, jobs, rollouts, questions, watchWorkspace });
+  const clusters = new Source<ClusterView>();
+  async function* watchClusters(signal: AbortSignal) {
+    while (!signal.aborted) {
+      const seen = clusters.changes.version;
+      yield create(ClusterListSchema, { clusters: clusters.items });
+      await clusters.changes.wait(seen, 60_000, signal);
+    }
+  }
+  async function* watchNotes() {
+    yield create(NoteListSchema);
+  }
+  const anomalies = { changes: new ChangeSignal(), list: () => create(AnomalyListSchema) };
+  const mesh = { changes: new ChangeSignal(), summary: () => create(MeshSummarySchema) };
+  async function* watchAlerts() {
+    yield create(AlertBoardSchema);
+  }
+  const watching = { watchWorkspace, watchClusters, watchNotes, watchAlerts, anomalies, mesh };
+  const service = new ActivityServiceImpl({ clock: systemClock, jobs, rollouts, questions, ...watching });
   const leaving = new AbortController();
   const stream = service.watch({} as never, leaving.signal);
   const next = async (): Promise<WatchActivityResponse> => {
@@ -46,13 +71,16 @@ function start() {
     if (!value) throw new Error("the stream has ended");
     return value;
   };
-  return { jobs, questions, workspaceChanges, next, stream, leaving, endedWorkspaces: () => endedWorkspaces };
+  return { jobs, questions, clusters, workspaceChanges, next, stream, leaving, endedWorkspaces: () => endedWorkspaces };
 }
 
 describe("what goes on, in one stream", () => {
   it("begins with everything, sends only what has changed, and never loses the last state", async () => {
-    const { jobs, questions, workspaceChanges, next, stream } = start();
-    const known = { jobs: false, rollouts: false, questions: false, workspace: false };
+    const { jobs, questions, clusters, workspaceChanges, next, stream } = start();
+    const known = {
+      ...{ jobs: false, rollouts: false, questions: false, workspace: false },
+      ...{ clusters: false, notes: false, anomalies: false, alerts: false, mesh: false },
+    };
     for (let sequence = 1n; !Object.values(known).every(Boolean); sequence++) {
       const message = await next();
       expect(message.sequence).toBe(sequence);
@@ -61,7 +89,12 @@ describe("what goes on, in one stream", () => {
     for (const id of ["1", "2", "3"]) jobs.set(create(JobSchema, { id }));
     const changed = await next();
     expect(changed.jobs?.jobs.map(({ id }) => id)).toEqual(["3"]);
-    expect([changed.rollouts, changed.questions, changed.workspace]).toEqual([undefined, undefined, undefined]);
+    const { rollouts, questions: asked, workspace, clusters: unsaid, notes } = changed;
+    expect([rollouts, asked, workspace, unsaid, notes].every((part) => part === undefined)).toBe(true);
+    clusters.set(create(ClusterViewSchema, { throughHostId: "a" }));
+    const moved = await next();
+    expect(moved.clusters?.clusters.map(({ throughHostId }) => throughHostId)).toEqual(["a"]);
+    expect(moved.jobs).toBeUndefined();
     // Between two messages, while nobody reads.
     questions.set(create(QuestionSchema, { id: "q" }));
     workspaceChanges.notify();

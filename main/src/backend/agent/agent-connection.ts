@@ -15,7 +15,15 @@ import { type FollowOptions, followAgent } from "./agent-session.ts";
 import type { ConnectSlots } from "./connect-slots.ts";
 import { Demand } from "./demand.ts";
 import { dialWithin, noAnswer } from "./dial-within.ts";
-import type { AgentClient, AgentDialer, AgentLink } from "./dialer.ts";
+import type {
+  AgentClient,
+  AgentDialer,
+  AgentLink,
+  AnomalyClient,
+  ClusterClient,
+  MeshClient,
+  RecordClient,
+} from "./dialer.ts";
 import { needsPerson, reachabilityOf, retryDelayMs } from "./reachability.ts";
 
 const LOCAL_WAIT_MS = 5_000;
@@ -102,6 +110,26 @@ export class AgentConnection {
   /** The SSH connection that carries the standing link; `null` without one. */
   get session(): SshSession | null {
     return this.#link?.session ?? null;
+  }
+
+  /** The cluster, over the standing link; `null` without one. */
+  get cluster(): ClusterClient | null {
+    return this.#state.reachability === Reachability.CONNECTED ? (this.#link?.cluster ?? null) : null;
+  }
+
+  /** Findings and the model, over the standing link; `null` without one. */
+  get anomalies(): AnomalyClient | null {
+    return this.#state.reachability === Reachability.CONNECTED ? (this.#link?.anomalies ?? null) : null;
+  }
+
+  /** The meshes and their healing, over the standing link; `null` without one. */
+  get mesh(): MeshClient | null {
+    return this.#state.reachability === Reachability.CONNECTED ? (this.#link?.mesh ?? null) : null;
+  }
+
+  /** The journal of flow records, over the standing link; `null` without one. */
+  get records(): RecordClient | null {
+    return this.#state.reachability === Reachability.CONNECTED ? (this.#link?.records ?? null) : null;
   }
 
   start(): void {

@@ -2,7 +2,7 @@
  * What hosts say is a stranger's: before anything of it is kept or shown, lists and texts are cut to what is sensible and
  * characters that would act instead of being seen are written out. The message itself is changed.
  */
-import type { DescMessage, Message } from "@bufbuild/protobuf";
+import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { hasInvisible, replaceInvisible } from "@wardline/domain/text";
 
 export interface MessageBounds {
@@ -35,6 +35,8 @@ export function boundMessage<Shape extends Message>(
 
 type Fields = Record<string, unknown> & { $unknown?: unknown };
 
+type MapField = DescField & { fieldKind: "map" };
+
 interface Budget {
   leftLength: number;
 }
@@ -43,7 +45,10 @@ function bound(schema: DescMessage, fields: Fields, bounds: MessageBounds, budge
   // Fields that this console does not know would be kept and written back as they came.
   delete fields.$unknown;
   for (const field of schema.fields) {
-    // A group of alternatives holds its value one level down; none of the messages read here has one.
+    if (field.oneof) {
+      boundAlternative(field, fields[field.oneof.localName], bounds, budget, depth);
+      continue;
+    }
     const value = fields[field.localName];
     if (value === undefined) continue;
     if (field.fieldKind === "list" && Array.isArray(value)) {
@@ -53,7 +58,9 @@ function bound(schema: DescMessage, fields: Fields, bounds: MessageBounds, budge
         if (typeof item === "string") value[index] = boundText(item, bounds, budget);
         else if (field.listKind === "message") bound(field.message, item as Fields, bounds, budget, depth + 1);
       }
-    } else if (typeof value === "string") fields[field.localName] = boundText(value, bounds, budget);
+    } else if (field.fieldKind === "map")
+      fields[field.localName] = boundMap(field, value as Fields, bounds, budget, depth);
+    else if (typeof value === "string") fields[field.localName] = boundText(value, bounds, budget);
     else if (field.fieldKind === "message" && isNoTime(field.message.typeName, value as Fields)) {
       delete fields[field.localName];
     } else if (field.fieldKind === "message" && depth < MAX_DEPTH) {
@@ -62,12 +69,44 @@ function bound(schema: DescMessage, fields: Fields, bounds: MessageBounds, budge
   }
 }
 
+/** A group of alternatives holds its value one level down. */
+function boundAlternative(
+  { localName, ...field }: DescField,
+  group: unknown,
+  bounds: MessageBounds,
+  budget: Budget,
+  depth: number,
+): void {
+  const chosen = group as { case?: string; value?: unknown } | undefined;
+  if (chosen === undefined || chosen.case !== localName) return;
+  if (typeof chosen.value === "string") chosen.value = boundText(chosen.value, bounds, budget);
+  else if (field.fieldKind === "message" && depth < MAX_DEPTH)
+    bound(field.message, chosen.value as Fields, bounds, budget, depth + 1);
+}
+
+/** Keys are texts too, and none of them is a property of the object's own kind. */
+function boundMap(field: MapField, entries: Fields, bounds: MessageBounds, budget: Budget, depth: number): object {
+  const most = bounds.itemsOf[field.localName] ?? bounds.maxItems;
+  const kept = Object.entries(entries).slice(0, most);
+  return Object.fromEntries(
+    kept.map(([key, value]) => {
+      if (field.mapKind === "message") bound(field.message, value as Fields, bounds, budget, depth + 1);
+      const isText = typeof value === "string";
+      return [boundText(key, bounds, budget), isText ? boundText(value, bounds, budget) : value];
+    }),
+  );
+}
+
 /** A time that nobody could write down: it would break each answer that it is passed on in. */
 function isNoTime(typeName: string, { seconds, nanos }: Fields): boolean {
   const isTimestamp = typeName === "google.protobuf.Timestamp";
   if (!isTimestamp && typeName !== "google.protobuf.Duration") return false;
   if (typeof seconds !== "bigint" || typeof nanos !== "number") return true;
-  return seconds < 0n || seconds > (isTimestamp ? LAST_SECOND : LONGEST_DURATION_S) || nanos < 0 || nanos > 999_999_999;
+  if (isTimestamp) return seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999;
+  // Clocks differ in both directions; a duration below zero has both its parts there.
+  const isOfOneSign = seconds === 0n || nanos === 0 || seconds < 0n === nanos < 0;
+  const length = seconds < 0n ? -seconds : seconds;
+  return length > LONGEST_DURATION_S || Math.abs(nanos) > 999_999_999 || !isOfOneSign;
 }
 
 function boundText(text: string, { maxTextLength }: MessageBounds, budget: Budget): string {

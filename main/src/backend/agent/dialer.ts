@@ -1,13 +1,29 @@
 import type { Client } from "@connectrpc/connect";
 import type { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import type { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import type { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import type { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import type { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import type { SshSession } from "../ssh/ssh-session.ts";
 import type { HostRecord } from "../store/managed-hosts-table.ts";
 
 export type AgentClient = Client<typeof AgentService>;
+export type ClusterClient = Client<typeof ClusterService>;
+export type AnomalyClient = Client<typeof AnomalyService>;
+export type MeshClient = Client<typeof MeshService>;
+export type RecordClient = Client<typeof RecordService>;
 
 /** One connection to an agent. After `close`, or when the connection is lost, every call fails. */
 export interface AgentLink {
   readonly client: AgentClient;
+  /** The cluster, asked at this agent, over the same connection. */
+  readonly cluster: ClusterClient;
+  /** Findings and the model, over the same connection. */
+  readonly anomalies: AnomalyClient;
+  /** The meshes and their healing, over the same connection. */
+  readonly mesh: MeshClient;
+  /** The journal of flow records, over the same connection. */
+  readonly records: RecordClient;
   /** The SSH connection that carries it; absent on the machine of the console. It ends with the link. */
   readonly session?: SshSession;
   close(): void;

@@ -3,6 +3,10 @@ import type { Duplex } from "node:stream";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import type { AgentLink } from "./dialer.ts";
 import { OneSession } from "./one-session.ts";
 
@@ -12,7 +16,7 @@ const READ_MAX_BYTES = 24 * 1024 * 1024;
 const BASE_URL = "http://wardline-agent.invalid";
 
 /** The link owns the stream: it ends with it. */
-export function http2Link(stream: Duplex): Pick<AgentLink, "client" | "close"> {
+export function http2Link(stream: Duplex): Omit<AgentLink, "session"> {
   const session = new OneSession(BASE_URL, stream);
   const transport = createGrpcTransport({
     baseUrl: BASE_URL,
@@ -22,6 +26,10 @@ export function http2Link(stream: Duplex): Pick<AgentLink, "client" | "close"> {
   });
   return {
     client: createClient(AgentService, transport),
+    cluster: createClient(ClusterService, transport),
+    anomalies: createClient(AnomalyService, transport),
+    mesh: createClient(MeshService, transport),
+    records: createClient(RecordService, transport),
     close: () => {
       session.close();
       stream.destroy();

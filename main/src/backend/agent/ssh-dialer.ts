@@ -69,6 +69,10 @@ export async function linkTo(session: SshSession, socketPath: string): Promise<A
   if (session.ended.aborted) end();
   return {
     client: link.client,
+    cluster: link.cluster,
+    anomalies: link.anomalies,
+    mesh: link.mesh,
+    records: link.records,
     session,
     close() {
       session.ended.removeEventListener("abort", end);

@@ -1,4 +1,8 @@
 /** The mirror of the hosts' audit logs. Entries are added and never changed; a log that a person has given up stays. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { AuditEntrySchema } from "@wardline/api/wardline/agent/v1/agent";
+import type { AuditEntry } from "@wardline/domain/audit";
+import { fromWireAuditEntry } from "@wardline/domain/wire";
 import type { Store } from "../store/store.ts";
 
 export type LogState = "verified" | "broken" | "truncated" | "forked";
@@ -41,6 +45,11 @@ export interface EntryFilter {
   readonly hostIds: readonly string[];
   readonly action: string;
   readonly actor: string;
+  /** In any text of the entry; letters of both cases (of ASCII) are the same. */
+  readonly text?: string;
+  readonly outcome?: string;
+  readonly sinceMs?: number | null;
+  readonly untilMs?: number | null;
   /** The last entry of the page before. */
   readonly before: { readonly timeMs: number; readonly id: number } | null;
   readonly limit: number;
@@ -132,7 +141,17 @@ export class AuditTables {
   }
 
   /** By time, newest first. */
-  list({ hostIds, action, actor, before, limit }: EntryFilter): MirroredRow[] {
+  list({
+    hostIds,
+    action,
+    actor,
+    text = "",
+    outcome = "",
+    sinceMs,
+    untilMs,
+    before,
+    limit,
+  }: EntryFilter): MirroredRow[] {
     const conditions: string[] = [];
     const values: unknown[] = [];
     const where = (condition: string, ...more: unknown[]) => {
@@ -142,6 +161,11 @@ export class AuditTables {
     if (hostIds.length > 0) where("e.host_id IN (SELECT value FROM json_each(?))", JSON.stringify(hostIds));
     if (action !== "") where("e.action = ?", action);
     if (actor !== "") where("e.actor = ?", actor);
+    // Texts stand in the encoded entry as they are.
+    if (text !== "") where("instr(lower(CAST(e.wire AS TEXT)), lower(?)) > 0", text);
+    if (outcome !== "") where("instr(e.wire, ?) > 0", outcomeBytes(outcome));
+    if (sinceMs != null) where("e.time_ms >= ?", sinceMs);
+    if (untilMs != null) where("e.time_ms < ?", untilMs);
     if (before) where("(e.time_ms, e.id) < (?, ?)", before.timeMs, before.id);
     const condition = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
     return this.#store.all<MirroredRow>(
@@ -151,6 +175,27 @@ export class AuditTables {
       ...values,
       limit,
     );
+  }
+
+  /** Every kept entry of one log in its order, in pieces: a log may be large. */
+  *chain(hostId: string, log: number): Generator<AuditEntry> {
+    for (let after = 0; ; ) {
+      const rows = this.#store.all<{ sequence: number; wire: Uint8Array }>(
+        "SELECT sequence, wire FROM audit_entries WHERE host_id = ? AND log = ? AND sequence > ? ORDER BY sequence LIMIT 500",
+        hostId,
+        log,
+        after,
+      );
+      for (const { wire } of rows) yield fromWireAuditEntry(fromBinary(AuditEntrySchema, wire));
+      const last = rows.at(-1);
+      if (!last) return;
+      after = last.sequence;
+    }
+  }
+
+  /** All of it or nothing. */
+  together(body: () => void): void {
+    this.#store.transaction(body);
   }
 
   #put(row: AuditLogRow): void {
@@ -182,4 +227,10 @@ export class AuditTables {
       this.#maxEntriesPerHost,
     );
   }
+}
+
+/** Field 7 of `wardline.agent.v1.AuditEntry` as it is encoded: its tag, its length, its text. */
+function outcomeBytes(outcome: string): Uint8Array {
+  const text = Buffer.from(outcome.slice(0, 100));
+  return Buffer.concat([Buffer.from([0x3a, text.length]), text]);
 }

@@ -1,23 +1,37 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { AgentService, type ListAuditRequest } from "@wardline/api/wardline/agent/v1/agent";
-import { AuditState } from "@wardline/api/wardline/console/v1/audit";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
+import {
+  AuditFormat,
+  AuditState,
+  ExportAuditRequestSchema,
+  ListAuditRequestSchema,
+} from "@wardline/api/wardline/console/v1/audit";
+import { SetSettingsRequestSchema } from "@wardline/api/wardline/console/v1/settings";
 import { Role } from "@wardline/api/wardline/v1/host";
 import { type AuditEntry, sealEntry } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { csvLine } from "@wardline/domain/text";
 import { toWireAuditEntry } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AgentConnection } from "../agent/agent-connection.ts";
 import type { AgentDialer } from "../agent/dialer.ts";
 import { HostRegistry, type ManagedHost } from "../hosts/managed-host.ts";
 import { silentLogger, systemClock } from "../ports.ts";
+import { SettingsTable } from "../store/settings-table.ts";
 import { Store } from "../store/store.ts";
 import { AuditMirror } from "./audit-mirror.ts";
 import { AuditServiceImpl } from "./audit-service.ts";
 import { AuditTables } from "./audit-tables.ts";
+import { CONSOLE_LOG_ID, ConsoleAudit } from "./console-audit.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 
@@ -53,7 +67,14 @@ class AuditedAgent implements AgentDialer {
         listAudit: (request) => this.#list(request),
       }),
     );
-    return { client: createClient(AgentService, transport), close() {} };
+    return {
+      client: createClient(AgentService, transport),
+      cluster: createClient(ClusterService, transport),
+      anomalies: createClient(AnomalyService, transport),
+      mesh: createClient(MeshService, transport),
+      records: createClient(RecordService, transport),
+      close() {},
+    };
   }
 
   #list(request: ListAuditRequest) {
@@ -75,6 +96,7 @@ let directory: string;
 let store: Store;
 let tables: AuditTables;
 let service: AuditServiceImpl;
+let own: ConsoleAudit;
 let registry: HostRegistry;
 const connections: AgentConnection[] = [];
 
@@ -91,17 +113,21 @@ function open(maxEntriesPerHost?: number): void {
   tables = new AuditTables(store, maxEntriesPerHost);
   const mirror = new AuditMirror({ tables, clock: systemClock, logger: silentLogger });
   registry ??= new HostRegistry([]);
-  service = new AuditServiceImpl({ registry, tables, mirror, userName: "alice" });
+  const settings = new SettingsTable(store);
+  const ports = { tables, settings, clock: systemClock, logger: silentLogger, userName: "alice", name: "this console" };
+  own = new ConsoleAudit(ports);
+  service = new AuditServiceImpl({ registry, tables, mirror, own, userName: "alice" });
 }
 
 async function verdicts() {
   const { hosts } = await service.verify({ hostIds: [] } as never);
-  return hosts.map(({ hostId, state, atSequence }) => [hostId, AuditState[state], Number(atSequence)]);
+  const ofHosts = hosts.filter(({ hostId }) => hostId !== CONSOLE_LOG_ID);
+  return ofHosts.map(({ hostId, state, atSequence }) => [hostId, AuditState[state], Number(atSequence)]);
 }
 
 const actionsSeen = (filter: object = {}) =>
   service
-    .list({ hostIds: [], limit: 0, action: "", actor: "", beforeId: 0n, ...filter } as never)
+    .list({ hostIds: [], limit: 0, action: "", actor: "", text: "", outcome: "", beforeId: 0n, ...filter } as never)
     .entries.map(({ hostId, entry }) => `${hostId} ${entry?.action}`);
 
 beforeEach(() => {
@@ -145,7 +171,7 @@ describe("the mirror of audit logs", () => {
     const seen: string[] = [];
     let cursor = {};
     for (;;) {
-      const request = { hostIds: [], limit: 2, action: "", actor: "", beforeId: 0n, ...cursor };
+      const request = { hostIds: [], limit: 2, action: "", actor: "", text: "", outcome: "", beforeId: 0n, ...cursor };
       const { entries } = service.list(request as never);
       const last = entries.at(-1);
       if (!last?.entry?.time) break;
@@ -243,7 +269,7 @@ describe("the mirror of audit logs", () => {
     addHost(alpha);
     addHost(beta);
     const { hosts } = await service.verify({ hostIds: [] } as never);
-    expect(hosts.map(({ state }) => AuditState[state])).toEqual(["UNKNOWN", "VERIFIED"]);
+    expect(hosts.slice(0, 2).map(({ state }) => AuditState[state])).toEqual(["UNKNOWN", "VERIFIED"]);
     expect(hosts[0]?.error?.code).toBe(ErrorCode.HOST_UNREACHABLE);
     await expect(service.accept({ hostId: "beta", reason: "why not" } as never)).rejects.toMatchObject({
       code: ErrorCode.NOT_FOUND,
@@ -267,3 +293,66 @@ function sealed(sequence: number): AuditEntry {
   const content = { actor: "x", role: "none", action: "x", argumentDigest: "", outcome: "done", detail: "" } as const;
   return { ...sealEntry(content, new Date(START_MS).toISOString(), null), sequence };
 }
+
+describe("the console's own log", () => {
+  const method = { service: "SettingsService", name: "SetSettings", input: SetSettingsRequestSchema };
+  const record = (zoom: number, error: unknown = null) =>
+    own.record(method, create(SetSettingsRequestSchema, { values: { "display.zoom": zoom } }), error);
+  const ownState = async () => {
+    const { hosts } = await service.verify({ hostIds: [CONSOLE_LOG_ID] } as never);
+    return hosts.map(({ state, atSequence }) => [AuditState[state], Number(atSequence)]);
+  };
+
+  it("is a chain of what was changed, in one list with the hosts' logs, without what was written", async () => {
+    record(110);
+    record(400, new Failure({ code: ErrorCode.INVALID_ARGUMENT, message: "no" }));
+    own.record({ ...method, service: "PolicyService", name: "SaveFile" }, create(SetSettingsRequestSchema), null);
+    expect(actionsSeen()).toEqual(["console settings.set-settings", "console settings.set-settings"]);
+    expect(actionsSeen({ outcome: "failed" })).toHaveLength(1);
+    expect(actionsSeen({ text: "invalid_ARG" })).toHaveLength(1);
+    expect(actionsSeen({ text: "elsewhere" })).toHaveLength(0);
+    expect(await ownState()).toEqual([["VERIFIED", 0]]);
+  });
+
+  it.each([
+    [
+      "a changed entry",
+      "UPDATE audit_entries SET wire = CAST(replace(CAST(wire AS TEXT), 'alice', 'mallo') AS BLOB) WHERE sequence = 2",
+      "BROKEN",
+      2,
+    ],
+    ["a removed entry", "DELETE FROM audit_entries WHERE sequence = 2", "BROKEN", 3],
+    ["a cut end", "DELETE FROM audit_entries WHERE sequence = 3", "TRUNCATED", 3],
+  ])("tells %s until a person accepts it", async (_what, sql, state, atSequence) => {
+    for (const zoom of [110, 120, 130]) record(zoom);
+    store.run(sql);
+    expect(await ownState()).toEqual([[state, atSequence]]);
+    record(140);
+    expect(await ownState()).toEqual([[state, atSequence]]);
+    const { verdict } = await service.accept({ hostId: CONSOLE_LOG_ID, reason: "restored from a backup" } as never);
+    expect(verdict).toMatchObject({ state: AuditState.VERIFIED, log: 2, acceptedBy: "alice" });
+    record(150);
+    expect(await ownState()).toEqual([["VERIFIED", 0]]);
+  });
+
+  it("is exported whole, safe for spreadsheets, with what verifies it", async () => {
+    for (let count = 0; count < 3; count++) own.record(method, create(SetSettingsRequestSchema), new Error("x"));
+    const filter = create(ListAuditRequestSchema);
+    const text = async (format: AuditFormat) => {
+      const chunks: Uint8Array[] = [];
+      const request = create(ExportAuditRequestSchema, { filter, format });
+      for await (const { chunk } of service.export(request, new AbortController().signal)) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    const lines = (await text(AuditFormat.NDJSON))
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ sequence }) => sequence)).toEqual([3, 2, 1]);
+    expect(lines[0].previousHash).toBe(lines[1].hash);
+    const csv = (await text(AuditFormat.CSV)).split("\r\n");
+    expect(csv[0]).toMatch(/^time,host,host_id,/);
+    expect(csv).toHaveLength(5);
+    expect(csvLine(["=1+1", 'a "b", c', "-x", 7])).toBe(`'=1+1,"a ""b"", c",'-x,7\r\n`);
+  });
+});

@@ -15,6 +15,7 @@ import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
+import { flowQuestion } from "./flow-question.ts";
 import { LossesOfReader, type LossesTable } from "./losses.ts";
 import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 
@@ -64,6 +65,8 @@ export class FlowServiceImpl {
   /** The newest matching flows (oldest of them first), then new ones in batches. */
   async *watch(request: WatchFlowsRequest, signal: AbortSignal) {
     const { flows, losses, clock, stored, registry } = this.#ports;
+    const isWanted = flowQuestion(request.query, clock.nowMs());
+    const wanted = (found: readonly Flow[]) => (isWanted ? found.filter(isWanted) : found);
     const lost = new LossesOfReader(losses, registry);
     const limit = Math.min(request.history, MAX_HISTORY);
     let lastId = flows.newestId();
@@ -78,7 +81,7 @@ export class FlowServiceImpl {
         silentHostIds: this.#silentHostIds(),
       });
 
-    const history = limit > 0 ? flows.query(request.filter, limit, lastId + 1).flows.reverse() : [];
+    const history = limit > 0 ? wanted(flows.query(request.filter, limit, lastId + 1).flows.reverse()) : [];
     for (let start = 0; start === 0 || start < history.length; start += BATCH_SIZE) {
       yield message(history.slice(start, start + BATCH_SIZE));
     }
@@ -93,9 +96,10 @@ export class FlowServiceImpl {
       const batch = newestId > lastId ? flows.between(request.filter, lastId, newestId, BATCH_SIZE) : [];
       const isFull = batch.length === BATCH_SIZE;
       lastId = isFull ? Number(batch.at(-1)?.id ?? newestId) : newestId;
-      if (batch.length > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
+      const kept = wanted(batch);
+      if (kept.length > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
         sentAtMs = clock.nowMs();
-        yield message(batch);
+        yield message(kept);
         await clock.sleep(BATCH_INTERVAL_MS, signal);
       }
       if (!isFull) await stored.wait(seen, POLL_INTERVAL_MS, signal);

@@ -146,6 +146,12 @@ export class HostManager {
     }
   }
 
+  /** Takes over what this process wrote into the table by another way than this manager. */
+  reload(): void {
+    this.#dataVersion = -1;
+    this.refresh();
+  }
+
   /** Notices what another process has changed. Cheap: one pragma when nothing happened. */
   refresh(): void {
     const dataVersion = this.#ports.store.dataVersion();

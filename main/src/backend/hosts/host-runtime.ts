@@ -2,17 +2,18 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { HostStatusSchema } from "@wardline/api/wardline/v1/host";
 import { Failure } from "@wardline/domain/errors";
+import type { AnomalyMirror } from "../anomalies/anomaly-mirror.ts";
 import type { AuditMirror } from "../audit/audit-mirror.ts";
 import { FlowCollector, type FlowCollectorPorts } from "../flows/flow-collector.ts";
+import { RecordCollector, type RecordCollectorPorts } from "../history/record-collector.ts";
+import type { MeshFollower } from "../mesh/mesh-follower.ts";
 import type { Logger } from "../ports.ts";
 import type { ReceiptKeeper } from "../ship/receipts.ts";
 import type { HostsTable } from "../store/hosts-table.ts";
-import type { ManagedHost } from "./managed-host.ts";
+import { FORGOTTEN, type ManagedHost } from "./managed-host.ts";
 
 /** A status changes all the time, and each write waits for the disk: with many hosts only what matters is written at once. */
 const STATUS_SAVE_INTERVAL_MS = 60_000;
-
-const FORGOTTEN = "forgotten";
 
 export interface HostRuntimePorts {
   readonly keeper: ReceiptKeeper;
@@ -20,7 +21,10 @@ export interface HostRuntimePorts {
   readonly logger: Logger;
   /** Absent where another process collects flows, or nobody. */
   readonly collector: Omit<FlowCollectorPorts, "host"> | null;
+  readonly recordCollector: Omit<RecordCollectorPorts, "host"> | null;
   readonly auditMirror: AuditMirror | null;
+  readonly anomalyMirror: AnomalyMirror | null;
+  readonly meshFollower: MeshFollower | null;
   /** Waits for the first contact with a host that was added. Returns the disposer. */
   readonly introduce: (host: ManagedHost) => () => void;
 }
@@ -39,7 +43,10 @@ export class HostRuntime {
     // The workspace is shown against what this machine enforces; the texts of a hundred others would only fill memory.
     if (host.local) tasks.push(host.enforced.follow(signal));
     if (ports.collector) tasks.push(new FlowCollector({ ...ports.collector, host }).run(signal));
+    if (ports.recordCollector) tasks.push(new RecordCollector({ ...ports.recordCollector, host }).run(signal));
     if (ports.auditMirror) tasks.push(ports.auditMirror.follow(host, signal));
+    if (ports.anomalyMirror) tasks.push(ports.anomalyMirror.follow(host, signal));
+    if (ports.meshFollower) tasks.push(ports.meshFollower.follow(host, signal));
     this.#tasks = tasks.map((task) =>
       task.catch((error: unknown) =>
         ports.logger.error({ host: host.id, err: error }, "background work ended by a defect"),

@@ -222,7 +222,7 @@ function needAll(needs: Map<ManagedHost, () => void>, hosts: readonly ManagedHos
   for (const host of hosts) if (!needs.has(host)) needs.set(host, host.connection.need());
 }
 
-function driftOfHost(host: ManagedHost, desiredStateDigest: string, isAwaited: boolean): Drift {
+export function driftOfHost(host: ManagedHost, desiredStateDigest: string, isAwaited: boolean): Drift {
   const { status, reachability } = host.connection.state;
   // What waits for confirmation is on trial: what it would return to is what counts.
   const settled = status?.pending ? status.pending.previous : status?.enforced;

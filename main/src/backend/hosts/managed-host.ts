@@ -102,3 +102,6 @@ export function hostNameOf(host: ManagedHost): string {
 export function labelOf(host: ManagedHost): string {
   return host.record.alias || hostNameOf(host);
 }
+
+/** Reason of the signal that ends the work for a host which was forgotten: what is kept of it goes. */
+export const FORGOTTEN = "forgotten";

@@ -108,7 +108,8 @@ describe("scripts", () => {
   });
 
   it("of macOS are these", async () => {
-    const texts = Object.entries(darwin).map(([name, script]) => `# ${name}\n${script}`);
+    const byName = Object.entries(darwin).toSorted(([left], [right]) => (left < right ? -1 : 1));
+    const texts = byName.map(([name, script]) => `# ${name}\n${script}`);
     await expect(texts.join("\n")).toMatchFileSnapshot("golden/darwin-scripts.sh");
   });
 });

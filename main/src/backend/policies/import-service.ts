@@ -9,7 +9,7 @@ import { readPolicyFiles } from "@wardline/domain/policy";
 import { failureToDetail, toWireDiagnostic } from "@wardline/domain/wire";
 import { type ImportDecision, judgeImport } from "./import.ts";
 import { summarizeDocuments } from "./summaries.ts";
-import type { Workspace } from "./workspace.ts";
+import type { Workspace, WorkspaceEvent } from "./workspace.ts";
 
 const ACTION_TO_WIRE: Record<ImportDecision["action"], ImportAction> = {
   add: ImportAction.ADD,
@@ -25,12 +25,21 @@ export function previewImport(workspace: Workspace, dropped: readonly DroppedFil
 }
 
 /** Imports what can be imported, in one step, and says of every file what became of it. @throws Failure DISK_FULL */
-export function importFiles(workspace: Workspace, dropped: readonly DroppedFile[]): ImportPreview[] {
+export function importFiles(
+  workspace: Workspace,
+  dropped: readonly DroppedFile[],
+  { author, reason, ticket }: Pick<WorkspaceEvent, "author" | "reason" | "ticket">,
+): ImportPreview[] {
   const current = textsOf(workspace);
   const decisions = judgeImport(dropped, current);
-  workspace.putAll(
-    decisions.flatMap((decision) => (decision.action === "add" || decision.action === "replace" ? [decision] : [])),
+  const written = decisions.flatMap((decision) =>
+    decision.action === "add" || decision.action === "replace" ? [[decision.path, decision.text] as const] : [],
   );
+  const words = `Imported ${written.length === 1 ? written[0]?.[0] : `${written.length} files`}`;
+  if (written.length > 0) {
+    const event = { author, reason: reason || words, ticket: ticket ?? "", kind: "imported" } as const;
+    workspace.change(new Map(written), event);
+  }
   return describeDecisions(decisions, current);
 }
 

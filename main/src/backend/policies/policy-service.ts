@@ -7,7 +7,7 @@ import { toWireDiagnostic } from "@wardline/domain/wire";
 import { mergeSignals } from "../async/signal.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
-import { boundedReason, type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
+import { boundedReason, boundedTicket, type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 import type { StoredVersion, VersionsTable } from "../store/versions-table.ts";
 import { explain } from "./explain.ts";
@@ -50,10 +50,14 @@ export class PolicyServiceImpl {
       }),
       saveFile: guard.unary((request: wire.SaveFileRequest) => this.save(request)),
       renameFile: guard.unary((request: wire.RenameFileRequest) => {
+        workspace.file(request.path);
+        workspace.recordBefore(this.#ports.userName, `renaming ${request.path}`);
         workspace.rename(request.path, request.newPath);
         return create(wire.RenameFileResponseSchema);
       }),
       deleteFile: guard.unary((request: wire.DeleteFileRequest) => {
+        workspace.file(request.path);
+        workspace.recordBefore(this.#ports.userName, `deleting ${request.path}`);
         workspace.delete(request.path, safeNumber(request.baseRevision, "The base revision"));
         return create(wire.DeleteFileResponseSchema);
       }),
@@ -61,7 +65,13 @@ export class PolicyServiceImpl {
         create(wire.PreviewImportResponseSchema, { files: previewImport(workspace, request.files) }),
       ),
       importFiles: guard.unary((request: wire.ImportFilesRequest) =>
-        create(wire.ImportFilesResponseSchema, { files: importFiles(workspace, request.files) }),
+        create(wire.ImportFilesResponseSchema, {
+          files: importFiles(workspace, request.files, {
+            author: this.#ports.userName,
+            reason: boundedReason(request.reason),
+            ticket: boundedTicket(request.ticket),
+          }),
+        }),
       ),
       check: guard.unary((request: wire.CheckRequest) => this.check(request)),
       simulatePolicies: guard.stream((request: wire.SimulatePoliciesRequest, signal) =>

@@ -5,7 +5,7 @@ import { ChangeSignal } from "../async/signal.ts";
 import type { Clock } from "../ports.ts";
 import { type FilesTable, noSuchFile, type StoredFile } from "../store/files-table.ts";
 import type { Store } from "../store/store.ts";
-import type { StoredVersion, VersionsTable } from "../store/versions-table.ts";
+import type { StoredVersion, VersionKind, VersionsTable } from "../store/versions-table.ts";
 import { requireWorkspaceBounds, tooLargeFile, WORKSPACE_LIMITS } from "./limits.ts";
 import { workspacePath } from "./workspace-path.ts";
 
@@ -18,6 +18,14 @@ export interface WorkspaceSnapshot {
   readonly reading: ReadResult;
   /** 64 hex digits: the id that a version with this content has. */
   readonly stateDigest: string;
+}
+
+/** Why and by whom the files change. */
+export interface WorkspaceEvent {
+  readonly author: string;
+  readonly reason: string;
+  readonly ticket?: string;
+  readonly kind: VersionKind;
 }
 
 export interface WorkspacePorts {
@@ -128,17 +136,10 @@ export class Workspace {
    */
   replaceAll(given: readonly { path: string; text: string }[], author: string, reason: string): void {
     const files = given.map(({ path, text }) => ({ path: workspacePath(path), text }));
-    for (const { path, text } of files) {
-      const sizeBytes = Buffer.byteLength(text);
-      if (sizeBytes > WORKSPACE_LIMITS.fileSizeBytes) throw tooLargeFile(path, sizeBytes);
-    }
-    requireWorkspaceBounds(
-      files.length,
-      files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0),
-    );
+    this.#requireWholeBounds(files);
     if (stateDigest(files) === this.snapshot().stateDigest) return;
     this.#allOrNothing(() => {
-      if (this.snapshot().files.length > 0) this.recordVersion(author, reason);
+      if (this.snapshot().files.length > 0) this.recordVersion(author, reason, { kind: "before" });
       this.#ports.files.replaceAll(files, this.#ports.clock.nowMs());
     });
     this.#unsaved.clear();
@@ -146,24 +147,73 @@ export class Workspace {
   }
 
   /** Keeps the workspace as it stands as a version. */
-  recordVersion(author: string, reason: string): StoredVersion {
+  recordVersion(
+    author: string,
+    reason: string,
+    event: Partial<Pick<WorkspaceEvent, "kind" | "ticket">> = {},
+  ): StoredVersion {
     const { files, stateDigest: id, reading } = this.snapshot();
     const policyCount = reading.world.policies.length;
-    return this.#ports.versions.record({ id, files, author, reason, policyCount }, this.#ports.clock.nowMs());
+    return this.#ports.versions.record({ id, files, author, reason, policyCount, ...event }, this.#ports.clock.nowMs());
+  }
+
+  /**
+   * Changes files (`null` deletes) as one event: what was there before and is in no version yet becomes one, what is there
+   * afterwards is the version that is returned. All or nothing.
+   * @throws Failure INVALID_ARGUMENT (a name), TOO_LARGE, DISK_FULL
+   */
+  change(given: ReadonlyMap<string, string | null>, event: WorkspaceEvent): StoredVersion {
+    const changes = new Map([...given].map(([path, text]) => [workspacePath(path), text] as const));
+    const { files, clock } = this.#ports;
+    const version = this.#allOrNothing(() => {
+      this.recordBefore(event.author, event.reason);
+      const next = new Map<string, string>(this.snapshot().files.map(({ path, text }) => [path, text]));
+      for (const [path, text] of changes) {
+        if (text === null) next.delete(path);
+        else next.set(path, text);
+      }
+      this.#requireWholeBounds([...next].map(([path, text]) => ({ path, text })));
+      files.replaceAll(
+        [...next].map(([path, text]) => ({ path, text })),
+        clock.nowMs(),
+      );
+      return this.recordVersion(event.author, event.reason, event);
+    });
+    for (const path of changes.keys()) this.#unsaved.delete(path);
+    this.changes.notify();
+    return version;
+  }
+
+  /** Keeps what is about to go, unless the newest version has it. */
+  recordBefore(author: string, reason: string): void {
+    if (this.snapshot().files.length === 0) return;
+    this.recordVersion(author, `Before: ${reason}`.slice(0, 500), { kind: "before" });
   }
 
   /** Makes a version the workspace again. What was there before is kept as a version of its own. */
-  restore(id: string, author: string, reason: string): StoredVersion {
+  restore(id: string, author: string, reason: string, ticket = ""): StoredVersion {
     const { versions, files, clock } = this.#ports;
     const restored = this.#allOrNothing(() => {
       const version = versions.get(id);
-      if (this.snapshot().files.length > 0) this.recordVersion(author, `Before restoring version ${version.number}`);
+      if (this.snapshot().files.length > 0) {
+        this.recordVersion(author, `Before restoring version ${version.number}`, { kind: "before" });
+      }
       files.replaceAll(versions.files(id), clock.nowMs());
-      return this.recordVersion(author, reason || `Restored version ${version.number}`);
+      return this.recordVersion(author, reason || `Restored version ${version.number}`, { kind: "restored", ticket });
     });
     this.#unsaved.clear();
     this.changes.notify();
     return restored;
+  }
+
+  #requireWholeBounds(files: readonly { path: string; text: string }[]): void {
+    let sizeBytes = 0;
+    for (const { path, text } of files) {
+      const fileSizeBytes = Buffer.byteLength(text);
+      if (fileSizeBytes > WORKSPACE_LIMITS.fileSizeBytes) throw tooLargeFile(path, fileSizeBytes);
+      sizeBytes += fileSizeBytes;
+    }
+    requireWorkspaceBounds(files.length, sizeBytes);
   }
 
   /** A snapshot taken inside a transaction that fails is of a state that never was. */

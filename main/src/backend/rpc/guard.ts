@@ -1,9 +1,11 @@
 /** The border of every console call: failures travel whole, anything else is logged here once and told apart as a defect. */
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
+import { hasInvisible } from "@wardline/domain/text";
 import { failureToConnectError } from "@wardline/domain/wire";
 import type { Logger } from "../ports.ts";
-import { requireReading } from "./read-only.ts";
+import { isReading, requireReading } from "./read-only.ts";
 
 /** Handlers get a signal that aborts when the caller has gone or the backend closes. */
 export interface Guard {
@@ -15,8 +17,27 @@ export interface Guard {
   ): (request: Request, context: HandlerContext) => AsyncGenerator<Response>;
 }
 
+/** Keeps who changed what with this console, and how it ended. */
+export interface CallRecorder {
+  record<Schema extends DescMessage>(
+    method: { readonly service: string; readonly name: string; readonly input: Schema },
+    request: MessageShape<Schema>,
+    error: unknown,
+  ): void;
+}
+
 /** @param isReadOnly refuses every call that changes something; see `requireReading` */
-export function createGuard(logger: Logger, closing: AbortSignal, isReadOnly = false): Guard {
+export function createGuard(
+  logger: Logger,
+  closing: AbortSignal,
+  isReadOnly = false,
+  recorder: CallRecorder | null = null,
+): Guard {
+  const record = ({ service, method }: HandlerContext, request: unknown, error: unknown) => {
+    if (!recorder || isReadOnly || isReading(service.typeName, method.name)) return;
+    const name = service.typeName.slice(service.typeName.lastIndexOf(".") + 1);
+    recorder.record({ service: name, name: method.name, input: method.input }, request as Message, error);
+  };
   const admit = ({ service, method }: HandlerContext) => {
     if (isReadOnly) requireReading(service.typeName, method.name);
   };
@@ -38,8 +59,11 @@ export function createGuard(logger: Logger, closing: AbortSignal, isReadOnly = f
     unary: (handler) => async (request, context) => {
       try {
         admit(context);
-        return await handler(request, AbortSignal.any([context.signal, closing]));
+        const response = await handler(request, AbortSignal.any([context.signal, closing]));
+        record(context, request, null);
+        return response;
       } catch (error) {
+        record(context, request, error);
         throw toWire(error, context);
       }
     },
@@ -48,7 +72,9 @@ export function createGuard(logger: Logger, closing: AbortSignal, isReadOnly = f
         try {
           admit(context);
           yield* handler(request, AbortSignal.any([context.signal, closing]));
+          record(context, request, null);
         } catch (error) {
+          record(context, request, error);
           throw toWire(error, context);
         }
       },
@@ -81,5 +107,16 @@ export function boundedReason(reason: string): string {
     code: ErrorCode.INVALID_ARGUMENT,
     message: `The reason has ${text.length} characters; up to 500 are kept.`,
     hint: "Shorten it.",
+  });
+}
+
+/** The ticket behind a change: one line. @throws Failure INVALID_ARGUMENT */
+export function boundedTicket(ticket: string): string {
+  const text = ticket.trim();
+  if (text.length <= 200 && !hasInvisible(text)) return text;
+  throw new Failure({
+    code: ErrorCode.INVALID_ARGUMENT,
+    message: "A ticket is one line of up to 200 characters, without control characters.",
+    hint: "Give its number or its address: NET-1042.",
   });
 }

@@ -1,39 +1,68 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
+import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
+import { AnomalyService } from "@wardline/api/wardline/console/v1/anomalies";
+import { AskService } from "@wardline/api/wardline/console/v1/ask";
 import { AuditService } from "@wardline/api/wardline/console/v1/audit";
+import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
+import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
+import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
 import { FlowService } from "@wardline/api/wardline/console/v1/flows";
+import { HistoryService } from "@wardline/api/wardline/console/v1/history";
 import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
+import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
+import { NotificationService } from "@wardline/api/wardline/console/v1/notifications";
+import { PictureService } from "@wardline/api/wardline/console/v1/picture";
 import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
+import { SettingsService } from "@wardline/api/wardline/console/v1/settings";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { VerdictService } from "@wardline/api/wardline/console/v1/verdicts";
+import { VersionService } from "@wardline/api/wardline/console/v1/versions";
+import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
 import { ErrorCode } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { startTestConsole, type TestConsole } from "../testing/console.ts";
 
 const SERVICES: readonly DescService[] = [
   ActivityService,
+  AlertService,
+  AnomalyService,
+  AskService,
   AuditService,
+  ClusterService,
+  ConfigurationService,
   FleetService,
   FlowService,
+  FlowActionsService,
+  HistoryService,
   HostService,
   JobService,
+  MeshService,
+  NotificationService,
+  PictureService,
   PolicyService,
   RolloutService,
+  SettingsService,
   ShipService,
+  VerdictService,
+  VersionService,
+  VocabularyService,
 ];
 
 /** By name: a call that begins so only reads, but for the two that let connections be made. */
-const READS = /^(watch|list|get|query|check|explain|simulate|preview|read|verify|plan)|^(connectHost|answerQuestion)$/;
+const READS =
+  /^(ask|complete|watch|list|get|query|check|explain|simulate|preview|read|verify|plan|search|find|group|compare|export|backtest|propose)|^(draftFor|connectHost|answerQuestion)$/;
 
 let tester: TestConsole;
-beforeEach(() => {
+beforeAll(() => {
   tester = startTestConsole(undefined, { isReadOnly: true });
 });
-afterEach(() => tester.close());
+afterAll(() => tester.close());
 
 async function codeOf(service: DescService, method: string): Promise<ErrorCode | null> {
   const client = createClient(

@@ -36,7 +36,7 @@ interface KeptState {
 
 /** Programs of hosts under different states. What one host's compilation made is shared with the next. */
 export class HostPrograms {
-  readonly #versions: VersionsTable;
+  readonly versions: VersionsTable;
   readonly #clock: Clock;
   readonly #reader = createPolicyReader();
   /** Goes on from one plan to the next, which differ by little. */
@@ -45,7 +45,7 @@ export class HostPrograms {
   readonly #others = new Map<string, KeptState>();
 
   constructor(versions: VersionsTable, clock: Clock) {
-    this.#versions = versions;
+    this.versions = versions;
     this.#clock = clock;
   }
 
@@ -76,8 +76,8 @@ export class HostPrograms {
   version(stateDigest: string): DesiredState | null {
     const kept = this.#others.get(stateDigest)?.state;
     if (kept) return kept;
-    if (!this.#versions.find(stateDigest)) return null;
-    return this.read(stateDigest, this.#versions.files(stateDigest));
+    if (!this.versions.find(stateDigest)) return null;
+    return this.read(stateDigest, this.versions.files(stateDigest));
   }
 
   /** Texts that a host says it enforces. */

@@ -12,6 +12,7 @@ import { Turns } from "../async/pool.ts";
 import { hostNameOf, type ManagedHost } from "../hosts/managed-host.ts";
 import { describeAccessChanges } from "./access-changes.ts";
 import type { DesiredState, HostPrograms } from "./desired-state.ts";
+import { hostLoad, hostReturn } from "./host-load.ts";
 import type { HostsTraffic } from "./recorded-traffic.ts";
 
 const STATUS_TIMEOUT_MS = 5_000;
@@ -76,6 +77,7 @@ export class HostPlanner {
       await host.connection.waitForGeneration(basis.generation?.number ?? 0n, STATUS_LAG_MS);
       describeHost(wire, hostNameOf(host), status, context.state);
       if (basis.generation) wire.current = basis.generation;
+      wire.returnsTo = hostReturn(basis.generation, this.#programs.versions);
       // Errors block every host alike; they are in the diagnostics of the plan.
       if (!context.state.reading.ok) return { wire, planned: null, enforced, diagnostics: [] };
       const planned = await this.#compare(host, context, basis, wire);
@@ -97,6 +99,7 @@ export class HostPlanner {
     describeHost(wire, hostNameOf(host), status, context.state);
     const generation = status.pending?.previous ?? status.enforced;
     if (generation) wire.current = generation;
+    wire.returnsTo = hostReturn(generation, this.#programs.versions);
     const state = generation?.stateDigest ? this.#known(generation.stateDigest, context.state) : null;
     try {
       const planned = await this.#compare(host, context, { generation, state }, wire);
@@ -135,6 +138,9 @@ export class HostPlanner {
     const changes = await this.#turns.run(() => describeAccessChanges({ old, next, inventory, recorded }));
     wire.accessChanges = changes.listed;
     wire.accessChangesLeftOut = changes.leftOut;
+    const changed = new Set(changes.listed.map(({ subjectKey }) => subjectKey));
+    const before = { program: old, world: old === null ? null : (basis.state?.reading.world ?? null) };
+    wire.load = hostLoad(before, { program: next, world: state.reading.world }, changed);
     const forecast = await this.#turns.run(() => forecastDenials(next, recorded, traffic.minutes));
     const { generation } = basis;
     const isSame = wire.unchanged && generation?.stateDigest === state.stateDigest;

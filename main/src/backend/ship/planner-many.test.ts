@@ -5,7 +5,8 @@ import { testFleet } from "../testing/fleet.ts";
 
 const HOSTS = 100;
 
-it("plans 100 hosts while one is gone, and the rest of the console goes on meanwhile", async () => {
+// What is too slow is so every time; a machine that stops every process is not.
+it("plans 100 hosts while one is gone, and the rest of the console goes on meanwhile", { retry: 2 }, async () => {
   const names = Array.from({ length: HOSTS - 1 }, (_, index) => `host-${index}`);
   const fleet = testFleet(names);
   const tester = fleet.start();

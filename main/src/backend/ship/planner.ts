@@ -64,11 +64,15 @@ export class Planner {
     this.#hostPlanner = new HostPlanner(this.programs);
   }
 
-  /** Plans the workspace for the hosts, or all when none are named. @throws Failure NOT_FOUND */
-  async plan(hostIds: readonly string[]) {
+  /**
+   * Plans the workspace for the hosts, or all when none are named; or a kept version, which cannot be applied as such.
+   * @throws Failure NOT_FOUND
+   */
+  async plan(hostIds: readonly string[], versionId = "") {
     const { registry, workspace, clock } = this.#ports;
     const hosts = registry.select(hostIds);
-    const snapshot = workspace.snapshot();
+    const current = workspace.snapshot();
+    const snapshot = versionId === "" ? current : this.#version(versionId);
     const { outcomes, risks } = await this.#planHosts(snapshot, hosts);
     const answer = create(PlanResponseSchema, {
       createdAt: timestampFromMs(clock.nowMs()),
@@ -83,10 +87,20 @@ export class Planner {
     const basis = outcomes.find(({ wire }) => wire.current && !wire.away);
     if (basis) answer.fileChanges = fileChanges(basis.enforced?.files ?? [], snapshot.files);
     // Away hosts alone are no plan: nobody would show whether the change is any good.
-    if (outcomes.some(({ planned }) => planned && !planned.away)) {
-      answer.planId = this.#keep(snapshot, snapshot.revision, outcomes, answer.tests?.failedCount ?? 0);
+    if (snapshot === current && outcomes.some(({ planned }) => planned && !planned.away)) {
+      answer.planId = this.#keep(snapshot, current.revision, outcomes, answer.tests?.failedCount ?? 0);
     }
     return answer;
+  }
+
+  #version(id: string): DesiredState {
+    const state = this.programs.version(id);
+    if (state) return state;
+    throw new Failure({
+      code: ErrorCode.NOT_FOUND,
+      message: `There is no version ${JSON.stringify(id.slice(0, 64))} on this console.`,
+      hint: "List the versions to see which are kept.",
+    });
   }
 
   /** Plans a version that was kept for hosts that are named, as far as they can be reached now. */

@@ -108,6 +108,24 @@ describe("plan", () => {
     });
   });
 
+  it("says what the host would load, where a roll-back leads, and what a kept version would change", async () => {
+    const first = await planWith(DENY_ALL);
+    const [host] = first.hosts;
+    expect(host?.load).toMatchObject({ rulesBefore: 0, entriesBefore: 0, changedSubjects: ["Host/alpha"] });
+    expect(host?.load?.entriesAfter).toBeGreaterThan(0);
+    expect(host?.returnsTo).toMatchObject({ generation: 0n, versionNumber: 0n });
+    const steps = await apply(first.planId);
+    await tester.ship.confirm({ hostId: "local", generation: steps[1]?.pending?.generation?.number ?? 0n });
+    const { versions } = await tester.policies.listVersions({});
+    await tester.policies.saveFile({ path: "other.yaml", text: "# new\n" });
+    const next = (await tester.ship.plan({})).hosts[0];
+    expect(next?.returnsTo).toMatchObject({ generation: 1n, versionNumber: 1n, reason: "test" });
+    expect(next?.load).toMatchObject({ changedSubjects: [], entriesBefore: host?.load?.entriesAfter });
+    const version = await tester.ship.plan({ versionId: versions[0]?.id ?? "" });
+    expect(version).toMatchObject({ planId: "", hosts: [{ unchanged: true }] });
+    expect((await failureOf(tester.ship.plan({ versionId: "0" })))?.code).toBe(ErrorCode.NOT_FOUND);
+  });
+
   it("has no id and changes nothing when a policy has errors", async () => {
     const plan = await planWith("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n");
     expect(plan.planId).toBe("");

@@ -9,7 +9,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToDetail } from "@wardline/domain/wire";
 import type { ManagedHost } from "../hosts/managed-host.ts";
 import type { Clock, Logger } from "../ports.ts";
-import { boundedReason, type Guard, pageSize } from "../rpc/guard.ts";
+import { boundedReason, boundedTicket, type Guard, pageSize } from "../rpc/guard.ts";
 import type { ReceiptsTable } from "../store/receipts-table.ts";
 import { HostChanges } from "./host-changes.ts";
 import { type PlannedHost, Planner, type PlannerPorts, type StoredPlan } from "./planner.ts";
@@ -43,7 +43,7 @@ export class ShipServiceImpl {
 
   routes(guard: Guard): ServiceImpl<typeof wire.ShipService> {
     return {
-      plan: guard.unary((request: wire.PlanRequest) => this.planner.plan(request.hostIds)),
+      plan: guard.unary((request: wire.PlanRequest) => this.planner.plan(request.hostIds, request.versionId)),
       apply: guard.stream((request: wire.ApplyRequest) => this.apply(request)),
       confirm: guard.unary((request: wire.ConfirmRequest) => this.confirm(request)),
       rollback: guard.unary((request: wire.RollbackRequest) => this.rollback(request)),
@@ -65,7 +65,8 @@ export class ShipServiceImpl {
     const plan = this.planner.take(request.planId);
     requireOneHost(plan);
     const reason = reasonWithOverride(request.reason, request.overrideFailedTestsReason, plan.failedTestCount);
-    const version = this.#ports.workspace.recordVersion(this.#ports.userName, reason || "Applied");
+    const event = { kind: "applied", ticket: boundedTicket(request.ticket) } as const;
+    const version = this.#ports.workspace.recordVersion(this.#ports.userName, reason || "Applied", event);
     for (const planned of plan.hosts) {
       yield create(wire.ApplyResponseSchema, { hostId: planned.host.id, step: wire.ApplyStep.SENDING });
       yield await this.#applyTo(planned, plan, { ...request, reason }, confirmWithinMs, version.id);

@@ -35,7 +35,7 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
     database.pragma("synchronous = FULL");
     database.pragma("foreign_keys = ON");
     database.pragma("journal_size_limit = 16777216");
-    migrate(database, path, migrations, logger);
+    migrate(database, path, migrations, logger, existing);
     return database;
   } catch (error) {
     database?.close();
@@ -72,9 +72,16 @@ function versionOf(database: Database): number {
   return Number(database.pragma("user_version", { simple: true }));
 }
 
-function migrate(database: Database, path: string, migrations: readonly Migration[], logger: Logger): void {
+/** @param isOld whether there can be anything in it to keep */
+function migrate(
+  database: Database,
+  path: string,
+  migrations: readonly Migration[],
+  logger: Logger,
+  isOld: boolean,
+): void {
   for (let version = versionOf(database); version < migrations.length; version = versionOf(database)) {
-    if (version > 0) backUp(database, path, version);
+    if (isOld && version > 0) backUp(database, path, version);
     const applied = database.transaction(() => {
       // Another process may have migrated while this one waited for the lock.
       if (versionOf(database) !== version) return false;

@@ -1,4 +1,7 @@
 import type { Database } from "better-sqlite3";
+import { createAlertTables } from "../alerts/alert-migration.ts";
+import { createAnomalyTables } from "../anomalies/anomaly-migration.ts";
+import { extendVersionTables } from "../versions/version-migration.ts";
 
 /** Position + 1 is the `user_version` that a migration leads to. Published ones are never edited. */
 export type Migration = (database: Database) => void;
@@ -244,4 +247,54 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX rollout_hosts_by_host ON rollout_hosts (host_id, phase);
     `);
   },
+  (database) => {
+    database.exec(`
+      -- What the workspace last agreed on with a cluster, by document; text NULL = it was not there.
+      CREATE TABLE cluster_bases (
+        cluster TEXT NOT NULL,
+        document TEXT NOT NULL,
+        -- Counts once this set of the cluster is confirmed; 0 = it counts.
+        pending_set INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        text TEXT,
+        PRIMARY KEY (cluster, document, pending_set)
+      ) STRICT, WITHOUT ROWID;
+
+      -- Shared notes: a document that merges by itself, and what of it the cluster has not got yet.
+      CREATE TABLE cluster_notes (
+        cluster TEXT NOT NULL,
+        document TEXT NOT NULL,
+        state BLOB NOT NULL,
+        unsent BLOB,
+        PRIMARY KEY (cluster, document)
+      ) STRICT, WITHOUT ROWID;
+    `);
+  },
+  createAlertTables,
+  createAnomalyTables,
+  (database) => {
+    database.exec(`
+      -- wardline.console.v1.SavedQuery, encoded: queries of flows that a person keeps by name.
+      CREATE TABLE saved_queries (
+        name TEXT PRIMARY KEY,
+        wire BLOB NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `);
+  },
+  (database) => {
+    database.exec(`
+      -- When records of a host were lost: what lists of flows show in its place.
+      CREATE TABLE flow_gaps (
+        id INTEGER PRIMARY KEY,
+        host_id TEXT NOT NULL,
+        host TEXT NOT NULL,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        batches INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX flow_gaps_by_time ON flow_gaps (until_ms);
+    `);
+  },
+  extendVersionTables,
 ];

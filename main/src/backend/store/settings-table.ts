@@ -49,6 +49,12 @@ export class LeaseTable {
     );
   }
 
+  /** Who has it now; `null` = nobody. */
+  holder(name: string, nowMs: number): string | null {
+    const sql = "SELECT holder FROM leases WHERE name = ? AND expires_at_ms > ?";
+    return this.#store.get<{ holder: string }>(sql, name, nowMs)?.holder ?? null;
+  }
+
   release(name: string, holder: string): void {
     this.#store.run("DELETE FROM leases WHERE name = ? AND holder = ?", name, holder);
   }

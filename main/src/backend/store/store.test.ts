@@ -303,7 +303,7 @@ describe.skipIf(!canMount)(`a full disk${canMount ? "" : " (skipped: needs root,
   beforeEach(() => {
     mountDir = join(stateDir, "small");
     mkdirSync(mountDir);
-    const result = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", mountDir], { encoding: "utf8" });
+    const result = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", mountDir], { encoding: "utf8" });
     if (result.status !== 0) throw new Error(result.stderr);
   });
   afterEach(() => {

@@ -11,6 +11,8 @@ export interface StoreOptions {
   readonly stateDir: string;
   readonly logger: Logger;
   readonly migrations?: readonly Migration[];
+  /** Another database than `console.db` in the same directory. */
+  readonly fileName?: string;
 }
 
 /** The open database with prepared statements kept. Table modules are the only users. */
@@ -20,7 +22,7 @@ export class Store {
   readonly #statements = new Map<string, Statement>();
 
   constructor(options: StoreOptions) {
-    this.path = join(options.stateDir, "console.db");
+    this.path = join(options.stateDir, options.fileName ?? "console.db");
     const { logger, migrations } = options;
     this.database = openDatabase(migrations ? { path: this.path, logger, migrations } : { path: this.path, logger });
   }

@@ -7,7 +7,14 @@ import { chmodSync } from "node:fs";
 import { createServer, type Http2Server } from "node:http2";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createClient,
+  createRouterTransport,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   AgentService,
@@ -16,6 +23,10 @@ import {
   type WatchFlowsResponse,
   WatchFlowsResponseSchema,
 } from "@wardline/api/wardline/agent/v1/agent";
+import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
+import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
+import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
+import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import {
   BackendKind,
@@ -34,6 +45,7 @@ import { compile, readPolicyFiles, stateDigest } from "@wardline/domain/policy";
 import { failureToConnectError, toWireDiagnostic } from "@wardline/domain/wire";
 import type { AgentDialer, AgentLink, DialOptions } from "../agent/dialer.ts";
 import { ChangeSignal } from "../async/signal.ts";
+import type { FakeClusterNode } from "./fake-cluster.ts";
 
 interface Applied {
   readonly generation: Generation;
@@ -48,6 +60,7 @@ export class FakeAgent implements AgentDialer {
   hostName = "alpha";
   addresses: string[] = ["10.0.0.1"];
   role = Role.OPERATOR;
+  backend = BackendKind.OBSERVE;
   apiMin = 1;
   apiMax = 1;
   /** Dialling fails with this while it is set. */
@@ -61,6 +74,13 @@ export class FakeAgent implements AgentDialer {
   readonly confirmedOver: number[] = [];
   readonly applied: ApplyRequest[] = [];
   quarantines: Quarantine[] = [];
+  /** What answers for the cluster; `null` as in an agent that is older than clusters. */
+  cluster: FakeClusterNode | null = null;
+  /** What answers for findings and for flow records; `null` as in an agent that is older than these. */
+  anomalies: Partial<ServiceImpl<typeof AnomalyService>> | null = null;
+  records: Partial<ServiceImpl<typeof RecordService>> | null = null;
+  /** What answers for meshes; `null` as in an agent that is older than these. */
+  mesh: Partial<ServiceImpl<typeof MeshService>> | null = null;
   /** What the enforced policies have denied, on the counter of the first decision that denies. */
   deniedPackets = 0;
   /** Every flow message since the start; a stream sends what it has not sent yet. */
@@ -76,11 +96,13 @@ export class FakeAgent implements AgentDialer {
     const number = ++this.dials;
     const closing = new AbortController();
     this.#links.add(closing);
-    const transport = createRouterTransport(({ service }) =>
-      service(AgentService, this.routes(number, closing.signal)),
-    );
+    const transport = createRouterTransport((router) => this.#register(router, number, closing.signal));
     return Promise.resolve({
       client: createClient(AgentService, transport),
+      cluster: createClient(ClusterService, transport),
+      anomalies: createClient(AnomalyService, transport),
+      mesh: createClient(MeshService, transport),
+      records: createClient(RecordService, transport),
       close: () => {
         this.#links.delete(closing);
         closing.abort();
@@ -92,13 +114,21 @@ export class FakeAgent implements AgentDialer {
   async serve(path: string): Promise<Http2Server> {
     const closing = new AbortController().signal;
     const handler = connectNodeAdapter({
-      routes: (router) => router.service(AgentService, this.routes(++this.dials, closing)),
+      routes: (router) => this.#register(router, ++this.dials, closing),
     });
     const server = createServer(handler);
     server.listen(path);
     await once(server, "listening");
     chmodSync(path, 0o777);
     return server;
+  }
+
+  #register(router: ConnectRouter, linkNumber: number, closing: AbortSignal): void {
+    router.service(AgentService, this.routes(linkNumber, closing));
+    if (this.cluster) router.service(ClusterService, this.cluster.routes(closing));
+    if (this.anomalies) router.service(AnomalyService, this.anomalies);
+    if (this.mesh) router.service(MeshService, this.mesh);
+    if (this.records) router.service(RecordService, this.records);
   }
 
   /** Ends every open stream, as when the agent dies. */
@@ -123,10 +153,11 @@ export class FakeAgent implements AgentDialer {
       info: {
         name: this.hostName,
         addresses: this.addresses,
-        backend: BackendKind.OBSERVE,
+        backend: this.backend,
         agentVersion: "0.1.0",
         startedAt: timestampFromMs(1_700_000_000_000),
       },
+      attached: this.backend !== BackendKind.OBSERVE,
       enforced: this.#enforced.generation,
       observedAt: timestampFromMs(Date.now() + 1),
       quarantines: this.quarantines,

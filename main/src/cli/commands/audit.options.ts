@@ -1,10 +1,12 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CommonOptions, type Runner, withFormat, withSessionOptions } from "../registration.ts";
 
 export interface AuditListOptions extends CommonOptions {
   readonly hosts: string;
   readonly action: string;
   readonly actor: string;
+  readonly text: string;
+  readonly export?: "csv" | "ndjson";
   readonly limit: number;
 }
 
@@ -26,9 +28,13 @@ export function addAudit(program: Command, runner: Runner): void {
   const audit = program.command("audit").description("who changed what on the hosts, and whether the record is whole");
   withSessionOptions(withFormat(audit.command("list")))
     .description("entries of all hosts by time, newest first, from the copy that this console keeps")
-    .option("--hosts <selector>", "only of these hosts", "all")
+    .option("--hosts <selector>", "only of these hosts; console = what was done with this console", "all")
     .option("--action <name>", "only this action: apply, confirm, rollback, quarantine, …", "")
     .option("--actor <actor>", "only of this actor, as it is written: alice (1000)", "")
+    .option("--text <words>", "only entries with this in any of their texts", "")
+    .addOption(
+      new Option("--export <format>", "everything that fits, oldest last, with the hashes").choices(["csv", "ndjson"]),
+    )
     .option("--limit <number>", "how many, at most 1000", parseLimit, 50)
     .action((options: AuditListOptions) =>
       runner.run(options, async (output) => {

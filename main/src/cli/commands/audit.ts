@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
+  AuditFormat,
   AuditState,
   type AuditVerdict,
   AuditVerdictSchema,
@@ -8,10 +9,11 @@ import {
   MirroredEntrySchema,
 } from "@wardline/api/wardline/console/v1/audit";
 import { Role } from "@wardline/api/wardline/v1/host";
+import { CONSOLE_LOG_ID } from "../../backend/audit/console-audit.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { selectHostIds } from "../input/host-selection.ts";
 import type { Output } from "../output.ts";
-import { withSession } from "../session.ts";
+import { type Session, withSession } from "../session.ts";
 import { formatTable } from "../terminal/table.ts";
 import { visible } from "../terminal/visible.ts";
 import type { AuditAcceptOptions, AuditListOptions, AuditVerifyOptions } from "./audit.options.ts";
@@ -35,10 +37,11 @@ const ROLES: Record<Role, string> = {
 /** `wardline audit list`, from the mirror; what hosts have written since is fetched first where they can be reached. */
 export async function auditList(output: Output, options: AuditListOptions): Promise<ExitCode> {
   return withSession(options, {}, async (session) => {
-    const hostIds = selectHostIds(session, options.hosts);
+    const hostIds = logIds(session, options.hosts);
     await session.audit.verifyAudit({ hostIds });
-    const { action, actor, limit } = options;
-    const { entries, hosts } = await session.audit.listAudit({ hostIds, action, actor, limit });
+    const { action, actor, text, limit } = options;
+    if (options.export) return exportEntries(output, session, { hostIds, action, actor, text }, options.export);
+    const { entries, hosts } = await session.audit.listAudit({ hostIds, action, actor, text, limit });
     if (output.format === "json") output.json({ entries: entries.map((entry) => toJson(MirroredEntrySchema, entry)) });
     else if (entries.length === 0) output.text("No entries.\n");
     else output.text(formatEntries(entries));
@@ -47,10 +50,23 @@ export async function auditList(output: Output, options: AuditListOptions): Prom
   });
 }
 
+const FORMATS = { csv: AuditFormat.CSV, ndjson: AuditFormat.NDJSON } as const;
+
+async function exportEntries(
+  output: Output,
+  session: Session,
+  filter: { hostIds: string[]; action: string; actor: string; text: string },
+  format: "csv" | "ndjson",
+): Promise<ExitCode> {
+  for await (const { chunk } of session.audit.exportAudit({ filter, format: FORMATS[format] }))
+    output.text(Buffer.from(chunk).toString("utf8"));
+  return EXIT.done;
+}
+
 /** `wardline audit verify`. Exit code 1 when a log does not verify, 3 when a host could not be asked. */
 export async function auditVerify(output: Output, options: AuditVerifyOptions): Promise<ExitCode> {
   return withSession(options, {}, async (session) => {
-    const hostIds = selectHostIds(session, options.hosts);
+    const hostIds = logIds(session, options.hosts);
     const { hosts } = await session.audit.verifyAudit({ hostIds });
     if (output.format === "json") output.json({ hosts: hosts.map((host) => toJson(AuditVerdictSchema, host)) });
     else output.text(formatVerdicts(hosts));
@@ -69,6 +85,13 @@ export async function auditAccept(output: Output, options: AuditAcceptOptions, h
       output.text(`${visible(verdict.hostName)}: the log that it has now is followed. What was seen before is kept.\n`);
     return EXIT.done;
   });
+}
+
+/** "all" is every host and this console itself. */
+function logIds(session: Session, selector: string): string[] {
+  if (selector === CONSOLE_LOG_ID) return [CONSOLE_LOG_ID];
+  const ids = selectHostIds(session, selector);
+  return selector === "all" ? [...ids, CONSOLE_LOG_ID] : [...ids];
 }
 
 function isSuspicious({ state }: AuditVerdict): boolean {

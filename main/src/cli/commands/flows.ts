@@ -2,12 +2,15 @@ import { toJson } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Flow, FlowEventKind, FlowHook, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
-import { EXIT, type ExitCode } from "../exit-code.ts";
+import { flowFilterOf } from "@wardline/domain/flows";
+import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
+import { readFlowQuery } from "../input/flow-query.ts";
 import { formatPort } from "../input/port.ts";
 import type { Output } from "../output.ts";
-import type { FlowsOptions } from "../program.ts";
+
 import { type Session, withSession } from "../session.ts";
 import { formatRow } from "../terminal/table.ts";
+import type { FlowsOptions } from "./flows.options.ts";
 
 const HEADER = ["TIME", "VERDICT", "", "FROM", "TO", "PORT", "PROCESS", "DECIDED BY"];
 const WIDTHS = [12, 12, 3, 28, 28, 10, 22, 0];
@@ -22,7 +25,10 @@ export async function flows(output: Output, options: FlowsOptions): Promise<Exit
     if (output.format === "text") output.text(`${output.style.dim(formatRow(HEADER, WIDTHS))}\n`);
     if (options.follow) await follow(output, session, options);
     else {
-      const { flows: found } = await session.flows.queryFlows({ filter: filterOf(options), limit: options.limit });
+      const { flows: found } = await session.flows.queryFlows({
+        filter: filterOf(output, session, options),
+        limit: options.limit,
+      });
       for (const flow of found.reverse()) show(output, flow);
     }
     return isReached ? EXIT.done : EXIT.unreachable;
@@ -30,7 +36,7 @@ export async function flows(output: Output, options: FlowsOptions): Promise<Exit
 }
 
 /** What is stored is shown without an agent too; the person is told that nothing new is coming. */
-async function contact(output: Output, session: Session): Promise<boolean> {
+export async function contact(output: Output, session: Session): Promise<boolean> {
   const { connection } = session.backend.registry.local;
   try {
     await connection.client(FIRST_CONTACT_MS);
@@ -50,7 +56,7 @@ async function follow(output: Output, session: Session, options: FlowsOptions): 
   process.once("SIGINT", stop).once("SIGTERM", stop);
   let lost = 0n;
   try {
-    const request = { filter: filterOf(options), history: options.limit };
+    const request = { filter: filterOf(output, session, options), history: options.limit };
     for await (const message of session.flows.watchFlows(request, { signal: stopping.signal })) {
       for (const flow of message.flows) show(output, flow);
       const { ringFull = 0n, rateLimited = 0n, readerLag = 0n } = message.losses ?? {};
@@ -65,7 +71,8 @@ async function follow(output: Output, session: Session, options: FlowsOptions): 
   }
 }
 
-function filterOf(options: FlowsOptions) {
+function filterOf(output: Output, session: Session, options: FlowsOptions) {
+  if (options.query !== undefined) return liveFilterOf(output, session, options.query);
   return {
     verdicts: options.verdict ? [options.verdict === "allow" ? Verdict.ALLOW : Verdict.DENY] : [],
     ports: options.port === undefined ? [] : [options.port],
@@ -75,6 +82,16 @@ function filterOf(options: FlowsOptions) {
     text: options.text ?? "",
     ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
   };
+}
+
+/** @throws UsageError for a query that cannot be followed live */
+function liveFilterOf(output: Output, session: Session, text: string) {
+  const live = flowFilterOf(readFlowQuery(output, text), session.backend.endpoints.known().hostIds);
+  if (live.ok) return live.filter;
+  throw new UsageError(
+    `The live view cannot look for ${live.part}: ${live.reason}.`,
+    "`wardline flows query` asks the history, which can.",
+  );
 }
 
 function show(output: Output, flow: Flow): void {

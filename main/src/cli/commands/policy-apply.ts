@@ -92,11 +92,12 @@ function declined(output: Output): ExitCode {
 async function apply(output: Output, session: Session, options: ApplyOptions, planId: string): Promise<ExitCode> {
   const results: ApplyResponse[] = [];
   const mode = options.mode === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE;
-  const { reason, overrideTests: overrideFailedTestsReason = "" } = options;
+  const { reason, ticket, overrideTests: overrideFailedTestsReason = "" } = options;
   const request = {
     planId,
     mode,
     reason,
+    ticket,
     overrideFailedTestsReason,
     confirmWithin: durationFromMs(options.confirmWithin),
   };

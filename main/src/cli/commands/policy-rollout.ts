@@ -46,6 +46,7 @@ export async function startRollout(
       mode: options.mode === "enforce" ? EnforcementMode.ENFORCE : EnforcementMode.OBSERVE,
       confirmWithin: durationFromMs(options.confirmWithin),
       reason: options.reason,
+      ticket: options.ticket,
       overrideFailedTestsReason: options.overrideTests ?? "",
       stagePercents: [...options.stages],
       canaryHostIds: options.canary.map((name) => session.backend.registry.byIdOrName(name).id),

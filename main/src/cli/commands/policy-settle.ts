@@ -3,10 +3,10 @@ import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/hos
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
 import type { Output } from "../output.ts";
-import type { SettleOptions } from "../program.ts";
 import { requireChangesAllowed } from "../read-only.ts";
 import { type Session, withSession } from "../session.ts";
 import { visible } from "../terminal/visible.ts";
+import type { SettleOptions } from "./policy-settle.options.ts";
 import { type SettleHostsOptions, settleHosts } from "./policy-settle-hosts.ts";
 
 /** `wardline policy confirm` */

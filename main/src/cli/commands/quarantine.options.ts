@@ -40,13 +40,12 @@ export function addQuarantine(program: Command, runner: Runner): void {
     );
   withSessionOptions(withFormat(quarantine.command("list")))
     .description("who is in quarantine, on every host")
-    .action((_own: unknown, command: Command) => {
-      const options = command.optsWithGlobals<CommonOptions>();
-      return runner.run(options, async (output) => {
+    .action((options: CommonOptions) =>
+      runner.run(options, async (output) => {
         const { quarantineList } = await import("./quarantine.ts");
         return quarantineList(output, options);
-      });
-    });
+      }),
+    );
 }
 
 function parsePorts(text: string): number[] {

@@ -1,6 +1,7 @@
 /** `wardline start`: an agent, the backend, the browser host and a window, until Ctrl-C. */
 import { BackendKind, type HostStatus } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { createBackend } from "../../backend/backend.ts";
 import { startBrowserHost } from "../../browser/browser-host.ts";
 import { type OpenBrowserResult, openBrowser } from "../../browser/open-browser.ts";
@@ -8,7 +9,7 @@ import { BACKENDS } from "../commands/host-list.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import type { Output } from "../output.ts";
 import type { StartOptions } from "../program.ts";
-import { stateDirOf, userName } from "../session.ts";
+import { agentSocketOf, stateDirOf, userName } from "../session.ts";
 import { visible, visibleLines } from "../terminal/visible.ts";
 import { ensureLocalAgent, type LocalAgent } from "./local-agent.ts";
 import { openConsoleLog } from "./logger.ts";
@@ -19,7 +20,7 @@ export async function start(output: Output, options: StartOptions): Promise<Exit
   const stopRequested = untilStopped();
   const stateDir = stateDirOf(options);
   const { logger, path: logPath } = openConsoleLog(stateDir);
-  const agent = await ensureLocalAgent(output, options);
+  const agent = options.safeMode ? leftAlone(options) : await ensureLocalAgent(output, options);
   try {
     const backend = createBackend({
       stateDir,
@@ -27,6 +28,7 @@ export async function start(output: Output, options: StartOptions): Promise<Exit
       logger,
       shell: { kind: "browser" },
       userName: userName(),
+      isSafeMode: options.safeMode,
       isReadOnly: options.readOnly || process.env.WARDLINE_READ_ONLY === "1",
     });
     const { connection } = backend.registry.local;
@@ -53,6 +55,16 @@ export async function start(output: Output, options: StartOptions): Promise<Exit
     await agent.process?.stop();
     throw error;
   }
+}
+
+/** Safe mode: nobody is called before a person asks, and nothing is started. */
+function leftAlone(options: StartOptions): LocalAgent {
+  const message = "Safe mode: no agent is contacted until you ask for it in the window.";
+  return {
+    socketPath: agentSocketOf(options),
+    process: null,
+    problem: new Failure({ code: ErrorCode.AGENT_UNREACHABLE, message }),
+  };
 }
 
 /** Resolves at the first request to stop; the second one ends the process at once. */

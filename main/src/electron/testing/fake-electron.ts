@@ -5,7 +5,14 @@
  */
 import { PassThrough } from "node:stream";
 import type * as Electron from "electron";
-import type { ChildPart, ElectronModules, SessionPart, WebContentsPart, WindowPart } from "../electron-modules.ts";
+import type {
+  ChildPart,
+  ElectronModules,
+  SessionPart,
+  TrayPart,
+  WebContentsPart,
+  WindowPart,
+} from "../electron-modules.ts";
 
 type Listener = (...values: never[]) => void;
 
@@ -44,10 +51,19 @@ type FrameStub = Pick<Electron.WebFrameMain, "url">;
 
 export class FakeContents extends Emitter {
   readonly sent: [channel: string, ...values: unknown[]][] = [];
+  readonly dragged: string[] = [];
+  zoomFactor = 1;
   readonly frame: FrameStub = { url: "app://wardline/" };
   openHandler: Parameters<WebContentsPart["setWindowOpenHandler"]>[0] | null = null;
 
+  readonly #part: WebContentsPart = this.#make();
+
+  /** Always the same, as Electron's own is. */
   part(): WebContentsPart {
+    return this.#part;
+  }
+
+  #make(): WebContentsPart {
     return {
       on: this.on,
       send: (channel, ...values) => void this.sent.push([channel, ...values]),
@@ -57,6 +73,9 @@ export class FakeContents extends Emitter {
       isDestroyed: () => false,
       mainFrame: this.frame as Electron.WebFrameMain,
       openDevTools: () => {},
+      print: () => void this.sent.push(["(printed)"]),
+      startDrag: (item) => void this.dragged.push(item.file ?? ""),
+      getZoomFactor: () => this.zoomFactor,
     };
   }
 }
@@ -78,6 +97,7 @@ export class FakeWindow extends Emitter {
       on: this.on,
       loadURL: async (url) => void this.calls.push(`load ${url}`),
       show: note("show"),
+      hide: note("hide"),
       focus: note("focus"),
       restore: note("restore"),
       maximize: note("maximize"),
@@ -107,6 +127,23 @@ export class FakeChild extends Emitter {
       },
       stderr: this.stderr,
     };
+  }
+}
+
+export class FakeTray implements TrayPart {
+  menu: Electron.MenuItemConstructorOptions[] = [];
+  isGone = false;
+  click = () => {};
+
+  setMenu(template: Electron.MenuItemConstructorOptions[]): void {
+    this.menu = template;
+  }
+  setToolTip(): void {}
+  onClick(listener: () => void): void {
+    this.click = listener;
+  }
+  destroy(): void {
+    this.isGone = true;
   }
 }
 
@@ -160,8 +197,13 @@ export class FakeElectron {
   readonly calls: string[] = [];
   readonly opened: string[] = [];
   readonly errors: string[] = [];
+  showsNotifications = true;
+  readonly notifications: { options: Electron.NotificationConstructorOptions; onClick: () => void }[] = [];
   menuTemplate: Electron.MenuItemConstructorOptions[] = [];
   hasLock = true;
+  isPackaged = false;
+  readonly trays: FakeTray[] = [];
+  readonly said: string[] = [];
   chosenFiles: string[] = [];
   workAreas: Electron.Rectangle[] = [{ x: 0, y: 0, width: 1920, height: 1080 }];
   keyring: ReturnType<Electron.SafeStorage["getSelectedStorageBackend"]> = "gnome_libsecret";
@@ -187,7 +229,12 @@ export class FakeElectron {
         setAppUserModelId: () => {},
         setAboutPanelOptions: () => {},
         showAboutPanel: note("about"),
-        getVersion: () => "0",
+        getVersion: () => "1.2.3",
+        setAsDefaultProtocolClient: (scheme) => {
+          this.calls.push(`protocol client ${scheme}`);
+          return true;
+        },
+        isPackaged: this.isPackaged,
       },
       protocol: {
         registerSchemesAsPrivileged: (schemes) =>
@@ -213,6 +260,11 @@ export class FakeElectron {
       dialog: {
         showOpenDialog: async () => ({ canceled: this.chosenFiles.length === 0, filePaths: this.chosenFiles }),
         showErrorBox: (title, content) => void this.errors.push(`${title}: ${content}`),
+        showMessageBox: async (...given: unknown[]) => {
+          const { message, detail = "" } = given.at(-1) as Electron.MessageBoxOptions;
+          this.said.push(`${message} ${detail}`.trim());
+          return { response: 0, checkboxChecked: false };
+        },
       },
       menu: {
         setApplicationMenu: (template) => {
@@ -226,7 +278,16 @@ export class FakeElectron {
           return "";
         },
       },
+      createTray: () => {
+        const tray = new FakeTray();
+        this.trays.push(tray);
+        return tray;
+      },
       screen: { displays: () => this.workAreas.map((workArea) => ({ workArea })) },
+      notifications: {
+        isSupported: () => this.showsNotifications,
+        show: (options, onClick) => void this.notifications.push({ options, onClick }),
+      },
       safeStorage: {
         isAsyncEncryptionAvailable: async () => this.hasKeyring,
         encryptStringAsync: async (text) => Buffer.from(text).reverse(),

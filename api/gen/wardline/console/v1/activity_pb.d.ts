@@ -7,9 +7,15 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { WatchWorkspaceResponse } from "./policies_pb.js";
+import type { AnomalyList } from "./anomalies_pb.js";
+import type { AlertBoard } from "./alerts_pb.js";
+import type { MeshSummary } from "./mesh_pb.js";
+import type { SettingsState } from "./settings_pb.js";
+import type { NotificationList } from "./notifications_pb.js";
 import type { Job } from "./jobs_pb.js";
 import type { Rollout } from "./rollout_pb.js";
 import type { Question } from "./fleet_pb.js";
+import type { ClusterView, Note } from "./cluster_pb.js";
 
 /**
  * Describes the file wardline/console/v1/activity.proto.
@@ -60,6 +66,41 @@ export declare type WatchActivityResponse = Message<"wardline.console.v1.WatchAc
    * @generated from field: wardline.console.v1.WatchWorkspaceResponse workspace = 5;
    */
   workspace?: WatchWorkspaceResponse | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.ClusterList clusters = 6;
+   */
+  clusters?: ClusterList | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.NoteList notes = 7;
+   */
+  notes?: NoteList | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.AnomalyList anomalies = 8;
+   */
+  anomalies?: AnomalyList | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.AlertBoard alerts = 9;
+   */
+  alerts?: AlertBoard | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.MeshSummary mesh = 10;
+   */
+  mesh?: MeshSummary | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.SettingsState settings = 11;
+   */
+  settings?: SettingsState | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.NotificationList notifications = 12;
+   */
+  notifications?: NotificationList | undefined;
 };
 
 /**
@@ -121,11 +162,81 @@ export declare type QuestionList = Message<"wardline.console.v1.QuestionList"> &
 export declare const QuestionListSchema: GenMessage<QuestionList>;
 
 /**
+ * @generated from message wardline.console.v1.ClusterList
+ */
+export declare type ClusterList = Message<"wardline.console.v1.ClusterList"> & {
+  /**
+   * @generated from field: repeated wardline.console.v1.ClusterView clusters = 1;
+   */
+  clusters: ClusterView[];
+
+  /**
+   * Ids of hosts with a reachable agent that are in no cluster.
+   *
+   * @generated from field: repeated string unclustered_host_ids = 2;
+   */
+  unclusteredHostIds: string[];
+
+  /**
+   * Ids of hosts whose agent is older than clusters: it has to be updated first.
+   *
+   * @generated from field: repeated string outdated_host_ids = 3;
+   */
+  outdatedHostIds: string[];
+};
+
+/**
+ * Describes the message wardline.console.v1.ClusterList.
+ * Use `create(ClusterListSchema)` to create a new message.
+ */
+export declare const ClusterListSchema: GenMessage<ClusterList>;
+
+/**
+ * The shared notes of one cluster.
+ *
+ * @generated from message wardline.console.v1.ClusterNotes
+ */
+export declare type ClusterNotes = Message<"wardline.console.v1.ClusterNotes"> & {
+  /**
+   * @generated from field: string cluster_name = 1;
+   */
+  clusterName: string;
+
+  /**
+   * @generated from field: repeated wardline.console.v1.Note notes = 2;
+   */
+  notes: Note[];
+};
+
+/**
+ * Describes the message wardline.console.v1.ClusterNotes.
+ * Use `create(ClusterNotesSchema)` to create a new message.
+ */
+export declare const ClusterNotesSchema: GenMessage<ClusterNotes>;
+
+/**
+ * @generated from message wardline.console.v1.NoteList
+ */
+export declare type NoteList = Message<"wardline.console.v1.NoteList"> & {
+  /**
+   * @generated from field: repeated wardline.console.v1.ClusterNotes clusters = 1;
+   */
+  clusters: ClusterNotes[];
+};
+
+/**
+ * Describes the message wardline.console.v1.NoteList.
+ * Use `create(NoteListSchema)` to create a new message.
+ */
+export declare const NoteListSchema: GenMessage<NoteList>;
+
+/**
  * @generated from service wardline.console.v1.ActivityService
  */
 export declare const ActivityService: GenService<{
   /**
-   * The workspace, jobs, roll-outs and open questions at once; after that each of them whole whenever it has changed.
+   * The workspace, jobs, roll-outs, open questions, clusters, notes, findings, alerts and the mesh at once; after that each of them whole whenever it
+   * has changed.
    *
    * @generated from rpc wardline.console.v1.ActivityService.WatchActivity
    */

@@ -5,16 +5,22 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_wardline_console_v1_alerts } from "./alerts_pb.js";
+import { file_wardline_console_v1_anomalies } from "./anomalies_pb.js";
+import { file_wardline_console_v1_cluster } from "./cluster_pb.js";
 import { file_wardline_console_v1_fleet } from "./fleet_pb.js";
 import { file_wardline_console_v1_jobs } from "./jobs_pb.js";
+import { file_wardline_console_v1_mesh } from "./mesh_pb.js";
+import { file_wardline_console_v1_notifications } from "./notifications_pb.js";
 import { file_wardline_console_v1_policies } from "./policies_pb.js";
 import { file_wardline_console_v1_rollout } from "./rollout_pb.js";
+import { file_wardline_console_v1_settings } from "./settings_pb.js";
 
 /**
  * Describes the file wardline/console/v1/activity.proto.
  */
 export const file_wardline_console_v1_activity = /*@__PURE__*/
-  fileDesc("CiJ3YXJkbGluZS9jb25zb2xlL3YxL2FjdGl2aXR5LnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIhYKFFdhdGNoQWN0aXZpdHlSZXF1ZXN0Iv8BChVXYXRjaEFjdGl2aXR5UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKgoEam9icxgCIAEoCzIcLndhcmRsaW5lLmNvbnNvbGUudjEuSm9iTGlzdBIyCghyb2xsb3V0cxgDIAEoCzIgLndhcmRsaW5lLmNvbnNvbGUudjEuUm9sbG91dExpc3QSNAoJcXVlc3Rpb25zGAQgASgLMiEud2FyZGxpbmUuY29uc29sZS52MS5RdWVzdGlvbkxpc3QSPgoJd29ya3NwYWNlGAUgASgLMisud2FyZGxpbmUuY29uc29sZS52MS5XYXRjaFdvcmtzcGFjZVJlc3BvbnNlIjEKB0pvYkxpc3QSJgoEam9icxgBIAMoCzIYLndhcmRsaW5lLmNvbnNvbGUudjEuSm9iIj0KC1JvbGxvdXRMaXN0Ei4KCHJvbGxvdXRzGAEgAygLMhwud2FyZGxpbmUuY29uc29sZS52MS5Sb2xsb3V0IkAKDFF1ZXN0aW9uTGlzdBIwCglxdWVzdGlvbnMYASADKAsyHS53YXJkbGluZS5jb25zb2xlLnYxLlF1ZXN0aW9uMnsKD0FjdGl2aXR5U2VydmljZRJoCg1XYXRjaEFjdGl2aXR5Eikud2FyZGxpbmUuY29uc29sZS52MS5XYXRjaEFjdGl2aXR5UmVxdWVzdBoqLndhcmRsaW5lLmNvbnNvbGUudjEuV2F0Y2hBY3Rpdml0eVJlc3BvbnNlMAFiBnByb3RvMw", [file_wardline_console_v1_fleet, file_wardline_console_v1_jobs, file_wardline_console_v1_policies, file_wardline_console_v1_rollout]);
+  fileDesc("CiJ3YXJkbGluZS9jb25zb2xlL3YxL2FjdGl2aXR5LnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIhYKFFdhdGNoQWN0aXZpdHlSZXF1ZXN0IusEChVXYXRjaEFjdGl2aXR5UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSKgoEam9icxgCIAEoCzIcLndhcmRsaW5lLmNvbnNvbGUudjEuSm9iTGlzdBIyCghyb2xsb3V0cxgDIAEoCzIgLndhcmRsaW5lLmNvbnNvbGUudjEuUm9sbG91dExpc3QSNAoJcXVlc3Rpb25zGAQgASgLMiEud2FyZGxpbmUuY29uc29sZS52MS5RdWVzdGlvbkxpc3QSPgoJd29ya3NwYWNlGAUgASgLMisud2FyZGxpbmUuY29uc29sZS52MS5XYXRjaFdvcmtzcGFjZVJlc3BvbnNlEjIKCGNsdXN0ZXJzGAYgASgLMiAud2FyZGxpbmUuY29uc29sZS52MS5DbHVzdGVyTGlzdBIsCgVub3RlcxgHIAEoCzIdLndhcmRsaW5lLmNvbnNvbGUudjEuTm90ZUxpc3QSMwoJYW5vbWFsaWVzGAggASgLMiAud2FyZGxpbmUuY29uc29sZS52MS5Bbm9tYWx5TGlzdBIvCgZhbGVydHMYCSABKAsyHy53YXJkbGluZS5jb25zb2xlLnYxLkFsZXJ0Qm9hcmQSLgoEbWVzaBgKIAEoCzIgLndhcmRsaW5lLmNvbnNvbGUudjEuTWVzaFN1bW1hcnkSNAoIc2V0dGluZ3MYCyABKAsyIi53YXJkbGluZS5jb25zb2xlLnYxLlNldHRpbmdzU3RhdGUSPAoNbm90aWZpY2F0aW9ucxgMIAEoCzIlLndhcmRsaW5lLmNvbnNvbGUudjEuTm90aWZpY2F0aW9uTGlzdCIxCgdKb2JMaXN0EiYKBGpvYnMYASADKAsyGC53YXJkbGluZS5jb25zb2xlLnYxLkpvYiI9CgtSb2xsb3V0TGlzdBIuCghyb2xsb3V0cxgBIAMoCzIcLndhcmRsaW5lLmNvbnNvbGUudjEuUm9sbG91dCJACgxRdWVzdGlvbkxpc3QSMAoJcXVlc3Rpb25zGAEgAygLMh0ud2FyZGxpbmUuY29uc29sZS52MS5RdWVzdGlvbiJ6CgtDbHVzdGVyTGlzdBIyCghjbHVzdGVycxgBIAMoCzIgLndhcmRsaW5lLmNvbnNvbGUudjEuQ2x1c3RlclZpZXcSHAoUdW5jbHVzdGVyZWRfaG9zdF9pZHMYAiADKAkSGQoRb3V0ZGF0ZWRfaG9zdF9pZHMYAyADKAkiTgoMQ2x1c3Rlck5vdGVzEhQKDGNsdXN0ZXJfbmFtZRgBIAEoCRIoCgVub3RlcxgCIAMoCzIZLndhcmRsaW5lLmNvbnNvbGUudjEuTm90ZSI/CghOb3RlTGlzdBIzCghjbHVzdGVycxgBIAMoCzIhLndhcmRsaW5lLmNvbnNvbGUudjEuQ2x1c3Rlck5vdGVzMnsKD0FjdGl2aXR5U2VydmljZRJoCg1XYXRjaEFjdGl2aXR5Eikud2FyZGxpbmUuY29uc29sZS52MS5XYXRjaEFjdGl2aXR5UmVxdWVzdBoqLndhcmRsaW5lLmNvbnNvbGUudjEuV2F0Y2hBY3Rpdml0eVJlc3BvbnNlMAFiBnByb3RvMw", [file_wardline_console_v1_alerts, file_wardline_console_v1_anomalies, file_wardline_console_v1_cluster, file_wardline_console_v1_fleet, file_wardline_console_v1_jobs, file_wardline_console_v1_mesh, file_wardline_console_v1_notifications, file_wardline_console_v1_policies, file_wardline_console_v1_rollout, file_wardline_console_v1_settings]);
 
 /**
  * Describes the message wardline.console.v1.WatchActivityRequest.
@@ -50,6 +56,27 @@ export const RolloutListSchema = /*@__PURE__*/
  */
 export const QuestionListSchema = /*@__PURE__*/
   messageDesc(file_wardline_console_v1_activity, 4);
+
+/**
+ * Describes the message wardline.console.v1.ClusterList.
+ * Use `create(ClusterListSchema)` to create a new message.
+ */
+export const ClusterListSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_activity, 5);
+
+/**
+ * Describes the message wardline.console.v1.ClusterNotes.
+ * Use `create(ClusterNotesSchema)` to create a new message.
+ */
+export const ClusterNotesSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_activity, 6);
+
+/**
+ * Describes the message wardline.console.v1.NoteList.
+ * Use `create(NoteListSchema)` to create a new message.
+ */
+export const NoteListSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_activity, 7);
 
 /**
  * @generated from service wardline.console.v1.ActivityService

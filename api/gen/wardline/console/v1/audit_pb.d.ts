@@ -20,7 +20,7 @@ export declare const file_wardline_console_v1_audit: GenFile;
  */
 export declare type ListAuditRequest = Message<"wardline.console.v1.ListAuditRequest"> & {
   /**
-   * Empty = every host.
+   * Empty = every host and this console, whose id is "console".
    *
    * @generated from field: repeated string host_ids = 1;
    */
@@ -56,6 +56,30 @@ export declare type ListAuditRequest = Message<"wardline.console.v1.ListAuditReq
    * @generated from field: uint64 before_id = 6;
    */
   beforeId: bigint;
+
+  /**
+   * In actor, action, detail or digest; letters of both cases are the same.
+   *
+   * @generated from field: string text = 7;
+   */
+  text: string;
+
+  /**
+   * started, done, failed, refused, automatic; empty = any.
+   *
+   * @generated from field: string outcome = 8;
+   */
+  outcome: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp since = 9;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp until = 10;
+   */
+  until?: Timestamp | undefined;
 };
 
 /**
@@ -63,6 +87,52 @@ export declare type ListAuditRequest = Message<"wardline.console.v1.ListAuditReq
  * Use `create(ListAuditRequestSchema)` to create a new message.
  */
 export declare const ListAuditRequestSchema: GenMessage<ListAuditRequest>;
+
+/**
+ * @generated from message wardline.console.v1.ExportAuditRequest
+ */
+export declare type ExportAuditRequest = Message<"wardline.console.v1.ExportAuditRequest"> & {
+  /**
+   * Without `limit` and `before`.
+   *
+   * @generated from field: wardline.console.v1.ListAuditRequest filter = 1;
+   */
+  filter?: ListAuditRequest | undefined;
+
+  /**
+   * @generated from field: wardline.console.v1.AuditFormat format = 2;
+   */
+  format: AuditFormat;
+};
+
+/**
+ * Describes the message wardline.console.v1.ExportAuditRequest.
+ * Use `create(ExportAuditRequestSchema)` to create a new message.
+ */
+export declare const ExportAuditRequestSchema: GenMessage<ExportAuditRequest>;
+
+/**
+ * @generated from message wardline.console.v1.ExportAuditResponse
+ */
+export declare type ExportAuditResponse = Message<"wardline.console.v1.ExportAuditResponse"> & {
+  /**
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+
+  /**
+   * Entries so far.
+   *
+   * @generated from field: uint64 entry_count = 2;
+   */
+  entryCount: bigint;
+};
+
+/**
+ * Describes the message wardline.console.v1.ExportAuditResponse.
+ * Use `create(ExportAuditResponseSchema)` to create a new message.
+ */
+export declare const ExportAuditResponseSchema: GenMessage<ExportAuditResponse>;
 
 /**
  * @generated from message wardline.console.v1.MirroredEntry
@@ -172,6 +242,30 @@ export declare type AuditVerdict = Message<"wardline.console.v1.AuditVerdict"> &
    * @generated from field: wardline.v1.ErrorDetail error = 8;
    */
   error?: ErrorDetail | undefined;
+
+  /**
+   * Counts the logs that this host has had, from 1.
+   *
+   * @generated from field: uint32 log = 9;
+   */
+  log: number;
+
+  /**
+   * Who said that this log is the right one although it did not continue the one before, why and when.
+   *
+   * @generated from field: string accepted_by = 10;
+   */
+  acceptedBy: string;
+
+  /**
+   * @generated from field: string accepted_reason = 11;
+   */
+  acceptedReason: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp accepted_at = 12;
+   */
+  acceptedAt?: Timestamp | undefined;
 };
 
 /**
@@ -252,6 +346,33 @@ export declare type AcceptAuditResponse = Message<"wardline.console.v1.AcceptAud
  * Use `create(AcceptAuditResponseSchema)` to create a new message.
  */
 export declare const AcceptAuditResponseSchema: GenMessage<AcceptAuditResponse>;
+
+/**
+ * @generated from enum wardline.console.v1.AuditFormat
+ */
+export enum AuditFormat {
+  /**
+   * @generated from enum value: AUDIT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * RFC 4180; no cell is a formula for a program that opens it.
+   *
+   * @generated from enum value: AUDIT_FORMAT_CSV = 1;
+   */
+  CSV = 1,
+
+  /**
+   * @generated from enum value: AUDIT_FORMAT_NDJSON = 2;
+   */
+  NDJSON = 2,
+}
+
+/**
+ * Describes the enum wardline.console.v1.AuditFormat.
+ */
+export declare const AuditFormatSchema: GenEnum<AuditFormat>;
 
 /**
  * @generated from enum wardline.console.v1.AuditState
@@ -336,6 +457,16 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof AcceptAuditRequestSchema;
     output: typeof AcceptAuditResponseSchema;
+  },
+  /**
+   * All entries that the filter lets through, newest first, as a file in pieces.
+   *
+   * @generated from rpc wardline.console.v1.AuditService.ExportAudit
+   */
+  exportAudit: {
+    methodKind: "server_streaming";
+    input: typeof ExportAuditRequestSchema;
+    output: typeof ExportAuditResponseSchema;
   },
 }>;
 

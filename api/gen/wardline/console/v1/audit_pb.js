@@ -13,7 +13,7 @@ import { file_wardline_v1_error } from "../../v1/error_pb.js";
  * Describes the file wardline/console/v1/audit.proto.
  */
 export const file_wardline_console_v1_audit = /*@__PURE__*/
-  fileDesc("Ch93YXJkbGluZS9jb25zb2xlL3YxL2F1ZGl0LnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIpEBChBMaXN0QXVkaXRSZXF1ZXN0EhAKCGhvc3RfaWRzGAEgAygJEg0KBWxpbWl0GAIgASgNEioKBmJlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYWN0aW9uGAQgASgJEg0KBWFjdG9yGAUgASgJEhEKCWJlZm9yZV9pZBgGIAEoBCJ6Cg1NaXJyb3JlZEVudHJ5EgoKAmlkGAEgASgEEg8KB2hvc3RfaWQYAiABKAkSEQoJaG9zdF9uYW1lGAMgASgJEiwKBWVudHJ5GAQgASgLMh0ud2FyZGxpbmUuYWdlbnQudjEuQXVkaXRFbnRyeRILCgNsb2cYBSABKA0iegoRTGlzdEF1ZGl0UmVzcG9uc2USMwoHZW50cmllcxgBIAMoCzIiLndhcmRsaW5lLmNvbnNvbGUudjEuTWlycm9yZWRFbnRyeRIwCgVob3N0cxgCIAMoCzIhLndhcmRsaW5lLmNvbnNvbGUudjEuQXVkaXRWZXJkaWN0IvsBCgxBdWRpdFZlcmRpY3QSDwoHaG9zdF9pZBgBIAEoCRIRCglob3N0X25hbWUYAiABKAkSLgoFc3RhdGUYAyABKA4yHy53YXJkbGluZS5jb25zb2xlLnYxLkF1ZGl0U3RhdGUSEwoLYXRfc2VxdWVuY2UYBCABKAQSEwoLZW50cnlfY291bnQYBSABKAQSLwoLdmVyaWZpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2V4cGxhbmF0aW9uGAcgASgJEicKBWVycm9yGAggASgLMhgud2FyZGxpbmUudjEuRXJyb3JEZXRhaWwiJgoSVmVyaWZ5QXVkaXRSZXF1ZXN0EhAKCGhvc3RfaWRzGAEgAygJIkcKE1ZlcmlmeUF1ZGl0UmVzcG9uc2USMAoFaG9zdHMYASADKAsyIS53YXJkbGluZS5jb25zb2xlLnYxLkF1ZGl0VmVyZGljdCI1ChJBY2NlcHRBdWRpdFJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiSQoTQWNjZXB0QXVkaXRSZXNwb25zZRIyCgd2ZXJkaWN0GAEgASgLMiEud2FyZGxpbmUuY29uc29sZS52MS5BdWRpdFZlcmRpY3QqpwEKCkF1ZGl0U3RhdGUSGwoXQVVESVRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRBVURJVF9TVEFURV9WRVJJRklFRBABEhYKEkFVRElUX1NUQVRFX0JST0tFThACEhkKFUFVRElUX1NUQVRFX1RSVU5DQVRFRBADEhYKEkFVRElUX1NUQVRFX0ZPUktFRBAEEhcKE0FVRElUX1NUQVRFX1VOS05PV04QBTKuAgoMQXVkaXRTZXJ2aWNlEloKCUxpc3RBdWRpdBIlLndhcmRsaW5lLmNvbnNvbGUudjEuTGlzdEF1ZGl0UmVxdWVzdBomLndhcmRsaW5lLmNvbnNvbGUudjEuTGlzdEF1ZGl0UmVzcG9uc2USYAoLVmVyaWZ5QXVkaXQSJy53YXJkbGluZS5jb25zb2xlLnYxLlZlcmlmeUF1ZGl0UmVxdWVzdBooLndhcmRsaW5lLmNvbnNvbGUudjEuVmVyaWZ5QXVkaXRSZXNwb25zZRJgCgtBY2NlcHRBdWRpdBInLndhcmRsaW5lLmNvbnNvbGUudjEuQWNjZXB0QXVkaXRSZXF1ZXN0Gigud2FyZGxpbmUuY29uc29sZS52MS5BY2NlcHRBdWRpdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_wardline_agent_v1_agent, file_wardline_v1_error]);
+  fileDesc("Ch93YXJkbGluZS9jb25zb2xlL3YxL2F1ZGl0LnByb3RvEhN3YXJkbGluZS5jb25zb2xlLnYxIoYCChBMaXN0QXVkaXRSZXF1ZXN0EhAKCGhvc3RfaWRzGAEgAygJEg0KBWxpbWl0GAIgASgNEioKBmJlZm9yZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYWN0aW9uGAQgASgJEg0KBWFjdG9yGAUgASgJEhEKCWJlZm9yZV9pZBgGIAEoBBIMCgR0ZXh0GAcgASgJEg8KB291dGNvbWUYCCABKAkSKQoFc2luY2UYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9ChJFeHBvcnRBdWRpdFJlcXVlc3QSNQoGZmlsdGVyGAEgASgLMiUud2FyZGxpbmUuY29uc29sZS52MS5MaXN0QXVkaXRSZXF1ZXN0EjAKBmZvcm1hdBgCIAEoDjIgLndhcmRsaW5lLmNvbnNvbGUudjEuQXVkaXRGb3JtYXQiOQoTRXhwb3J0QXVkaXRSZXNwb25zZRINCgVjaHVuaxgBIAEoDBITCgtlbnRyeV9jb3VudBgCIAEoBCJ6Cg1NaXJyb3JlZEVudHJ5EgoKAmlkGAEgASgEEg8KB2hvc3RfaWQYAiABKAkSEQoJaG9zdF9uYW1lGAMgASgJEiwKBWVudHJ5GAQgASgLMh0ud2FyZGxpbmUuYWdlbnQudjEuQXVkaXRFbnRyeRILCgNsb2cYBSABKA0iegoRTGlzdEF1ZGl0UmVzcG9uc2USMwoHZW50cmllcxgBIAMoCzIiLndhcmRsaW5lLmNvbnNvbGUudjEuTWlycm9yZWRFbnRyeRIwCgVob3N0cxgCIAMoCzIhLndhcmRsaW5lLmNvbnNvbGUudjEuQXVkaXRWZXJkaWN0IucCCgxBdWRpdFZlcmRpY3QSDwoHaG9zdF9pZBgBIAEoCRIRCglob3N0X25hbWUYAiABKAkSLgoFc3RhdGUYAyABKA4yHy53YXJkbGluZS5jb25zb2xlLnYxLkF1ZGl0U3RhdGUSEwoLYXRfc2VxdWVuY2UYBCABKAQSEwoLZW50cnlfY291bnQYBSABKAQSLwoLdmVyaWZpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2V4cGxhbmF0aW9uGAcgASgJEicKBWVycm9yGAggASgLMhgud2FyZGxpbmUudjEuRXJyb3JEZXRhaWwSCwoDbG9nGAkgASgNEhMKC2FjY2VwdGVkX2J5GAogASgJEhcKD2FjY2VwdGVkX3JlYXNvbhgLIAEoCRIvCgthY2NlcHRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiJgoSVmVyaWZ5QXVkaXRSZXF1ZXN0EhAKCGhvc3RfaWRzGAEgAygJIkcKE1ZlcmlmeUF1ZGl0UmVzcG9uc2USMAoFaG9zdHMYASADKAsyIS53YXJkbGluZS5jb25zb2xlLnYxLkF1ZGl0VmVyZGljdCI1ChJBY2NlcHRBdWRpdFJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiSQoTQWNjZXB0QXVkaXRSZXNwb25zZRIyCgd2ZXJkaWN0GAEgASgLMiEud2FyZGxpbmUuY29uc29sZS52MS5BdWRpdFZlcmRpY3QqWgoLQXVkaXRGb3JtYXQSHAoYQVVESVRfRk9STUFUX1VOU1BFQ0lGSUVEEAASFAoQQVVESVRfRk9STUFUX0NTVhABEhcKE0FVRElUX0ZPUk1BVF9OREpTT04QAiqnAQoKQXVkaXRTdGF0ZRIbChdBVURJVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFEFVRElUX1NUQVRFX1ZFUklGSUVEEAESFgoSQVVESVRfU1RBVEVfQlJPS0VOEAISGQoVQVVESVRfU1RBVEVfVFJVTkNBVEVEEAMSFgoSQVVESVRfU1RBVEVfRk9SS0VEEAQSFwoTQVVESVRfU1RBVEVfVU5LTk9XThAFMpIDCgxBdWRpdFNlcnZpY2USWgoJTGlzdEF1ZGl0EiUud2FyZGxpbmUuY29uc29sZS52MS5MaXN0QXVkaXRSZXF1ZXN0GiYud2FyZGxpbmUuY29uc29sZS52MS5MaXN0QXVkaXRSZXNwb25zZRJgCgtWZXJpZnlBdWRpdBInLndhcmRsaW5lLmNvbnNvbGUudjEuVmVyaWZ5QXVkaXRSZXF1ZXN0Gigud2FyZGxpbmUuY29uc29sZS52MS5WZXJpZnlBdWRpdFJlc3BvbnNlEmAKC0FjY2VwdEF1ZGl0Eicud2FyZGxpbmUuY29uc29sZS52MS5BY2NlcHRBdWRpdFJlcXVlc3QaKC53YXJkbGluZS5jb25zb2xlLnYxLkFjY2VwdEF1ZGl0UmVzcG9uc2USYgoLRXhwb3J0QXVkaXQSJy53YXJkbGluZS5jb25zb2xlLnYxLkV4cG9ydEF1ZGl0UmVxdWVzdBooLndhcmRsaW5lLmNvbnNvbGUudjEuRXhwb3J0QXVkaXRSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_timestamp, file_wardline_agent_v1_agent, file_wardline_v1_error]);
 
 /**
  * Describes the message wardline.console.v1.ListAuditRequest.
@@ -23,59 +23,85 @@ export const ListAuditRequestSchema = /*@__PURE__*/
   messageDesc(file_wardline_console_v1_audit, 0);
 
 /**
+ * Describes the message wardline.console.v1.ExportAuditRequest.
+ * Use `create(ExportAuditRequestSchema)` to create a new message.
+ */
+export const ExportAuditRequestSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_audit, 1);
+
+/**
+ * Describes the message wardline.console.v1.ExportAuditResponse.
+ * Use `create(ExportAuditResponseSchema)` to create a new message.
+ */
+export const ExportAuditResponseSchema = /*@__PURE__*/
+  messageDesc(file_wardline_console_v1_audit, 2);
+
+/**
  * Describes the message wardline.console.v1.MirroredEntry.
  * Use `create(MirroredEntrySchema)` to create a new message.
  */
 export const MirroredEntrySchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 1);
+  messageDesc(file_wardline_console_v1_audit, 3);
 
 /**
  * Describes the message wardline.console.v1.ListAuditResponse.
  * Use `create(ListAuditResponseSchema)` to create a new message.
  */
 export const ListAuditResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 2);
+  messageDesc(file_wardline_console_v1_audit, 4);
 
 /**
  * Describes the message wardline.console.v1.AuditVerdict.
  * Use `create(AuditVerdictSchema)` to create a new message.
  */
 export const AuditVerdictSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 3);
+  messageDesc(file_wardline_console_v1_audit, 5);
 
 /**
  * Describes the message wardline.console.v1.VerifyAuditRequest.
  * Use `create(VerifyAuditRequestSchema)` to create a new message.
  */
 export const VerifyAuditRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 4);
+  messageDesc(file_wardline_console_v1_audit, 6);
 
 /**
  * Describes the message wardline.console.v1.VerifyAuditResponse.
  * Use `create(VerifyAuditResponseSchema)` to create a new message.
  */
 export const VerifyAuditResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 5);
+  messageDesc(file_wardline_console_v1_audit, 7);
 
 /**
  * Describes the message wardline.console.v1.AcceptAuditRequest.
  * Use `create(AcceptAuditRequestSchema)` to create a new message.
  */
 export const AcceptAuditRequestSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 6);
+  messageDesc(file_wardline_console_v1_audit, 8);
 
 /**
  * Describes the message wardline.console.v1.AcceptAuditResponse.
  * Use `create(AcceptAuditResponseSchema)` to create a new message.
  */
 export const AcceptAuditResponseSchema = /*@__PURE__*/
-  messageDesc(file_wardline_console_v1_audit, 7);
+  messageDesc(file_wardline_console_v1_audit, 9);
+
+/**
+ * Describes the enum wardline.console.v1.AuditFormat.
+ */
+export const AuditFormatSchema = /*@__PURE__*/
+  enumDesc(file_wardline_console_v1_audit, 0);
+
+/**
+ * @generated from enum wardline.console.v1.AuditFormat
+ */
+export const AuditFormat = /*@__PURE__*/
+  tsEnum(AuditFormatSchema);
 
 /**
  * Describes the enum wardline.console.v1.AuditState.
  */
 export const AuditStateSchema = /*@__PURE__*/
-  enumDesc(file_wardline_console_v1_audit, 0);
+  enumDesc(file_wardline_console_v1_audit, 1);
 
 /**
  * @generated from enum wardline.console.v1.AuditState

@@ -137,6 +137,13 @@ export declare type WatchFlowsRequest = Message<"wardline.console.v1.WatchFlowsR
    * @generated from field: uint32 history = 2;
    */
   history: number;
+
+  /**
+   * In the flow query language, beside the filter; both must hold. Measures are those of the single flow.
+   *
+   * @generated from field: string query = 3;
+   */
+  query: string;
 };
 
 /**

@@ -433,6 +433,18 @@ export declare type ImportFilesRequest = Message<"wardline.console.v1.ImportFile
    * @generated from field: repeated wardline.console.v1.DroppedFile files = 1;
    */
   files: DroppedFile[];
+
+  /**
+   * For the history.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string ticket = 3;
+   */
+  ticket: string;
 };
 
 /**

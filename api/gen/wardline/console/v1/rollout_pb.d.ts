@@ -113,6 +113,13 @@ export declare type StartRolloutRequest = Message<"wardline.console.v1.StartRoll
    * @generated from field: string typed = 11;
    */
   typed: string;
+
+  /**
+   * The ticket behind it, kept with the version.
+   *
+   * @generated from field: string ticket = 12;
+   */
+  ticket: string;
 };
 
 /**

@@ -7,9 +7,9 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Decision, Direction, EnforcementMode, Verdict } from "../../v1/policy_pb.js";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { BackendKind, Generation, PendingConfirmation } from "../../v1/host_pb.js";
 import type { Diagnostic, ErrorDetail, SourceRange } from "../../v1/error_pb.js";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApplyTimings } from "../../agent/v1/agent_pb.js";
 
 /**
@@ -27,6 +27,14 @@ export declare type PlanRequest = Message<"wardline.console.v1.PlanRequest"> & {
    * @generated from field: repeated string host_ids = 1;
    */
   hostIds: string[];
+
+  /**
+   * Plans this kept version instead of the workspace: an answer to look at, which cannot be applied (no plan id) before the
+   * version is the workspace again.
+   *
+   * @generated from field: string version_id = 2;
+   */
+  versionId: string;
 };
 
 /**
@@ -156,6 +164,115 @@ export declare type AccessChange = Message<"wardline.console.v1.AccessChange"> &
 export declare const AccessChangeSchema: GenMessage<AccessChange>;
 
 /**
+ * What a host would load, against what it has loaded.
+ *
+ * @generated from message wardline.console.v1.HostLoad
+ */
+export declare type HostLoad = Message<"wardline.console.v1.HostLoad"> & {
+  /**
+   * @generated from field: uint32 rules_before = 1;
+   */
+  rulesBefore: number;
+
+  /**
+   * @generated from field: uint32 rules_after = 2;
+   */
+  rulesAfter: number;
+
+  /**
+   * Entries of the tables: addresses, classes, ports.
+   *
+   * @generated from field: uint32 entries_before = 3;
+   */
+  entriesBefore: number;
+
+  /**
+   * @generated from field: uint32 entries_after = 4;
+   */
+  entriesAfter: number;
+
+  /**
+   * @generated from field: uint32 subjects_before = 5;
+   */
+  subjectsBefore: number;
+
+  /**
+   * @generated from field: uint32 subjects_after = 6;
+   */
+  subjectsAfter: number;
+
+  /**
+   * Keys of the subjects on this host that come, go, or whose listed access changes; at most 50, and how many there are.
+   *
+   * @generated from field: repeated string changed_subjects = 7;
+   */
+  changedSubjects: string[];
+
+  /**
+   * @generated from field: uint32 changed_subject_count = 8;
+   */
+  changedSubjectCount: number;
+};
+
+/**
+ * Describes the message wardline.console.v1.HostLoad.
+ * Use `create(HostLoadSchema)` to create a new message.
+ */
+export declare const HostLoadSchema: GenMessage<HostLoad>;
+
+/**
+ * Where a roll-back leads.
+ *
+ * @generated from message wardline.console.v1.HostReturn
+ */
+export declare type HostReturn = Message<"wardline.console.v1.HostReturn"> & {
+  /**
+   * 0 = no policy.
+   *
+   * @generated from field: uint64 generation = 1;
+   */
+  generation: bigint;
+
+  /**
+   * @generated from field: string state_digest = 2;
+   */
+  stateDigest: string;
+
+  /**
+   * Number of the version on this console; 0 = it is not kept here. The host has it in any case.
+   *
+   * @generated from field: uint64 version_number = 3;
+   */
+  versionNumber: bigint;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp applied_at = 4;
+   */
+  appliedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string applied_by = 5;
+   */
+  appliedBy: string;
+
+  /**
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: wardline.v1.EnforcementMode mode = 7;
+   */
+  mode: EnforcementMode;
+};
+
+/**
+ * Describes the message wardline.console.v1.HostReturn.
+ * Use `create(HostReturnSchema)` to create a new message.
+ */
+export declare const HostReturnSchema: GenMessage<HostReturn>;
+
+/**
  * @generated from message wardline.console.v1.HostPlan
  */
 export declare type HostPlan = Message<"wardline.console.v1.HostPlan"> & {
@@ -232,6 +349,20 @@ export declare type HostPlan = Message<"wardline.console.v1.HostPlan"> & {
    * @generated from field: bool away = 13;
    */
   away: boolean;
+
+  /**
+   * Absent when the host cannot be planned for.
+   *
+   * @generated from field: wardline.console.v1.HostLoad load = 14;
+   */
+  load?: HostLoad | undefined;
+
+  /**
+   * What the host returns to when this is not confirmed or rolled back. The access changes back are those above, reversed.
+   *
+   * @generated from field: wardline.console.v1.HostReturn returns_to = 15;
+   */
+  returnsTo?: HostReturn | undefined;
 };
 
 /**
@@ -407,6 +538,13 @@ export declare type ApplyRequest = Message<"wardline.console.v1.ApplyRequest"> &
    * @generated from field: string override_failed_tests_reason = 5;
    */
   overrideFailedTestsReason: string;
+
+  /**
+   * The ticket behind it, kept with the version.
+   *
+   * @generated from field: string ticket = 6;
+   */
+  ticket: string;
 };
 
 /**

@@ -12,7 +12,7 @@ export {
   SCHEMA_BASE,
   schemaFiles,
 } from "./json-schema.ts";
-export type { Field, JsonObject, JsonValue, ObjectShape, Shape } from "./shape.ts";
+export type { Field, JsonObject, JsonValue, ListShape, ObjectShape, Shape } from "./shape.ts";
 
 /** Every kind with a declaration, in the order of the registry. */
 export const DECLARED_KINDS: readonly DeclaredKind[] = DOCUMENT_READERS.flatMap(

@@ -2,6 +2,7 @@
 import { metadataShape, nameShape, PORT_NUMBER, TRANSPORT_PROTOCOLS } from "./common.ts";
 import type { DocumentSchema } from "./document-schema.ts";
 import { choiceOf, type Field, listOf, type ObjectShape, objectShape } from "./shape.ts";
+import { MESH_KEY_FIELD } from "./wardline-common.ts";
 
 export const NAMED_PORT = objectShape("Named port", {
   name: { shape: nameShape("port"), description: "The name that policies use.", required: true },
@@ -20,7 +21,15 @@ const PORTS: Field = {
   description: "Ports that policies may call by name. One name may stand once for each protocol.",
 };
 
-export const HOST_SPEC = objectShape("Host spec", { addresses: ADDRESSES, ports: PORTS });
+export const HOST_SPEC = objectShape("Host spec", {
+  addresses: ADDRESSES,
+  ports: PORTS,
+  meshKey: {
+    ...MESH_KEY_FIELD,
+    description:
+      "The public key of its node of the overlay, 64 hexadecimal digits. The node's own address then counts among the addresses; one key belongs to one host.",
+  },
+});
 
 const USER_ID = { type: "integer", minimum: 0, maximum: 9_999_999_999 } as const;
 

@@ -1,7 +1,7 @@
 /** Shapes that the kinds of `wardline.io/v1` share. */
 import { ENTITIES } from "../../model.ts";
 import { IP_BLOCK, MAX_PORT, nameShape, PORT_NUMBER, SELECTOR, TRANSPORT_PROTOCOLS } from "./common.ts";
-import { DOMAIN_NAME } from "./domain-names.ts";
+import { DOMAIN_OR_SERVICE_NAME } from "./domain-names.ts";
 import { choiceOf, type Field, listOf, type ObjectShape, objectShape, type TextShape } from "./shape.ts";
 
 export const WARDLINE_API_VERSION = "wardline.io/v1";
@@ -43,15 +43,44 @@ export const ENTITY_FIELD: Field = {
     "world: every address that is neither of a declared host or workload nor of the mesh. cluster: every address of a declared host or workload. host: the subject's own host. mesh: the overlay's addresses, 200::/7.",
 };
 
+/** Which addresses of a mesh node are meant: its own, or the prefix that the overlay routes to it. */
+export const MESH_NODE_PARTS = ["address", "subnet"] as const;
+
+export const MESH_KEY_TEXT: TextShape = { type: "text", pattern: /^[0-9A-Fa-f]{64}$/ };
+/** Public keys of examples: nobody holds the private ones. */
+const EXAMPLE_MESH_KEY = "6ab7523d02831823e4fe94b1dadedf5ff6345f963ba193fa9a7da9547ed0e73a";
+
+export const MESH_KEY_FIELD: Field = {
+  shape: MESH_KEY_TEXT,
+  description: "The public key of a node of the overlay: 64 hexadecimal digits.",
+  examples: [EXAMPLE_MESH_KEY],
+};
+
+export const MESH_NODE = objectShape("Mesh node", {
+  key: { ...MESH_KEY_FIELD, required: true },
+  part: {
+    shape: choiceOf(MESH_NODE_PARTS),
+    description:
+      "address: the node's own address, in 200::/8. subnet: the prefix of 64 bits that the overlay routes to it, in 300::/8. Both are computed from the key.",
+    default: "address",
+  },
+});
+
+export const MESH_NODE_FIELD: Field = {
+  shape: MESH_NODE,
+  description:
+    "A node of the overlay by its key, wherever it is. Only what comes through the overlay's interface is its.",
+};
+
 export const SERVICE_FIELD: Field = {
   shape: SERVICE_REFERENCE,
   description: "What a Service document stands for.",
 };
 
 export const DOMAIN_NAMES_FIELD: Field = {
-  shape: listOf(DOMAIN_NAME, { minItems: 1 }),
+  shape: listOf(DOMAIN_OR_SERVICE_NAME, { minItems: 1 }),
   description:
-    "The addresses that these names have in DNS. *.example.org stands for one or more labels before example.org.",
+    "The addresses that these names have in DNS. *.example.org stands for one or more labels before example.org; _db._tcp.example.org for the targets of that service.",
   examples: [["example.org"]],
 };
 

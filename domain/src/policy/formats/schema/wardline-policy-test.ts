@@ -8,6 +8,7 @@ import {
   ENTITY_FIELD,
   HOSTS_FIELD,
   IP_BLOCK_FIELD,
+  MESH_NODE_FIELD,
   NAMESPACE_SELECTOR_FIELD,
   SELECTOR_FIELD,
   SERVICE_FIELD,
@@ -24,12 +25,13 @@ export const TEST_END = objectShape(
     hosts: HOSTS_FIELD,
     ipBlock: IP_BLOCK_FIELD,
     entity: ENTITY_FIELD,
+    meshNode: MESH_NODE_FIELD,
     service: {
       ...SERVICE_FIELD,
       description: "Everybody whom a Service document stands for; one without domain names.",
     },
   },
-  { alternatives: [["selector", "namespaceSelector"], ["hosts"], ["ipBlock"], ["entity"], ["service"]] },
+  { alternatives: [["selector", "namespaceSelector"], ["hosts"], ["ipBlock"], ["entity"], ["meshNode"], ["service"]] },
 );
 
 export const VIA_POLICY_MAX_LENGTH = 400;

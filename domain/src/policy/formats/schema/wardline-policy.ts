@@ -9,6 +9,7 @@ import {
   ENTITY_FIELD,
   HOSTS_FIELD,
   IP_BLOCK_FIELD,
+  MESH_NODE_FIELD,
   NAMESPACE_SELECTOR_FIELD,
   SELECTOR_FIELD,
   SERVICE_FIELD,
@@ -40,6 +41,7 @@ const PEER_FIELDS = {
   hosts: HOSTS_FIELD,
   ipBlock: IP_BLOCK_FIELD,
   entity: ENTITY_FIELD,
+  meshNode: MESH_NODE_FIELD,
   service: SERVICE_FIELD,
 };
 
@@ -48,6 +50,7 @@ const INGRESS_ALTERNATIVES = [
   ["hosts"],
   ["ipBlock"],
   ["entity"],
+  ["meshNode"],
   ["service"],
 ] as const;
 

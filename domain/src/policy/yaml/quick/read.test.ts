@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_READ_LIMITS } from "../limits.ts";
@@ -18,10 +19,9 @@ function compare(raw: string): number {
     const quick = readQuickly(stream, DEFAULT_READ_LIMITS, offset, offset + text.length);
     if (quick.kind === "declined") continue;
     accepted += 1;
-    expect({ text, roots: quick.root ? [inFull(quick.root)] : [], problems: [] }).toEqual({
-      text,
-      ...readWithLibrary(text),
-    });
+    const read = { text, roots: quick.root ? [inFull(quick.root)] : [], problems: [] };
+    const wanted = { text, ...readWithLibrary(text) };
+    if (!isDeepStrictEqual(read, wanted)) expect(read).toEqual(wanted);
   }
   return accepted;
 }
@@ -34,7 +34,7 @@ function inFull(node: YamlNode): YamlNode {
   return { kind, start, end, entries: entries.map((entry) => ({ ...entry, value: inFull(entry.value) })) };
 }
 
-const NUM_RUNS = Number(process.env.WARDLINE_YAML_RUNS ?? 1500);
+const NUM_RUNS = Number(process.env.WARDLINE_YAML_RUNS ?? 600);
 
 describe("the quick reader gives the library's tree, or declines", { timeout: 120_000 }, () => {
   const fixtures = fixtureTexts();

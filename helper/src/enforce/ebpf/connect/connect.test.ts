@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { BUILTIN_DECISIONS } from "@wardline/domain/policy";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { bootTimeNs } from "../../../linux/bootClock.ts";
 import { type HandProgramOptions, handProgram } from "../../../testing/handProgram.ts";
@@ -116,6 +117,17 @@ describe.skipIf(problem !== null)(`connect hooks${problem === null ? "" : ` (${p
     expect(await host.connectTcp("mapped", `::ffff:${PEER_ADDRESS[4]}`, 8002, 5000)).toBe("EPERM");
     expect(await host.connectTcp("mapped ok", `::ffff:${PEER_ADDRESS[4]}`, 8001)).toBe("ok");
     expect(drained().find(({ kind }) => kind === "deny")).toMatchObject({ destinationAddress: PEER_ADDRESS[4] });
+  });
+
+  it("refuses at once what would go to an overlay that the host has not", async () => {
+    const node = "201:5522:b70b:f5f3:9f70:6c05:ad38:9484";
+    await apply({ rules: [], otherwise: { ingress: "allow", egress: "allow" } });
+    expect(await host.connectTcp("no overlay", node, 8001, 2000)).toBe("EPERM");
+    const decision = BUILTIN_DECISIONS.spoofedOverlay.index;
+    expect(drained()[0]).toMatchObject({ kind: "deny", hook: "connect", decision, destinationAddress: node });
+    enforcer.setOverlay({ name: "", index: 999 });
+    expect(await host.connectTcp("no route", node, 8001, 2000)).not.toBe("EPERM");
+    enforcer.setOverlay(null);
   });
 
   it("never refuses the host's own addresses and loopback", async () => {

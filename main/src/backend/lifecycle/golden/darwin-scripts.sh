@@ -53,6 +53,76 @@ for each in $accounts; do
 done
 exit 0
 
+# DARWIN_ROLL_BACK
+set -u
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+say() { printf '@@ %s %s\n' "$1" "$2"; }
+fail() { say failed "$1 $2"; exit 1; }
+next() { IFS= read -r "$1" || fail input "$1"; }
+sha() { { if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi; } < "$1" 2>/dev/null | cut -c1-64; }
+is_hash() { case $1 in ''|*[!0-9a-f]*) return 1 ;; esac; [ "${#1}" -eq 64 ]; }
+is_name() { case $1 in ''|.*|-*|*[!A-Za-z0-9._-]*) return 1 ;; esac; [ "${#1}" -le 100 ]; }
+is_account() { case $1 in ''|-*|*[!A-Za-z0-9._-]*) return 1 ;; esac; [ "${#1}" -le 32 ]; }
+is_number() { case $1 in ''|*[!0-9]*) return 1 ;; esac; [ "${#1}" -le 12 ]; }
+is_path() { case $1 in /*) ;; *) return 1 ;; esac; case $1 in */../*|*/..) return 1 ;; esac; [ "${#1}" -le 300 ]; }
+free_kb() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
+
+lib=/usr/local/lib/wardline
+agent=$lib/wardline-agent
+staged=$lib/staged
+label=io.wardline.agent
+plist=/Library/LaunchDaemons/$label.plist
+socket=/var/run/wardline/agent.sock
+[ "$(id -u)" -eq 0 ] || fail root "$(id -un)"
+lock=/var/run/wardline-install.lock
+# There is no flock here: the lock is a directory with the process that holds it, and one of a dead process is taken over.
+if mkdir "$lock" 2>/dev/null || { holder=$(cat "$lock/pid" 2>/dev/null) && is_number "$holder" && ! kill -0 "$holder" 2>/dev/null; }; then
+  echo "$$" > "$lock/pid"
+  trap 'rm -rf "$lock"' EXIT
+else
+  fail busy another
+fi
+
+trap '' HUP PIPE TERM INT
+mark() { stat -f %i:%Fc "$socket" 2>/dev/null; }
+restart() {
+  before=$(mark)
+  launchctl bootout "system/$label" >/dev/null 2>&1
+  launchctl bootstrap system "$plist" >/dev/null 2>&1
+  launchctl enable "system/$label" >/dev/null 2>&1
+  tries=0
+  while [ "$tries" -lt 150 ]; do
+    [ -S "$socket" ] && [ "$(mark)" != "$before" ] && return 0
+    tries=$((tries + 1))
+    sleep 0.2
+  done
+  return 1
+}
+last_words() { tail -n 3 /var/log/wardline-agent.log 2>/dev/null | cut -c1-300 | while IFS= read -r line; do say log "$line"; done; }
+keep() { rm -f "$2.wardline-new"; ln "$1" "$2.wardline-new" && mv -f "$2.wardline-new" "$2"; }
+replace() { cp "$1" "$2.wardline-new" && chmod "$3" "$2.wardline-new" && mv -f "$2.wardline-new" "$2"; }
+exchange() {
+  [ -f "$agent.previous" ] || return 1
+  keep "$agent" "$agent.exchanged" && mv -f "$agent.previous" "$agent" && mv -f "$agent.exchanged" "$agent.previous"
+}
+if [ -f "$agent.exchanged" ]; then
+  if [ -f "$agent.previous" ]; then rm -f "$agent.exchanged"; else mv -f "$agent.exchanged" "$agent.previous"; fi
+fi
+
+[ -f "$agent.previous" ] || fail previous "$agent.previous"
+exchange || fail write "$agent"
+if restart; then
+  say version "$("$agent" --version --json </dev/null 2>/dev/null)"
+  say outcome running
+  exit 0
+fi
+last_words
+if exchange && restart; then say outcome rolled-back; else say outcome down; fi
+exit 0
+
 # DARWIN_STAGE
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -203,76 +273,6 @@ elif exchange && restart; then
 else
   say outcome down
 fi
-exit 0
-
-# DARWIN_ROLL_BACK
-set -u
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
-LC_ALL=C
-export PATH LC_ALL
-umask 077
-say() { printf '@@ %s %s\n' "$1" "$2"; }
-fail() { say failed "$1 $2"; exit 1; }
-next() { IFS= read -r "$1" || fail input "$1"; }
-sha() { { if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi; } < "$1" 2>/dev/null | cut -c1-64; }
-is_hash() { case $1 in ''|*[!0-9a-f]*) return 1 ;; esac; [ "${#1}" -eq 64 ]; }
-is_name() { case $1 in ''|.*|-*|*[!A-Za-z0-9._-]*) return 1 ;; esac; [ "${#1}" -le 100 ]; }
-is_account() { case $1 in ''|-*|*[!A-Za-z0-9._-]*) return 1 ;; esac; [ "${#1}" -le 32 ]; }
-is_number() { case $1 in ''|*[!0-9]*) return 1 ;; esac; [ "${#1}" -le 12 ]; }
-is_path() { case $1 in /*) ;; *) return 1 ;; esac; case $1 in */../*|*/..) return 1 ;; esac; [ "${#1}" -le 300 ]; }
-free_kb() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
-
-lib=/usr/local/lib/wardline
-agent=$lib/wardline-agent
-staged=$lib/staged
-label=io.wardline.agent
-plist=/Library/LaunchDaemons/$label.plist
-socket=/var/run/wardline/agent.sock
-[ "$(id -u)" -eq 0 ] || fail root "$(id -un)"
-lock=/var/run/wardline-install.lock
-# There is no flock here: the lock is a directory with the process that holds it, and one of a dead process is taken over.
-if mkdir "$lock" 2>/dev/null || { holder=$(cat "$lock/pid" 2>/dev/null) && is_number "$holder" && ! kill -0 "$holder" 2>/dev/null; }; then
-  echo "$$" > "$lock/pid"
-  trap 'rm -rf "$lock"' EXIT
-else
-  fail busy another
-fi
-
-trap '' HUP PIPE TERM INT
-mark() { stat -f %i:%Fc "$socket" 2>/dev/null; }
-restart() {
-  before=$(mark)
-  launchctl bootout "system/$label" >/dev/null 2>&1
-  launchctl bootstrap system "$plist" >/dev/null 2>&1
-  launchctl enable "system/$label" >/dev/null 2>&1
-  tries=0
-  while [ "$tries" -lt 150 ]; do
-    [ -S "$socket" ] && [ "$(mark)" != "$before" ] && return 0
-    tries=$((tries + 1))
-    sleep 0.2
-  done
-  return 1
-}
-last_words() { tail -n 3 /var/log/wardline-agent.log 2>/dev/null | cut -c1-300 | while IFS= read -r line; do say log "$line"; done; }
-keep() { rm -f "$2.wardline-new"; ln "$1" "$2.wardline-new" && mv -f "$2.wardline-new" "$2"; }
-replace() { cp "$1" "$2.wardline-new" && chmod "$3" "$2.wardline-new" && mv -f "$2.wardline-new" "$2"; }
-exchange() {
-  [ -f "$agent.previous" ] || return 1
-  keep "$agent" "$agent.exchanged" && mv -f "$agent.previous" "$agent" && mv -f "$agent.exchanged" "$agent.previous"
-}
-if [ -f "$agent.exchanged" ]; then
-  if [ -f "$agent.previous" ]; then rm -f "$agent.exchanged"; else mv -f "$agent.exchanged" "$agent.previous"; fi
-fi
-
-[ -f "$agent.previous" ] || fail previous "$agent.previous"
-exchange || fail write "$agent"
-if restart; then
-  say version "$("$agent" --version --json </dev/null 2>/dev/null)"
-  say outcome running
-  exit 0
-fi
-last_words
-if exchange && restart; then say outcome rolled-back; else say outcome down; fi
 exit 0
 
 # DARWIN_UNINSTALL

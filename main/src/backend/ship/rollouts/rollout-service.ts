@@ -7,7 +7,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type Gates, requireGates, USUAL_WATCH_MS } from "@wardline/domain/fleet";
 import { ChangeSignal } from "../../async/signal.ts";
 import type { Workspace } from "../../policies/workspace.ts";
-import { boundedReason, type Guard } from "../../rpc/guard.ts";
+import { boundedReason, boundedTicket, type Guard } from "../../rpc/guard.ts";
 import type { RolloutRequest, StoredRollout } from "../../store/rollouts-table.ts";
 import type { Planner } from "../planner.ts";
 import { reasonWithOverride } from "../policy-tests.ts";
@@ -87,6 +87,7 @@ export class RolloutServiceImpl {
     requireMode(request.mode);
     const gates = gatesOf(request.gates);
     requireGates(gates, confirmWithinMs);
+    const ticket = boundedTicket(request.ticket);
     const plan = planner.takeForRollout(request.planId);
     const reason = reasonWithOverride(request.reason, request.overrideFailedTestsReason, plan.failedTestCount);
     const rolloutId = this.#begin(
@@ -104,7 +105,7 @@ export class RolloutServiceImpl {
         typed: request.typed,
         stagesOf: chosenStages(request.stagePercents, request.canaryHostIds),
       },
-      () => workspace.recordVersion(userName, reason || "Rolled out"),
+      () => workspace.recordVersion(userName, reason || "Rolled out", { kind: "rolled-out", ticket }),
     );
     return create(wire.StartRolloutResponseSchema, { rolloutId });
   }

@@ -1,13 +1,14 @@
 import { Search, X } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { EMPTY_FLOW_QUERY } from "../../../data/flow-buffer.ts";
+import { useKeyCommand } from "../../../data/key-commands.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { addTerm, parseSearch, removeTerm, termsOf, termText } from "../model/filter-query.ts";
 
 /** Search, quick choices and the chips of every condition in force. */
 export function FilterBar() {
-  const { flowQuery, set, hasSingleKeyShortcuts } = useWindow();
+  const { flowQuery, set } = useWindow();
   const [text, setText] = useState("");
   const input = useRef<HTMLInputElement>(null);
   const terms = termsOf(flowQuery);
@@ -17,19 +18,7 @@ export function FilterBar() {
     set({ flowQuery: addTerm(flowQuery, term) });
     setText("");
   };
-  useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      const isTyping =
-        event.target instanceof HTMLElement &&
-        event.target.closest("input, textarea, [contenteditable='true']") !== null;
-      if (event.key !== "/" || isTyping || !hasSingleKeyShortcuts || event.ctrlKey || event.metaKey || event.altKey)
-        return;
-      event.preventDefault();
-      input.current?.focus();
-    };
-    addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
-  }, [hasSingleKeyShortcuts]);
+  useKeyCommand("flows.search", () => input.current?.focus());
   const toggleVerdict = (verdict: "allow" | "deny") => {
     const term = { part: "verdict" as const, value: verdict };
     set({ flowQuery: flowQuery.verdicts.includes(verdict) ? removeTerm(flowQuery, term) : addTerm(flowQuery, term) });

@@ -28,6 +28,7 @@ import {
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
 import { addTerm, type FilterTerm, flowPeer, hasChosenSource } from "../model/filter-query.ts";
+import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
 
 const REASONS: Record<DecisionReason, string> = {
   [DecisionReason.UNSPECIFIED]: "not known",
@@ -48,6 +49,7 @@ const HOOKS: Record<FlowHook, (verdict: VerdictKind) => string> = {
 
 /** Everything that is known about one flow, with the way to the line that decided it. */
 export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => void }) {
+  const [proposal, setProposal] = useState<ProposalKind | null>(null);
   const nowMs = useConsoleNow();
   const openFile = useWindow((state) => state.openFile);
   const verdict = flowVerdict(flow);
@@ -66,6 +68,15 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         </IconButton>
       </header>
       <p className="wrap-anywhere">{visibleText(decision?.summary ?? "The host did not say what decided.")}</p>
+      <div className="record-actions">
+        <Button size="small" tone="primary" onPress={() => setProposal(verdict === "allow" ? "deny" : "allow")}>
+          {verdict === "allow" ? "Deny it by a rule…" : "Allow it by a rule…"}
+        </Button>
+        <Button size="small" onPress={() => setProposal("test")}>
+          Make a test…
+        </Button>
+      </div>
+      {proposal ? <ProposalSheet kind={proposal} flow={flow} onClose={() => setProposal(null)} /> : null}
       {verdict === "observed" ? (
         <p className="inspector-observed">The policy denies it; the host let it pass because it only observes.</p>
       ) : null}

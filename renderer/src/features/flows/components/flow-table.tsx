@@ -6,6 +6,7 @@ import { type Flow, FlowHook } from "@wardline/api/wardline/v1/flow";
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import { type KeyboardEvent, type MouseEvent, memo, useLayoutEffect, useRef } from "react";
 import { flowVerdict } from "../../../data/flow-buffer.ts";
+import { useSetting } from "../../../data/settings.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   formatClockMs,
@@ -31,8 +32,8 @@ const COLUMNS = ["Time", "Host", "Way", "Subject", "Peer", "Port", "Process", "V
 
 /** A windowed grid: ten thousand rows, some thirty in the page. What is looked at stays where it is when rows arrive. */
 export function FlowTable({ rows, received }: FlowTableProps) {
-  const { density, selectedFlowId, set } = useWindow();
-  const rowHeight = ROW_HEIGHTS[density];
+  const { selectedFlowId, set } = useWindow();
+  const rowHeight = ROW_HEIGHTS[useSetting("display.density")];
   const scroller = useRef<HTMLDivElement>(null);
   const virtualizer = useVirtualizer({
     count: rows.length,

@@ -1,4 +1,5 @@
 import { ListFilter, Pause, Play } from "lucide-react";
+import { lazy, Suspense } from "react";
 import { useConsole, useHostsStream } from "../../../data/context.tsx";
 import { EMPTY_FLOW_QUERY, FLOW_BUFFER_ROWS } from "../../../data/flow-buffer.ts";
 import { isConnected, isObserveOnly } from "../../../data/hosts-snapshot.ts";
@@ -22,8 +23,43 @@ import { FlowTable } from "./flow-table.tsx";
 import { TimeStrip } from "./time-strip.tsx";
 import "./flows-view.css";
 
-/** Live flows: what was decided, by which rule, and for whom. */
+const HistoryView = lazy(() => import("./history-view.tsx").then((module) => ({ default: module.HistoryView })));
+const MODES = [
+  { mode: "live", name: "Live" },
+  { mode: "history", name: "History" },
+] as const;
+
+/** What is decided now, or what was recorded over months. */
 export function FlowsView() {
+  const { flowsMode, set } = useWindow();
+  return (
+    <div className="flows-frame">
+      <nav className="view-tabs" aria-label="Time of the flows">
+        {MODES.map(({ mode, name }) => (
+          <button
+            key={mode}
+            type="button"
+            className="view-tab"
+            aria-current={mode === flowsMode ? "page" : undefined}
+            onClick={() => set({ flowsMode: mode })}
+          >
+            {name}
+          </button>
+        ))}
+      </nav>
+      {flowsMode === "live" ? (
+        <LiveFlows />
+      ) : (
+        <Suspense fallback={<Skeleton rows={12} label="Opening the history" />}>
+          <HistoryView />
+        </Suspense>
+      )}
+    </div>
+  );
+}
+
+/** Live flows: what was decided, by which rule, and for whom. */
+function LiveFlows() {
   const { connection } = useConsole();
   const { stream, buffer, heldBack, frozenAtMs } = useShownFlows();
   const { selectedFlowId, set, isFrozen, flowQuery } = useWindow();

@@ -4,10 +4,14 @@ import { Button, Notice, visibleText } from "../../../ui/index.ts";
 import type { Need } from "../model/needs.ts";
 
 export function NeedCard({ need }: { need: Need }) {
-  const { openFile, openHost, show } = useWindow();
+  const { openFile, openFinding, openHealing, openHost, openMesh, goTo, show } = useWindow();
   const act = () => {
     if (need.action.kind === "file") openFile(need.action.target);
     else if (need.action.kind === "host") openHost(need.action.target);
+    else if (need.action.kind === "cluster") goTo("cluster");
+    else if (need.action.kind === "mesh") openMesh(null);
+    else if (need.action.kind === "healing") openHealing(need.action.target);
+    else if (need.action.kind === "finding") openFinding(need.action.target);
     else show("ship");
   };
   const Icon = need.tone === "deny" ? CircleX : need.tone === "info" ? FilePen : TriangleAlert;

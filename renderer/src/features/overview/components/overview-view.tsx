@@ -3,10 +3,13 @@ import { useQuery } from "@connectrpc/connect-query";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { CircleCheck } from "lucide-react";
 import { useEffect } from "react";
-import { useConsole, useConsoleNow, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
+import { useActivity, useConsole, useConsoleNow, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { EmptyState, FailureNotice, formatMoment, Skeleton } from "../../../ui/index.ts";
+import { worstOpen } from "../../anomalies/index.ts";
+import { waitsWithCluster } from "../../cluster/index.ts";
+import { FirstRunGuide } from "../../first-run/index.ts";
 import { PendingCard, PendingEndNotice, ReceiptList, useShip } from "../../ship/index.ts";
 import { listNeeds } from "../model/needs.ts";
 import { HostCard } from "./host-card.tsx";
@@ -19,6 +22,7 @@ export function OverviewView() {
   const hostsStream = useHostsStream();
   const workspace = useWorkspaceStream();
   const { scopeHostId, lastMs } = useWindow();
+  const { clusters, anomalies, mesh } = useActivity();
   const ends = useShip((state) => state.ends);
   const nowMs = useConsoleNow();
   const receipts = useQuery(ShipService.method.listReceipts, { limit: 20 }, { refetchInterval: 15_000 });
@@ -47,8 +51,11 @@ export function OverviewView() {
   const inScope = <Item extends { id: string }>(items: readonly Item[]) =>
     items.filter((item) => scopeHostId === null || item.id === scopeHostId);
   const hosts = inScope(hostsStream.value.hosts);
-  const needs = listNeeds(hosts, workspace.value?.files ?? []);
-  const pending = hostsStream.value.pending.filter((entry) => scopeHostId === null || entry.hostId === scopeHostId);
+  const findings = worstOpen(anomalies).filter(({ hostId }) => scopeHostId === null || hostId === scopeHostId);
+  const needs = listNeeds(hosts, workspace.value?.files ?? [], clusters ?? [], findings, mesh);
+  const pending = hostsStream.value.pending.filter(
+    (entry) => (scopeHostId === null || entry.hostId === scopeHostId) && !waitsWithCluster(entry, clusters ?? []),
+  );
   const shownReceipts = (receipts.data?.receipts ?? []).filter(
     (receipt) =>
       (scopeHostId === null || receipt.hostId === scopeHostId) &&
@@ -58,6 +65,7 @@ export function OverviewView() {
   const newest = Math.max(0, ...hosts.map((host) => (host.lastHeardAt ? timestampMs(host.lastHeardAt) : 0)));
   return (
     <div className="overview scroll">
+      <FirstRunGuide />
       <section className="overview-section" aria-labelledby="overview-needs">
         <h1 id="overview-needs">Needs you</h1>
         {isQuiet ? (

@@ -3,63 +3,127 @@ import { Annotation, EditorState } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
 import { useEffect, useRef } from "react";
-import type { EditorTarget } from "../../../data/window-store.ts";
-import { applyFix, editorDiagnostics, offsetOf } from "../model/editor-diagnostics.ts";
+import { type EditorTarget, useWindow } from "../../../data/window-store.ts";
+import { handlersOf, keepState, keptState } from "../editor/kept-states.ts";
+import { followEditorCommands } from "../editor/language-keys.ts";
+import { applyAllFixes, lintProblems } from "../editor/lint-problems.ts";
+import { changeBetween } from "../editor/replace-text.ts";
+import { TextReports } from "../editor/text-reports.ts";
+import { useLanguageStore } from "../editor/use-language.ts";
+import { applyFix, offsetOf } from "../model/editor-diagnostics.ts";
 import { editingExtensions } from "./editor-setup.ts";
+import "../editor/editor.css";
 
 const FromOutside = Annotation.define<boolean>();
+
+/** One fix, or all of the file. */
+export interface FixRequest {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly serial: number;
+}
 
 interface CodeEditorProps {
   readonly path: string;
   readonly text: string;
-  readonly diagnostics: readonly Diagnostic[];
+  /** Only of the check by the backend, which is asked where the thread of the language fails; else `null`. */
+  readonly diagnostics: readonly Diagnostic[] | null;
   readonly target: EditorTarget | null;
   readonly onChange: (text: string) => void;
   readonly onSave: () => void;
-  readonly fixRequest: { readonly diagnostic: Diagnostic; readonly serial: number } | null;
+  /** The editor, for the form that writes into it; `null` when it is gone. */
+  readonly onView?: (view: EditorView | null) => void;
+  readonly fixRequest: FixRequest | null;
 }
 
 /** One CodeMirror for one file. Text from outside replaces the document only when it differs, so the cursor stays. */
-export default function CodeEditor({ path, text, diagnostics, target, onChange, onSave, fixRequest }: CodeEditorProps) {
+export default function CodeEditor({
+  path,
+  text,
+  diagnostics,
+  target,
+  onChange,
+  onSave,
+  onView,
+  fixRequest,
+}: CodeEditorProps) {
   const parent = useRef<HTMLDivElement>(null);
   const viewRef = useRef<EditorView | null>(null);
-  const handlers = useRef({ onChange, onSave });
+  const reports = useRef<TextReports | null>(null);
+  const store = useLanguageStore();
+  const handlers = handlersOf(path);
   handlers.current = { onChange, onSave };
+  const viewHandler = useRef(onView);
+  viewHandler.current = onView;
   const firstText = useRef(text);
 
   useEffect(() => {
     if (!parent.current) return;
-    const view = new EditorView({
-      parent: parent.current,
-      state: EditorState.create({
+    const own = handlersOf(path);
+    const report = new TextReports((changed) => own.current.onChange(changed));
+    reports.current = report;
+    const kept = keptState(path);
+    const go = {
+      toPlace: (file: string, line: number, column: number) => useWindow.getState().openFile(file, line, column),
+      showReferences: () => useWindow.getState().set({ isEffectShown: true }),
+    };
+    const onSaveKey = () => {
+      report.flush();
+      own.current.onSave();
+    };
+    const createState = () =>
+      EditorState.create({
         doc: firstText.current,
         extensions: [
-          ...editingExtensions(() => handlers.current.onSave()),
+          ...editingExtensions({ path, store, go }),
+          // Line ends stay as the file has them.
+          EditorState.lineSeparator.of(/^[^\n]*\r\n/.test(firstText.current) ? "\r\n" : "\n"),
           EditorView.contentAttributes.of({ "aria-label": `Text of ${path}` }),
-          EditorView.updateListener.of((update) => {
-            const isOwn = !update.transactions.some((transaction) => transaction.annotation(FromOutside));
-            if (update.docChanged && isOwn) handlers.current.onChange(update.state.doc.toString());
-          }),
         ],
-      }),
+      });
+    const view = new EditorView({
+      parent: parent.current,
+      state: kept?.state ?? createState(),
+      dispatchTransactions: (transactions, target) => {
+        target.update(transactions);
+        const isOwn = !transactions.some((transaction) => transaction.annotation(FromOutside));
+        if (transactions.some(({ docChanged }) => docChanged)) {
+          store.edit(path, target.state.doc.toString());
+          if (isOwn) report.changed(target.state);
+        }
+        if (transactions.some(({ selection, docChanged }) => selection || docChanged)) {
+          store.moveTo(target.state.doc.lineAt(target.state.selection.main.head).number);
+        }
+      },
     });
+    if (kept) requestAnimationFrame(() => view.scrollDOM.scrollTo({ top: kept.scrollTop }));
     viewRef.current = view;
+    store.moveTo(view.state.doc.lineAt(view.state.selection.main.head).number);
+    viewHandler.current?.(view);
+    const endCommands = followEditorCommands(view, { store, path, go, onSave: onSaveKey });
     return () => {
+      endCommands();
+      report.flush();
+      keepState(path, { state: view.state, scrollTop: view.scrollDOM.scrollTop });
+      viewHandler.current?.(null);
       view.destroy();
       viewRef.current = null;
     };
-  }, [path]);
+  }, [path, store]);
 
   useEffect(() => {
     const view = viewRef.current;
-    if (!view || view.state.doc.toString() === text) return;
-    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, annotations: FromOutside.of(true) });
+    if (!view || reports.current?.isWaiting) return;
+    const present = view.state.doc.toString();
+    const wanted = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
+    if (present === wanted) return;
+    view.dispatch({ changes: changeBetween(present, wanted), annotations: FromOutside.of(true) });
   }, [text]);
 
   useEffect(() => {
     const view = viewRef.current;
-    if (view) view.dispatch(setDiagnostics(view.state, editorDiagnostics(view.state.doc, path, diagnostics)));
-  }, [diagnostics, path]);
+    if (!view || diagnostics === null) return;
+    view.dispatch(setDiagnostics(view.state, lintProblems(view.state.doc, path, diagnostics, store.client)));
+  }, [diagnostics, path, store]);
 
   useEffect(() => {
     const view = viewRef.current;
@@ -75,7 +139,9 @@ export default function CodeEditor({ path, text, diagnostics, target, onChange, 
     const view = viewRef.current;
     if (!view || !fixRequest || fixRequest.serial === doneSerial.current) return;
     doneSerial.current = fixRequest.serial;
-    if (fixRequest.diagnostic.source?.file === path) applyFix(view, fixRequest.diagnostic);
+    const [first, second] = fixRequest.diagnostics;
+    if (second) applyAllFixes(view, path, fixRequest.diagnostics);
+    else if (first?.source?.file === path) applyFix(view, first);
   }, [fixRequest, path]);
 
   return <div ref={parent} className="code-editor" />;

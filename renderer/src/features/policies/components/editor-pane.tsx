@@ -1,7 +1,8 @@
-import type { FileSummary } from "@wardline/api/wardline/console/v1/policies";
+import type { EditorView } from "@codemirror/view";
+import type { DocumentSummary, FileSummary } from "@wardline/api/wardline/console/v1/policies";
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
-import { Ellipsis } from "lucide-react";
-import { lazy, type ReactNode, Suspense } from "react";
+import { Ellipsis, UserPen } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import type { Draft, DraftStatus } from "../../../data/draft-store.ts";
 import { shownFailure } from "../../../data/failure.ts";
@@ -10,16 +11,23 @@ import {
   Button,
   FailureNotice,
   formatQuantity,
+  IconButton,
   Notice,
   Skeleton,
   Spinner,
   Tag,
   visibleText,
 } from "../../../ui/index.ts";
+import { PolicyPictureView } from "../../picture/index.ts";
+import { FaceSwitch } from "../form/face-switch.tsx";
+import { useBlame } from "../history/use-blame.ts";
+import { MergeButton } from "../merge/merge-button.tsx";
 import { stateTag } from "../model/file-tree.ts";
+import type { FixRequest } from "./code-editor.tsx";
 import { FileMenu } from "./file-menu.tsx";
 
 const CodeEditor = lazy(() => import("./code-editor.tsx"));
+const FormFace = lazy(() => import("../form/form-face.tsx"));
 const TextDiff = lazy(() => import("./text-diff.tsx"));
 
 interface EditorPaneProps {
@@ -27,9 +35,13 @@ interface EditorPaneProps {
   readonly draft: Draft | null;
   readonly summary: FileSummary | null;
   readonly diagnostics: readonly Diagnostic[];
+  /** Of the last check; `null` while there is none. */
+  readonly documents: readonly DocumentSummary[] | null;
   readonly isChecking: boolean;
   readonly checkError: unknown;
-  readonly fixRequest: { readonly diagnostic: Diagnostic; readonly serial: number } | null;
+  /** Whether the editor has its problems from here, and not from the thread of the language. */
+  readonly isRemoteCheck: boolean;
+  readonly fixRequest: FixRequest | null;
   readonly actions: ReactNode;
 }
 
@@ -48,13 +60,19 @@ export function EditorPane({
   draft,
   summary,
   diagnostics,
+  documents,
   isChecking,
   checkError,
+  isRemoteCheck,
   fixRequest,
   actions,
 }: EditorPaneProps) {
   const { drafts } = useConsole();
   const editorTarget = useWindow((state) => state.editorTarget);
+  const face = useWindow((state) => state.editorFace);
+  const [view, setView] = useState<EditorView | null>(null);
+  const [isBlamed, setBlamed] = useState(false);
+  useBlame(view, path, draft?.text ?? "", isBlamed);
   const isEmptyFailure = draft?.status === "refused" && draft.text === "" && draft.baseRevision === 0n;
   const here = diagnostics.filter((diagnostic) => diagnostic.source?.file === path);
   const tag = summary ? stateTag(summary.state) : null;
@@ -66,6 +84,10 @@ export function EditorPane({
         </h1>
         {tag ? <Tag tone={tag.tone}>{tag.text}</Tag> : null}
         <span className="editor-space" />
+        <FaceSwitch />
+        <IconButton label="Who changed each line" isPressedState={isBlamed} onPress={() => setBlamed(!isBlamed)}>
+          <UserPen size={15} aria-hidden="true" />
+        </IconButton>
         <FileMenu
           path={path}
           revision={draft?.baseRevision ?? 0n}
@@ -83,7 +105,7 @@ export function EditorPane({
           />
         </div>
       ) : null}
-      <div className="editor-body">
+      <div className="editor-body" data-face={face}>
         {!draft || draft.status === "loading" ? (
           <Skeleton rows={12} label="Reading the file" />
         ) : isEmptyFailure ? null : (
@@ -92,14 +114,25 @@ export function EditorPane({
               key={path}
               path={path}
               text={draft.text}
-              diagnostics={diagnostics}
+              diagnostics={isRemoteCheck ? diagnostics : null}
               target={editorTarget}
               fixRequest={fixRequest}
               onChange={(text) => drafts.edit(path, text)}
               onSave={() => void drafts.save(path)}
+              onView={setView}
             />
           </Suspense>
         )}
+        {view && draft && (face === "form" || face === "both") ? (
+          <Suspense fallback={<Skeleton rows={12} label="Loading the form" />}>
+            <FormFace key={path} view={view} path={path} diagnostics={diagnostics} documents={documents} />
+          </Suspense>
+        ) : null}
+        {face === "picture" ? (
+          <Suspense fallback={<Skeleton rows={12} label="Loading the picture" />}>
+            <PolicyPictureView file={path} />
+          </Suspense>
+        ) : null}
       </div>
       <footer className="editor-footer" role="status">
         <span
@@ -146,10 +179,11 @@ function Conflict({ draft }: { draft: Draft }) {
           {String(draft.theirs?.revision ?? 0n)}).
         </span>
         <span className="conflict-buttons">
+          <MergeButton draft={draft} />
           <Button size="small" onPress={() => void drafts.resolve(draft.path, "theirs")}>
             Drop mine, take theirs
           </Button>
-          <Button size="small" tone="primary" onPress={() => void drafts.resolve(draft.path, "mine")}>
+          <Button size="small" onPress={() => void drafts.resolve(draft.path, "mine")}>
             Save mine over theirs
           </Button>
         </span>

@@ -1,5 +1,11 @@
 /** What every CodeMirror of the console shares: look, YAML, keys, and the nonce for its style elements. */
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+  startCompletion,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { yaml } from "@codemirror/lang-yaml";
 import {
@@ -23,7 +29,14 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { completePolicy } from "../model/complete-policy.ts";
+import { completionSource } from "../editor/completion-source.ts";
+import { evidenceGutter } from "../editor/evidence-gutter.ts";
+import { hoverExtension } from "../editor/hover-extension.ts";
+import type { LanguageGo } from "../editor/language-keys.ts";
+import type { LanguageStore } from "../editor/language-store.ts";
+import { liveLint } from "../editor/live-lint.ts";
+import { shownWhitespace } from "../editor/shown-tabs.ts";
+import { blameGutter } from "../history/blame-gutter.ts";
 
 const look = EditorView.theme({
   "&": { height: "100%", fontSize: "var(--text-12)", backgroundColor: "var(--surface)", color: "var(--text)" },
@@ -143,10 +156,21 @@ export function readingExtensions(): Extension[] {
   ];
 }
 
+export interface EditingPorts {
+  readonly path: string;
+  readonly store: LanguageStore;
+  readonly go: LanguageGo;
+}
+
 /** For the policy editor. */
-export function editingExtensions(onSave: () => void): Extension[] {
+export function editingExtensions({ path, store, go }: EditingPorts): Extension[] {
   return [
+    evidenceGutter(store, path, (file, line) => go.toPlace(file, line, 1)),
     ...readingExtensions(),
+    blameGutter(),
+    liveLint(store, path),
+    hoverExtension(store, path),
+    shownWhitespace(),
     lintGutter(),
     foldGutter(),
     history(),
@@ -154,26 +178,19 @@ export function editingExtensions(onSave: () => void): Extension[] {
     indentOnInput(),
     bracketMatching(),
     closeBrackets(),
-    autocompletion({ override: [completePolicy] }),
+    autocompletion({ override: [completionSource(store, path)], activateOnTypingDelay: 50 }),
     highlightActiveLine(),
     highlightActiveLineGutter(),
     highlightSelectionMatches(),
     keymap.of([
-      {
-        key: "Mod-s",
-        preventDefault: true,
-        run: () => {
-          onSave();
-          return true;
-        },
-      },
       ...closeBracketsKeymap,
       ...defaultKeymap.filter((binding) => binding.key !== "Mod-Enter"),
       ...searchKeymap,
       ...historyKeymap,
       ...foldKeymap,
-      ...completionKeymap,
-      ...lintKeymap,
+      // Keys of the keymap are heard by the window, which knows what the person has bound: see language-keys.ts.
+      ...completionKeymap.filter((binding) => binding.run !== startCompletion),
+      ...lintKeymap.filter((binding) => binding.key !== "F8"),
       indentWithTab,
     ]),
   ];

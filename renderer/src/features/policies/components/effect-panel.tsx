@@ -1,116 +1,46 @@
-import type { CheckResponse } from "@wardline/api/wardline/console/v1/policies";
-import { type Diagnostic, Severity } from "@wardline/api/wardline/v1/error";
-import { CircleCheck, CircleX, Info, TriangleAlert } from "lucide-react";
-import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import type { Diagnostic } from "@wardline/api/wardline/v1/error";
+import { Tier } from "@wardline/api/wardline/v1/policy";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, FailureNotice, formatQuantity, Skeleton, shortKey, visibleText } from "../../../ui/index.ts";
+import { formatQuantity, shortKey, visibleText } from "../../../ui/index.ts";
+import { CursorSection } from "../editor/cursor-section.tsx";
+import { OutlineSection } from "../editor/outline-section.tsx";
+import { ProblemsSection } from "../editor/problems-section.tsx";
+import { ReferencesSection } from "../editor/references-section.tsx";
+import { TestsSection } from "../editor/tests-section.tsx";
+import type { FileCheck } from "../editor/use-file-check.ts";
+import { useLanguageStore } from "../editor/use-language.ts";
 import { ExplainForm } from "./explain-form.tsx";
 import "./effect-panel.css";
 
 interface EffectPanelProps {
   readonly path: string;
-  readonly check: { readonly data: CheckResponse | undefined; readonly error: unknown; readonly isPending: boolean };
-  readonly onFix: (diagnostic: Diagnostic) => void;
+  readonly text: string;
+  readonly check: FileCheck;
+  readonly onFix: (diagnostics: readonly Diagnostic[]) => void;
 }
 
-/** What the text means: problems, whom it selects, and why a connection would pass or not. */
-export function EffectPanel({ path, check, onFix }: EffectPanelProps) {
-  const failure: ShownFailure | null = check.error ? shownFailure(check.error) : null;
-  const diagnostics = check.data?.diagnostics ?? [];
-  const here = diagnostics.filter((diagnostic) => diagnostic.source?.file === path);
-  const elsewhere = diagnostics.filter((diagnostic) => diagnostic.source?.file !== path);
+/** What the text means: the line at the cursor, problems, tests, whom it selects, and why a connection would pass or not. */
+export function EffectPanel({ path, text, check, onFix }: EffectPanelProps) {
+  const store = useLanguageStore();
+  const { line, references, proof, isProving, version } = check.language;
   return (
     <aside className="effect scroll" aria-label="Effect" tabIndex={-1}>
-      <section aria-labelledby="effect-problems">
-        <h2 id="effect-problems">Problems</h2>
-        {failure ? <FailureNotice isCompact failure={failure} title="Not checked" /> : null}
-        {!check.data && !failure ? <Skeleton rows={3} label="Checking" /> : null}
-        {check.data && here.length === 0 ? (
-          <p className="effect-good">
-            <CircleCheck size={14} aria-hidden="true" /> None in this file
-          </p>
-        ) : null}
-        <ul className="problems">
-          {here.map((diagnostic) => (
-            <Problem
-              key={`${diagnostic.code}:${diagnostic.source?.line}:${diagnostic.source?.column}`}
-              diagnostic={diagnostic}
-              onFix={onFix}
-            />
-          ))}
-        </ul>
-        {elsewhere.length > 0 ? (
-          <details className="elsewhere">
-            <summary>{formatQuantity(elsewhere.length, "problem")} in other files</summary>
-            <ul className="problems">
-              {elsewhere.map((diagnostic) => (
-                <Problem
-                  key={`${diagnostic.source?.file}:${diagnostic.code}:${diagnostic.source?.line}`}
-                  diagnostic={diagnostic}
-                  isElsewhere
-                />
-              ))}
-            </ul>
-          </details>
-        ) : null}
-      </section>
+      {references ? <ReferencesSection references={references} onClose={() => store.forgetReferences()} /> : null}
+      {check.isRemote ? null : <CursorSection meaning={line} isKnown={check.data !== undefined} />}
+      <ProblemsSection key={path} path={path} check={check} onFix={onFix} />
+      {check.isRemote ? null : <TestsSection proof={proof} isProving={isProving} />}
       <Selects path={path} check={check.data} />
+      {check.isRemote ? null : <OutlineSection key={`outline ${path}`} path={path} version={version} text={text} />}
       <ExplainForm />
     </aside>
   );
 }
 
-const SEVERITY_ICONS: Record<Severity, React.ReactNode> = {
-  [Severity.UNSPECIFIED]: <Info size={14} aria-label="Note" />,
-  [Severity.ERROR]: <CircleX size={14} aria-label="Error" />,
-  [Severity.WARNING]: <TriangleAlert size={14} aria-label="Warning" />,
-  [Severity.INFO]: <Info size={14} aria-label="Note" />,
-};
-const SEVERITY_TONES = {
-  [Severity.UNSPECIFIED]: "info",
-  [Severity.ERROR]: "deny",
-  [Severity.WARNING]: "observed",
-  [Severity.INFO]: "info",
-} as const;
-
-interface ProblemProps {
-  readonly diagnostic: Diagnostic;
-  readonly isElsewhere?: boolean;
-  readonly onFix?: (diagnostic: Diagnostic) => void;
-}
-
-export function Problem({ diagnostic, isElsewhere, onFix }: ProblemProps) {
-  const openFile = useWindow((state) => state.openFile);
-  const { source, fix } = diagnostic;
-  return (
-    <li className="problem" data-tone={SEVERITY_TONES[diagnostic.severity]}>
-      {SEVERITY_ICONS[diagnostic.severity]}
-      <div className="problem-text wrap-anywhere">
-        <p>{visibleText(diagnostic.message)}</p>
-        <p className="problem-place">
-          <code className="faint">{visibleText(diagnostic.code)}</code>
-          {source ? (
-            <button type="button" className="link" onClick={() => openFile(source.file, source.line, source.column)}>
-              {isElsewhere ? `${visibleText(source.file)} ` : ""}line {source.line}
-            </button>
-          ) : null}
-          {fix && onFix ? (
-            <Button size="small" onPress={() => onFix(diagnostic)}>
-              {visibleText(fix.title)}
-            </Button>
-          ) : null}
-        </p>
-      </div>
-    </li>
-  );
-}
-
 /** The endpoints behind each policy of the file. */
-function Selects({ path, check }: { path: string; check: CheckResponse | undefined }) {
+function Selects({ path, check }: { path: string; check: FileCheck["data"] }) {
   const openFile = useWindow((state) => state.openFile);
   const documents = (check?.documents ?? []).filter((document) => document.source?.file === path);
   if (documents.length === 0) return null;
-  const isPolicy = (kind: string) => kind !== "Host" && kind !== "Workload";
   return (
     <section aria-labelledby="effect-selects">
       <h2 id="effect-selects">Who it is about</h2>
@@ -125,7 +55,7 @@ function Selects({ path, check }: { path: string; check: CheckResponse | undefin
               {visibleText(shortKey(document.key))}
             </button>{" "}
             <span className="faint">{visibleText(document.kind)}</span>
-            {isPolicy(document.kind) ? (
+            {document.tier !== Tier.UNSPECIFIED ? (
               document.subjectKeys.length === 0 ? (
                 <p className="selects-none">selects nothing: no host or workload has these labels</p>
               ) : (

@@ -1,39 +1,58 @@
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
-import { FolderUp, History, PanelRight, Rocket, Unplug, Upload } from "lucide-react";
-import { type DragEvent, useEffect, useRef, useState } from "react";
+import { FolderUp, History, PanelRight, Rocket, Unplug, Upload, Waypoints } from "lucide-react";
+import { type DragEvent, Suspense, useEffect, useRef, useState } from "react";
 import { useConsole, useWorkspaceStream } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, EmptyState, FailureNotice, IconButton, Notice, Skeleton } from "../../../ui/index.ts";
-import { useCheck } from "../hooks/use-check.ts";
+import { Button, EmptyState, FailureNotice, IconButton, Skeleton } from "../../../ui/index.ts";
+import { ImportConfigurationSheet, isConfigurationArchive } from "../../configuration/index.ts";
+import { PolicyPictureView } from "../../picture/index.ts";
+import { useFileCheck } from "../editor/use-file-check.ts";
+import { NewPolicyButton } from "../form/new-policy-button.tsx";
+import { HistorySheet } from "../history/history-sheet.tsx";
 import { useDraft } from "../hooks/use-draft.ts";
-import { createPolicyFile } from "../model/new-file.ts";
 import { collectDropped, collectPicked, type DroppedSet, readCandidates, toCandidate } from "../model/read-dropped.ts";
+import type { FixRequest } from "./code-editor.tsx";
 import { EditorPane } from "./editor-pane.tsx";
 import { EffectPanel } from "./effect-panel.tsx";
 import { FileList } from "./file-list.tsx";
-import { HistorySheet } from "./history-sheet.tsx";
 import { ImportSheet } from "./import-sheet.tsx";
 import { PolicyPicture } from "./policy-picture.tsx";
 import "./policies-view.css";
+
+const NONE: readonly Diagnostic[] = [];
+/** What is dragged inside of the window is no file. */
+const hasFiles = (event: DragEvent) => event.dataTransfer.types.includes("Files");
+
+/** A dropped file that is an exported configuration; `null` = there is none. */
+async function configurationAmong(candidates: Parameters<typeof readCandidates>[0]): Promise<Uint8Array | null> {
+  const [only] = candidates;
+  if (!only || candidates.length !== 1 || !only.path.endsWith(".tar") || only.file.size > 64 * 1024 * 1024) return null;
+  const content = new Uint8Array(await only.file.arrayBuffer());
+  return isConfigurationArchive(content) ? content : null;
+}
 
 /** Files at the left, the editor in the middle, the effect at the right; files can be dropped anywhere on it. */
 export default function PoliciesView() {
   const { connection } = useConsole();
   const workspace = useWorkspaceStream();
-  const { filePath, overlay, show, isEffectShown, set } = useWindow();
+  const { filePath, overlay, show, isEffectShown, isPictureShown, set } = useWindow();
   const [dropped, setDropped] = useState<DroppedSet | null>(null);
+  const [configuration, setConfiguration] = useState<Uint8Array | null>(null);
   const [isDragOver, setDragOver] = useState(false);
-  const [fixRequest, setFixRequest] = useState<{ diagnostic: Diagnostic; serial: number } | null>(null);
+  const [fixRequest, setFixRequest] = useState<FixRequest | null>(null);
   const handedOver = useWindow((state) => state.handedOver);
   const files = workspace.value?.files ?? [];
   const shownPath = filePath ?? files[0]?.path ?? null;
   const draft = useDraft(shownPath);
-  const check = useCheck(shownPath, draft && draft.status !== "loading" ? draft.text : null);
+  const check = useFileCheck(shownPath, draft && draft.status !== "loading" ? draft.text : null);
 
   const take = async (
     candidates: Parameters<typeof readCandidates>[0] | Promise<Parameters<typeof readCandidates>[0]>,
   ) => {
-    setDropped(await readCandidates(await candidates));
+    const list = await candidates;
+    const archive = await configurationAmong(list);
+    if (archive) return setConfiguration(archive);
+    setDropped(await readCandidates(list));
     show("import");
   };
   // biome-ignore lint/correctness/useExhaustiveDependencies: `take` uses nothing that changes.
@@ -43,8 +62,9 @@ export default function PoliciesView() {
     void take(handedOver.map(toCandidate));
   }, [handedOver]);
   const dragHandlers = {
-    onDragEnter: () => setDragOver(true),
+    onDragEnter: (event: DragEvent) => setDragOver(hasFiles(event)),
     onDragOver: (event: DragEvent) => {
+      if (!hasFiles(event)) return;
       event.preventDefault();
       event.dataTransfer.dropEffect = "copy";
       setDragOver(true);
@@ -54,6 +74,7 @@ export default function PoliciesView() {
         setDragOver(false);
     },
     onDrop: (event: DragEvent) => {
+      if (!hasFiles(event)) return;
       event.preventDefault();
       setDragOver(false);
       void take(collectDropped(event.dataTransfer));
@@ -62,12 +83,20 @@ export default function PoliciesView() {
   return (
     <div
       className="policies"
-      data-effect={isEffectShown ? "" : undefined}
+      data-effect={isEffectShown && !isPictureShown ? "" : undefined}
       data-drag={isDragOver ? "" : undefined}
       {...dragHandlers}
     >
       <aside className="policies-files" aria-label="Policy files">
         <ImportButtons onPicked={(list) => void take(collectPicked(list))} />
+        <button
+          type="button"
+          className="policies-whole"
+          aria-pressed={isPictureShown}
+          onClick={() => set({ isPictureShown: !isPictureShown })}
+        >
+          <Waypoints size={15} aria-hidden="true" /> Picture of all policies
+        </button>
         {workspace.value ? (
           <FileList files={files} shownPath={shownPath} />
         ) : workspace.failure ? (
@@ -77,19 +106,27 @@ export default function PoliciesView() {
         )}
       </aside>
       <section className="policies-middle" aria-label="Editor">
-        {shownPath !== null && (draft || files.length > 0) ? (
+        {isPictureShown ? (
+          <Suspense fallback={<Skeleton rows={12} label="Loading the picture" />}>
+            <div className="policies-picture">
+              <PolicyPictureView />
+            </div>
+          </Suspense>
+        ) : shownPath !== null && (draft || files.length > 0) ? (
           <EditorPane
             path={shownPath}
             draft={draft}
             summary={files.find((file) => file.path === shownPath) ?? null}
-            diagnostics={check.data?.diagnostics ?? []}
+            diagnostics={check.data?.diagnostics ?? NONE}
+            documents={check.data?.documents ?? null}
             isChecking={check.isFetching}
             checkError={check.error}
+            isRemoteCheck={check.isRemote}
             fixRequest={fixRequest}
             actions={<ViewActions />}
           />
         ) : workspace.value ? (
-          <EmptyState picture={<PolicyPicture />} title="No policies yet" action={<NewFileButton />}>
+          <EmptyState picture={<PolicyPicture />} title="No policies yet" action={<NewPolicyButton />}>
             Drop policy files or a folder here. You see what they would change before anything is saved, and nothing is
             applied until you say so.
           </EmptyState>
@@ -101,11 +138,12 @@ export default function PoliciesView() {
           <Skeleton rows={10} label="Reading the workspace" />
         )}
       </section>
-      {isEffectShown && shownPath !== null ? (
+      {isEffectShown && !isPictureShown && shownPath !== null ? (
         <EffectPanel
           path={shownPath}
+          text={draft?.text ?? ""}
           check={check}
-          onFix={(diagnostic) => setFixRequest({ diagnostic, serial: (fixRequest?.serial ?? 0) + 1 })}
+          onFix={(diagnostics) => setFixRequest({ diagnostics, serial: (fixRequest?.serial ?? 0) + 1 })}
         />
       ) : null}
       {isDragOver ? (
@@ -116,6 +154,11 @@ export default function PoliciesView() {
         </div>
       ) : null}
       <ImportSheet dropped={overlay === "import" ? dropped : null} onClose={() => show("none")} />
+      {configuration ? (
+        <Suspense>
+          <ImportConfigurationSheet archive={configuration} onClose={() => setConfiguration(null)} />
+        </Suspense>
+      ) : null}
       <HistorySheet isOpen={overlay === "history"} onClose={() => show("none")} />
     </div>
   );
@@ -157,7 +200,7 @@ function ImportButtons({ onPicked }: { onPicked: (list: FileList) => void }) {
       <IconButton label="Import a folder" onPress={() => folderInput.current?.click()}>
         <FolderUp size={15} aria-hidden="true" />
       </IconButton>
-      <NewFileButton isSmall />
+      <NewPolicyButton isSmall />
       <input ref={fileInput} type="file" multiple hidden aria-label="Files to import" onChange={picked} />
       <input
         ref={folderInput}
@@ -175,26 +218,4 @@ function ImportButtons({ onPicked }: { onPicked: (list: FileList) => void }) {
     if (event.target.files && event.target.files.length > 0) onPicked(event.target.files);
     event.target.value = "";
   }
-}
-
-function NewFileButton({ isSmall }: { isSmall?: boolean }) {
-  const { connection } = useConsole();
-  const openFile = useWindow((state) => state.openFile);
-  const [failure, setFailure] = useState<string | null>(null);
-  const create = async () => {
-    try {
-      openFile(await createPolicyFile(connection));
-      setFailure(null);
-    } catch {
-      setFailure("The file could not be created: the backend does not answer or refused it.");
-    }
-  };
-  return (
-    <>
-      <Button size={isSmall ? "small" : "normal"} tone={isSmall ? "quiet" : "primary"} onPress={() => void create()}>
-        {isSmall ? "New" : "Start with a small policy"}
-      </Button>
-      {failure ? <Notice tone="deny">{failure}</Notice> : null}
-    </>
-  );
 }

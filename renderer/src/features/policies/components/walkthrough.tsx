@@ -10,7 +10,7 @@ import {
 } from "@wardline/api/wardline/v1/policy";
 import { verdictKind } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { shortKey, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { formatCount, shortKey, VerdictMark, visibleText } from "../../../ui/index.ts";
 import "./walkthrough.css";
 
 const TIER_NAMES: Record<Tier, string> = {
@@ -67,7 +67,7 @@ export function Walkthrough({ evaluation, title, basis }: WalkthroughProps) {
             </ol>
           ) : null}
           {countNotSelected(direction) > 0 ? (
-            <p className="faint">{countNotSelected(direction).toLocaleString("en")} more policies are about others.</p>
+            <p className="faint">{formatCount(countNotSelected(direction))} more policies are about others.</p>
           ) : null}
           {direction.enforcedDecision && direction.observedDecision ? (
             <p className="soft wrap-anywhere">

@@ -42,10 +42,12 @@ export function editorDiagnostics(text: Text, path: string, diagnostics: readonl
     .sort((a, b) => a.from - b.from);
 }
 
-/** Makes the edits of a fix. They refer to the checked text; one that does not fit the present text is not made at all. */
-export function applyFix(view: EditorView, diagnostic: Diagnostic): void {
-  const changes = (diagnostic.fix?.edits ?? []).flatMap((edit) =>
-    edit.range ? [{ ...rangeOf(view.state.doc, edit.range), insert: edit.newText }] : [],
+/** Makes the edits of fixes in one step. They refer to the checked text; one that does not fit the present text is not made at all. */
+export function applyFix(view: EditorView, ...diagnostics: readonly Diagnostic[]): void {
+  const changes = diagnostics.flatMap(({ fix }) =>
+    (fix?.edits ?? []).flatMap((edit) =>
+      edit.range ? [{ ...rangeOf(view.state.doc, edit.range), insert: edit.newText }] : [],
+    ),
   );
   if (changes.length > 0) view.dispatch({ changes, userEvent: "input.fix", scrollIntoView: true });
 }

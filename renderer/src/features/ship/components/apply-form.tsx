@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useConsole, useHostsStream } from "../../../data/context.tsx";
 import type { ShownFailure } from "../../../data/failure.ts";
 import { mayOperate } from "../../../data/hosts-snapshot.ts";
-import { useWindow } from "../../../data/window-store.ts";
+import { useSetting } from "../../../data/settings.ts";
 import {
   Button,
   ChoiceCards,
@@ -50,9 +50,9 @@ function useObstacle(plan: PlanResponse | null, isPlanning: boolean): string | n
 /** The action, with everything that decides how it can be undone. */
 export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; isPlanning: boolean }) {
   const { connection } = useConsole();
-  const { mode, confirmWithinSeconds, reason, overrideTestsReason, set } = useShip();
+  const { mode, confirmWithinSeconds, reason, ticket, overrideTestsReason, set } = useShip();
   const [wasTried, setTried] = useState(false);
-  const environment = useWindow((state) => state.environment);
+  const environment = useSetting("display.environment");
   const obstacle = useObstacle(plan, isPlanning);
   const [failure, setFailure] = useState<ShownFailure | null>(null);
   const planned = (plan?.hosts ?? []).filter((host) => !host.error && !host.unchanged);
@@ -108,6 +108,13 @@ export function ApplyFooter({ plan, isPlanning }: { plan: PlanResponse | null; i
           onChange={(value) => set({ reason: value })}
           placeholder="for whoever reads the history at 3 a.m."
           isInvalid={wasTried && isReasonMissing}
+          onSubmit={apply}
+        />
+        <TextField
+          label="Ticket"
+          value={ticket}
+          onChange={(value) => set({ ticket: value })}
+          placeholder="if there is one"
           onSubmit={apply}
         />
         <Select

@@ -16,6 +16,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { groupAccess } from "../model/access-groups.ts";
+import { HostLoadLine, HostReturnNote } from "./host-load.tsx";
 
 /** What changes on one host: who gains and who loses access, by meaning and not by lines. */
 export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFolded?: boolean }) {
@@ -56,6 +57,7 @@ export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFol
       {plan.unchanged && !plan.error ? (
         <p className="soft">Unchanged: the compiled tables are the ones enforced now.</p>
       ) : null}
+      <HostLoadLine plan={plan} />
       <AccessTable
         title={`Loses access: ${groups.lost.length}`}
         note={
@@ -70,6 +72,7 @@ export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFol
           {formatQuantity(plan.accessChangesLeftOut, "more change")} not listed; the text below has all of them.
         </p>
       ) : null}
+      {plan.unchanged ? null : <HostReturnNote plan={plan} groups={groups} />}
       {!plan.unchanged && !plan.error && plan.accessChanges.length === 0 ? (
         <p className="soft">The tables differ, and no access changes by it.</p>
       ) : null}

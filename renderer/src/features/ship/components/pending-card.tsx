@@ -2,38 +2,10 @@ import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { Check, Undo2 } from "lucide-react";
 import { useConsole, useMonotonicNow } from "../../../data/context.tsx";
 import type { PendingOnHost } from "../../../data/hosts-snapshot.ts";
-import { Button, FailureNotice, formatCountdown, visibleText } from "../../../ui/index.ts";
+import { Button, CountdownRing, FailureNotice, visibleText } from "../../../ui/index.ts";
 import { decidePending, useShip } from "../model/ship-store.ts";
 import { EnvironmentName } from "./environment-name.tsx";
 import "./pending-card.css";
-
-const RADIUS = 54;
-const CIRCUMFERENCE = 2 * Math.PI * RADIUS;
-const URGENT_MS = 15_000;
-
-function CountdownRing({ remainingMs, totalMs }: { remainingMs: number; totalMs: number }) {
-  const share = Math.max(0, Math.min(1, remainingMs / totalMs));
-  return (
-    <div
-      className="ring"
-      data-urgent={remainingMs < URGENT_MS ? "" : undefined}
-      role="timer"
-      aria-label="Time left to confirm"
-    >
-      <svg viewBox="0 0 120 120" aria-hidden="true">
-        <circle className="ring-track" cx="60" cy="60" r={RADIUS} />
-        <circle
-          className="ring-rest"
-          cx="60"
-          cy="60"
-          r={RADIUS}
-          strokeDasharray={`${CIRCUMFERENCE * share} ${CIRCUMFERENCE}`}
-        />
-      </svg>
-      <span className="ring-time">{formatCountdown(remainingMs)}</span>
-    </div>
-  );
-}
 
 /** A generation that waits: what it is, how long it waits, and the two ways out, equally large and far apart. */
 export function PendingCard({ entry }: { entry: PendingOnHost }) {

@@ -1,13 +1,17 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { useEffect, useRef } from "react";
 import { isOpen } from "../../../data/activity.ts";
 import { useActivity, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { failureFromDetail, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, FailureNotice, Notice, Sheet, Spinner, visibleText } from "../../../ui/index.ts";
+import { useStop } from "../hooks/use-stop.ts";
+import { shipStage } from "../model/ship-stage.ts";
 import { useShip } from "../model/ship-store.ts";
 import { ApplyFooter } from "./apply-form.tsx";
+import { EarlierVersion } from "./earlier-version.tsx";
 import { EnvironmentName } from "./environment-name.tsx";
 import { HostPlanCard } from "./host-plan-card.tsx";
 import { PendingCard } from "./pending-card.tsx";
@@ -37,14 +41,21 @@ export default function ShipDrawer() {
     { enabled: overlay === "ship" && !hasPending, staleTime: 0, gcTime: 0 },
   );
   usePlanFollows(`${workspace.value?.sequence}:${generations}`, () => void plan.refetch());
-  const stage = hasPending ? "confirm" : job?.isRunning ? "apply" : "review";
+  const planned = plan.data?.hosts.filter(({ error }) => !error) ?? [];
+  const stage = shipStage({
+    rollouts,
+    pending,
+    isUnchanged: plan.data ? planned.length > 0 && planned.every(({ unchanged }) => unchanged) : null,
+    isObserved: planned.some(({ current }) => current?.mode === EnforcementMode.OBSERVE),
+  });
+  const stop = useStop(rollouts.filter(isOpen), pending);
   return (
     <Sheet
       shape="drawer"
       title="Review and apply"
       isOpen={overlay === "ship"}
       onClose={() => show("none")}
-      subtitle={<StageLine stage={stage} />}
+      subtitle={<StageLine stage={stage} stop={stop} />}
       footer={
         hasPending ? (
           <span className="soft">
@@ -81,17 +92,34 @@ export default function ShipDrawer() {
         {pending.map((entry) => (
           <PendingCard key={`${entry.hostId}:${entry.pending.generation?.number}`} entry={entry} />
         ))}
+        {stage === "staged" ? <StagedProof /> : null}
         {isRolling ? null : hasPending ? (
           <WhileWaiting />
         ) : (
-          <PlanReview
-            plan={plan.data ?? null}
-            failure={plan.error ? shownFailure(plan.error) : null}
-            onRetry={() => void plan.refetch()}
-          />
+          <>
+            <PlanReview
+              plan={plan.data ?? null}
+              failure={plan.error ? shownFailure(plan.error) : null}
+              onRetry={() => void plan.refetch()}
+            />
+            <EarlierVersion onRestored={() => void plan.refetch()} />
+          </>
         )}
       </div>
     </Sheet>
+  );
+}
+
+/** What is observed proves itself by what it would have denied. */
+function StagedProof() {
+  const goTo = useWindow((state) => state.goTo);
+  return (
+    <Notice tone="observed">
+      <span>Hosts evaluate this and drop nothing. After a while the verdicts say what enforcing it would deny.</span>
+      <Button size="small" onPress={() => goTo("changes")}>
+        See the verdicts
+      </Button>
+    </Notice>
   );
 }
 

@@ -48,6 +48,8 @@ interface ShipState {
   readonly mode: EnforcementMode;
   readonly confirmWithinSeconds: number;
   readonly reason: string;
+  /** Empty = there is none. */
+  readonly ticket: string;
   /** Why policy tests that fail are overridden; for one apply only. */
   readonly overrideTestsReason: string;
   /** `host:generation` of a confirm or roll back under way. */
@@ -62,6 +64,7 @@ export const useShip = create<ShipState>()((set) => ({
   mode: EnforcementMode.OBSERVE,
   confirmWithinSeconds: 120,
   reason: "",
+  ticket: "",
   overrideTestsReason: "",
   rollout: {
     stages: "one",
@@ -78,13 +81,13 @@ export const useShip = create<ShipState>()((set) => ({
 
 /** Applies a plan. The job goes on when the drawer is closed; the agents hold the deadline whatever happens here. */
 export async function applyPlan(connection: ConsoleConnection, plan: PlanResponse): Promise<void> {
-  const { set, mode, confirmWithinSeconds, reason, overrideTestsReason } = useShip.getState();
+  const { set, mode, confirmWithinSeconds, reason, ticket, overrideTestsReason } = useShip.getState();
   let job: ApplyJob = { isRunning: true, plan, hosts: new Map(), failure: null };
   set({ job, ends: [], decisionFailure: null });
   try {
     const confirmWithin = { seconds: BigInt(confirmWithinSeconds), nanos: 0 };
     const overrideFailedTestsReason = (plan.tests?.failedCount ?? 0) > 0 ? overrideTestsReason : "";
-    const request = { planId: plan.planId, mode, confirmWithin, reason, overrideFailedTestsReason };
+    const request = { planId: plan.planId, mode, confirmWithin, reason, ticket, overrideFailedTestsReason };
     for await (const message of connection.ship.apply(request)) {
       job = { ...job, hosts: new Map(job.hosts).set(message.hostId, message) };
       set({ job });
@@ -97,12 +100,13 @@ export async function applyPlan(connection: ConsoleConnection, plan: PlanRespons
 
 /** Starts a roll-out of a plan. It goes on in the backend whatever this window does. */
 export async function startRollout(connection: ConsoleConnection, plan: PlanResponse): Promise<ShownFailure | null> {
-  const { set, mode, confirmWithinSeconds, reason, overrideTestsReason, rollout } = useShip.getState();
+  const { set, mode, confirmWithinSeconds, reason, ticket, overrideTestsReason, rollout } = useShip.getState();
   try {
     await connection.rollouts.startRollout({
       planId: plan.planId,
       mode,
       reason,
+      ticket,
       confirmWithin: { seconds: BigInt(confirmWithinSeconds), nanos: 0 },
       overrideFailedTestsReason: (plan.tests?.failedCount ?? 0) > 0 ? overrideTestsReason : "",
       stagePercents: [...STAGE_PERCENTS[rollout.stages]],

@@ -1,0 +1,10 @@
+export * from "./backtest.ts";
+export { AlertBook, type BookChanges, type BookOptions, type BookSettings } from "./book.ts";
+export type { SavedBook } from "./book-state.ts";
+export { byUrgency } from "./channels.ts";
+export { MOST_RULES, NAME_SYNTAX, type RuleContext, type RuleProblem, ruleProblems } from "./check-rule.ts";
+export { idOf } from "./identity.ts";
+export * from "./model.ts";
+export * from "./observations.ts";
+export * from "./silence.ts";
+export * from "./usual-rules.ts";

@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readClusterDocuments } from "./documents.ts";
+import type { MergeResult } from "./merge.ts";
+import { mergeFile } from "./merge-file.ts";
+
+const PATH = "policies/web.yaml";
+
+function policy(name: string, port: number, comment = ""): string {
+  const lines = [
+    ...(comment === "" ? [] : [comment]),
+    "apiVersion: wardline.io/v1",
+    "kind: Policy",
+    `metadata: {name: ${name}}`,
+    "spec:",
+    `  subject: {selector: {matchLabels: {app: ${name}}}}`,
+    "  ingress:",
+    `    - {from: [{selector: {}}], ports: [{port: ${port}}]}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+interface Doc {
+  readonly name: string;
+  readonly port: number;
+  readonly comment: string;
+}
+
+const file = (docs: readonly Doc[]) => docs.map(({ name, port, comment }) => policy(name, port, comment)).join("---\n");
+
+const documents: fc.Arbitrary<readonly Doc[]> = fc
+  .uniqueArray(
+    fc.record({
+      name: fc.constantFrom("a", "b", "c", "d", "e"),
+      port: fc.integer({ min: 1, max: 3 }),
+      comment: fc.constantFrom("", "# why"),
+    }),
+    { selector: ({ name }) => name, maxLength: 5 },
+  )
+  .map((docs) => [...docs].sort((one, other) => (one.name < other.name ? -1 : 1)));
+
+const summary = (result: MergeResult) =>
+  result.kind === "merged"
+    ? { text: result.text }
+    : {
+        reason: result.reason,
+        conflicts: result.regions.flatMap((region) =>
+          region.kind === "conflict" ? [[region.base, ...[region.ours, region.theirs].sort()]] : [],
+        ),
+      };
+
+const portOf = (docs: readonly Doc[], name: string) => docs.find((doc) => doc.name === name)?.port;
+
+describe("mergeFile", () => {
+  it("says the same with the sides exchanged", () => {
+    fc.assert(
+      fc.property(documents, documents, documents, (base, ours, theirs) => {
+        const one = summary(mergeFile(PATH, file(base), file(ours), file(theirs)));
+        const other = summary(mergeFile(PATH, file(base), file(theirs), file(ours)));
+        if (JSON.stringify(one) !== JSON.stringify(other)) expect(one).toEqual(other);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it("merges to what both sides meant, document by document, or says that they disagree", () => {
+    fc.assert(
+      fc.property(documents, documents, documents, (base, ours, theirs) => {
+        const result = mergeFile(PATH, file(base), file(ours), file(theirs));
+        if (result.kind === "conflict" || result.text === null) return;
+        const reading = readClusterDocuments({ path: PATH, text: result.text });
+        const found = new Map(
+          reading.documents.map(({ key, text }) => [key.split("/").at(-1), Number(/port: (\d+)/.exec(text)?.[1])]),
+        );
+        for (const name of ["a", "b", "c", "d", "e"]) {
+          const [before, mine, other] = [base, ours, theirs].map((docs) => portOf(docs, name));
+          const wanted = mine === before ? other : other === before || mine === other ? mine : "a conflict";
+          if (found.get(name) !== wanted) expect({ name, port: found.get(name) }).toEqual({ name, port: wanted });
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it("brings two policies together that were both added at the end", () => {
+    const base = policy("web", 80);
+    const ours = `${base}---\n# mine\n${policy("shop", 81)}`;
+    const theirs = `${base}---\n# theirs\n${policy("db", 82)}`;
+    const wanted = `${base}---\n# theirs\n${policy("db", 82)}---\n# mine\n${policy("shop", 81)}`;
+    expect(mergeFile(PATH, base, ours, theirs)).toEqual({ kind: "merged", text: wanted });
+    expect(mergeFile(PATH, base, theirs, ours)).toEqual({ kind: "merged", text: wanted });
+  });
+
+  it("narrows a conflict to the document that both changed", () => {
+    const base = file([
+      { name: "a", port: 1, comment: "" },
+      { name: "b", port: 1, comment: "" },
+    ]);
+    const ours = base.replace("name: b}\n", "name: b} # mine\n").replace("port: 1", "port: 2");
+    const theirs = base.replace("name: b}\n", "name: b} # theirs\n");
+    const result = mergeFile(PATH, base, ours, theirs);
+    if (result.kind !== "conflict") throw new Error("no conflict");
+    const conflicts = result.regions.filter(({ kind }) => kind === "conflict");
+    expect(conflicts).toEqual([
+      {
+        kind: "conflict",
+        base: "metadata: {name: b}\n",
+        ours: "metadata: {name: b} # mine\n",
+        theirs: "metadata: {name: b} # theirs\n",
+      },
+    ]);
+    expect(result.regions.some((region) => region.kind === "agreed" && region.text.includes("port: 2"))).toBe(true);
+  });
+
+  it("does not put two documents of one name into a file", () => {
+    const base = `${policy("a", 1)}---\n${policy("b", 1)}`;
+    const added = policy("c", 1);
+    const ours = `${added}---\n${base}`;
+    const theirs = `${base}---\n${added.replace("port: 1", "port: 3")}`;
+    const result = mergeFile(PATH, base, ours, theirs);
+    expect(result.kind).toBe("conflict");
+    expect(mergeFile(PATH, base, ours, `${base}---\n${added}`)).toEqual({ kind: "merged", text: expect.any(String) });
+  });
+
+  it("asks when one side deleted what the other changed, and takes text that is no policy line by line", () => {
+    const base = policy("a", 1);
+    expect(mergeFile(PATH, base, null, policy("a", 2))).toMatchObject({ kind: "conflict", reason: "deleted" });
+    expect(mergeFile(PATH, base, null, base)).toEqual({ kind: "merged", text: null });
+    expect(mergeFile(PATH, "one\ntwo\nthree\n", "1\ntwo\nthree\n", "one\ntwo\n3\n")).toEqual({
+      kind: "merged",
+      text: "1\ntwo\n3\n",
+    });
+  });
+});

@@ -1,0 +1,2 @@
+/** Observations for tests and measurements of other packages. */
+export * from "./observations.ts";

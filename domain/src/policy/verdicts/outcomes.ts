@@ -1,0 +1,150 @@
+/** What all columns say about two groups of places, port by port. */
+import type { AccessModel } from "../access/model.ts";
+import { combineSpaces, constantSpace, hasValue, mapSpace, type PortSpace } from "../access/port-space.ts";
+import type { DecisionContent } from "../decision.ts";
+import type { Direction } from "../model.ts";
+import type { PlaceGroup, Standing } from "./groups.ts";
+import type { Outcome, ShownVerdict, SideVerdict, Stance } from "./model.ts";
+import { COMPUTED_COLUMNS, type ColumnVerdict, type ComputedColumn, differ, joinSides } from "./model.ts";
+import { modelAt } from "./places.ts";
+
+export interface PairSpace {
+  /** Numbers of outcomes. */
+  readonly space: PortSpace<number>;
+  readonly disagrees: boolean;
+}
+
+/** What decides one end in one column; `null` = nothing restricts it. */
+interface Side {
+  readonly stance: Stance | null;
+  /** Number of a space of decisions of the stance's world; -1 where there is none. */
+  readonly space: number;
+}
+
+type SidesOfColumns = Readonly<Record<ComputedColumn, readonly [egress: Side, ingress: Side] | null>>;
+
+export class OutcomeBook {
+  readonly #models: readonly AccessModel[];
+  readonly #draft: Stance;
+  readonly #outcomes: Outcome[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #pairs = new Map<string, PairSpace>();
+  readonly #tuples: (readonly number[])[] = [[]];
+  readonly #tupleNumbers = new Map<string, number>();
+
+  constructor(models: readonly AccessModel[], draftVersion: number) {
+    this.#models = models;
+    this.#draft = { kind: "world", world: 0, isEnforcing: true, version: draftVersion };
+  }
+
+  outcome(number: number): Outcome {
+    const outcome = this.#outcomes[number];
+    if (!outcome) throw new Error(`there is no outcome ${number}`);
+    return outcome;
+  }
+
+  pair(from: PlaceGroup, to: PlaceGroup): PairSpace {
+    const columns: SidesOfColumns = {
+      draft: this.#sides(from, to, (standing) => (standing.isFree ? null : this.#draft)),
+      enforced:
+        from.standing.enforced === null && to.standing.enforced === null
+          ? null
+          : this.#sides(from, to, ({ enforced }) => enforced),
+      staged:
+        from.standing.staged === null && to.standing.staged === null
+          ? null
+          : this.#sides(from, to, ({ enforced, staged }) => staged ?? enforced),
+    };
+    const spaces = COMPUTED_COLUMNS.map((column) => columns[column]?.map(({ space }) => space).join() ?? "").join(";");
+    const key = `${from.standing.number} ${to.standing.number} ${spaces}`;
+    let known = this.#pairs.get(key);
+    if (!known) {
+      known = this.#combine(columns, `${from.standing.number} ${to.standing.number}`);
+      this.#pairs.set(key, known);
+    }
+    return known;
+  }
+
+  #sides(from: PlaceGroup, to: PlaceGroup, stanceOf: (standing: Standing) => Stance | null): readonly [Side, Side] {
+    const side = (own: PlaceGroup, other: PlaceGroup): Side => {
+      const stance = stanceOf(own.standing);
+      // What decides about an address of nobody is the same in every world; the draft's words are as good as any.
+      const world = stance?.kind === "world" ? stance.world : own.standing.isFree ? 0 : -1;
+      const view = own.views[world];
+      const remote = other.classes[world];
+      return { stance, space: view && remote ? view.spaceOf(remote) : -1 };
+    };
+    return [side(from, to), side(to, from)];
+  }
+
+  #combine(columns: SidesOfColumns, standings: string): PairSpace {
+    const sides = COMPUTED_COLUMNS.flatMap((column) => columns[column] ?? []);
+    let tuples: PortSpace<number> = constantSpace(0);
+    for (const { stance, space } of sides) {
+      if (space < 0) continue;
+      const { spaces } = modelAt(this.#models, worldOf(stance));
+      tuples = combineSpaces(tuples, spaces.space(space), (tuple, decision) => this.#extend(tuple, decision));
+    }
+    const numbers = new Map<number, number>();
+    const space = mapSpace(tuples, (tuple) => {
+      const number = numbers.get(tuple) ?? this.#outcomeOf(columns, this.#tuples[tuple] ?? [], standings);
+      numbers.set(tuple, number);
+      return number;
+    });
+    return { space, disagrees: hasValue(space, (number) => this.outcome(number).disagrees) };
+  }
+
+  #extend(tuple: number, decision: number): number {
+    const key = `${tuple} ${decision}`;
+    let number = this.#tupleNumbers.get(key);
+    if (number === undefined) {
+      number = this.#tuples.push([...(this.#tuples[tuple] ?? []), decision]) - 1;
+      this.#tupleNumbers.set(key, number);
+    }
+    return number;
+  }
+
+  #outcomeOf(columns: SidesOfColumns, decisions: readonly number[], standings: string): number {
+    const key = `${standings} ${decisions.join()}`;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.#outcomes.push(this.#describe(columns, decisions)) - 1;
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
+
+  #describe(columns: SidesOfColumns, decisions: readonly number[]): Outcome {
+    let next = 0;
+    const column = (name: ComputedColumn): ColumnVerdict => {
+      const own = columns[name];
+      if (own === null) return { verdict: "nothing", sides: [] };
+      const sides = own.map(({ stance, space }, index) => {
+        const direction: Direction = index === 0 ? "egress" : "ingress";
+        const decision = space < 0 ? null : (decisions[next++] ?? null);
+        const content = decision === null ? null : modelAt(this.#models, worldOf(stance)).decisions.content(decision);
+        return sideVerdict(direction, stance, content);
+      });
+      return { verdict: joinSides(sides), sides };
+    };
+    const draft = column("draft");
+    const staged = column("staged");
+    const enforced = column("enforced");
+    return { draft, staged, enforced, disagrees: differ([draft.verdict, staged.verdict, enforced.verdict]) };
+  }
+}
+
+function worldOf(stance: Stance | null): number {
+  return stance?.kind === "world" ? stance.world : 0;
+}
+
+function sideVerdict(direction: Direction, stance: Stance | null, decision: DecisionContent | null): SideVerdict {
+  const version = stance?.version ?? null;
+  if (stance === null) return { direction, verdict: "allow", decision, version };
+  if (stance.kind === "unknown") return { direction, verdict: "unknown", decision: null, version };
+  if (stance.kind === "nothing" || decision === null) return { direction, verdict: "allow", decision: null, version };
+  const isDenied = decision.verdict === "deny";
+  const isDropped = isDenied && stance.isEnforcing && !decision.observeOnly;
+  const verdict: ShownVerdict = isDropped ? "deny" : isDenied ? "observed" : "allow";
+  return { direction, verdict, decision, version };
+}

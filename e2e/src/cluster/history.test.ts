@@ -1,0 +1,158 @@
+/** Five writers at once while the cluster under them breaks in every way: no version is lost, doubled or out of order. */
+import { createHash } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { ErrorCode } from "@wardline/api/wardline/v1/error";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { checkHistory, type ObservedRead, type ObservedWrite, type StoredVersion } from "@wardline/domain/cluster";
+import { failureFromConnectError } from "@wardline/domain/wire";
+import { type AgentClient, connectAgent } from "@wardline/helper/testing/agentClient";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { FleetHost } from "../fleet/fleet-host.ts";
+import { openOnly } from "../fleet/policies.ts";
+import { skipReason } from "../harness.ts";
+import { ClusterFleet, clusterFleetProblem, LEASE_MS } from "./cluster-fleet.ts";
+
+const problem = clusterFleetProblem();
+const WRITERS = 5;
+const NAMES = ["alpha", "beta", "gamma"];
+const keyOf = (name: string) => `networkpolicy/default/${name}-ports`;
+const CALL_LIMIT_MS = 8_000;
+/** Between two faults: long enough for writes to succeed again. */
+const CALM_MS = 2_500;
+/** Nobody asks without a pause for what was not there a moment ago. */
+const PAUSE_MS = 100;
+/** These say that nothing was written; every other failure leaves it open. */
+const REFUSALS: readonly ErrorCode[] = [ErrorCode.VERSION_CONFLICT, ErrorCode.NOT_LEADER, ErrorCode.INVALID_ARGUMENT];
+const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");
+
+class Writer {
+  readonly writes: ObservedWrite[] = [];
+  readonly reads: ObservedRead[] = [];
+  readonly #name: string;
+  readonly #client: AgentClient;
+  #serial = 0;
+
+  constructor(name: string, host: FleetHost) {
+    this.#name = name;
+    this.#client = connectAgent(host.agentSocket);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    for (let turn = 0; !signal.aborted; turn += 1) {
+      const name = NAMES[(turn + this.#name.length + Number(this.#name.at(-1))) % NAMES.length] ?? "";
+      const base = await this.#read(keyOf(name)).catch(() => null);
+      if (base === null) await setTimeout(200);
+      else await this.#write(name, base);
+    }
+    this.#client.close();
+  }
+
+  async #read(key: string): Promise<bigint> {
+    const invokedMs = performance.now();
+    const found = this.#client.cluster.getDocument({ key }, { timeoutMs: CALL_LIMIT_MS });
+    const version = await found.then(
+      ({ document }) => document?.version ?? 0n,
+      (error: unknown) => {
+        if (failureFromConnectError(error)?.code === ErrorCode.NOT_FOUND) return 0n;
+        throw error;
+      },
+    );
+    this.reads.push({ key, invokedMs, returnedMs: performance.now(), version });
+    return version;
+  }
+
+  async #write(name: string, baseVersion: bigint): Promise<void> {
+    this.#serial += 1;
+    // A comment tells it from all others; what hosts enforce stays the same.
+    const text = `# ${this.#name} ${this.#serial}\n${openOnly(name, 1).replace("app:", "note:")}`;
+    const invokedMs = performance.now();
+    const request = { writes: [{ text, baseVersion }], reason: this.#name, mode: EnforcementMode.ENFORCE };
+    const outcome = await this.#client.cluster.writeDocuments(request, { timeoutMs: CALL_LIMIT_MS }).then(
+      ({ written: [one] }): ObservedWrite["outcome"] =>
+        one ? { kind: "ok", version: one.version, setNumber: one.setNumber } : { kind: "unknown" },
+      (error: unknown): ObservedWrite["outcome"] => {
+        const code = failureFromConnectError(error)?.code;
+        return { kind: code !== undefined && REFUSALS.includes(code) ? "failed" : "unknown" };
+      },
+    );
+    const returnedMs = outcome.kind === "unknown" ? Number.POSITIVE_INFINITY : performance.now();
+    const seen = { writer: this.#name, key: keyOf(name), invokedMs, returnedMs, baseVersion };
+    if (outcome.kind === "unknown") await setTimeout(PAUSE_MS);
+    this.writes.push({ ...seen, content: digestOf(text), outcome });
+  }
+}
+
+describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { timeout: 180_000 }, () => {
+  let cluster: ClusterFleet;
+
+  beforeAll(async () => {
+    cluster = await ClusterFleet.start();
+    await cluster.writeBase();
+  }, 120_000);
+  afterAll(() => cluster?.close(), 60_000);
+
+  async function breakEverything(): Promise<void> {
+    const leader = async () => cluster.leader(cluster.hosts[1]);
+    await (await leader()).killAgent();
+    await setTimeout(CALM_MS);
+    const etcd = await cluster.etcdLeader(cluster.hosts[2]);
+    await cluster.killEtcd(etcd);
+    await setTimeout(CALM_MS);
+    await cluster.startEtcd(etcd);
+    const cutOff = cluster.hosts[0] as FleetHost;
+    await cutOff.linkDown();
+    await setTimeout(LEASE_MS + 1_000);
+    await cutOff.linkUp();
+    await setTimeout(CALM_MS);
+    const paused = await leader();
+    await cluster.pauseAgent(paused);
+    await setTimeout(LEASE_MS + 1_000);
+    await cluster.resumeAgent(paused);
+    const led = await leader();
+    await led.linkDown();
+    await setTimeout(LEASE_MS + 1_000);
+    await led.linkUp();
+    await setTimeout(CALM_MS);
+  }
+
+  /** Every version: fewer are written than a document keeps. */
+  async function stored(): Promise<StoredVersion[]> {
+    const on = cluster.on(await cluster.leader());
+    const all: StoredVersion[] = [];
+    for (const key of NAMES.map(keyOf)) {
+      for (let beforeVersion = 0n; ; ) {
+        const { versions, more } = await on.listDocumentHistory({ key, limit: 100, beforeVersion });
+        for (const { version, setNumber, term, digest } of versions)
+          all.push({ key, version, setNumber, term, content: digest });
+        beforeVersion = versions.at(-1)?.version ?? 0n;
+        if (!more || versions.length === 0) break;
+      }
+    }
+    return all;
+  }
+
+  it("make one history through killed leaders, killed etcd, cables and pauses", async () => {
+    const stopping = new AbortController();
+    const writers = Array.from({ length: WRITERS }, (_, index) => {
+      return new Writer(`writer-${index}`, cluster.hosts[index % cluster.hosts.length] as FleetHost);
+    });
+    const running = Promise.all(writers.map((writer) => writer.run(stopping.signal)));
+    await setTimeout(CALM_MS);
+    await breakEverything().finally(() => stopping.abort());
+    await running;
+    await cluster.heal();
+    const writes = writers.flatMap((writer) => writer.writes);
+    const reads = writers.flatMap((writer) => writer.reads);
+    const versions = await stored();
+    const kept = await cluster.on(await cluster.leader()).listSets({ limit: 100 });
+    const sets = kept.sets.map(({ setNumber, term }) => ({ number: setNumber, term }));
+    const found = checkHistory(writes, versions, { reads, sets });
+    expect(found.map(({ rule, key, message }) => `${rule} ${key}: ${message}`)).toEqual([]);
+    // The history of writers that were stopped proves nothing.
+    const acknowledged = writes.filter(({ outcome }) => outcome.kind === "ok");
+    expect(acknowledged.length).toBeGreaterThan(15);
+    expect(new Set(versions.map(({ term }) => term)).size).toBeGreaterThan(2);
+    const { head } = await cluster.on(await cluster.leader()).listDocuments({});
+    await cluster.untilActive(head?.setNumber ?? 0n);
+  });
+});

@@ -1,0 +1,58 @@
+/** Orders numbers by value without comparing them: what sorts a million rows in some milliseconds. */
+
+const DIGIT_BITS = 11;
+const DIGITS = 1 << DIGIT_BITS;
+const LOW = 2 ** 32;
+
+/**
+ * Positions of the first `count` keys from the smallest to the largest; equal ones stay in the order of `base` (or as they
+ * are). Keys are whole numbers of at most 53 bits.
+ */
+export function orderOf(keys: Float64Array, count: number, base?: Uint32Array): Uint32Array {
+  const order = base ? base.slice(0, count) : new Uint32Array(count);
+  if (!base) for (let at = 0; at < count; at++) order[at] = at;
+  if (count < 2) return order;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  let isOrdered = true;
+  let former = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < count; at++) {
+    const key = keys[order[at]!]!;
+    if (key < low) low = key;
+    if (key > high) high = key;
+    if (key < former) isOrdered = false;
+    former = key;
+  }
+  if (isOrdered) return order;
+  const words = new Uint32Array(keys.length);
+  for (let at = 0; at < keys.length; at++) words[at] = (keys[at]! - low) % LOW;
+  const range = high - low;
+  let from: Uint32Array = order;
+  let to: Uint32Array = new Uint32Array(count);
+  const pass = (shift: number) => {
+    const starts = new Uint32Array(DIGITS);
+    for (let at = 0; at < count; at++) starts[(words[from[at]!]! >>> shift) & (DIGITS - 1)]!++;
+    let sum = 0;
+    for (let digit = 0; digit < DIGITS; digit++) {
+      const size = starts[digit]!;
+      // All the same: nothing would move.
+      if (size === count) return;
+      starts[digit] = sum;
+      sum += size;
+    }
+    for (let at = 0; at < count; at++) {
+      const position = from[at]!;
+      to[starts[(words[position]! >>> shift) & (DIGITS - 1)]!++] = position;
+    }
+    [from, to] = [to, from];
+  };
+  const passes = (most: number) => {
+    for (let shift = 0; shift < 32 && most / 2 ** shift >= 1; shift += DIGIT_BITS) pass(shift);
+  };
+  passes(Math.min(range, LOW - 1));
+  if (range >= LOW) {
+    for (let at = 0; at < keys.length; at++) words[at] = Math.floor((keys[at]! - low) / LOW);
+    passes(Math.floor(range / LOW));
+  }
+  return from;
+}

@@ -1,0 +1,143 @@
+/** Rows of the verdict table on the wire. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  ShownVerdict,
+  type VerdictCell,
+  VerdictCellSchema,
+  VerdictColumn,
+  type VerdictPart,
+  VerdictPartSchema,
+  VerdictPortsSchema,
+  VerdictRowSchema,
+  VerdictSideSchema,
+  type VerdictRow as WireRow,
+} from "@wardline/api/wardline/console/v1/verdicts";
+import type { Decision } from "@wardline/api/wardline/v1/policy";
+import {
+  type ComputedCell,
+  type ComputedPart,
+  describeCell,
+  describeReported,
+  type ReportedCell,
+  type ReportedPart,
+  rowId,
+  type ShownVerdict as Verdict,
+  type VerdictRow,
+} from "@wardline/domain/policy/verdicts";
+import { toWireDecision, toWireDirection } from "@wardline/domain/wire";
+
+const MAX_PARTS = 12;
+const MAX_HOSTS = 20;
+
+const VERDICTS: Readonly<Record<Verdict, ShownVerdict>> = {
+  allow: ShownVerdict.ALLOW,
+  deny: ShownVerdict.DENY,
+  observed: ShownVerdict.OBSERVED,
+  unknown: ShownVerdict.UNKNOWN,
+  nothing: ShownVerdict.NOTHING,
+  mixed: ShownVerdict.MIXED,
+};
+
+const NAMES = new Map(Object.entries(VERDICTS).map(([name, wire]) => [wire, name as Verdict]));
+
+/** `null` = unspecified, or of a newer console. */
+export function fromWireVerdict(wire: ShownVerdict): Verdict | null {
+  return NAMES.get(wire) ?? null;
+}
+
+export interface ReportContext {
+  decisionOf(id: string): Decision | null;
+  /** Number of the version that decided there then. */
+  versionOf(part: ReportedPart): number;
+  hostName(hostId: string): string;
+}
+
+export function toWireRow(row: VerdictRow, context: ReportContext): WireRow {
+  return create(VerdictRowSchema, {
+    id: rowId(row),
+    from: row.from.text,
+    to: row.to.text,
+    ports: row.ports.map(({ protocol, exceptProtocols, low, high }) =>
+      create(VerdictPortsSchema, {
+        ...(protocol === null ? {} : { protocol }),
+        exceptProtocols: [...exceptProtocols],
+        low,
+        high,
+      }),
+    ),
+    draft: computedCell(describeCell(row, "draft")),
+    staged: computedCell(describeCell(row, "staged")),
+    enforced: computedCell(describeCell(row, "enforced")),
+    reported: reportedCell(describeReported(row), context),
+    disagrees: row.disagrees,
+    isRecorded: row.isRecorded,
+  });
+}
+
+function cellOf(verdict: Verdict, parts: readonly VerdictPart[]): VerdictCell {
+  return create(VerdictCellSchema, {
+    verdict: VERDICTS[verdict],
+    parts: parts.slice(0, MAX_PARTS),
+    partsLeftOut: Math.max(0, parts.length - MAX_PARTS),
+  });
+}
+
+function computedCell({ verdict, parts }: ComputedCell): VerdictCell {
+  return cellOf(verdict, parts.map(computedPart));
+}
+
+function computedPart({ verdict, sides, hostNames, from, to }: ComputedPart): VerdictPart {
+  return create(VerdictPartSchema, {
+    verdict: VERDICTS[verdict],
+    sides: sides.map((side) =>
+      create(VerdictSideSchema, {
+        direction: toWireDirection(side.direction),
+        verdict: VERDICTS[side.verdict],
+        ...(side.decision === null ? {} : { decision: toWireDecision(side.decision, side.direction) }),
+        versionId: side.version ?? 0,
+      }),
+    ),
+    hostNames: hostNames.slice(0, MAX_HOSTS),
+    hostCount: hostNames.length,
+    ...endsOf(from, to),
+  });
+}
+
+function endsOf(from: ComputedPart["from"], to: ComputedPart["to"]) {
+  return { fromKey: from.key ?? "", fromAddress: from.address, toKey: to.key ?? "", toAddress: to.address };
+}
+
+function reportedCell({ verdict, parts }: ReportedCell, context: ReportContext): VerdictCell {
+  return cellOf(
+    verdict,
+    parts.map((part) => {
+      const decision = context.decisionOf(part.decision);
+      return create(VerdictPartSchema, {
+        verdict: VERDICTS[part.verdict],
+        sides: [
+          create(VerdictSideSchema, {
+            direction: toWireDirection(part.direction),
+            verdict: VERDICTS[part.verdict],
+            ...(decision ? { decision } : {}),
+            versionId: context.versionOf(part),
+          }),
+        ],
+        hostNames: [context.hostName(part.hostId)],
+        hostCount: 1,
+        count: BigInt(part.count),
+        firstSeen: timestampFromMs(part.firstSeenMs),
+        lastSeen: timestampFromMs(part.lastSeenMs),
+        talkers: part.talkers.map(({ from, to, count }) => ({ from, to, count: BigInt(count) })),
+        generation: BigInt(part.generation),
+        ...endsOf(part.from, part.to),
+      });
+    }),
+  );
+}
+
+export const WIRE_COLUMNS = {
+  [VerdictColumn.DRAFT]: "draft",
+  [VerdictColumn.STAGED]: "staged",
+  [VerdictColumn.ENFORCED]: "enforced",
+} as const;

@@ -1,0 +1,50 @@
+/** Files that are dragged out of the window: the desktop wants a path, so the text is written to a private folder first. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const LARGEST_BYTES = 4 * 1024 * 1024;
+/** Old ones are removed: the desktop has copied them when the next few are dragged. */
+const KEPT = 8;
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,119}\.(?:ya?ml|json|csv|ndjson|nft|conf)$/u;
+
+export interface DraggedFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What a page asks to be dragged; `null` = it is none, whatever its types said. */
+export function readDraggedFile(message: unknown): DraggedFile | null {
+  if (typeof message !== "object" || message === null) return null;
+  const { name, text } = message as Partial<Record<keyof DraggedFile, unknown>>;
+  if (typeof name !== "string" || typeof text !== "string") return null;
+  if (!NAME.test(name) || Buffer.byteLength(text) > LARGEST_BYTES) return null;
+  return { name, text };
+}
+
+export class DragFolder {
+  readonly #parentDir: string;
+  #folders: string[] = [];
+
+  constructor(parentDir: string) {
+    this.#parentDir = parentDir;
+  }
+
+  /** @returns the path; only this account may read it */
+  write({ name, text }: DraggedFile): string {
+    mkdirSync(this.#parentDir, { recursive: true, mode: 0o700 });
+    const folder = mkdtempSync(join(this.#parentDir, "drag-"));
+    const path = join(folder, name);
+    writeFileSync(path, text, { mode: 0o600, flag: "wx" });
+    this.#folders.push(folder);
+    for (const old of this.#folders.splice(0, Math.max(0, this.#folders.length - KEPT))) remove(old);
+    return path;
+  }
+
+  close(): void {
+    for (const folder of this.#folders.splice(0)) remove(folder);
+  }
+}
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}

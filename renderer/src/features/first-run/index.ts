@@ -1,0 +1,2 @@
+/** What other features may use of this one. */
+export { FirstRunGuide } from "./components/first-run-guide.tsx";

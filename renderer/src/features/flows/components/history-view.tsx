@@ -1,0 +1,118 @@
+import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { useConsoleNow } from "../../../data/context.tsx";
+import { useWindow } from "../../../data/window-store.ts";
+import { Button, formatDateTime, Select } from "../../../ui/index.ts";
+import type { HistoryRange } from "../hooks/use-history-search.ts";
+import { type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
+import { withCondition } from "../model/chips.ts";
+import { keepColumns, keptColumns, type ShownColumn } from "../model/columns.ts";
+import { withTerm } from "../model/history.ts";
+import { ChipBar } from "./chip-bar.tsx";
+import { HistoryGroups } from "./history-groups.tsx";
+import { HistoryRecords } from "./history-records.tsx";
+import { HistoryStatusLine } from "./history-status-line.tsx";
+import { MapChanges } from "./map-changes.tsx";
+import { QueryBar } from "./query-bar.tsx";
+import { SavedQueries } from "./saved-queries.tsx";
+import "./history-view.css";
+
+const HistoryChart = lazy(() => import("./history-chart.tsx").then((module) => ({ default: module.HistoryChart })));
+
+type Face = "records" | "groups" | "changes";
+const FACES = [
+  { value: "records", label: "Records" },
+  { value: "groups", label: "Top talkers" },
+  { value: "changes", label: "What changed" },
+] as const;
+
+/** Asked anew only when the range moves by this: every second would be another question. */
+const STEP_MS = 10_000;
+
+/** What was recorded over months: a question, when it was, and the answer as rows, sums or changes. */
+export function HistoryView() {
+  const { historyText, scopeHostId, lastMs, markedRange: marked, set } = useWindow();
+  const nowMs = useConsoleNow();
+  const [face, setFace] = useState<Face>("records");
+  const [columns, setColumns] = useState(keptColumns);
+  const [order, setOrder] = useState<ListOrder>(NEWEST_FIRST);
+  const [asked, setAsked] = useState(() => Math.ceil(nowMs / STEP_MS) * STEP_MS);
+  // Kept while they are the same: the rows under them are many, and the clock of this view ticks.
+  const sinceMs = marked ? marked.fromMs : lastMs === null ? null : asked - lastMs;
+  const untilMs = marked ? marked.untilMs : null;
+  const range = useMemo((): HistoryRange => ({ sinceMs, untilMs }), [sinceMs, untilMs]);
+  const drawn = useMemo((): HistoryRange => ({ sinceMs, untilMs: untilMs ?? asked }), [sinceMs, untilMs, asked]);
+  const text = scopeHostId === null ? historyText : withTerm(historyText, `host:${scopeHostId}`);
+  const mark = useCallback((fromMs: number, toMs: number) => set({ markedRange: { fromMs, untilMs: toMs } }), [set]);
+  const askNow = useCallback(() => setAsked(Math.ceil(Date.now() / STEP_MS) * STEP_MS), []);
+  const ask = useCallback(
+    (next: string) => {
+      askNow();
+      set({ historyText: next });
+    },
+    [askNow, set],
+  );
+  const addCondition = useCallback((term: string, isExcluded: boolean) => {
+    const { historyText: current, set: change } = useWindow.getState();
+    change({ historyText: withCondition(current, term, isExcluded) });
+  }, []);
+  const include = useCallback((term: string) => addCondition(term, false), [addCondition]);
+  const chooseColumns = useCallback((next: readonly ShownColumn[]) => {
+    setColumns(next);
+    keepColumns(next);
+  }, []);
+  return (
+    <div className="history">
+      <div className="history-head">
+        <QueryBar text={historyText} onAsk={ask} />
+        <SavedQueries
+          view={{ text: historyText, columns, order, lastMs }}
+          onTake={(view) => {
+            if (view.columns) chooseColumns(view.columns);
+            if (view.order) setOrder(view.order);
+            if (view.lastMs !== undefined) set({ lastMs: view.lastMs, markedRange: null });
+            ask(view.text);
+          }}
+        />
+      </div>
+      <ChipBar text={historyText} onText={ask} />
+      <Suspense fallback={<div className="history-chart-place" />}>
+        <HistoryChart text={text} range={drawn} onMark={mark} />
+      </Suspense>
+      <div className="history-bar">
+        <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
+        <span className="soft">
+          {sinceMs === null ? "everything kept" : formatDateTime(sinceMs)} to{" "}
+          {untilMs === null ? `now (asked ${formatDateTime(asked)})` : formatDateTime(untilMs)}
+        </span>
+        {marked ? (
+          <Button size="small" onPress={() => set({ markedRange: null })}>
+            Back to the window's time range
+          </Button>
+        ) : (
+          <Button size="small" onPress={askNow}>
+            Up to now
+          </Button>
+        )}
+      </div>
+      <div className="history-face">
+        {face === "records" ? (
+          <HistoryRecords
+            text={text}
+            range={range}
+            asked={asked}
+            columns={columns}
+            onColumns={chooseColumns}
+            order={order}
+            onOrder={setOrder}
+            onCondition={addCondition}
+            onAsk={ask}
+            onNewer={askNow}
+          />
+        ) : null}
+        {face === "groups" ? <HistoryGroups text={text} range={drawn} onAdd={include} onAsk={ask} /> : null}
+        {face === "changes" ? <MapChanges text={text} range={drawn} /> : null}
+      </div>
+      <HistoryStatusLine />
+    </div>
+  );
+}

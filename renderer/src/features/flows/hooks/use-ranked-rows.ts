@@ -1,0 +1,211 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type HistoryGap,
+  type HistoryRecord,
+  type ReadRowsResponse,
+  RecordSort,
+  type Searched,
+} from "@wardline/api/wardline/console/v1/history";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useConsole } from "../../../data/context.tsx";
+import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import { type HistoryRange, toWireQuery } from "./use-history-search.ts";
+
+export interface ListOrder {
+  readonly sort: RecordSort;
+  readonly isAscending: boolean;
+}
+
+export const NEWEST_FIRST: ListOrder = { sort: RecordSort.TIME, isAscending: false };
+
+export interface RankedRows {
+  /** Grows with each list that is asked for: what was scrolled to belongs to the one before. */
+  readonly serial: number;
+  readonly rowCount: number;
+  /** Rows that have a rank. */
+  readonly listed: number;
+  readonly searched: Searched | null;
+  readonly gaps: readonly HistoryGap[];
+  /** Matching rows that came since and are not in the list. */
+  readonly newer: number;
+  readonly isRunning: boolean;
+  readonly failure: ShownFailure | null;
+  /** Changes when rows arrived. */
+  readonly version: number;
+  readonly rowAt: (rank: number) => HistoryRecord | null;
+  /** What is looked at now: it is read, and what is far from it is forgotten. */
+  readonly want: (from: number, to: number) => void;
+  /** The rank of a moment, in an order of time; `null` when it cannot be found. */
+  readonly rankAt: (timeMs: number) => Promise<number | null>;
+  readonly snapshot: string;
+}
+
+const PAGE = 100;
+/** Of rows, some kilobytes each: enough to scroll back and forth without waiting. */
+const MOST_PAGES = 40;
+const MOST_ASKED = 2;
+const LOOK_FOR_NEWER_MS = 5_000;
+
+interface Answer {
+  readonly serial: number;
+  readonly rowCount: number;
+  readonly listed: number;
+  readonly searched: Searched | null;
+  readonly gaps: readonly HistoryGap[];
+  readonly snapshot: string;
+}
+
+const NOTHING: Answer = { serial: 0, rowCount: 0, listed: 0, searched: null, gaps: [], snapshot: "" };
+
+/** A list of any length of which only what is looked at is in the window. */
+export function useRankedRows(text: string, range: HistoryRange, order: ListOrder, asked: number): RankedRows {
+  const { connection } = useConsole();
+  const [answer, setAnswer] = useState<Answer>(NOTHING);
+  const [isRunning, setRunning] = useState(true);
+  const [failure, setFailure] = useState<ShownFailure | null>(null);
+  const [newer, setNewer] = useState(0);
+  const [version, setVersion] = useState(0);
+  const pages = useRef(new Map<number, readonly HistoryRecord[]>());
+  const running = useRef(new Map<number, AbortController>());
+  const wanted = useRef<readonly number[]>([]);
+  const current = useRef(NOTHING);
+  const { sinceMs, untilMs } = range;
+  const { sort, isAscending } = order;
+  // Another time of asking is another question, also when all else is the same.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above.
+  const question = useMemo(
+    () => ({ query: toWireQuery(text, { sinceMs, untilMs }), order: { sort, ascending: isAscending } }),
+    [text, sinceMs, untilMs, sort, isAscending, asked],
+  );
+
+  const readPages = useCallback(() => {
+    const { snapshot, listed } = current.current;
+    if (snapshot === "") return;
+    for (const [page, controller] of running.current) {
+      if (wanted.current.includes(page)) continue;
+      controller.abort();
+      running.current.delete(page);
+    }
+    for (const page of wanted.current) {
+      if (running.current.size >= MOST_ASKED) return;
+      if (pages.current.has(page) || running.current.has(page) || page * PAGE >= listed) continue;
+      const own = new AbortController();
+      running.current.set(page, own);
+      const request = { ...question, from: BigInt(page * PAGE), limit: PAGE, snapshot };
+      connection.history
+        .readRows(request, { signal: own.signal })
+        .then(({ rows }) => {
+          if (own.signal.aborted) return;
+          running.current.delete(page);
+          keep(pages.current, page, rows);
+          setVersion((former) => former + 1);
+          readPages();
+        })
+        .catch((error: unknown) => {
+          if (own.signal.aborted) return;
+          running.current.delete(page);
+          setFailure(shownFailure(error));
+        });
+    }
+  }, [connection, question]);
+
+  useEffect(() => {
+    const own = new AbortController();
+    setRunning(true);
+    setFailure(null);
+    const begin = (read: ReadRowsResponse) => {
+      for (const controller of running.current.values()) controller.abort();
+      running.current.clear();
+      pages.current.clear();
+      keep(pages.current, 0, read.rows);
+      const next: Answer = {
+        serial: current.current.serial + 1,
+        rowCount: Number(read.rowCount),
+        listed: Number(read.listedRows),
+        searched: read.searched ?? null,
+        gaps: read.gaps,
+        snapshot: read.snapshot,
+      };
+      current.current = next;
+      setAnswer(next);
+      setNewer(0);
+    };
+    connection.history
+      .readRows({ ...question, limit: PAGE }, { signal: own.signal })
+      .then((read) => {
+        if (!own.signal.aborted) begin(read);
+      })
+      .catch((error: unknown) => {
+        if (!own.signal.aborted) setFailure(shownFailure(error));
+      })
+      .finally(() => {
+        if (!own.signal.aborted) setRunning(false);
+      });
+    return () => own.abort();
+  }, [connection, question]);
+  useEffect(() => {
+    const asking = running.current;
+    return () => {
+      for (const controller of asking.values()) controller.abort();
+      asking.clear();
+    };
+  }, []);
+  useLookForNewer(answer.snapshot, question, setNewer);
+
+  const rowAt = useCallback((rank: number) => pages.current.get(Math.floor(rank / PAGE))?.[rank % PAGE] ?? null, []);
+  const want = useCallback(
+    (from: number, to: number) => {
+      const first = Math.max(0, Math.floor(from / PAGE));
+      const last = Math.floor(Math.max(from, to - 1) / PAGE);
+      wanted.current = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+      readPages();
+    },
+    [readPages],
+  );
+  const rankAt = useCallback(
+    async (timeMs: number) => {
+      if (sort !== RecordSort.TIME) return null;
+      const { snapshot } = current.current;
+      const read = await connection.history.readRows({ ...question, at: timestampFromMs(timeMs), limit: 1, snapshot });
+      return Number(read.from);
+    },
+    [connection, question, sort],
+  );
+  return { ...answer, newer, isRunning, failure, version, rowAt, want, rankAt };
+}
+
+/** The most recently read are kept. */
+function keep(pages: Map<number, readonly HistoryRecord[]>, page: number, rows: readonly HistoryRecord[]): void {
+  pages.delete(page);
+  pages.set(page, rows);
+  const [oldest] = pages.keys();
+  if (pages.size > MOST_PAGES && oldest !== undefined) pages.delete(oldest);
+}
+
+type Question = Pick<
+  Parameters<ReturnType<typeof useConsole>["connection"]["history"]["readRows"]>[0],
+  "query" | "order"
+>;
+
+/** The list stays as it is; what came since is counted, so that a person can take it in when it suits. */
+function useLookForNewer(snapshot: string, question: Question, setNewer: (count: number) => void): void {
+  const { connection } = useConsole();
+  useEffect(() => {
+    if (snapshot === "") return;
+    const own = new AbortController();
+    const look = async () => {
+      if (document.hidden) return;
+      try {
+        const read = await connection.history.readRows({ ...question, limit: 1, snapshot }, { signal: own.signal });
+        if (!own.signal.aborted) setNewer(Number(read.newerRows));
+      } catch {
+        // The list is still what it was; the next look may succeed.
+      }
+    };
+    const timer = setInterval(() => void look(), LOOK_FOR_NEWER_MS);
+    return () => {
+      own.abort();
+      clearInterval(timer);
+    };
+  }, [connection, question, snapshot, setNewer]);
+}

@@ -1,0 +1,2 @@
+export { Bell } from "./components/bell.tsx";
+export { useDesktopNotes } from "./model/desktop-notes.ts";

@@ -1,0 +1,96 @@
+import type { Diagnostic } from "@wardline/api/wardline/v1/error";
+import type { FileProblems } from "@wardline/domain/policy/language";
+import { CircleCheck } from "lucide-react";
+import { useState } from "react";
+import { shownFailure } from "../../../data/failure.ts";
+import { useWindow } from "../../../data/window-store.ts";
+import { Button, FailureNotice, formatQuantity, Skeleton, visibleText } from "../../../ui/index.ts";
+import { Problem } from "../components/problem.tsx";
+import type { FileCheck } from "./use-file-check.ts";
+import { LAYERS, layerOf } from "./wire.ts";
+
+const STEP = 100;
+
+interface ProblemsSectionProps {
+  readonly path: string;
+  readonly check: FileCheck;
+  readonly onFix: (diagnostics: readonly Diagnostic[]) => void;
+}
+
+export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
+  const [shown, setShown] = useState(STEP);
+  const failure = check.error ? shownFailure(check.error) : null;
+  const here = (check.data?.diagnostics ?? []).filter(({ source }) => source?.file === path);
+  const { elsewhere = [], problemCount = here.length } = check.isRemote ? {} : (check.language.check ?? {});
+  const fixable = here.filter(({ fix }) => fix !== undefined);
+  const layers = LAYERS.map((layer) => [layer, here.filter(({ code }) => layerOf(code) === layer).length] as const);
+  return (
+    <section aria-labelledby="effect-problems">
+      <h2 id="effect-problems">Problems</h2>
+      {failure ? <FailureNotice isCompact failure={failure} title="Not checked" /> : null}
+      {check.isRemote ? (
+        <p className="soft">{visibleText(check.language.failure)} The backend checks instead.</p>
+      ) : null}
+      {!check.data && !failure ? <Skeleton rows={3} label="Checking" /> : null}
+      {check.data && here.length === 0 ? (
+        <p className="effect-good">
+          <CircleCheck size={14} aria-hidden="true" /> None in this file
+        </p>
+      ) : null}
+      {here.length > 1 ? (
+        <p className="problem-summary soft">
+          {layers
+            .flatMap(([layer, count]) => (count > 0 ? [`${layer} ${count.toLocaleString("en")}`] : []))
+            .join(" · ")}
+          {fixable.length > 1 ? (
+            <Button size="small" onPress={() => onFix(fixable)}>
+              Mend all {fixable.length}
+            </Button>
+          ) : null}
+        </p>
+      ) : null}
+      <ul className="problems">
+        {here.slice(0, shown).map((diagnostic, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two problems of one place may be the same but for their words
+          <Problem key={index} diagnostic={diagnostic} onFix={(one) => onFix([one])} />
+        ))}
+      </ul>
+      {here.length > shown ? (
+        <Button size="small" onPress={() => setShown(shown + STEP)}>
+          Show {Math.min(STEP, here.length - shown)} more of {here.length - shown}
+        </Button>
+      ) : problemCount > here.length ? (
+        <p className="soft">
+          {(problemCount - here.length).toLocaleString("en")} more are not listed. F8 goes through all.
+        </p>
+      ) : null}
+      {elsewhere.length > 0 ? <Elsewhere files={elsewhere} /> : null}
+    </section>
+  );
+}
+
+function Elsewhere({ files }: { readonly files: readonly FileProblems[] }) {
+  const openFile = useWindow((state) => state.openFile);
+  const total = files.reduce((sum, { errors, warnings, notes }) => sum + errors + warnings + notes, 0);
+  return (
+    <details className="elsewhere">
+      <summary>{formatQuantity(total, "problem")} in other files</summary>
+      <ul className="problems">
+        {files.map(({ file, errors, warnings, notes, first }) => (
+          <li key={file} className="wrap-anywhere">
+            <button type="button" className="link" onClick={() => openFile(first.file, first.line, first.column)}>
+              {visibleText(file)}
+            </button>{" "}
+            <span className="soft">
+              {[
+                ...(errors > 0 ? [formatQuantity(errors, "error")] : []),
+                ...(warnings > 0 ? [formatQuantity(warnings, "warning")] : []),
+                ...(notes > 0 ? [formatQuantity(notes, "note")] : []),
+              ].join(", ")}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,36 @@
+import type { DocumentSummary } from "@wardline/api/wardline/console/v1/policies";
+import type { Diagnostic } from "@wardline/api/wardline/v1/error";
+import { useMemo } from "react";
+import { useCheck } from "../hooks/use-check.ts";
+import type { LanguageState } from "./language-store.ts";
+import { useLanguage } from "./use-language.ts";
+import { toWireDocuments, toWireProblem } from "./wire.ts";
+
+export interface FileCheck {
+  readonly data:
+    | { readonly diagnostics: readonly Diagnostic[]; readonly documents: readonly DocumentSummary[] }
+    | undefined;
+  readonly error: unknown;
+  readonly isFetching: boolean;
+  readonly isPending: boolean;
+  /** Whether the backend checks, because the thread of the language cannot. */
+  readonly isRemote: boolean;
+  readonly language: LanguageState;
+}
+
+/** What is wrong with a text, by the thread of the language; by the backend where that fails. */
+export function useFileCheck(path: string | null, text: string | null): FileCheck {
+  const language = useLanguage(path, text);
+  const isRemote = language.failure !== "";
+  const remote = useCheck(isRemote ? path : null, isRemote ? text : null);
+  const check = language.path === path ? language.check : null;
+  const own = useMemo(
+    () => (check ? { diagnostics: check.problems.map(toWireProblem), documents: toWireDocuments(check) } : undefined),
+    [check],
+  );
+  if (isRemote) {
+    const { data, error, isFetching, isPending } = remote;
+    return { data, error, isFetching, isPending, isRemote, language };
+  }
+  return { data: own, error: null, isFetching: language.isChecking, isPending: own === undefined, isRemote, language };
+}

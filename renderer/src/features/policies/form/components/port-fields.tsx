@@ -1,0 +1,92 @@
+import { type FormEdit, isMapping, type ValuePath, type YamlValue } from "@wardline/domain/policy/edit";
+import type { Field, ObjectShape } from "@wardline/domain/policy/formats/schema";
+import { useState } from "react";
+import { fieldId, type Offer, useForm, useProblems } from "../model/form-context.ts";
+import { textOf } from "../model/words.ts";
+import { wordsOf } from "./choice-input.tsx";
+import { Problems } from "./problems.tsx";
+import { TextInput } from "./text-input.tsx";
+
+const NO_WORDS: readonly Offer[] = [];
+
+/** A protocol with a port, a range of ports, or a type of ICMP: in one line. */
+export function PortFields({ path, shape, value }: { path: ValuePath; shape: ObjectShape; value: YamlValue }) {
+  const form = useForm();
+  const problems = useProblems(path, false);
+  const protocolProblems = useProblems([...path, "protocol"], true);
+  const [reason, setReason] = useState<string | null>(null);
+  const fields: Readonly<Record<string, Field>> = shape.fields;
+  const order = Object.keys(fields);
+  const port = isMapping(value) ? value : {};
+  const part = form.part.index;
+  const protocol = textOf(port.protocol);
+  const words = wordsOf(fields.protocol!.shape) ?? [];
+  const isIcmp = /^icmp/i.test(protocol);
+  const choose = (word: string) => {
+    const at = [...path, "protocol"];
+    const edits: FormEdit[] = [
+      word === "" ? { kind: "unset", part, path: at } : { kind: "set", part, path: at, value: word, order },
+    ];
+    const gone = /^icmp/i.test(word) ? ["endPort", "port"] : ["code", "type"];
+    for (const name of gone) if (name in port) edits.push({ kind: "unset", part, path: [...path, name] });
+    setReason(form.apply(edits));
+  };
+  const number = (name: string, label: string) =>
+    fields[name] ? (
+      <TextInput
+        path={[...path, name]}
+        field={fields[name]}
+        label={label}
+        value={port[name]}
+        order={order}
+        isLabelHidden
+        width="port"
+        words={name === "port" ? form.words.ports : NO_WORDS}
+      />
+    ) : null;
+  return (
+    <div className="form-port">
+      {"name" in fields ? number("name", "Name of the port") : null}
+      <select
+        id={fieldId([...path, "protocol"])}
+        className="form-input form-select"
+        aria-label="Protocol"
+        disabled={form.isLocked}
+        value={protocol}
+        onFocus={() => form.enter([...path, "protocol"], "Protocol", fields.protocol!)}
+        onChange={(event) => choose(event.target.value)}
+      >
+        {fields.protocol?.required && protocol !== "" ? null : (
+          <option value="" disabled={!("port" in port)}>
+            TCP (when left out)
+          </option>
+        )}
+        {protocol !== "" && !words.includes(protocol) ? (
+          <option value={protocol}>{/^\d+$/.test(protocol) ? `protocol ${protocol}` : protocol.slice(0, 40)}</option>
+        ) : null}
+        {words.map((word) => (
+          <option key={word} value={word}>
+            {word}
+          </option>
+        ))}
+      </select>
+      {isIcmp ? (
+        <>
+          {number("type", "ICMP type")}
+          {"type" in port ? number("code", "ICMP code") : null}
+        </>
+      ) : (
+        <>
+          {number("port", "Port")}
+          {"port" in port && "endPort" in fields ? (
+            <>
+              <span className="faint">to</span>
+              {number("endPort", "Last port of the range")}
+            </>
+          ) : null}
+        </>
+      )}
+      <Problems problems={[...protocolProblems, ...problems]} reason={reason} />
+    </div>
+  );
+}

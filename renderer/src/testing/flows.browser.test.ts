@@ -1,0 +1,157 @@
+import type { Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { accessibilityViolations } from "./axe.ts";
+import { browserTestObstacle, type FakeWindowServer, startFakeWindow } from "./browser.ts";
+
+/** A busy machine may take its time. */
+const SLOW = { timeout: 15_000 };
+
+const HOSTILE = `</script><img src=x onerror="window.harmed=1">\u202e\u001b[31m${"x".repeat(10_000)} 🔥 שלום`;
+
+describe.skipIf(browserTestObstacle)(
+  `the list of flows in Chromium${browserTestObstacle ? ` (skipped: ${browserTestObstacle})` : ""}`,
+  { timeout: 120_000 },
+  () => {
+    let server: FakeWindowServer;
+    beforeAll(async () => {
+      server = await startFakeWindow();
+    }, 120_000);
+    afterAll(() => server.close());
+
+    const gridOf = (page: Page) => page.getByRole("grid", { name: "Records" });
+    const askedOf = (page: Page) => page.evaluate("window.fake.history.asked") as Promise<string[]>;
+    const textOf = (page: Page) => page.getByRole("combobox", { name: "Query of the history" }).inputValue();
+
+    async function open(before = "") {
+      const { page, complaints } = await server.open({ scenario: "normal" });
+      if (before !== "") await page.evaluate(before);
+      await page.evaluate("windowStore.getState().openHistory('')");
+      await gridOf(page)
+        .getByRole("gridcell", { name: "web-1" })
+        .or(gridOf(page).locator(".record-gap"))
+        .first()
+        .waitFor();
+      return { page, complaints, close: () => page.context().close() };
+    }
+
+    it("holds a million rows: goes to the last by key, to the middle by the bar and to a moment, and draws only some", async () => {
+      const { page, complaints, close } = await open();
+      const grid = gridOf(page);
+      expect(await grid.getAttribute("aria-rowcount")).toBe("1200001");
+      await page.getByText("of 1,200,000 rows").waitFor();
+      await grid.focus();
+      await page.keyboard.press("End");
+      await grid.locator('[aria-rowindex="1200001"][aria-selected="true"]:not([aria-busy="true"])').waitFor();
+      await page.keyboard.press("Escape");
+      await page.evaluate(
+        "(() => { const box = document.querySelector('.record-scroll'); box.scrollTop = box.scrollHeight / 2; })()",
+      );
+      await page.getByText(/^(59|60)\d,\d{3}–/).waitFor();
+      // The wheel moves by what it says, also where the bar stands for more than can be placed.
+      const before = await page.locator(".history-place").innerText();
+      await page.locator(".record-scroll").hover();
+      await page.mouse.wheel(0, 280);
+      await expect.poll(() => page.locator(".history-place").innerText(), SLOW).not.toBe(before);
+      const [one, other] = [before, await page.locator(".history-place").innerText()].map((text) =>
+        Number(/([\d,]+)–/.exec(text)?.[1]?.replaceAll(",", "")),
+      );
+      expect(other! - one!).toBeLessThanOrEqual(12);
+      await page.getByRole("button", { name: "Go to time…" }).click();
+      const moment = await page.evaluate(
+        "new Date(window.fake.history.newestMs - 700 * 300000).toISOString().slice(0, 19)",
+      );
+      await page.getByRole("textbox", { name: "Time (UTC)" }).fill(String(moment).replace("T", " "));
+      await page.keyboard.press("Enter");
+      await page.getByText(/^300,00\d–/).waitFor();
+      expect(await grid.getByRole("row").count()).toBeLessThan(80);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("by keyboard: sorts, includes and excludes a cell, turns and removes chips; the text says the same", async () => {
+      const { page, complaints, close } = await open();
+      const grid = gridOf(page);
+      await page.getByRole("button", { name: "Bytes", exact: true }).press("Enter");
+      await expect.poll(() => page.evaluate("window.fake.history.ordered.at(-1)"), SLOW).toBe("15 down");
+      await page.getByRole("columnheader", { name: "Bytes" }).and(page.locator("[aria-sort=descending]")).waitFor();
+      await grid.focus();
+      await page.keyboard.press("ArrowDown");
+      for (let cell = 0; cell < 5; cell++) await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("+");
+      await expect.poll(() => textOf(page), SLOW).toBe("port:443");
+      await expect.poll(() => askedOf(page), SLOW).toContain("port:443");
+      await page.getByRole("button", { name: "Only port:443: turn round" }).press("Enter");
+      await expect.poll(() => textOf(page), SLOW).toBe("-port:443");
+      await page.getByRole("button", { name: "Hide noise" }).press("Enter");
+      await page.getByRole("checkbox", { name: /^DNS/ }).press("Space");
+      await page.keyboard.press("Escape");
+      await expect.poll(() => textOf(page), SLOW).toBe("-port:443,53,5353,853");
+      await page.getByRole("button", { name: /^Remove the condition not port/ }).press("Enter");
+      await expect.poll(() => textOf(page), SLOW).toBe("");
+      await page.getByRole("button", { name: "Policy…" }).press("Enter");
+      await page.getByRole("button", { name: "No policy decided" }).press("Enter");
+      await expect.poll(() => textOf(page), SLOW).toBe("-policy:*");
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("shows what is missing in its place, counts what waits, and keeps the list as it is until somebody asks", async () => {
+      const { page, close } = await open("window.fake.history.newer = 12");
+      await page.locator(".record-gap", { hasText: "3 batches of db-1 went before they were read" }).waitFor();
+      await page.getByRole("button", { name: "12 newer wait" }).waitFor();
+      await page.getByRole("button", { name: "1 gap in this time" }).click();
+      await page.getByRole("dialog", { name: "What is missing" }).getByRole("button").first().waitFor();
+      await close();
+    });
+
+    it("chooses columns and keeps them; exports them with how far it is; saves them with the question", async () => {
+      const { page, close } = await open();
+      await page.getByRole("button", { name: "Columns" }).click();
+      await page.getByRole("checkbox", { name: "User" }).press("Space");
+      await page.getByRole("checkbox", { name: "Host", exact: true }).press("Space");
+      await page.keyboard.press("Escape");
+      await page.getByRole("columnheader", { name: "User" }).waitFor();
+      expect(await page.getByRole("columnheader", { name: "Host" }).count()).toBe(0);
+      expect(await page.evaluate("localStorage.getItem('wardline.flows.columns')")).toContain('"user"');
+      await page.getByRole("button", { name: "Export…" }).click();
+      await page.evaluate("delete window.showSaveFilePicker; window.showSaveFilePicker = undefined");
+      const download = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Export 1,200,000 rows" }).click();
+      expect((await download).suggestedFilename()).toBe("flows.csv");
+      await page.getByText(/^Written: 300 of 1,200,000 rows/).waitFor();
+      expect(await page.evaluate("window.fake.history.exported")).toEqual([expect.stringContaining("when,direction,")]);
+      await close();
+    });
+
+    it("makes a rule of a row only after showing whom it changes, in both themes without a violation", async () => {
+      const { page, complaints, close } = await open();
+      await gridOf(page).focus();
+      await page.keyboard.press("ArrowDown");
+      const details = page.getByRole("complementary", { name: "Record details" });
+      await details.waitFor();
+      for (const theme of ["dark", "light"]) {
+        await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
+        await page.waitForFunction(`document.documentElement.dataset.theme === "${theme}"`);
+        expect({ theme, found: await accessibilityViolations(page, { themeOnly: theme === "light" }) }).toEqual({
+          theme,
+          found: [],
+        });
+      }
+      await details.getByRole("button", { name: "Deny it by a rule…" }).click();
+      const dialog = page.getByRole("dialog", { name: "Deny this connection" });
+      await dialog.getByText(/web-1 may connect to 203.0.113.9/).waitFor();
+      expect(await page.evaluate("window.fake.flowActions.asked")).toEqual(["rule DENY 10.0.1.10 203.0.113.9 443 "]);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("shows what means no good as text", async () => {
+      const { page, complaints, close } = await open(`window.fake.history.hostile = ${JSON.stringify(HOSTILE)}`);
+      await page.getByText("</script>").first().waitFor();
+      expect(await page.evaluate("window.harmed")).toBeUndefined();
+      expect(await page.evaluate("document.querySelector('.record-grid').innerText.includes('\\u202e')")).toBe(false);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+  },
+);

@@ -1,0 +1,31 @@
+import { useMemo, useState } from "react";
+import { formatBothZones, formatClock, formatDateTime, formatMoment, formatShortDateTime, formatUtc } from "./time.ts";
+
+interface MomentProps {
+  readonly timeMs: number;
+  /** With it the age is said as well. */
+  readonly nowMs?: number;
+  readonly form?: "moment" | "clock" | "short" | "full";
+  readonly className?: string;
+}
+
+/** A time, with both zones in its tooltip and the exact instant for machines. */
+export function Moment({ timeMs, nowMs = timeMs, form = "moment", className }: MomentProps) {
+  // Another zone draws everything anew; the clock that ticks changes only what tells an age.
+  const fixed = useMemo(() => (form === "moment" ? "" : FORMS[form](timeMs)), [form, timeMs]);
+  // Both zones cost a hundred times what the text does: a table of a thousand times would stand still.
+  const [tooltip, setTooltip] = useState<{ readonly timeMs: number; readonly text: string } | null>(null);
+  const tell = () => setTooltip({ timeMs, text: formatBothZones(timeMs) });
+  return (
+    <time
+      className={className ?? "moment"}
+      dateTime={formatUtc(timeMs)}
+      title={tooltip?.timeMs === timeMs ? tooltip.text : undefined}
+      onPointerEnter={tell}
+    >
+      {form === "moment" ? formatMoment(timeMs, nowMs) : fixed}
+    </time>
+  );
+}
+
+const FORMS = { clock: formatClock, short: formatShortDateTime, full: formatDateTime } as const;
