@@ -126,6 +126,7 @@ export class BatctlDouble {
   }
 
   close(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    // A reading that failed early leaves commands behind that still write down that they were called.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 25 });
   }
 }

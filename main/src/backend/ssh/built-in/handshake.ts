@@ -104,6 +104,8 @@ class HandshakeRun {
         if (signal.aborted) return reject(canceled());
         signal.addEventListener("abort", giveUp, { once: true });
         this.#begin("port");
+        // It may have ended while we waited for our turn or read the known hosts; no event tells so a second time.
+        if (stream.destroyed || stream.readableEnded) return reject(this.#greetingFailure(stream.errored));
         this.#listen(resolve);
         this.#client.connect(this.#configuration());
         onRefusal(this.#client, (refusal) => this.#authenticator.refused(refusal));

@@ -66,9 +66,10 @@ function connectTo(address: string, place: Place, timeoutMs: number, signal: Abo
       clearTimeout(timer);
       signal.removeEventListener("abort", giveUp);
       socket.removeAllListeners("connect");
+      // Whoever waits its turn for a key exchange does not listen yet, and a reset must not end the process meanwhile.
+      socket.on("error", () => {});
       socket.off("error", fail);
       if (error === null) return resolve(socket);
-      socket.on("error", () => {});
       socket.destroy();
       reject(error);
     };
