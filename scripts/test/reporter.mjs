@@ -64,7 +64,9 @@ function summarize(modules, unhandledErrors) {
     for (const test of module.children.allTests()) {
       const name = `${path} > ${titlesOf(test).join(" > ")}`;
       const { state, errors, note } = test.result();
-      if (state === "passed" && test.diagnostic()?.retryCount > 0) summary.secondTries.push(name);
+      // Vitest keeps what the first try failed of: without it nobody could mend a test that failed once in a day.
+      if (state === "passed" && test.diagnostic()?.retryCount > 0)
+        summary.secondTries.push(errors?.length ? `${name}: ${firstLine(errors[0]?.message)}` : name);
       if (state === "passed") summary.passed++;
       else if (state === "skipped") {
         summary.skipped++;
