@@ -38,7 +38,12 @@ export function HostPlanCard({ plan, isFolded = false }: { plan: HostPlan; isFol
       <details className="ship-section host-plan">
         <summary className="host-plan-header">
           {heading}
-          <span className="soft host-plan-summary">{summarize(plan, groups.lost.length, groups.gained.length)}</span>
+          <span className="soft host-plan-summary">
+            {groups.flowsLost > 0n && !plan.error ? (
+              <span className="access-note">{formatQuantity(groups.flowsLost, "flow")} of the last hour denied · </span>
+            ) : null}
+            {summarize(plan, groups.lost.length, groups.gained.length)}
+          </span>
         </summary>
         <HostPlanCard plan={plan} />
       </details>

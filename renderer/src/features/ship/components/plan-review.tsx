@@ -1,10 +1,11 @@
-import { ChangeKind, type FileChange, type PlanResponse } from "@wardline/api/wardline/console/v1/ship";
+import { ChangeKind, type FileChange, type HostPlan, type PlanResponse } from "@wardline/api/wardline/console/v1/ship";
 import { CircleCheck } from "lucide-react";
 import { Suspense } from "react";
 import type { ShownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   FailureNotice,
+  formatCount,
   formatQuantity,
   Notice,
   type NoticeTone,
@@ -13,6 +14,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Problem, TextDiff } from "../../policies/index.ts";
+import { totalsOf } from "../model/access-groups.ts";
 import { HostPlanCard } from "./host-plan-card.tsx";
 import { PolicyTests } from "./policy-tests.tsx";
 
@@ -38,6 +40,7 @@ export function PlanReview({ plan, failure, onRetry }: PlanReviewProps) {
     plan.hosts.length > 0 && plan.hosts.every((host) => host.unchanged && !host.error) && plan.fileChanges.length === 0;
   return (
     <>
+      <PlanHeadline hosts={plan.hosts} />
       {plan.diagnostics.length > 0 ? (
         <section className="ship-section" aria-labelledby="ship-problems">
           <h3 id="ship-problems">Problems and risks</h3>
@@ -80,6 +83,28 @@ export function PlanReview({ plan, failure, onRetry }: PlanReviewProps) {
         </section>
       ) : null}
     </>
+  );
+}
+
+/** Several hosts in one sentence, before anything is unfolded. */
+function PlanHeadline({ hosts }: { hosts: readonly HostPlan[] }) {
+  const { changingHosts, lost, gained, flowsLost, isPartial } = totalsOf(hosts);
+  if (hosts.length < 2 || lost + gained === 0) return null;
+  return (
+    <p className="plan-headline">
+      <strong>
+        {isPartial ? "At least " : ""}
+        {formatQuantity(lost, "access", "accesses")} lost and {formatCount(gained)} gained on{" "}
+        {formatQuantity(changingHosts, "host")}.
+      </strong>{" "}
+      {flowsLost > 0n ? (
+        <span className="access-note">
+          {formatQuantity(flowsLost, "flow")} of the last hour would have been denied.
+        </span>
+      ) : (
+        <span className="soft">Nothing recorded in the last hour would have been denied.</span>
+      )}
+    </p>
   );
 }
 

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { AccessChangeSchema } from "@wardline/api/wardline/console/v1/ship";
+import { AccessChangeSchema, HostPlanSchema } from "@wardline/api/wardline/console/v1/ship";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
-import { groupAccess } from "./access-groups.ts";
+import { groupAccess, totalsOf } from "./access-groups.ts";
 
 const change = (oldVerdict: Verdict, newVerdict: Verdict, recordedFlows: bigint) =>
   create(AccessChangeSchema, { oldVerdict, newVerdict, recordedFlows });
@@ -20,5 +20,21 @@ describe("groupAccess", () => {
     expect(groups.gained).toHaveLength(1);
     expect(groups.other).toHaveLength(1);
     expect(groups.flowsLost).toBe(93n);
+  });
+});
+
+describe("totalsOf", () => {
+  it("counts only hosts that would change, and says when a list is cut", () => {
+    const accessChanges = [change(Verdict.ALLOW, Verdict.DENY, 3n), change(Verdict.DENY, Verdict.ALLOW, 9n)];
+    const plan = (more: object) => create(HostPlanSchema, { accessChanges, ...more });
+    expect(totalsOf([plan({}), plan({}), plan({ unchanged: true }), plan({ error: { message: "away" } })])).toEqual({
+      changingHosts: 2,
+      lost: 2,
+      gained: 2,
+      flowsLost: 6n,
+      isPartial: false,
+    });
+    expect(totalsOf([plan({ accessChangesLeftOut: 5 })]).isPartial).toBe(true);
+    expect(totalsOf([])).toMatchObject({ changingHosts: 0, flowsLost: 0n });
   });
 });

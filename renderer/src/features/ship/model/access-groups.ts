@@ -1,4 +1,4 @@
-import type { AccessChange } from "@wardline/api/wardline/console/v1/ship";
+import type { AccessChange, HostPlan } from "@wardline/api/wardline/console/v1/ship";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 
 export interface AccessGroups {
@@ -23,5 +23,28 @@ export function groupAccess(changes: readonly AccessChange[]): AccessGroups {
     lost,
     other: byTraffic.filter((change) => !isGain(change) && !isLoss(change)),
     flowsLost: lost.reduce((sum, change) => sum + change.recordedFlows, 0n),
+  };
+}
+
+/** What a plan for several hosts comes to: the first thing to read of it. */
+export interface PlanTotals {
+  readonly changingHosts: number;
+  readonly lost: number;
+  readonly gained: number;
+  /** Recorded flows of the last hour that the lost accesses carried. */
+  readonly flowsLost: bigint;
+  /** Hosts that list only a part of their changes: the counts above are at least so many. */
+  readonly isPartial: boolean;
+}
+
+export function totalsOf(hosts: readonly HostPlan[]): PlanTotals {
+  const changing = hosts.filter(({ error, unchanged }) => !error && !unchanged);
+  const groups = changing.map(({ accessChanges }) => groupAccess(accessChanges));
+  return {
+    changingHosts: changing.length,
+    lost: groups.reduce((sum, { lost }) => sum + lost.length, 0),
+    gained: groups.reduce((sum, { gained }) => sum + gained.length, 0),
+    flowsLost: groups.reduce((sum, { flowsLost }) => sum + flowsLost, 0n),
+    isPartial: changing.some(({ accessChangesLeftOut }) => accessChangesLeftOut > 0),
   };
 }
