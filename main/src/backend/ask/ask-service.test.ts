@@ -142,7 +142,7 @@ describe("questions", () => {
     });
   });
 
-  it("are refused with why: a broken draft, an unknown host, an unknown flow; nobody is kept waiting", async () => {
+  it("are refused with why: a broken draft, an unknown host, an unknown flow", async () => {
     await tester.policies.saveFile({ path: "broken.yaml", text: policy(99_999) });
     expect(await failureOf(answer("who can reach db?"))).toMatchObject({ code: ErrorCode.POLICY_INVALID });
     expect((await tester.ask.complete({ text: "who can reach d", cursor: 15 })).completions.length).toBeGreaterThan(0);
@@ -150,18 +150,5 @@ describe("questions", () => {
     const elsewhere = { basis: AskBasis.ENFORCED, hostId: "nowhere" };
     expect(await failureOf(answer("who can reach db?", elsewhere))).toMatchObject({ code: ErrorCode.NOT_FOUND });
     expect(await failureOf(answer("why was flow 7 denied?"))).toMatchObject({ code: ErrorCode.NOT_FOUND });
-    const { AskServiceImpl } = await import("./ask-service.ts");
-    let now = 0;
-    const clock = { nowMs: () => (now += 1_000) };
-    const { workspace, registry } = tester.backend;
-    const ports = { workspace, registry, clock, deadlineMs: 500 } as unknown as ConstructorParameters<
-      typeof AskServiceImpl
-    >[0];
-    const request = { text: "who can reach db?" } as Parameters<InstanceType<typeof AskServiceImpl>["ask"]>[0];
-    await expect(
-      new AskServiceImpl(ports).ask({ ...request, limit: 0, hostId: "" }, new AbortController().signal),
-    ).rejects.toMatchObject({
-      code: ErrorCode.DEADLINE_EXCEEDED,
-    });
   });
 });

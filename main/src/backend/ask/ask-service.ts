@@ -1,32 +1,26 @@
 /** Questions in plain words: read here, answered by the engine, about the draft or about what a host enforces. */
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/console/v1/ask";
 import type { Generation } from "@wardline/api/wardline/v1/host";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { PolicyWorld } from "@wardline/domain/policy";
-import {
-  type AskedFlow,
-  answerQuestion,
-  type HitCounter,
-  MAX_QUESTION_LENGTH,
-  parseQuestion,
-  type Question,
-} from "@wardline/domain/policy/ask";
-import { completeOnWire, toWireAnswer, toWireParsed } from "@wardline/domain/policy/ask/wire";
+import { type AskedFlow, type ChangeSpan, MAX_QUESTION_LENGTH } from "@wardline/domain/policy/ask";
+import { completeOnWire } from "@wardline/domain/policy/ask/wire";
 import { fromWireDecision } from "@wardline/domain/wire";
+import { type HeldThread, ThreadPool } from "../async/thread-pool.ts";
 import { hostNameOf, LOCAL_HOST_ID, labelOf, type ManagedHost } from "../hosts/managed-host.ts";
 import { type Guard, pageSize } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 import type { ReceiptsTable } from "../store/receipts-table.ts";
 import type { StoredVersion } from "../store/versions-table.ts";
+import type { AnswerAnswer, AnswerRequest, ReadAnswer, ReadRequest, WorldRequest } from "./ask-protocol.ts";
 import { type AskedWorld, AskedWorlds, type AskedWorldsPorts } from "./asked-worlds.ts";
 
 const USUAL_ROWS = 100;
 const MOST_ROWS = 1_000;
-/** Work on one answer; what is larger is refused instead of keeping everybody else waiting. */
+/** Waiting for a thread included; what takes longer is refused. */
 const DEADLINE_MS = 10_000;
 const MOST_RECEIPTS = 1_000;
 const MOST_VERSIONS = 10_000;
@@ -42,12 +36,14 @@ export interface AskServicePorts extends AskedWorldsPorts {
 interface Ground {
   readonly asked: AskedWorld;
   readonly basis: wire.AnswerBasis;
-  readonly before?: { readonly world: PolicyWorld; readonly basis: wire.AnswerBasis };
+  /** A world of `null` = before the first version. */
+  readonly before?: { readonly asked: AskedWorld | null; readonly basis: wire.AnswerBasis };
 }
 
 export class AskServiceImpl {
   readonly #ports: AskServicePorts;
   readonly #worlds: AskedWorlds;
+  readonly #threads = new ThreadPool({ file: new URL("./ask-thread.ts", import.meta.url), what: "questions" });
 
   constructor(ports: AskServicePorts) {
     this.#ports = ports;
@@ -61,28 +57,59 @@ export class AskServiceImpl {
     };
   }
 
-  /** @throws Failure INVALID_ARGUMENT, NOT_FOUND, POLICY_INVALID, DEADLINE_EXCEEDED, and why a host cannot be reached */
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+
+  /**
+   * @throws Failure INVALID_ARGUMENT, NOT_FOUND, POLICY_INVALID, DEADLINE_EXCEEDED, TOO_LARGE (too many questions at once, or
+   * too much memory), and why a host cannot be reached
+   */
   async ask(request: wire.AskRequest, signal: AbortSignal): Promise<wire.AskResponse> {
     requireBoundedText(request.text);
     const limit = pageSize(request.limit, USUAL_ROWS, MOST_ROWS);
-    const read = await this.#read(request);
-    if ("outcome" in read) return read;
-    const { question, ground } = read;
-    const checkpoint = this.#checkpoint(signal);
-    const { world } = ground.asked;
-    const { before } = ground;
-    const answer = answerQuestion(question, {
-      world,
-      limit,
-      checkpoint,
-      ...(before ? { change: () => ({ before: before.world, after: world }) } : {}),
-      counters: () => countersOf(this.#host(request.hostId)),
-      flow: () => this.#flow(question),
-    });
-    const frame = { inventory: world.inventory, basis: ground.basis, before: before?.basis ?? null };
-    const message = toWireAnswer(answer, frame);
-    message.answeredAt = timestampFromMs(this.#ports.clock.nowMs());
-    return create(wire.AskResponseSchema, { outcome: { case: "answer", value: message } });
+    // Names are those of the state that is asked about, so it is needed first.
+    const isEnforced = request.basis === wire.AskBasis.ENFORCED;
+    const first = isEnforced ? await this.#enforced(request.hostId) : this.#draft();
+    const end = new AbortController();
+    const timer = setTimeout(() => end.abort(tooSlow()), this.#ports.deadlineMs ?? DEADLINE_MS);
+    try {
+      return await this.#threads.use(AbortSignal.any([signal, end.signal]), async (thread) => {
+        const names = first.asked;
+        const { text } = request;
+        const read = await callWith(thread, "read", [names], ([own]) => ({ text, names: own }) satisfies ReadRequest);
+        if (read.kind === "response") return responseOf(read.bytes);
+        if (read.kind !== "question") throw new Error(`a thread for questions answered ${read.kind}`);
+        const ground = await this.#ground(read.needs, first, request.hostId);
+        const counters = read.needs.kind === "never-hit" ? countersOf(this.#host(request.hostId)) : null;
+        const flow = read.needs.kind === "why-flow" ? this.#flow(read.needs.flowId) : null;
+        const worlds = [names, ground.asked, ...(ground.before?.asked ? [ground.before.asked] : [])] as const;
+        const answer = await callWith(
+          thread,
+          "answer",
+          worlds,
+          ([ownNames, world, before = null]) =>
+            ({
+              ...{ text, names: ownNames, world, limit, counters, flow },
+              basis: toBinary(wire.AnswerBasisSchema, ground.basis),
+              before:
+                (ground.before && {
+                  world: before,
+                  basis: toBinary(wire.AnswerBasisSchema, ground.before.basis),
+                }) ||
+                null,
+            }) satisfies AnswerRequest,
+        );
+        if (answer.kind !== "response") throw new Error(`a thread for questions answered ${answer.kind}`);
+        const response = responseOf(answer.bytes);
+        if (response.outcome.case === "answer") {
+          response.outcome.value.answeredAt = timestampFromMs(this.#ports.clock.nowMs());
+        }
+        return response;
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   complete({ text, cursor }: wire.CompleteRequest): wire.CompleteResponse {
@@ -90,20 +117,11 @@ export class AskServiceImpl {
     return completeOnWire(text, cursor, this.#worlds.vocabulary());
   }
 
-  /** The question with what it is answered from; or what is asked back. */
-  async #read(request: wire.AskRequest): Promise<wire.AskResponse | { question: Question; ground: Ground }> {
-    // Names are those of the state that is asked about, so it is needed first.
-    const isEnforced = request.basis === wire.AskBasis.ENFORCED;
-    const first = isEnforced ? await this.#enforced(request.hostId) : null;
-    const vocabulary = first?.asked.vocabulary ?? this.#worlds.vocabulary();
-    const parsed = parseQuestion(request.text, vocabulary);
-    if (parsed.kind !== "question") return toWireParsed(parsed);
-    const { question } = parsed;
-    if (question.kind === "changed") return { question, ground: await this.#change(question, request.hostId) };
-    if (first) return { question, ground: first };
+  #ground(needs: Needs, first: Ground, hostId: string): Ground | Promise<Ground> {
+    if (needs.kind === "changed") return this.#change(needs.span, hostId);
     // Only a host counts what its rules decide.
-    if (question.kind === "never-hit") return { question, ground: await this.#enforced(request.hostId) };
-    return { question, ground: this.#draft() };
+    if (needs.kind === "never-hit" && first.basis.kind !== wire.AskBasis.ENFORCED) return this.#enforced(hostId);
+    return first;
   }
 
   #draft(): Ground {
@@ -123,11 +141,8 @@ export class AskServiceImpl {
     return hostId === "" ? this.#ports.registry.local : this.#ports.registry.byIdOrName(hostId);
   }
 
-  async #change({ span }: Extract<Question, { kind: "changed" }>, hostId: string): Promise<Ground> {
-    if (span.kind === "draft") {
-      const before = await this.#enforced(hostId);
-      return { ...this.#draft(), before: { world: before.asked.world, basis: before.basis } };
-    }
+  async #change(span: ChangeSpan, hostId: string): Promise<Ground> {
+    if (span.kind === "draft") return { ...this.#draft(), before: await this.#enforced(hostId) };
     const [after, before] = span.kind === "version" ? this.#versions(span.number) : this.#lastChange(hostId);
     const asked = this.#worlds.version(after.id);
     const old = before ? this.#worlds.version(before.id) : null;
@@ -136,7 +151,7 @@ export class AskServiceImpl {
       basis: versionBasis(asked, after),
       before: {
         // Before the first version nothing was decided for anybody.
-        world: old?.world ?? { ...asked.world, policies: [] },
+        asked: old,
         basis:
           old && before ? versionBasis(old, before) : create(wire.AnswerBasisSchema, { kind: wire.AskBasis.VERSION }),
       },
@@ -176,20 +191,19 @@ export class AskServiceImpl {
     return [this.#ports.versions.get(last.versionId), before ? this.#ports.versions.get(before.versionId) : null];
   }
 
-  #flow(question: Question): AskedFlow {
-    if (question.kind !== "why-flow") throw new Error("only such a question is about a flow");
-    const id = Number(question.flowId);
+  #flow(flowId: bigint): AskedFlow {
+    const id = Number(flowId);
     const flow =
       Number.isSafeInteger(id) && id > 0 ? this.#ports.flows.between(undefined, id - 1, id, 1)[0] : undefined;
     if (!flow?.decision) {
       throw new Failure({
         code: ErrorCode.NOT_FOUND,
-        message: `There is no flow ${question.flowId} on this console: it was never seen, or it is older than what is kept.`,
+        message: `There is no flow ${flowId} on this console: it was never seen, or it is older than what is kept.`,
         hint: "The number of a flow is in its details.",
       });
     }
     return {
-      id: question.flowId,
+      id: flowId,
       fromAddress: flow.sourceAddress,
       toAddress: flow.destinationAddress,
       protocol: flow.protocol,
@@ -200,25 +214,44 @@ export class AskServiceImpl {
       host: flow.host,
     };
   }
-
-  #checkpoint(signal: AbortSignal): () => void {
-    const { clock, deadlineMs = DEADLINE_MS } = this.#ports;
-    const endsAtMs = clock.nowMs() + deadlineMs;
-    return () => {
-      signal.throwIfAborted();
-      if (clock.nowMs() <= endsAtMs) return;
-      throw new Failure({
-        code: ErrorCode.DEADLINE_EXCEEDED,
-        message: "The answer takes too long to work out.",
-        hint: "Ask about fewer: one host, one label, one port.",
-      });
-    };
-  }
 }
 
-function countersOf(host: ManagedHost): ReadonlyMap<string, HitCounter> {
+type Needs = Extract<ReadAnswer, { kind: "question" }>["needs"];
+
+/** Calls with the worlds as the thread may know them; with their text when it does not. */
+async function callWith<Method extends "read" | "answer", const Worlds extends readonly AskedWorld[]>(
+  thread: HeldThread,
+  method: Method,
+  worlds: Worlds,
+  argument: (requests: { [Index in keyof Worlds]: WorldRequest }) => object,
+): Promise<Method extends "read" ? ReadAnswer : AnswerAnswer> {
+  type Answer = Method extends "read" ? ReadAnswer : AnswerAnswer;
+  const send = (missing: readonly string[]) => {
+    const requests = worlds.map(({ request, files }) => ({
+      ...request,
+      files: missing.includes(request.digest) ? files().map(({ path, text }) => ({ path, text })) : null,
+    }));
+    return thread.call(method, argument(requests as { [Index in keyof Worlds]: WorldRequest })) as Promise<Answer>;
+  };
+  const answer = await send([]);
+  return answer.kind === "missing" ? send(answer.digests) : answer;
+}
+
+function responseOf(bytes: Uint8Array): wire.AskResponse {
+  return fromBinary(wire.AskResponseSchema, bytes);
+}
+
+function tooSlow(): Failure {
+  return new Failure({
+    code: ErrorCode.DEADLINE_EXCEEDED,
+    message: "The answer takes too long to work out.",
+    hint: "Ask about fewer: one host, one label, one port.",
+  });
+}
+
+function countersOf(host: ManagedHost): readonly (readonly [string, bigint])[] {
   const { status } = host.connection.state;
-  if (status) return new Map(status.counters.map(({ decisionId, packets }) => [decisionId, { packets }]));
+  if (status) return status.counters.map(({ decisionId, packets }) => [decisionId, packets]);
   throw new Failure({
     code: ErrorCode.AGENT_UNREACHABLE,
     message: `${labelOf(host)} has not said what its rules have met.`,
@@ -228,11 +261,8 @@ function countersOf(host: ManagedHost): ReadonlyMap<string, HitCounter> {
   });
 }
 
-function basisOf(
-  { world, stateDigest }: AskedWorld,
-  fields: { kind: wire.AskBasis; sinceMs: number },
-): wire.AnswerBasis {
-  const basis = create(wire.AnswerBasisSchema, { kind: fields.kind, stateDigest, policyCount: world.policies.length });
+function basisOf({ request }: AskedWorld, fields: { kind: wire.AskBasis; sinceMs: number }): wire.AnswerBasis {
+  const basis = create(wire.AnswerBasisSchema, { kind: fields.kind, stateDigest: request.digest });
   if (fields.sinceMs > 0) basis.since = timestampFromMs(fields.sinceMs);
   return basis;
 }
