@@ -67,9 +67,9 @@ export function HostDetail({ host }: { host: Host }) {
       {host.status ? (
         <div className="host-sections">
           <Enforcement host={host} />
+          <Agent host={host} />
           <Backend host={host} />
           <Capabilities host={host} />
-          <Agent host={host} />
         </div>
       ) : null}
       <LabelsEditor host={host} />
@@ -91,9 +91,12 @@ function Enforcement({ host }: { host: Host }) {
         <dd>{enforced && enforced.number > 0n ? String(enforced.number) : "none: nothing was ever applied"}</dd>
         <dt>Mode</dt>
         <dd>
-          {enforced?.mode === EnforcementMode.ENFORCE ? (
+          {/* Before the first apply there is nothing that a mode could be about. */}
+          {!enforced || enforced.number === 0n ? (
+            "–"
+          ) : enforced.mode === EnforcementMode.ENFORCE ? (
             "enforce"
-          ) : enforced?.mode === EnforcementMode.OBSERVE ? (
+          ) : enforced.mode === EnforcementMode.OBSERVE ? (
             <VerdictMark verdict="observed" words="observe: denies are let through" />
           ) : (
             "–"
@@ -203,8 +206,18 @@ function Agent({ host }: { host: Host }) {
           {info ? `${visibleText(info.kernelRelease)} ${visibleText(info.architecture)}` : "–"}
         </dd>
         <dt>Addresses</dt>
-        <dd className="wrap-anywhere">
-          <code>{info?.addresses.map(visibleText).join(", ") || "–"}</code>
+        <dd>
+          {info && info.addresses.length > 0 ? (
+            <ul>
+              {info.addresses.map((address) => (
+                <li key={address} className="wrap-anywhere">
+                  <code>{visibleText(address)}</code>
+                </li>
+              ))}
+            </ul>
+          ) : (
+            "–"
+          )}
         </dd>
         <dt>Attached at</dt>
         <dd className="wrap-anywhere">{info?.cgroupRoot ? <code>{visibleText(info.cgroupRoot)}</code> : "nowhere"}</dd>

@@ -98,7 +98,7 @@ export default function PoliciesView() {
           <Waypoints size={15} aria-hidden="true" /> Picture of all policies
         </button>
         {workspace.value ? (
-          <FileList files={files} shownPath={shownPath} />
+          <FileList files={files} shownPath={isPictureShown ? null : shownPath} />
         ) : workspace.failure ? (
           <FailureNotice isCompact failure={workspace.failure} onRetry={() => connection.retryNow()} />
         ) : (
