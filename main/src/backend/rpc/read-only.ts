@@ -10,6 +10,7 @@ const READING = new Set([
   "AnomalyService/SearchAnomalies",
   "AskService/Ask",
   "AskService/Complete",
+  "AskService/FindRules",
   "AuditService/ExportAudit",
   "AuditService/ListAudit",
   "AuditService/VerifyAudit",

@@ -15,6 +15,103 @@ import type { Decision, Direction, Evaluation, Verdict } from "../../v1/policy_p
 export declare const file_wardline_console_v1_ask: GenFile;
 
 /**
+ * @generated from message wardline.console.v1.FindRulesRequest
+ */
+export declare type FindRulesRequest = Message<"wardline.console.v1.FindRulesRequest"> & {
+  /**
+   * At most 500 characters; a rule has to hold every word.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * 0 = 20, at most 200.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message wardline.console.v1.FindRulesRequest.
+ * Use `create(FindRulesRequestSchema)` to create a new message.
+ */
+export declare const FindRulesRequestSchema: GenMessage<FindRulesRequest>;
+
+/**
+ * @generated from message wardline.console.v1.FoundRule
+ */
+export declare type FoundRule = Message<"wardline.console.v1.FoundRule"> & {
+  /**
+   * `Policy/default/web`.
+   *
+   * @generated from field: string policy_key = 1;
+   */
+  policyKey: string;
+
+  /**
+   * Its own name, or `ingress[0]`.
+   *
+   * @generated from field: string rule = 2;
+   */
+  rule: string;
+
+  /**
+   * `allow from app=web on 5432/tcp`.
+   *
+   * @generated from field: string meaning = 3;
+   */
+  meaning: string;
+
+  /**
+   * @generated from field: string file = 4;
+   */
+  file: string;
+
+  /**
+   * @generated from field: uint32 line = 5;
+   */
+  line: number;
+
+  /**
+   * @generated from field: uint32 column = 6;
+   */
+  column: number;
+};
+
+/**
+ * Describes the message wardline.console.v1.FoundRule.
+ * Use `create(FoundRuleSchema)` to create a new message.
+ */
+export declare const FoundRuleSchema: GenMessage<FoundRule>;
+
+/**
+ * @generated from message wardline.console.v1.FindRulesResponse
+ */
+export declare type FindRulesResponse = Message<"wardline.console.v1.FindRulesResponse"> & {
+  /**
+   * Those whose name begins with the first word first.
+   *
+   * @generated from field: repeated wardline.console.v1.FoundRule rules = 1;
+   */
+  rules: FoundRule[];
+
+  /**
+   * All that match.
+   *
+   * @generated from field: uint32 matching = 2;
+   */
+  matching: number;
+};
+
+/**
+ * Describes the message wardline.console.v1.FindRulesResponse.
+ * Use `create(FindRulesResponseSchema)` to create a new message.
+ */
+export declare const FindRulesResponseSchema: GenMessage<FindRulesResponse>;
+
+/**
  * @generated from message wardline.console.v1.AskRequest
  */
 export declare type AskRequest = Message<"wardline.console.v1.AskRequest"> & {
@@ -883,6 +980,16 @@ export declare const AskService: GenService<{
     methodKind: "unary";
     input: typeof CompleteRequestSchema;
     output: typeof CompleteResponseSchema;
+  },
+  /**
+   * Rules of the draft by words, to go to them: of its name, peers, ports, policy and file. Also while the draft has errors.
+   *
+   * @generated from rpc wardline.console.v1.AskService.FindRules
+   */
+  findRules: {
+    methodKind: "unary";
+    input: typeof FindRulesRequestSchema;
+    output: typeof FindRulesResponseSchema;
   },
 }>;
 
