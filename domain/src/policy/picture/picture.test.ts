@@ -14,6 +14,7 @@ import {
   defaultKeys,
   detailOf,
   type EnforcedAt,
+  fillPicture,
   type PictureEdge,
   type PictureFlow,
   type PictureGrouping,
@@ -21,6 +22,7 @@ import {
   type PolicyPicture,
   pictureOf,
   pinnedTest,
+  surveyPicture,
 } from "./index.ts";
 
 const WORLDS = Number(process.env.WARDLINE_ACCESS_WORLDS ?? 15);
@@ -319,6 +321,47 @@ describe("a small shop", () => {
     const picture = draw(shop, { flows: [stranger] });
     expect(ids(picture)).toEqual(ids(draw(shop)));
     expect(picture.edges.find(({ sourceId }) => sourceId === "world")?.flows.wouldDeny).toBe(7);
+  });
+
+  it("goes on from what it knows: other flows in a survey are the picture drawn from nothing", () => {
+    const finish = <Result>(steps: Generator<void, Result>): Result => {
+      for (;;) {
+        const step = steps.next();
+        if (step.done) return step.value;
+      }
+    };
+    const said = ({ nodes, edges, notes, unrestrictedPairs, edgesLeftOut }: PolicyPicture) => ({
+      ...{ nodes, edges, notes, unrestrictedPairs, edgesLeftOut },
+    });
+    let usedOpen = 0;
+    fc.assert(
+      fc.property(
+        arbitraryWorld({ maxPolicies: 4 }),
+        fc.constantFrom(...GROUPINGS),
+        fc.integer({ min: 0, max: 12 }),
+        (world, grouping, maxEdges) => {
+          const draft = createAccessModel(world);
+          const survey = finish(surveyPicture({ draft, grouping, enforcedAt: () => NOTHING }));
+          const ends = world.inventory.endpoints.flatMap(({ key, addresses: [address] }) =>
+            address === undefined ? [] : [{ key, address }],
+          );
+          const talks = ends.flatMap((from, index): PictureFlow[] =>
+            ends.slice(index + 1, index + 3).map((to, away) => ({
+              ...{ ...FLOW, connections: 1 + index, port: 100 * (away + 1) },
+              ...{ sourceKey: from.key, sourceAddress: from.address },
+              ...{ destinationKey: to.key, destinationAddress: to.address },
+            })),
+          );
+          for (const flows of [talks, [], talks.slice(1)]) {
+            const filled = finish(fillPicture(survey, flows, maxEdges));
+            expect(said(filled)).toEqual(said(draw(world, { draft, grouping, flows, maxEdges })));
+            usedOpen += filled.edges.filter(({ isUnrestricted }) => isUnrestricted).length;
+          }
+        },
+      ),
+      { numRuns: WORLDS, seed: SEED },
+    );
+    expect(usedOpen).toBeGreaterThan(0);
   });
 
   it("is empty for an empty world", () => {

@@ -1,21 +1,25 @@
 /** Makes pictures: in steps, so that whoever makes one can do something else in between, or stop. */
-import { draftSide, type EdgeAccess, EdgeBook, enforcedSide, PAIRS_IN_STEP, summarizeAnswers } from "./edges.ts";
+import { draftSide, type EdgeAccess, enforcedSide } from "./edges.ts";
 import { placeFlows, sumFlows } from "./flows.ts";
-import { createPolicyFinder, type GroupedNode, groupNodes } from "./grouping.ts";
+import type { GroupedNode } from "./grouping.ts";
 import {
   MAX_EDGES,
-  MAX_NODES,
   PICTURE_CLASSES,
   type PictureClass,
   type PictureEdge,
+  type PictureFlow,
   type PictureFlows,
   type PictureGrouping,
   type PictureInput,
   type PictureNode,
   type PlacedFlow,
 } from "./model.ts";
-import { type Place, placeNodes } from "./places.ts";
-import { PortSets } from "./port-sets.ts";
+import type { PortSets } from "./port-sets.ts";
+import { accessBetween, accessBetweenInSteps, type FoundAccess, type PictureSurvey, surveyPicture } from "./survey.ts";
+
+/** Small enough that a step stays well under the patience of whoever draws. */
+const EDGES_IN_STEP = 64;
+const USED_IN_STEP = 256;
 
 export interface PolicyPicture {
   readonly nodes: readonly PictureNode[];
@@ -33,59 +37,65 @@ export interface PolicyPicture {
   flowsBetween(sourceId: string, destinationId: string): readonly PlacedFlow[];
 }
 
-/** Each step takes well under a millisecond, but for the preparation of a model that was not asked yet. */
+/** Each step takes a few milliseconds at most, but for the preparation of a model that was not asked yet. */
 export function* drawPicture(input: PictureInput): Generator<void, PolicyPicture> {
-  const { draft, maxEdges = MAX_EDGES } = input;
-  const grouped = groupNodes(draft, input.grouping, input.maxNodes ?? MAX_NODES);
-  yield;
-  const placed = yield* placeNodes(draft, grouped, input.enforcedAt);
-  const flows = yield* placeFlows(draft, grouped, input.flows);
-  const book = new EdgeBook(draft, placed.worlds, new PortSets());
-  const policiesOf = createPolicyFinder(draft.world);
+  const survey = yield* surveyPicture(input);
+  return yield* fillPicture(survey, input.flows, input.maxEdges);
+}
+
+/** The picture of these flows; what is known without them is not asked again. */
+export function* fillPicture(
+  survey: PictureSurvey,
+  seen: readonly PictureFlow[],
+  maxEdges: number = MAX_EDGES,
+): Generator<void, PolicyPicture> {
+  const { draft, grouped, book, nodes, found, unusedEdges } = survey;
+  const { sets } = book;
+  const flows = yield* placeFlows(draft, grouped, seen);
   const count = grouped.nodes.length;
-  const found: { readonly source: number; readonly destination: number; readonly access: EdgeAccess }[] = [];
-  let unrestrictedPairs = 0;
-  let asked = 0;
-  for (let source = 0; source < count; source++) {
-    for (let destination = 0; destination < count; destination++) {
-      const [from, to] = [placed.places[source] ?? [], placed.places[destination] ?? []];
-      asked += from.length * to.length + 1;
-      const isLarge = from.length * to.length > PAIRS_IN_STEP;
-      const counts = isLarge ? yield* book.inSteps(from, to) : book.between(from, to);
-      const access = summarizeAnswers(book.sets, counts);
-      if (asked > PAIRS_IN_STEP) {
-        asked = 0;
-        yield;
-      }
-      if (access === null) continue;
-      const isUsed = flows.ofPair.has(source * count + destination);
-      if (isUsed || isWorthShowing(book.sets, access)) found.push({ source, destination, access });
-      else if (access.isUnrestricted) unrestrictedPairs += 1;
-    }
-  }
-  const nodes: PictureNode[] = [];
-  for (const [index, node] of grouped.nodes.entries()) {
-    const isThere = node.members.length > 0 || (placed.places[index]?.length ?? 0) > 0;
-    if (isThere) nodes.push(toNode(node, policiesOf(node.members), placed.unknownMembers[index] ?? 0));
-    if (index % 16 === 0) yield;
-  }
-  const edgeOf = (source: number, destination: number, access: EdgeAccess): PictureEdge => {
-    const own = flows.ofPair.get(source * count + destination) ?? [];
-    return toEdge(book.sets, grouped.nodes[source], grouped.nodes[destination], access, sumFlows(own));
+  const edgeOf = ({ source, destination, access }: FoundAccess, own: readonly PlacedFlow[]): PictureEdge =>
+    toEdge(sets, grouped.nodes[source], grouped.nodes[destination], access, sumFlows(own));
+  const edgeAt = (each: FoundAccess): PictureEdge => {
+    const key = each.source * count + each.destination;
+    const own = flows.ofPair.get(key);
+    if (own) return edgeOf(each, own);
+    const edge = unusedEdges.get(key) ?? edgeOf(each, []);
+    unusedEdges.set(key, edge);
+    return edge;
   };
-  const ranked = found.map(({ source, destination, access }): RankedEdge => {
-    const own = flows.ofPair.get(source * count + destination);
-    const weight = own ? own.reduce((sum, { flow }) => sum + flow.connections + flow.deniedPackets, 0) : 0;
-    return { source, destination, access, weight, rank: rankOf(book.sets, access, own !== undefined) };
-  });
+  const changedAndUsed: UsedAccess[] = [];
+  const onlyUsed: UsedAccess[] = [];
+  let openAndUsed = 0;
+  let usedAndFound = 0;
+  let looks = 0;
+  for (const [key, own] of flows.ofPair) {
+    if (++looks % USED_IN_STEP === 0) yield;
+    const known = found.get(key);
+    const [source, destination] = [Math.floor(key / count), key % count];
+    const access = known?.access ?? (yield* accessBetweenInSteps(survey, source, destination));
+    if (access === null) continue;
+    const weight = own.reduce((sum, { flow }) => sum + flow.connections + flow.deniedPackets, 0);
+    const isChanged = access.opens !== sets.none || access.closes !== sets.none;
+    (isChanged ? changedAndUsed : onlyUsed).push({ source, destination, access, weight });
+    if (known) usedAndFound += 1;
+    else if (access.isUnrestricted) openAndUsed += 1;
+  }
   yield;
   // Nodes are in the order of their ids, so numbers say the same and compare faster.
-  ranked.sort((left, right) => left.rank - right.rank || right.weight - left.weight || left.source - right.source);
+  const byWeight = (a: UsedAccess, b: UsedAccess) =>
+    b.weight - a.weight || a.source - b.source || a.destination - b.destination;
+  const used = [...changedAndUsed.sort(byWeight), ...onlyUsed.sort(byWeight)];
   yield;
   const edges: PictureEdge[] = [];
-  for (const { source, destination, access } of ranked.slice(0, maxEdges)) {
-    edges.push(edgeOf(source, destination, access));
-    if (edges.length % 64 === 0) yield;
+  for (const each of used.slice(0, maxEdges)) {
+    edges.push(edgeAt(each));
+    if (edges.length % EDGES_IN_STEP === 0) yield;
+  }
+  for (const each of survey.ranked.flat()) {
+    if (edges.length >= maxEdges) break;
+    if (flows.ofPair.has(each.source * count + each.destination)) continue;
+    edges.push(edgeAt(each));
+    if (edges.length % EDGES_IN_STEP === 0) yield;
   }
   const numberOf = new Map(grouped.nodes.map(({ id }, index) => [id, index]));
   const notes = [...grouped.notes];
@@ -96,16 +106,20 @@ export function* drawPicture(input: PictureInput): Generator<void, PolicyPicture
     edges,
     grouping: grouped.grouping,
     notes,
-    unrestrictedPairs,
-    edgesLeftOut: ranked.length - edges.length,
+    unrestrictedPairs: survey.unrestrictedPairs - openAndUsed,
+    edgesLeftOut: found.size - usedAndFound + used.length - edges.length,
     edgeBetween: (sourceId, destinationId) => {
       const [source = -1, destination = -1] = [numberOf.get(sourceId), numberOf.get(destinationId)];
-      const access = accessBetween(book, placed.places[source], placed.places[destination]);
-      return access === null ? null : edgeOf(source, destination, access);
+      const access = accessBetween(survey, source, destination);
+      return access === null ? null : edgeAt({ source, destination, access });
     },
     flowsBetween: (sourceId, destinationId) =>
       flows.ofPair.get((numberOf.get(sourceId) ?? -1) * count + (numberOf.get(destinationId) ?? -1)) ?? [],
   };
+}
+
+interface UsedAccess extends FoundAccess {
+  readonly weight: number;
 }
 
 /** The whole picture at once. */
@@ -115,27 +129,6 @@ export function pictureOf(input: PictureInput): PolicyPicture {
     const step = steps.next();
     if (step.done) return step.value;
   }
-}
-
-function accessBetween(
-  book: EdgeBook,
-  sources: readonly Place[] | undefined,
-  destinations: readonly Place[] | undefined,
-): EdgeAccess | null {
-  return summarizeAnswers(book.sets, book.between(sources ?? [], destinations ?? []));
-}
-
-/** What is allowed because nobody forbids it, and what is denied because nobody allows it, are not worth a line. */
-function isWorthShowing(sets: PortSets, { byRule, opens, closes }: EdgeAccess): boolean {
-  return byRule || opens !== sets.none || closes !== sets.none;
-}
-
-function toNode(
-  node: GroupedNode,
-  policies: Pick<PictureNode, "ingressMembers" | "egressMembers" | "policyKeys">,
-  unknownMembers: number,
-): PictureNode {
-  return { ...node, ...policies, unknownMembers };
 }
 
 function toEdge(
@@ -170,20 +163,4 @@ export function classesOf(edge: Omit<PictureEdge, "classes">): readonly PictureC
     unknown: enforced.unknownPairs > 0,
   };
   return PICTURE_CLASSES.filter((name) => holds[name]);
-}
-
-interface RankedEdge {
-  readonly source: number;
-  readonly destination: number;
-  readonly access: EdgeAccess;
-  readonly weight: number;
-  readonly rank: number;
-}
-
-/** What is used and changes, what is used, what rules say, and then what only changes. */
-function rankOf(sets: PortSets, { byRule, opens, closes }: EdgeAccess, isUsed: boolean): number {
-  const isChanged = opens !== sets.none || closes !== sets.none;
-  if (isUsed) return isChanged ? 0 : 1;
-  if (byRule) return isChanged ? 2 : 3;
-  return opens === sets.none ? 5 : 4;
 }
