@@ -19,6 +19,7 @@ export * from "./model.ts";
 export * from "./named-peers.ts";
 export * from "./order.ts";
 export * from "./packet-port.ts";
+export { type PortColumns, type PortPatch, patchOfPorts } from "./port-columns.ts";
 export * from "./program.ts";
 export {
   columnsOfProgram,
@@ -28,6 +29,7 @@ export {
   DIRECTION_INGRESS,
   EVERY_PROTOCOL,
   type ProgramColumns,
+  portEntryAt,
 } from "./program-columns.ts";
 export * from "./quarantine.ts";
 export * from "./read.ts";

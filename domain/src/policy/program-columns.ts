@@ -1,4 +1,5 @@
 /** The tables of a program as plain numbers, column by column: what a compiler makes, and a packer reads. */
+import { type PortColumns, portAt } from "./port-columns.ts";
 import type { AddressEntry, ClassEntry, HostProgram, PortEntry } from "./program.ts";
 
 /** Everything in the order of the program's own lists, which are sorted as each column says. Not to be changed. */
@@ -26,14 +27,10 @@ export interface ProgramColumns {
   };
   /**
    * By class; then the entry for every protocol, and the others by their first port and the wider one first. Ports are
-   * `protocol << 16 | port`; the entry for every protocol goes from 0 to {@link EVERY_PROTOCOL}.
+   * `protocol << 16 | port`; the entry for every protocol goes from 0 to {@link EVERY_PROTOCOL}. Those of a program that
+   * differs little from an earlier one are patched: see port-columns.ts.
    */
-  readonly ports: {
-    readonly classIds: Uint32Array;
-    readonly lows: Uint32Array;
-    readonly highs: Uint32Array;
-    readonly decisions: Uint32Array;
-  };
+  readonly ports: PortColumns;
   /** Of each decision: {@link DECISION_DENIES} and {@link DECISION_OBSERVES_ONLY}, added up. */
   readonly decisionFlags: Uint8Array;
 }
@@ -114,12 +111,19 @@ function classesOf({ classes: { sets, directions, atoms, classIds } }: ProgramCo
 }
 
 function portsOf({ ports: { classIds, lows, highs, decisions } }: ProgramColumns): readonly PortEntry[] {
-  return Array.from(classIds, (classId, place) => {
-    const low = lows[place] ?? 0;
-    const high = highs[place] ?? 0;
-    const decision = decisions[place] ?? 0;
-    if (high === EVERY_PROTOCOL) return { classId, protocol: null, port: 0, portBits: 0, decision };
-    const portBits = Math.clz32(high - low) - 16;
-    return { classId, protocol: low >>> 16, port: low & 0xffff, portBits, decision };
-  });
+  return Array.from(classIds, (classId, place) =>
+    portEntry(classId, lows[place] ?? 0, highs[place] ?? 0, decisions[place] ?? 0),
+  );
+}
+
+/** One entry of a list that need not be made for it. */
+export function portEntryAt(ports: PortColumns, place: number): PortEntry {
+  const { low, high, decision } = portAt(ports, place);
+  return portEntry(ports.classIds[place] ?? 0, low, high, decision);
+}
+
+function portEntry(classId: number, low: number, high: number, decision: number): PortEntry {
+  if (high === EVERY_PROTOCOL) return { classId, protocol: null, port: 0, portBits: 0, decision };
+  const portBits = Math.clz32(high - low) - 16;
+  return { classId, protocol: low >>> 16, port: low & 0xffff, portBits, decision };
 }

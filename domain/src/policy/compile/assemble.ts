@@ -20,8 +20,8 @@ export interface ProgramTables {
   readonly columns: ProgramColumns;
   /** By index of the decision: its number in the decision table. */
   readonly decisionNumbers: Uint32Array;
-  /** What they differ in from the tables that were made before. */
-  readonly patch?: { readonly of: ProgramTables; readonly classIds: readonly number[] };
+  /** What they differ in from the tables that had these ports. */
+  readonly patch?: { readonly ofPorts: ProgramColumns["ports"]; readonly classIds: readonly number[] };
 }
 
 /** The views of one set. */

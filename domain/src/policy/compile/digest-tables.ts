@@ -5,6 +5,7 @@
  */
 import { ByteWriter } from "../byte-writer.ts";
 import type { CreateSha256 } from "../digest.ts";
+import { type PortColumns, patchOfPorts } from "../port-columns.ts";
 import type { ProgramColumns } from "../program-columns.ts";
 import type { ProgramTables } from "./assemble.ts";
 import type { DecisionTable } from "./decision-table.ts";
@@ -53,7 +54,7 @@ export class TablesDigester {
     const before = this.#known === null ? null : numericTables(this.#known.tables.columns);
     const lists = numericTables(tables.columns);
     const { patch } = tables;
-    const changed = patch !== undefined && patch.of === this.#known?.tables ? patch.classIds : null;
+    const changed = patch !== undefined && patch.ofPorts === this.#known?.tables.columns.ports ? patch.classIds : null;
     const numeric = lists.map((list, table) => this.#digestNumeric(list, before?.[table] ?? null, table, changed));
     const decisions = this.#digestDecisions(tables);
     const hash = this.#createSha256();
@@ -83,7 +84,7 @@ export class TablesDigester {
         (changed !== null && table === PORTS
           ? !changed.some((classId) => partOfClass(classId) === part)
           : isSamePart(list, before, part));
-      return isKnown ? digest : this.#hash(list.columns.map((column) => bytesOf(cutPart(list, column, part))));
+      return isKnown ? digest : this.#hash(list.cut(list.starts[part] ?? 0, list.starts[part + 1] ?? 0).map(bytesOf));
     });
   }
 
@@ -134,24 +135,54 @@ interface NumericTable {
   readonly rows: number;
   /** Where each part begins, and where the last one ends. */
   readonly starts: readonly number[];
-  /** Some have several numbers in a row. */
-  readonly columns: readonly Column[];
+  /** Some have several numbers in a row. Making them may take as long as they are. */
+  readonly columns: () => readonly Column[];
+  /** The rows from one to before another, of each column. */
+  readonly cut: (from: number, to: number) => readonly Column[];
 }
 
 /** Among them. */
 const PORTS = 3;
 
 function numericTables({ addresses4, addresses6, classes, ports }: ProgramColumns): readonly NumericTable[] {
-  const tables = [
-    [addresses4.lows, addresses4.prefixLengths, addresses4.atoms],
-    [addresses6.bytes, addresses6.prefixLengths, addresses6.atoms],
-    [classes.sets, classes.directions, classes.atoms, classes.classIds],
-    [ports.classIds, ports.lows, ports.highs, ports.decisions],
+  return [
+    byRow([addresses4.lows, addresses4.prefixLengths, addresses4.atoms]),
+    byRow([addresses6.bytes, addresses6.prefixLengths, addresses6.atoms]),
+    byRow([classes.sets, classes.directions, classes.atoms, classes.classIds]),
+    {
+      rows: ports.classIds.length,
+      starts: startsByClass(ports.classIds),
+      columns: () => [ports.classIds, ports.lows, ports.highs, ports.decisions],
+      cut: (from, to) => cutPorts(ports, from, to),
+    },
   ];
-  return tables.map((columns, table) => {
-    const rows = columns.at(-1)?.length ?? 0;
-    return { rows, starts: table === PORTS ? startsByClass(ports.classIds) : startsByRow(rows), columns };
+}
+
+/** The last column has one number in each row. */
+function byRow(columns: readonly Column[]): NumericTable {
+  const rows = columns.at(-1)?.length ?? 0;
+  const cut = (from: number, to: number) => columns.map((column) => cutRows(column, rows, from, to));
+  return { rows, starts: startsByRow(rows), columns: () => columns, cut };
+}
+
+function cutRows(column: Column, rows: number, from: number, to: number): Column {
+  const width = column.length / rows;
+  return column.subarray(from * width, to * width);
+}
+
+/** Whole classes. */
+function cutPorts(ports: PortColumns, from: number, to: number): readonly Column[] {
+  const patch = patchOfPorts(ports);
+  const classIds = ports.classIds.subarray(from, to);
+  const names = ["lows", "highs", "decisions"] as const;
+  if (patch === null) return [classIds, ...names.map((name) => ports[name].subarray(from, to))];
+  const within = [...patch.changed.values()].filter((rows) => rows.from >= from && rows.from < to);
+  const patched = names.map((name) => {
+    const column = patch.base[name].slice(from, to);
+    for (const rows of within) column.set(rows[name], rows.from - from);
+    return column;
   });
+  return [classIds, ...patched];
 }
 
 function startsByRow(rows: number): readonly number[] {
@@ -173,17 +204,14 @@ function partOfClass(classId: number): number {
   return Math.floor((classId - 1) / CLASSES_IN_PART);
 }
 
-/** The part of a column. */
-function cutPart({ rows, starts }: NumericTable, column: Column, part: number): Column {
-  const width = column.length / rows;
-  return column.subarray((starts[part] ?? 0) * width, (starts[part + 1] ?? 0) * width);
-}
-
 function isSamePart(list: NumericTable, before: NumericTable, part: number): boolean {
-  return list.columns.every((column, place) => {
-    const other = before.columns[place];
+  const [start, end] = [list.starts[part] ?? 0, list.starts[part + 1] ?? 0];
+  const [otherStart, otherEnd] = [before.starts[part] ?? 0, before.starts[part + 1] ?? 0];
+  const others = before.columns();
+  return list.columns().every((column, place) => {
+    const other = others[place];
     if (other === undefined || column === other) return other !== undefined;
-    return isEqualColumn(cutPart(list, column, part), cutPart(before, other, part));
+    return isEqualColumn(cutRows(column, list.rows, start, end), cutRows(other, before.rows, otherStart, otherEnd));
   });
 }
 

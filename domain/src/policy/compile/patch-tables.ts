@@ -2,6 +2,7 @@
  * The tables after a small change without putting all of them together: where each changed class had its atom, its table
  * and its decisions for itself, and has so again, all numbers stay what they were and only some port entries are others.
  */
+import { type PatchedRows, type PortRows, patchOfPorts, patchPorts } from "../port-columns.ts";
 import type { ProgramColumns } from "../program-columns.ts";
 import type { AddressBehaviours, BehaviourChange } from "./address-behaviours.ts";
 import type { Assembly, ProgramTables } from "./assemble.ts";
@@ -24,6 +25,8 @@ export interface LastTables {
 
 /** More changes than these are not worth looking at one by one. */
 const MAX_CHANGES = 32;
+/** Classes that columns are patched in before whole ones are made. */
+const MAX_PATCHED = 256;
 
 type Ports = ProgramColumns["ports"];
 
@@ -61,10 +64,10 @@ export function patchTables(
     }
   }
   const { columns } = tables;
-  const ports = replaceEntries(columns.ports, classChanges, pool, indexes);
+  const ports = replaceEntries(columns, classChanges, pool, indexes);
   const others = columns.addresses4.atoms.length + columns.addresses6.atoms.length + columns.classes.atoms.length;
-  refuseAbove(others + ports.lows.length);
-  const patch = { of: tables, classIds: classChanges.map(({ classId }) => classId) };
+  refuseAbove(others + ports.classIds.length);
+  const patch = { ofPorts: columns.ports, classIds: classChanges.map(({ classId }) => classId) };
   return { columns: { ...columns, ports, decisionFlags }, decisionNumbers, patch };
 }
 
@@ -126,36 +129,40 @@ function countDecisions(pool: TablePool, table: number): ReadonlyMap<number, num
   return counts;
 }
 
-function replaceEntries(before: Ports, changes: readonly ClassChange[], pool: TablePool, indexes: Uint32Array): Ports {
-  const isInPlace = changes.every(({ before: old, table }) => pool.lengthOf(old) === pool.lengthOf(table));
-  return isInPlace ? overwriteEntries(before, changes, pool, indexes) : moveEntries(before, changes, pool, indexes);
-}
-
-/** Where all tables are as long as those before them: the classes of all entries stay, and with them their column. */
-function overwriteEntries(
-  before: Ports,
+function replaceEntries(
+  { ports, decisionFlags }: ProgramColumns,
   changes: readonly ClassChange[],
   pool: TablePool,
   indexes: Uint32Array,
 ): Ports {
-  const { classIds } = before;
-  const ports = {
-    classIds,
-    lows: before.lows.slice(),
-    highs: before.highs.slice(),
-    decisions: before.decisions.slice(),
-  };
-  for (const { classId, table } of changes) {
-    writeTable(ports, firstOfClass(classIds, classId), table, pool, indexes);
-  }
-  return ports;
+  const isInPlace = changes.every(({ before: old, table }) => pool.lengthOf(old) === pool.lengthOf(table));
+  if (!isInPlace) return moveEntries(ports, changes, pool, indexes);
+  const rows = new Map(changes.map((change) => [change.classId, rowsOf(ports, change, pool, indexes)]));
+  const patched = patchPorts(ports, decisionFlags, rows);
+  const isSmall = (patchOfPorts(patched)?.changed.size ?? 0) <= MAX_PATCHED;
+  return isSmall ? patched : wholeColumns(patched);
 }
 
-type PortColumns = Pick<Ports, "lows" | "highs" | "decisions">;
+/** Where all tables are as long as those before them: the classes of all entries stay, and with them their column. */
+function rowsOf(
+  { classIds }: Ports,
+  { classId, table }: ClassChange,
+  pool: TablePool,
+  indexes: Uint32Array,
+): PatchedRows {
+  const length = pool.lengthOf(table);
+  const rows = { lows: new Uint32Array(length), highs: new Uint32Array(length), decisions: new Uint32Array(length) };
+  writeTable(rows, 0, table, pool, indexes);
+  return { ...rows, from: firstOfClass(classIds, classId) };
+}
+
+function wholeColumns({ classIds, lows, highs, decisions }: Ports): Ports {
+  return { classIds, lows, highs, decisions };
+}
 
 /** The entries of a table, from row `to` on. */
 function writeTable(
-  { lows, highs, decisions }: PortColumns,
+  { lows, highs, decisions }: PortRows,
   to: number,
   table: number,
   pool: TablePool,
@@ -171,7 +178,7 @@ function writeTable(
 
 function moveEntries(before: Ports, changes: readonly ClassChange[], pool: TablePool, indexes: Uint32Array): Ports {
   const more = changes.reduce((sum, { before: old, table }) => sum + pool.lengthOf(table) - pool.lengthOf(old), 0);
-  const length = before.lows.length + more;
+  const length = before.classIds.length + more;
   const ports = {
     classIds: new Uint32Array(length),
     lows: new Uint32Array(length),
@@ -194,7 +201,7 @@ function moveEntries(before: Ports, changes: readonly ClassChange[], pool: Table
     to += length;
     from += pool.lengthOf(old);
   }
-  copyUntil(before.lows.length);
+  copyUntil(before.classIds.length);
   return ports;
 }
 

@@ -1,8 +1,8 @@
 /** The port tree of each class: where in the image it is, and how much room it has there. */
-import { type ProgramColumns, refuse } from "./columns.ts";
+import { type ClassPorts, type ProgramColumns, portsOfClass, refuse, wholePorts } from "./columns.ts";
 import { measureTree, writeTree } from "./lines.ts";
 import type { PackingMemory } from "./packingMemory.ts";
-import { HIGHEST_KEY, RangeList } from "./ranges.ts";
+import { HIGHEST_KEY, type PrefixList, RangeList } from "./ranges.ts";
 import { ENTRIES_OF_A_LEAF, writeSmallLeaf } from "./smallLeaf.ts";
 import type { Steps } from "./steps.ts";
 
@@ -37,27 +37,28 @@ export class ClassTrees {
 
   /** Writes the trees of all classes from a line on. Returns the line behind them. */
   *writeAll(words: Uint32Array, columns: ProgramColumns, from: number): Steps<number> {
-    const classCount = columns.portStarts.length - 1;
+    const { portStarts } = columns;
+    const classCount = portStarts.length - 1;
+    const whole = { ports: wholePorts(columns), portStarts };
     let next = from;
     for (let first = 0; first < classCount; first += CLASSES_PER_STEP) {
-      next = this.#writeSome(words, columns, first, Math.min(classCount, first + CLASSES_PER_STEP), next);
+      next = this.#writeSome(words, whole, first, Math.min(classCount, first + CLASSES_PER_STEP), next);
       yield;
     }
     return next;
   }
 
-  #writeSome(words: Uint32Array, columns: ProgramColumns, from: number, to: number, line: number): number {
-    const { portStarts, ports } = columns;
+  #writeSome(words: Uint32Array, { ports, portStarts }: WholePorts, from: number, to: number, line: number): number {
     let next = line;
     for (let classId = from; classId < to; classId++) {
       const first = portStarts[classId] as number;
       const last = portStarts[classId + 1] as number;
       if (first === last) continue;
       if (last - first > ENTRIES_OF_A_LEAF) {
-        next += this.#writeLarge(words, columns, classId, next);
+        next += this.#writeLarge(words, { ...ports, from: first, to: last }, classId, next);
         continue;
       }
-      checkDefault(columns, classId);
+      checkDefault(ports, first, classId);
       writeSmallLeaf(words, next, ports, first, last);
       this.#firsts[classId] = next;
       this.#rooms[classId] = 1;
@@ -68,8 +69,8 @@ export class ClassTrees {
   }
 
   /** Returns how many lines it took. */
-  #writeLarge(words: Uint32Array, columns: ProgramColumns, classId: number, first: number): number {
-    const list = this.#rangesOf(columns, classId);
+  #writeLarge(words: Uint32Array, ports: ClassPorts, classId: number, first: number): number {
+    const list = this.#rangesOf(ports, classId);
     const { lines, height } = measureTree(list.count);
     writeTree(words, first, list);
     this.#firsts[classId] = first;
@@ -84,7 +85,7 @@ export class ClassTrees {
    * whether whoever refers to it must be told; `null` = there is no room before line `end`.
    */
   rewrite(words: Uint32Array, columns: ProgramColumns, classId: number, next: number, end: number) {
-    const list = this.#rangesOf(columns, classId);
+    const list = this.#rangesOf(portsOfClass(columns, classId), classId);
     const { lines, height } = measureTree(list.count);
     const hasRoom = lines <= (this.#rooms[classId] as number);
     if (!hasRoom && next + lines > end) return null;
@@ -101,19 +102,19 @@ export class ClassTrees {
     return { first, lines, hasMoved };
   }
 
-  #rangesOf(columns: ProgramColumns, classId: number): RangeList {
-    checkDefault(columns, classId);
-    const { ports, portStarts } = columns;
-    const from = portStarts[classId] as number;
-    const to = portStarts[classId + 1] as number;
+  #rangesOf(ports: ClassPorts, classId: number): RangeList {
+    const { from, to } = ports;
+    checkDefault(ports, from, classId);
     const list = this.#memory.ranges("ports", RangeList.capacityFor(to - from));
     list.fill(ports, from, to, ports.values[from] as number);
     return list;
   }
 }
 
+/** Nothing in them is patched. */
+type WholePorts = Pick<ProgramColumns, "ports" | "portStarts">;
+
 /** Throws when the class has no answer for everything. */
-function checkDefault({ ports, portStarts }: ProgramColumns, classId: number): void {
-  const from = portStarts[classId] as number;
-  if (ports.lows[from] !== 0 || ports.highs[from] !== HIGHEST_KEY) refuse(`Class ${classId} has no default entry.`);
+function checkDefault({ lows, highs }: PrefixList, from: number, classId: number): void {
+  if (lows[from] !== 0 || highs[from] !== HIGHEST_KEY) refuse(`Class ${classId} has no default entry.`);
 }

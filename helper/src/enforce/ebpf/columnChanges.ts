@@ -1,5 +1,5 @@
 /** Where columns of two programs differ. Whole blocks are compared by the platform, which reads memory as fast as it is. */
-import type { ProgramColumns } from "./columns.ts";
+import { type ProgramColumns, portsOfClass, wholePorts } from "./columns.ts";
 
 const BLOCK = 4096;
 
@@ -61,16 +61,15 @@ export function sameClasses({ classes: one }: Tables, { classes: other }: Tables
   );
 }
 
-type Ports = Pick<ProgramColumns, "ports" | "portStarts">;
-
 /**
  * The classes whose ports differ, ascending; `null` when there are more of them than `most`, or not the same classes in
- * both. Takes as long as the part of the list is in which they are.
+ * both. Takes as long as the part of the list is in which they are, or as there are patched ones.
  */
-export function changedClasses(before: Ports, after: Ports, most: number): readonly number[] | null {
+export function changedClasses(before: ProgramColumns, after: ProgramColumns, most: number): readonly number[] | null {
+  if (before.ports === after.ports) return changedPatches(before, after, most);
   if (before.portStarts.length !== after.portStarts.length) return null;
   const columns = ["classIds", "lows", "highs", "values"] as const;
-  const [old, now] = [before.ports, after.ports];
+  const [old, now] = [wholePorts(before), wholePorts(after)];
   const start = Math.min(...columns.map((name) => commonStart(old[name], now[name])));
   const rest = Math.min(old.lows.length, now.lows.length) - start;
   const end = Math.min(...columns.map((name) => commonEnd(old[name], now[name], rest)));
@@ -89,22 +88,30 @@ export function changedClasses(before: Ports, after: Ports, most: number): reado
   return changed;
 }
 
+/** Of two that are patched versions of the same. */
+function changedPatches(before: ProgramColumns, after: ProgramColumns, most: number): readonly number[] | null {
+  const classIds = new Set([...before.patched.keys(), ...after.patched.keys()]);
+  const changed = [...classIds].filter(
+    (classId) =>
+      before.patched.get(classId) !== after.patched.get(classId) && compareClass(before, after, classId) === "changed",
+  );
+  return changed.length > most ? null : changed.sort((one, other) => one - other);
+}
+
 function classAt(classIds: Uint32Array, place: number): number {
   return classIds[Math.max(0, Math.min(place, classIds.length - 1))] ?? 0;
 }
 
-function compareClass(before: Ports, after: Ports, classId: number): "same" | "changed" | "missing" {
-  const [oldFrom, from] = [before.portStarts[classId] as number, after.portStarts[classId] as number];
-  const oldCount = (before.portStarts[classId + 1] as number) - oldFrom;
-  const count = (after.portStarts[classId + 1] as number) - from;
+function compareClass(before: ProgramColumns, after: ProgramColumns, classId: number): "same" | "changed" | "missing" {
+  const [old, now] = [portsOfClass(before, classId), portsOfClass(after, classId)];
+  const [oldCount, count] = [old.to - old.from, now.to - now.from];
   if ((oldCount === 0) !== (count === 0)) return "missing";
   if (oldCount !== count) return "changed";
-  const [old, now] = [before.ports, after.ports];
   for (let place = 0; place < count; place++) {
     const isSame =
-      old.values[oldFrom + place] === now.values[from + place] &&
-      old.lows[oldFrom + place] === now.lows[from + place] &&
-      old.highs[oldFrom + place] === now.highs[from + place];
+      old.values[old.from + place] === now.values[now.from + place] &&
+      old.lows[old.from + place] === now.lows[now.from + place] &&
+      old.highs[old.from + place] === now.highs[now.from + place];
     if (!isSame) return "changed";
   }
   return "same";

@@ -16,6 +16,8 @@ import {
   type HostProgram,
   type PolicySet,
   type PortEntry,
+  type PortPatch,
+  patchOfPorts,
 } from "@wardline/domain/policy";
 import { PLACE_EGRESS, RESULT_DENY, RESULT_OBSERVE_ONLY, VALUE_FLAGS_SHIFT } from "./layout.ts";
 import { HIGHEST_KEY, inOrder, orderOfPrefixes, type PrefixList } from "./ranges.ts";
@@ -41,11 +43,37 @@ export interface ProgramColumns {
   readonly classes: { readonly places: Uint32Array; readonly sets: Uint32Array; readonly classIds: Uint32Array };
   /**
    * Keys are `protocol << 16 | port`, values decisions with their flags above; a default is the whole space. Sorted by
-   * class, then as prefixes are.
+   * class, then as prefixes are. To be read by class, with {@link portsOfClass}, or whole, with {@link wholePorts}.
    */
   readonly ports: PrefixList & { readonly classIds: Uint32Array; readonly places: Places };
   /** `portStarts[i]` to before `portStarts[i + 1]` are the port entries of class `i`. */
   readonly portStarts: Uint32Array;
+  /** By class, as many entries in place of those in `ports`. What two programs have in common is the same object. */
+  readonly patched: ReadonlyMap<number, PrefixList>;
+}
+
+const NOTHING_PATCHED: ReadonlyMap<number, PrefixList> = new Map();
+
+/** Where the port entries of a class are: from one to before another place of these lists. */
+export interface ClassPorts extends PrefixList {
+  readonly from: number;
+  readonly to: number;
+}
+
+export function portsOfClass({ ports, portStarts, patched }: ProgramColumns, classId: number): ClassPorts {
+  const own = patched.get(classId);
+  if (own !== undefined) return { ...own, from: 0, to: own.lows.length };
+  const { lows, highs, values } = ports;
+  return { lows, highs, values, from: portStarts[classId] as number, to: portStarts[classId + 1] as number };
+}
+
+/** Takes as long as there are entries when something is patched. */
+export function wholePorts({ ports, portStarts, patched }: ProgramColumns): ProgramColumns["ports"] {
+  if (patched.size === 0) return ports;
+  const whole = { lows: ports.lows.slice(), highs: ports.highs.slice(), values: ports.values.slice() };
+  for (const [classId, own] of patched)
+    for (const name of ["lows", "highs", "values"] as const) whole[name].set(own[name], portStarts[classId] as number);
+  return { ...whole, classIds: ports.classIds, places: ports.places };
 }
 
 export const MAX_NUMBER = 0x0fff_ffff;
@@ -83,10 +111,11 @@ function* readLists(program: PackableProgram): Steps<ProgramColumns> {
   const classes = readClasses(program.classes);
   yield;
   const ports = yield* readPorts(program.ports, packDecisions(program));
-  return { ipv4, ipv6, classes, ports, portStarts: findStarts(ports.classIds) };
+  return { ipv4, ipv6, classes, ports, portStarts: findStarts(ports.classIds), patched: NOTHING_PATCHED };
 }
 
-type Ports = Pick<ProgramColumns, "ports" | "portStarts">;
+type PortRows = Pick<DomainColumns["ports"], "lows" | "highs" | "decisions">;
+type Ports = Pick<ProgramColumns, "ports" | "portStarts" | "patched">;
 
 /** By the columns that they were translated from. */
 const translated = {
@@ -94,6 +123,7 @@ const translated = {
   ipv6: new WeakMap<object, ProgramColumns["ipv6"]>(),
   classes: new WeakMap<object, ProgramColumns["classes"]>(),
   ports: new WeakMap<object, { readonly flags: Uint8Array; readonly ports: Ports }>(),
+  rows: new WeakMap<PortRows, PrefixList>(),
 };
 
 function* translate(compiled: DomainColumns): Steps<ProgramColumns> {
@@ -107,10 +137,36 @@ function* translate(compiled: DomainColumns): Steps<ProgramColumns> {
   const packedClasses = translated.classes.get(classes) ?? translateClasses(classes);
   translated.classes.set(classes, packedClasses);
   yield;
-  const before = translated.ports.get(ports);
-  const packedPorts = before?.flags === decisionFlags ? before.ports : translatePorts(ports, decisionFlags);
-  translated.ports.set(ports, { flags: decisionFlags, ports: packedPorts });
+  const patch = patchOfPorts(ports);
+  const packedPorts = patch === null ? knownPorts(ports, decisionFlags) : translatePatch(patch, decisionFlags);
   return { ipv4, ipv6, classes: packedClasses, ...packedPorts };
+}
+
+function knownPorts(ports: DomainColumns["ports"], flags: Uint8Array): Ports {
+  const before = translated.ports.get(ports);
+  if (before?.flags === flags) return before.ports;
+  const made = translatePorts(ports, flags);
+  translated.ports.set(ports, { flags, ports: made });
+  return made;
+}
+
+/** Only what stands in place of the base's entries. Decisions of those that stay are what they were there. */
+function translatePatch({ base, baseFlags, changed }: PortPatch, flags: Uint8Array): Ports {
+  const ofBase = knownPorts(base, baseFlags);
+  const patched = new Map<number, PrefixList>();
+  for (const [classId, rows] of changed) {
+    const own = translated.rows.get(rows) ?? translateRows(rows, flags, classId);
+    translated.rows.set(rows, own);
+    patched.set(classId, own);
+  }
+  return { ...ofBase, patched };
+}
+
+function translateRows({ lows, highs, decisions }: PortRows, flags: Uint8Array, classId: number): PrefixList {
+  const values = decisions.map((decision) => packedDecision(decision, flags, classId));
+  const list = { lows, highs, values };
+  if (orderOfPrefixes(list, null) !== null) refuse(`The ports of class ${classId} are not in order.`);
+  return list;
 }
 
 function translateIpv4({ lows, prefixLengths, atoms }: DomainColumns["addresses4"]): ProgramColumns["ipv4"] {
@@ -142,11 +198,7 @@ function translateClasses({ sets, directions, atoms, classIds }: DomainColumns["
 
 function translatePorts({ classIds, lows, highs, decisions }: DomainColumns["ports"], flags: Uint8Array): Ports {
   const decisionValues = new Uint32Array(flags.length);
-  for (let index = 0; index < flags.length; index++) {
-    const denies = ((flags[index] as number) & DECISION_DENIES) !== 0;
-    const observes = ((flags[index] as number) & DECISION_OBSERVES_ONLY) !== 0;
-    decisionValues[index] = packDecision(index, denies, observes);
-  }
+  for (let index = 0; index < flags.length; index++) decisionValues[index] = packedDecision(index, flags, 0);
   const values = new Uint32Array(decisions.length);
   for (let place = 0; place < decisions.length; place++) {
     const decision = decisions[place] as number;
@@ -154,7 +206,13 @@ function translatePorts({ classIds, lows, highs, decisions }: DomainColumns["por
     values[place] = decisionValues[decision] as number;
   }
   const ports = sortPorts({ lows, highs, values }, classIds);
-  return { ports, portStarts: findStarts(ports.classIds) };
+  return { ports, portStarts: findStarts(ports.classIds), patched: NOTHING_PATCHED };
+}
+
+function packedDecision(index: number, flags: Uint8Array, classId: number): number {
+  if (index >= flags.length) refuseDecision(classId, index);
+  const own = flags[index] as number;
+  return packDecision(index, (own & DECISION_DENIES) !== 0, (own & DECISION_OBSERVES_ONLY) !== 0);
 }
 
 function checkAtoms(atoms: Uint32Array): void {

@@ -9,7 +9,7 @@ import {
   sameIpv6,
   sameNumbers,
 } from "./columnChanges.ts";
-import { columnsOf, type ProgramColumns } from "./columns.ts";
+import { columnsOf, type ProgramColumns, portsOfClass, wholePorts } from "./columns.ts";
 import { VALUE_FLAGS_SHIFT } from "./layout.ts";
 import { compareLists } from "./listChanges.ts";
 
@@ -66,18 +66,19 @@ function portsOfClasses(old: ProgramColumns, now: ProgramColumns, classes: reado
 
 /** Places of the port entries of a class that the other program does not have in it. */
 function missingPorts(columns: ProgramColumns, other: ProgramColumns, classId: number): readonly number[] {
-  const keyAt = ({ ports }: ProgramColumns, place: number): string =>
-    `${ports.lows[place]} ${ports.highs[place]} ${ports.values[place]}`;
-  const placesOf = ({ portStarts }: ProgramColumns): readonly number[] => {
-    const from = portStarts[classId] ?? 0;
-    return Array.from({ length: (portStarts[classId + 1] ?? from) - from }, (_, place) => from + place);
-  };
-  const known = new Set(placesOf(other).map((place) => keyAt(other, place)));
-  return placesOf(columns).filter((place) => !known.has(keyAt(columns, place)));
+  const known = new Set(keysOfPorts(other, classId));
+  const first = columns.portStarts[classId] ?? 0;
+  return keysOfPorts(columns, classId).flatMap((key, place) => (known.has(key) ? [] : [first + place]));
+}
+
+function keysOfPorts(columns: ProgramColumns, classId: number): readonly string[] {
+  const { lows, highs, values, from, to } = portsOfClass(columns, classId);
+  return Array.from({ length: to - from }, (_, at) => `${lows[from + at]} ${highs[from + at]} ${values[from + at]}`);
 }
 
 /** By ports and verdicts, and not by the numbers of classes and decisions. */
-function changedPorts({ ports: old }: ProgramColumns, { ports: now }: ProgramColumns): Places {
+function changedPorts(before: ProgramColumns, after: ProgramColumns): Places {
+  const [old, now] = [wholePorts(before), wholePorts(after)];
   if (sameNumbers(old.lows, now.lows) && sameNumbers(old.highs, now.highs) && sameNumbers(old.values, now.values))
     return NOWHERE;
   return compare(old.lows.length, now.lows.length, 0, (one, other) => {

@@ -8,10 +8,10 @@ import {
   DECISION_OBSERVES_ONLY,
   type Decision,
   DIRECTION_EGRESS,
-  EVERY_PROTOCOL,
   type HostProgram,
   type PortEntry,
   type ProgramColumns,
+  portEntryAt,
 } from "@wardline/domain/policy";
 
 export interface ProgramEntries {
@@ -40,7 +40,6 @@ function listed(program: HostProgram): ProgramEntries {
   };
 }
 
-const PORT_BITS = 16;
 const UNNAMED = { id: "", reason: "rule", tier: null, policyKeys: [], rule: null, source: null } as const;
 
 class ColumnEntries implements ProgramEntries {
@@ -78,12 +77,7 @@ class ColumnEntries implements ProgramEntries {
   }
 
   port(place: number): PortEntry {
-    const { classIds, lows, highs, decisions } = this.#columns.ports;
-    const entry = { classId: classIds[place] as number, decision: decisions[place] as number };
-    const [low, high] = [lows[place] as number, highs[place] as number];
-    if (high === EVERY_PROTOCOL) return { ...entry, protocol: null, port: 0, portBits: 0 };
-    const portBits = Math.clz32(high - low) - PORT_BITS;
-    return { ...entry, protocol: low >>> PORT_BITS, port: low & 0xffff, portBits };
+    return portEntryAt(this.#columns.ports, place);
   }
 
   decision(index: number): Decision {

@@ -11,6 +11,7 @@ import {
 import { addressText, findIpv4, findIpv6, wordsOf } from "./columnSearch.ts";
 import { columnsOf, type Places, type ProgramColumns } from "./columns.ts";
 import { PLACE_EGRESS } from "./layout.ts";
+import { placesByNumber } from "./placesByNumber.ts";
 import { isFaithfulProbe } from "./probePacket.ts";
 import { type ChangedParts, programChanges } from "./programChanges.ts";
 import { decisionsOf, entriesOf, type ProgramEntries } from "./programEntries.ts";
@@ -22,14 +23,6 @@ const CHANGED_PORTS_PER_CLASS = 8;
 const PORT_BITS = 16;
 /** An address of documentation, which most programs do not name. */
 const UNNAMED_REMOTE = "203.0.113.77";
-
-/** Has a 1 at each member: a few numbers, looked up for each of very many. Reading beyond its end is slow. */
-function flagsOf(members: Iterable<number>): Uint8Array {
-  const list = [...members];
-  const flags = new Uint8Array(list.reduce((highest, member) => Math.max(highest, member), -1) + 1);
-  for (const member of list) flags[member] = 1;
-  return flags;
-}
 
 function placeIn(places: Places, sorted: number): number {
   return places === null ? sorted : (places[sorted] as number);
@@ -98,21 +91,17 @@ class Sampler {
 
   /** The first class entry of each class. */
   #classesOf(wanted: ReadonlySet<number>): readonly ClassEntry[] {
-    const isWanted = flagsOf(wanted);
-    const { classIds } = this.#columns.classes;
-    const found: ClassEntry[] = [];
-    for (let place = 0; place < classIds.length && found.length < wanted.size; place++) {
-      const classId = classIds[place] as number;
-      if (classId >= isWanted.length || isWanted[classId] !== 1) continue;
-      isWanted[classId] = 0;
-      found.push(this.entries.classEntry(place));
-    }
-    return found;
+    const byClass = placesByNumber(this.#columns.classes.classIds);
+    return [...wanted]
+      .map((classId) => byClass.first(classId))
+      .filter((place) => place >= 0)
+      .sort(ascending)
+      .map((place) => this.entries.classEntry(place));
   }
 
   /** All class entries of these atoms; of very many sets the first ones. */
   #classesOfAtoms(atoms: readonly number[]): readonly ClassEntry[] {
-    return placesOfAtoms(this.#columns, flagsOf(atoms), SPREAD_CLASSES * atoms.length).map((place) =>
+    return placesOfAtoms(this.#columns, new Set(atoms), SPREAD_CLASSES * atoms.length).map((place) =>
       this.entries.classEntry(place),
     );
   }
@@ -141,22 +130,15 @@ class Sampler {
     return this.entries.port(placeIn(this.#columns.ports.places, place));
   }
 
-  /** The first prefix of each atom. */
+  /** The first prefix of each atom, an IPv4 one if there is one. */
   #findRemotes(atoms: ReadonlySet<number>): ReadonlyMap<number, string> {
-    const wanted = flagsOf(atoms);
-    const remotes = new Map<number, string>();
     const { ipv4, ipv6 } = this.#columns;
-    for (let place = 0; place < ipv4.values.length && remotes.size < atoms.size; place++) {
-      const atom = ipv4.values[place] as number;
-      if (atom >= wanted.length || wanted[atom] !== 1) continue;
-      wanted[atom] = 0;
-      remotes.set(atom, addressText(ipv4.lows, place, 1));
-    }
-    for (let place = 0; place < ipv6.values.length && remotes.size < atoms.size; place++) {
-      const atom = ipv6.values[place] as number;
-      if (atom >= wanted.length || wanted[atom] !== 1) continue;
-      wanted[atom] = 0;
-      remotes.set(atom, addressText(ipv6.lows, place, 4));
+    const [byAtom4, byAtom6] = [placesByNumber(ipv4.values), placesByNumber(ipv6.values)];
+    const remotes = new Map<number, string>();
+    for (const atom of atoms) {
+      const [place4, place6] = [byAtom4.first(atom), byAtom6.first(atom)];
+      if (place4 >= 0) remotes.set(atom, addressText(ipv4.lows, place4, 1));
+      else if (place6 >= 0) remotes.set(atom, addressText(ipv6.lows, place6, 4));
     }
     return remotes;
   }
@@ -181,15 +163,17 @@ function edgesOf(entry: PortEntry) {
   return [...edges].filter((each) => each >= 0 && each < 2 ** PORT_BITS).map((each) => ({ protocol, port: each }));
 }
 
-/** Places of the class entries of the atoms that are flagged, `most` at most. */
-function placesOfAtoms({ classes }: ProgramColumns, atoms: Uint8Array, most: number): readonly number[] {
-  const { places } = classes;
-  const found: number[] = [];
-  for (let place = 0; place < places.length && found.length < most; place++) {
-    const atom = (places[place] as number) & ~PLACE_EGRESS;
-    if (atom < atoms.length && atoms[atom] === 1) found.push(place);
-  }
-  return found;
+/** Places of the class entries of these atoms, `most` at most. */
+function placesOfAtoms({ classes }: ProgramColumns, atoms: ReadonlySet<number>, most: number): readonly number[] {
+  const byAtom = placesByNumber(classes.places, ~PLACE_EGRESS);
+  return [...atoms]
+    .flatMap((atom) => [...byAtom.all(atom)])
+    .sort(ascending)
+    .slice(0, most);
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
 }
 
 /**
@@ -210,7 +194,7 @@ export function reduceProgram(program: HostProgram, packets: readonly ProgramPac
     else found[6].set(place, entries.address6(placeIn(columns.ipv6.places, place)));
   }
   const [addresses4, addresses6] = [[...found[4].values()], [...found[6].values()]];
-  const atoms = flagsOf([0, ...[...addresses4, ...addresses6].map(({ atom }) => atom)]);
+  const atoms = new Set([0, ...[...addresses4, ...addresses6].map(({ atom }) => atom)]);
   const classes = placesOfAtoms(columns, atoms, Number.POSITIVE_INFINITY).map((place) => entries.classEntry(place));
   const ports = [...new Set(classes.map(({ classId }) => classId))].flatMap((classId) =>
     portPlaces(columns, classId).map((place) => entries.port(placeIn(columns.ports.places, place))),
