@@ -93,7 +93,7 @@ describe.skipIf(problem !== null)(`safety${skipReason(problem)}`, { timeout: STE
     await ui.policies.open("web.yaml");
     await ui.policies.replaceText(`# kept over a crash\n${WEB_TO_DATABASE}`);
     await system.console.stop("SIGKILL");
-    await system.page.getByRole("alert").getByText("BACKEND_UNREACHABLE").first().waitFor();
+    await system.page.getByRole("region", { name: "Connection" }).getByText("BACKEND_UNREACHABLE").waitFor();
     await system.startConsole();
     ui = new ConsolePage(await system.openPage());
     await ui.goTo("Policies");

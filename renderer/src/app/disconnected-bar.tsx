@@ -2,7 +2,10 @@ import { Unplug } from "lucide-react";
 import { useConsole, useHostsStream, useMonotonicNow } from "../data/context.tsx";
 import { Button, formatAge, visibleText } from "../ui/index.ts";
 
-/** Says that the window shows the past, why, since when, and when it tries again. */
+/**
+ * Says that the window shows the past, why, since when, and when it tries again. It is said aloud once, by
+ * `use-announcements.ts`: the times in it change every second.
+ */
 export function DisconnectedBar() {
   const { connection } = useConsole();
   const { status, failure, receivedAtMs, retryAtMs } = useHostsStream();
@@ -12,11 +15,11 @@ export function DisconnectedBar() {
   const age = `Last heard ${formatAge(nowMs - receivedAtMs)} ago.`;
   const next = retryAtMs === null ? "" : ` Next try in ${formatAge(Math.max(1_000, retryAtMs - nowMs))}.`;
   return (
-    <div className="disconnected-bar" role="alert">
+    <section className="disconnected-bar" aria-label="Connection">
       <Unplug className="disconnected-mark" size={16} aria-hidden="true" />
       <span className="wrap-anywhere">
         <strong>{visibleText(failure.message)}</strong> {visibleText(failure.hint)} <code>{failure.code}</code>
-        <span aria-live="off" className="soft">
+        <span className="soft">
           {" "}
           {age}
           {next}
@@ -25,6 +28,6 @@ export function DisconnectedBar() {
       <Button size="small" onPress={() => connection.retryNow()}>
         Try now
       </Button>
-    </div>
+    </section>
   );
 }

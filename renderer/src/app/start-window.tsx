@@ -4,6 +4,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ConsoleProvider } from "../data/context.tsx";
+import { Accessibility } from "./accessibility.tsx";
 import { App } from "./app.tsx";
 import { createServices } from "./shell-services.ts";
 
@@ -20,6 +21,7 @@ export function startWindow(transport: Transport): ReturnType<typeof createServi
       <QueryClientProvider client={queryClient}>
         <TransportProvider transport={transport}>
           <ConsoleProvider services={services}>
+            <Accessibility />
             <App />
           </ConsoleProvider>
         </TransportProvider>

@@ -57,6 +57,7 @@ const BROWSER_USES: ReadonlyMap<string, string> = new Map([
   ["Alt+D", "goes to the address"],
   ["Alt+F4", "closes the window"],
   ["F1", "opens the browser's help"],
+  ["F6", "goes to the address"],
   ["F12", "opens the developer tools"],
   ["Ctrl+Shift+I", "opens the developer tools"],
 ]);

@@ -32,6 +32,8 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
   command("palette.open", "Everywhere", "Go anywhere, do anything, ask", "everywhere", "Ctrl+K"),
   command("ask.open", "Everywhere", "Questions asked, and a new one", "everywhere", "Alt+Q"),
   command("window.freeze", "Everywhere", "Freeze or resume live rows", "everywhere", "Ctrl+."),
+  command("window.next-pane", "Everywhere", "Next pane", "everywhere", "F6"),
+  command("window.previous-pane", "Everywhere", "Previous pane", "everywhere", "Shift+F6"),
   command("window.shortcuts", "Everywhere", "Keyboard shortcuts", "everywhere", "?"),
   ...VIEW_COMMANDS.map(([id, does], index) =>
     command(`view.${id}`, "Go to", does, "everywhere", `Alt+${(index + 1) % 10}`),

@@ -1,11 +1,19 @@
 import { useMemo, useState } from "react";
-import { formatBothZones, formatClock, formatDateTime, formatMoment, formatShortDateTime, formatUtc } from "./time.ts";
+import {
+  formatBothZones,
+  formatClock,
+  formatClockMs,
+  formatDateTime,
+  formatMoment,
+  formatShortDateTime,
+  formatUtc,
+} from "./time.ts";
 
 interface MomentProps {
   readonly timeMs: number;
   /** With it the age is said as well. */
   readonly nowMs?: number;
-  readonly form?: "moment" | "clock" | "short" | "full";
+  readonly form?: "moment" | "clock" | "clock-ms" | "short" | "full";
   readonly className?: string;
 }
 
@@ -19,6 +27,8 @@ export function Moment({ timeMs, nowMs = timeMs, form = "moment", className }: M
   return (
     <time
       className={className ?? "moment"}
+      // `MomentTooltip` tells both zones at the keyboard.
+      data-moment=""
       dateTime={formatUtc(timeMs)}
       title={tooltip?.timeMs === timeMs ? tooltip.text : undefined}
       onPointerEnter={tell}
@@ -28,4 +38,9 @@ export function Moment({ timeMs, nowMs = timeMs, form = "moment", className }: M
   );
 }
 
-const FORMS = { clock: formatClock, short: formatShortDateTime, full: formatDateTime } as const;
+const FORMS = {
+  clock: formatClock,
+  "clock-ms": formatClockMs,
+  short: formatShortDateTime,
+  full: formatDateTime,
+} as const;

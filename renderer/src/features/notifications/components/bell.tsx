@@ -1,8 +1,8 @@
 import { Bell as BellPicture } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria-components";
 import { useActivity } from "../../../data/context.tsx";
-import { formatCount, formatQuantity } from "../../../ui/index.ts";
+import { announce, formatCount, formatQuantity } from "../../../ui/index.ts";
 import { NotificationCentre } from "./notification-centre.tsx";
 import "./bell.css";
 
@@ -13,6 +13,7 @@ const SAID_AT_MOST_EVERY_MS = 20_000;
 export function Bell() {
   const list = useActivity().notifications;
   const needing = list?.needingPerson ?? 0;
+  useSpokenCount(needing);
   return (
     <DialogTrigger>
       <AriaButton
@@ -30,7 +31,6 @@ export function Bell() {
           </span>
         ) : null}
       </AriaButton>
-      <SpokenCount needing={needing} />
       <Popover className="popover" placement="bottom end" offset={6}>
         <Dialog className="notifications" aria-label="Notifications">
           {({ close }) => <NotificationCentre list={list} onGone={close} />}
@@ -41,8 +41,7 @@ export function Bell() {
 }
 
 /** Says a higher number once, politely, and then holds its tongue for a while. */
-function SpokenCount({ needing }: { needing: number }) {
-  const [spoken, setSpoken] = useState("");
+function useSpokenCount(needing: number): void {
   const before = useRef({ needing: 0, atMs: Number.NEGATIVE_INFINITY });
   useEffect(() => {
     const isWorse = needing > before.current.needing;
@@ -51,13 +50,8 @@ function SpokenCount({ needing }: { needing: number }) {
     if (!isWorse) return;
     const timer = setTimeout(() => {
       before.current = { needing, atMs: performance.now() };
-      setSpoken(`${formatQuantity(needing, "thing needs", "things need")} you`);
+      announce(`${formatQuantity(needing, "thing needs", "things need")} you`);
     }, waitMs);
     return () => clearTimeout(timer);
   }, [needing]);
-  return (
-    <span className="visually-hidden" role="status">
-      {spoken}
-    </span>
-  );
 }

@@ -16,6 +16,7 @@ import {
   Skeleton,
   Spinner,
   Tag,
+  useAnnounced,
   visibleText,
 } from "../../../ui/index.ts";
 import { PolicyPictureView } from "../../picture/index.ts";
@@ -55,6 +56,11 @@ const STATUS_WORDS: Record<DraftStatus, string> = {
   refused: "not saved",
 };
 
+const SAID_STATUS: ReadonlySet<DraftStatus> = new Set(["kept-locally", "conflict"]);
+
+const problemWords = (count: number): string =>
+  count === 0 ? "no problems in this file" : `${formatQuantity(count, "problem")} in this file`;
+
 export function EditorPane({
   path,
   draft,
@@ -76,6 +82,9 @@ export function EditorPane({
   const isEmptyFailure = draft?.status === "refused" && draft.text === "" && draft.baseRevision === 0n;
   const here = diagnostics.filter((diagnostic) => diagnostic.source?.file === path);
   const tag = summary ? stateTag(summary.state) : null;
+  // Each check begins and ends, and each pause saves: only what is otherwise than before is said aloud.
+  useAnnounced(isChecking || checkError ? "" : problemWords(here.length));
+  useAnnounced(draft && SAID_STATUS.has(draft.status) ? STATUS_WORDS[draft.status] : "");
   return (
     <>
       <header className="editor-header">
@@ -134,7 +143,7 @@ export function EditorPane({
           </Suspense>
         ) : null}
       </div>
-      <footer className="editor-footer" role="status">
+      <footer className="editor-footer">
         <span
           data-tone={
             draft?.status === "conflict" || draft?.status === "refused"
@@ -158,9 +167,7 @@ export function EditorPane({
           </span>
         ) : (
           <span className={here.length === 0 ? "soft" : ""}>
-            {here.length === 0
-              ? "no problems in this file"
-              : `${formatQuantity(here.length, "problem")} · F8 goes to the next`}
+            {here.length === 0 ? problemWords(0) : `${formatQuantity(here.length, "problem")} · F8 goes to the next`}
           </span>
         )}
       </footer>

@@ -10,7 +10,8 @@ interface EndWords {
   readonly next: string;
 }
 
-function endWords({ outcome, generation, hostName }: PendingEnd): EndWords {
+/** In words, for the notice and to be said aloud. */
+export function endWords({ outcome, generation, hostName }: PendingEnd): EndWords {
   const host = visibleText(hostName);
   switch (outcome) {
     case ReceiptOutcome.CONFIRMED:
@@ -49,7 +50,7 @@ export function PendingEndNotice({ end }: { end: PendingEnd }) {
   const { ends, set } = useShip();
   const words = endWords(end);
   return (
-    <div role="status">
+    <div>
       <Notice
         tone={words.tone}
         icon={words.icon}
