@@ -61,14 +61,6 @@ export const SETTINGS = {
     title: "Clock",
     help: "14:03:22 or 2:03:22 pm.",
   },
-  "time.firstDay": {
-    type: "choice",
-    group: "Time",
-    choices: ["monday", "saturday", "sunday"],
-    default: "monday",
-    title: "First day of the week",
-    help: "Where weeks begin in calendars and in charts by week.",
-  },
   "keyboard.singleKeys": {
     type: "switch",
     group: "Keyboard",
