@@ -149,7 +149,7 @@ export function describePort(protocol: ProtocolNumber, port: number): string {
   return PROTOCOL_NAMES.has(protocol) ? `${port}/${name}` : name;
 }
 
-function describePortMatch(match: PortMatch): string {
+export function describePortMatch(match: PortMatch): string {
   const name = PROTOCOL_NAMES.get(match.protocol) ?? `protocol ${match.protocol}`;
   if (match.kind === "named") return `${match.name}/${name}`;
   if (match.low === 0 && match.high === 0xffff) return `any ${name}`;
@@ -160,7 +160,7 @@ function describePortMatch(match: PortMatch): string {
   return `${match.low}-${match.high}/${name}`;
 }
 
-function describePeer(peer: Peer): string {
+export function describePeer(peer: Peer): string {
   if (peer.kind === "addresses") {
     const except = peer.except.map(formatCidr).join(", ");
     return except === "" ? formatCidr(peer.cidr) : `${formatCidr(peer.cidr)} except ${except}`;

@@ -8,8 +8,10 @@ import { useWindow } from "../data/window-store.ts";
 import { AskOutcome, DRAFT, useAsk } from "../features/ask/index.ts";
 import { KeyHint, Sheet, Skeleton, visibleText } from "../ui/index.ts";
 import { makeFindable, matchCommands } from "./match-commands.ts";
+import { ruleCommands } from "./rule-commands.ts";
 
 const SHOWN_COMMANDS = 60;
+const SHOWN_RULES = 20;
 const RECENT_KEY = "wardline.recent-commands";
 const KEPT_RECENT = 12;
 
@@ -51,6 +53,33 @@ function useQuestion(text: string): string {
   return question;
 }
 
+/** Rules that have the words, as commands that go to them: the console finds them, because there may be thousands. */
+function useRules(text: string): readonly Command[] {
+  const { connection } = useConsole();
+  const [rules, setRules] = useState<readonly Command[]>([]);
+  useEffect(() => {
+    const words = text.trim();
+    if (words.length < 2 || words.length > 500) {
+      setRules([]);
+      return;
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      connection.ask.findRules({ text: words, limit: SHOWN_RULES }, { signal: stop.signal }).then(
+        (answer) => setRules(ruleCommands(answer)),
+        () => {
+          if (!stop.signal.aborted) setRules([]);
+        },
+      );
+    }, 80);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [connection, text]);
+  return rules;
+}
+
 function PaletteBody() {
   const { connection } = useConsole();
   const version = useSyncExternalStore(subscribeToCommands, commandsVersion);
@@ -62,6 +91,7 @@ function PaletteBody() {
   const [isAsked, setAsked] = useState(false);
   const listId = useId();
   const question = useQuestion(text);
+  const rules = useRules(text);
   const ask = (asked: string) => {
     setText(asked);
     setAsked(true);
@@ -82,12 +112,12 @@ function PaletteBody() {
         },
       ]
     : [];
-  const found = question ? [...questions, ...matches] : [...matches, ...questions];
+  const found = question ? [...questions, ...matches, ...rules] : [...matches, ...rules, ...questions];
   const active = found[Math.min(activeIndex, found.length - 1)];
   const optionId = (place: number) => `${listId}-${place}`;
   const run = (command: Command | undefined) => {
     if (!command || command.disabledReason) return;
-    if (command.id !== "question") keepRecent(command.id);
+    if (command.id !== "question" && command.group !== "Rules") keepRecent(command.id);
     command.run();
   };
   const move = (step: number) => {

@@ -1,14 +1,23 @@
 /** What the window itself offers in the palette: views, what can be done, hosts, policies, files, findings and settings. */
 
+import { useQuery } from "@connectrpc/connect-query";
+import { HostService } from "@wardline/api/wardline/console/v1/hosts";
 import { definitionOf, SETTING_KEYS } from "@wardline/domain/settings";
 import { useEffect, useRef } from "react";
 import { type Command, registerCommands } from "../data/command-registry.ts";
 import { useConsole, useHostsStream, useWorkspaceStream } from "../data/context.tsx";
-import { mayOperate } from "../data/hosts-snapshot.ts";
-import { changeSettings, type Theme } from "../data/settings.ts";
+import { changeSettings, type SettingKey, type SettingsValues, type Theme } from "../data/settings.ts";
 import { useWindow, VIEWS } from "../data/window-store.ts";
-import { visibleText } from "../ui/index.ts";
-import { decideOnlyPending, VIEW_NAMES } from "./commands.ts";
+import { SEVERITY_NAMES, visibleText } from "../ui/index.ts";
+import { decideOnlyPending, pendingOnHosts, VIEW_NAMES } from "./commands.ts";
+import {
+  addHostsRefusal,
+  askRefusal,
+  decideRefusal,
+  settingRefusal,
+  shipRefusal,
+  type WhatIsThere,
+} from "./unavailable.ts";
 
 const THEMES: readonly (readonly [Theme, string])[] = [
   ["system", "System theme"],
@@ -23,43 +32,50 @@ export function useBaseCommands(): void {
   const { connection } = useConsole();
   const hosts = useHostsStream().value;
   const files = useWorkspaceStream().value?.files;
-  const latest = useRef({ hosts, files });
-  latest.current = { hosts, files };
+  const session = useQuery(HostService.method.getSession, {}, { staleTime: Number.POSITIVE_INFINITY });
+  const isSessionReadOnly = session.data?.readOnly ?? false;
+  const latest = useRef({ hosts, files, isReadOnly: isSessionReadOnly });
+  latest.current = { hosts, files, isReadOnly: isSessionReadOnly };
   useEffect(
     () =>
       registerCommands("window", () => {
-        const { hosts: known, files: listed } = latest.current;
-        const { goTo, show, openFile, openHost, openHistory, openAsk, set, isFrozen } = useWindow.getState();
+        const { hosts: known, files: listed, isReadOnly } = latest.current;
+        const { goTo, show, openFile, openHost, openHistory, openFinding, openAsk, set, isFrozen } =
+          useWindow.getState();
         const close = () => show("none");
-        const operable = (known?.hosts ?? []).some(mayOperate);
-        const disabledReason =
-          known && !operable ? "Your role on every host is viewer: it takes an operator to change one." : null;
-        const waits = (known?.pending.length ?? 0) > 0;
+        const waiting = pendingOnHosts(connection).length;
+        const there: WhatIsThere = {
+          hosts: known,
+          fileCount: listed?.length ?? null,
+          isAway: connection.hosts.getState().status === "stale",
+          isReadOnly,
+          waiting,
+          waitingWithCluster: (known?.pending.length ?? 0) - waiting,
+        };
         const commands: Command[] = [];
-        if (waits) {
-          const decide = (decision: "keep" | "roll-back") => () => {
-            close();
-            decideOnlyPending(connection, decision);
-          };
-          commands.push(
-            {
-              id: "keep",
-              group: "Now",
-              title: "Keep the generation that waits",
-              keyId: "pending.keep",
-              disabledReason,
-              run: decide("keep"),
-            },
-            {
-              id: "rollback",
-              group: "Now",
-              title: "Roll back the generation that waits",
-              keyId: "pending.roll-back",
-              disabledReason,
-              run: decide("roll-back"),
-            },
-          );
-        }
+        const decide = (decision: "keep" | "roll-back") => () => {
+          close();
+          decideOnlyPending(connection, decision);
+        };
+        const disabledReason = decideRefusal(there);
+        commands.push(
+          {
+            id: "keep",
+            group: waiting > 0 ? "Now" : "Do",
+            title: "Keep the generation that waits",
+            keyId: "pending.keep",
+            disabledReason,
+            run: decide("keep"),
+          },
+          {
+            id: "rollback",
+            group: waiting > 0 ? "Now" : "Do",
+            title: "Roll back the generation that waits",
+            keyId: "pending.roll-back",
+            disabledReason,
+            run: decide("roll-back"),
+          },
+        );
         for (const view of VIEWS) {
           commands.push({
             id: `view:${view}`,
@@ -76,6 +92,7 @@ export function useBaseCommands(): void {
             title: "Ask about access",
             words: "question who can reach why",
             keyId: "ask.open",
+            disabledReason: askRefusal(there),
             run: () => openAsk(""),
           },
           {
@@ -84,12 +101,14 @@ export function useBaseCommands(): void {
             title: "Review and apply the workspace…",
             keyId: "ship.open",
             isDangerous: true,
+            disabledReason: shipRefusal(there),
             run: () => show("ship"),
           },
           {
             id: "history",
             group: "Do",
             title: "History: versions and receipts",
+            disabledReason: askRefusal(there),
             run: () => {
               goTo("policies");
               show("history");
@@ -105,7 +124,13 @@ export function useBaseCommands(): void {
               set({ isFrozen: !isFrozen });
             },
           },
-          { id: "add-hosts", group: "Do", title: "Add hosts…", run: () => show("add-hosts") },
+          {
+            id: "add-hosts",
+            group: "Do",
+            title: "Add hosts…",
+            disabledReason: addHostsRefusal(there),
+            run: () => show("add-hosts"),
+          },
           {
             id: "shortcuts",
             group: "Do",
@@ -114,20 +139,25 @@ export function useBaseCommands(): void {
             run: () => show("shortcuts"),
           },
         );
-        const display = (id: string, title: string, change: Parameters<typeof changeSettings>[0]): Command => ({
+        const display = <Key extends SettingKey>(
+          id: string,
+          title: string,
+          key: Key,
+          value: SettingsValues[Key],
+        ): Command => ({
           id,
           group: "Display",
           title,
+          disabledReason: settingRefusal(key),
           run: () => {
             close();
-            void changeSettings(change);
+            void changeSettings({ [key]: value });
           },
         });
-        for (const [theme, title] of THEMES)
-          commands.push(display(`theme:${theme}`, title, { "display.theme": theme }));
+        for (const [theme, title] of THEMES) commands.push(display(`theme:${theme}`, title, "display.theme", theme));
         commands.push(
-          display("density:compact", "Compact rows", { "display.density": "compact" }),
-          display("density:comfortable", "Comfortable rows", { "display.density": "comfortable" }),
+          display("density:compact", "Compact rows", "display.density", "compact"),
+          display("density:comfortable", "Comfortable rows", "display.density", "comfortable"),
         );
         for (const key of SETTING_KEYS) {
           const { title, help } = definitionOf(key);
@@ -181,6 +211,17 @@ export function useBaseCommands(): void {
               goTo("flows");
               set({ flowsMode: "live", selectedFlowId: flow.id });
             },
+          });
+        }
+        for (const { finding } of connection.activity.getState().value?.anomalies?.anomalies ?? []) {
+          if (!finding) continue;
+          commands.push({
+            id: `finding:${finding.id}`,
+            group: "Anomalies",
+            title: visibleText(`Finding: ${finding.sentence}`),
+            detail: `${SEVERITY_NAMES[finding.severity]} · ${visibleText(finding.host)}`,
+            words: `${finding.process} ${finding.subjectKey} ${finding.remote}`,
+            run: () => openFinding(finding.id),
           });
         }
         for (const { name, text } of savedQueries) {

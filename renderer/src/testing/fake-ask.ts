@@ -6,7 +6,7 @@ import { AnswerBasisSchema, AskBasis, AskResponseSchema, type AskService } from 
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { readPolicyFiles } from "@wardline/domain/policy";
 import { AskVocabulary, answerQuestion, parseQuestion } from "@wardline/domain/policy/ask";
-import { completeOnWire, toWireAnswer, toWireParsed } from "@wardline/domain/policy/ask/wire";
+import { completeOnWire, findRulesOnWire, toWireAnswer, toWireParsed } from "@wardline/domain/policy/ask/wire";
 import { failure } from "./fake-workspace.ts";
 
 interface AskPorts {
@@ -19,6 +19,8 @@ export class FakeAsk {
   readonly #ports: AskPorts;
   /** Every question, as the backend got it. */
   readonly asked: string[] = [];
+  /** Works on every answer until nobody waits for it. */
+  isSlow = false;
 
   constructor(ports: AskPorts) {
     this.#ports = ports;
@@ -39,9 +41,14 @@ export class FakeAsk {
         await this.#ports.gate();
         return completeOnWire(text, cursor, this.#read(AskBasis.DRAFT).vocabulary);
       },
-      ask: async ({ text, basis: asked, limit }) => {
+      findRules: async ({ text, limit }) => {
+        await this.#ports.gate();
+        return findRulesOnWire(this.#read(AskBasis.DRAFT).reading.world, text, limit || 20);
+      },
+      ask: async ({ text, basis: asked, limit }, { signal }) => {
         await this.#ports.gate();
         this.asked.push(text);
+        if (this.isSlow) await untilAborted(signal);
         const kind = asked === AskBasis.ENFORCED ? AskBasis.ENFORCED : AskBasis.DRAFT;
         const { reading, vocabulary } = this.#read(kind);
         const parsed = parseQuestion(text, vocabulary);
@@ -76,4 +83,8 @@ export class FakeAsk {
       },
     };
   }
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }

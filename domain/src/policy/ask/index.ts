@@ -6,6 +6,7 @@
 export type * from "./answer.ts";
 export { answerQuestion } from "./answer-question.ts";
 export { type AskCompletion, type Completions, completeQuestion } from "./complete.ts";
+export { type FoundRule, type FoundRules, findRules } from "./find-rules.ts";
 export { formatQuestion } from "./format.ts";
 export { EXAMPLES, FORMS } from "./forms.ts";
 export { MAX_QUESTION_LENGTH } from "./limits.ts";

@@ -7,7 +7,7 @@ import type { Generation } from "@wardline/api/wardline/v1/host";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type AskedFlow, type ChangeSpan, MAX_QUESTION_LENGTH } from "@wardline/domain/policy/ask";
-import { completeOnWire } from "@wardline/domain/policy/ask/wire";
+import { completeOnWire, findRulesOnWire } from "@wardline/domain/policy/ask/wire";
 import { fromWireDecision } from "@wardline/domain/wire";
 import { type HeldThread, ThreadPool } from "../async/thread-pool.ts";
 import { hostNameOf, LOCAL_HOST_ID, labelOf, type ManagedHost } from "../hosts/managed-host.ts";
@@ -20,6 +20,8 @@ import { type AskedWorld, AskedWorlds, type AskedWorldsPorts } from "./asked-wor
 
 const USUAL_ROWS = 100;
 const MOST_ROWS = 1_000;
+const USUAL_RULES = 20;
+const MOST_RULES = 200;
 /** Waiting for a thread included; what takes longer is refused. */
 const DEADLINE_MS = 10_000;
 const MOST_RECEIPTS = 1_000;
@@ -54,6 +56,7 @@ export class AskServiceImpl {
     return {
       ask: guard.unary((request: wire.AskRequest, signal) => this.ask(request, signal)),
       complete: guard.unary((request: wire.CompleteRequest) => this.complete(request)),
+      findRules: guard.unary((request: wire.FindRulesRequest) => this.findRules(request)),
     };
   }
 
@@ -115,6 +118,13 @@ export class AskServiceImpl {
   complete({ text, cursor }: wire.CompleteRequest): wire.CompleteResponse {
     requireBoundedText(text);
     return completeOnWire(text, cursor, this.#worlds.vocabulary());
+  }
+
+  /** @throws Failure INVALID_ARGUMENT */
+  findRules({ text, limit }: wire.FindRulesRequest): wire.FindRulesResponse {
+    requireBoundedText(text);
+    const most = pageSize(limit, USUAL_RULES, MOST_RULES);
+    return findRulesOnWire(this.#ports.workspace.snapshot().reading.world, text, most);
   }
 
   #ground(needs: Needs, first: Ground, hostId: string): Ground | Promise<Ground> {

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import * as wire from "@wardline/api/wardline/console/v1/ask";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { toWireDecision, toWireEvaluation } from "../../../wire/decision.ts";
-import type { Inventory } from "../../model.ts";
+import type { Inventory, PolicyWorld } from "../../model.ts";
 import {
   type Answer,
   type AnswerExample,
@@ -12,6 +12,7 @@ import {
   type AnswerVerdict,
   type AskVocabulary,
   completeQuestion,
+  findRules,
   formatQuestion,
   type ParsedQuestion,
   parseQuestion,
@@ -103,6 +104,17 @@ export function completeOnWire(text: string, cursor: number, vocabulary: AskVoca
     question: parsed.kind === "question" ? parsed.text : "",
     message: parsed.kind === "question" ? "" : parsed.message,
     completions: completions.map((one) => create(wire.AskCompletionSchema, one)),
+  });
+}
+
+/** @param limit most rules */
+export function findRulesOnWire(world: PolicyWorld, text: string, limit: number): wire.FindRulesResponse {
+  const { rules, matching } = findRules(world, text, limit);
+  return create(wire.FindRulesResponseSchema, {
+    rules: rules.map(({ policyKey, rule, meaning, source: { file, line, column } }) =>
+      create(wire.FoundRuleSchema, { policyKey, rule, meaning, file, line, column }),
+    ),
+    matching,
   });
 }
 

@@ -16,9 +16,13 @@ export interface AskState {
   readonly response: AskResponse | null;
   readonly failure: ShownFailure | null;
   readonly isBusy: boolean;
+  /** The person did not want to wait for the answer. */
+  readonly isCancelled: boolean;
   /** Newest first, each once. */
   readonly history: readonly string[];
   readonly ask: (connection: ConsoleConnection, question: AskedQuestion) => Promise<void>;
+  /** Nobody waits for the answer any more; the console stops working on it. */
+  readonly cancel: () => void;
   /** Another question is begun: the answer of the last one goes. */
   readonly clear: () => void;
   readonly forgetHistory: () => void;
@@ -33,13 +37,14 @@ export const useAsk = create<AskState>()((set, get) => ({
   response: null,
   failure: null,
   isBusy: false,
+  isCancelled: false,
   history: readHistory(),
   ask: async (connection, question) => {
     running?.abort();
     const own = new AbortController();
     running = own;
     const isSame = get().asked?.text === question.text;
-    set({ asked: question, isBusy: true, failure: null, ...(isSame ? {} : { response: null }) });
+    set({ asked: question, isBusy: true, isCancelled: false, failure: null, ...(isSame ? {} : { response: null }) });
     try {
       const response = await connection.ask.ask({ ...question }, { signal: own.signal });
       if (own.signal.aborted) return;
@@ -51,9 +56,13 @@ export const useAsk = create<AskState>()((set, get) => ({
       if (!own.signal.aborted) set({ failure: shownFailure(error), response: null, isBusy: false });
     }
   },
+  cancel: () => {
+    running?.abort();
+    set({ isBusy: false, isCancelled: true, response: null });
+  },
   clear: () => {
     running?.abort();
-    set({ asked: null, response: null, failure: null, isBusy: false });
+    set({ asked: null, response: null, failure: null, isBusy: false, isCancelled: false });
   },
   forgetHistory: () => {
     set({ history: [] });
