@@ -105,6 +105,52 @@ describe.skipIf(browserTestObstacle)(
       expect(complaints.filter((text) => !text.includes("Failed to fetch"))).toEqual([]);
     });
 
+    it("lets who does not want to wait cancel, and ask again", async () => {
+      const { page, complaints } = await server.open();
+      await page.evaluate("window.fake.ask.isSlow = true");
+      await page.keyboard.press("Alt+q");
+      const box = page.getByRole("combobox", { name: "Question" });
+      await box.fill("who can reach db-1?");
+      await box.press("Enter");
+      const sheet = page.getByRole("dialog", { name: "Ask" });
+      await sheet.getByRole("button", { name: "Cancel", exact: true }).waitFor();
+      await inBothThemes(page, "working");
+      await sheet.getByRole("button", { name: "Cancel", exact: true }).click();
+      await sheet.getByText("Cancelled: nothing was answered.").waitFor();
+      await page.evaluate("window.fake.ask.isSlow = false");
+      await sheet.getByRole("button", { name: "Ask again" }).click();
+      await page.getByRole("article", { name: "Answer" }).waitFor();
+      expect(complaints).toEqual([]);
+    });
+
+    it("goes from the palette to a rule and to a finding, and says why something cannot be done", async () => {
+      const { page, complaints } = await server.open({ scenario: "anomalies" });
+      const box = page.getByRole("combobox", { name: "Command" });
+      const find = async (text: string, name: RegExp) => {
+        await page.keyboard.press("Control+K");
+        await box.fill(text);
+        const option = page.getByRole("option", { name }).first();
+        await option.waitFor();
+        return option;
+      };
+      const rule = await find("ingress[0] tcp", /^Rules.* ingress\[0\]/);
+      await shot(page, "palette-rules");
+      await rule.click();
+      await page.waitForURL(/#\/policies/);
+      expect(await page.evaluate("window.windowStore.getState().editorTarget?.line ?? 0")).toBeGreaterThan(1);
+      const finding = await find("finding", /Finding: /);
+      await shot(page, "palette-findings");
+      await finding.click();
+      await page.waitForURL(/#\/anomalies/);
+      expect(await page.evaluate("window.windowStore.getState().findingId")).not.toBeNull();
+      const keep = await find("keep the generation", /Keep the generation that waits/);
+      expect(await keep.getAttribute("aria-disabled")).toBe("true");
+      await keep.getByText("No generation waits for a decision.").waitFor();
+      await page.keyboard.press("Enter");
+      await keep.waitFor();
+      expect(complaints).toEqual([]);
+    });
+
     it("finds everything in the palette, says how many, and remembers what was used", async () => {
       const { page, complaints } = await server.open({ scenario: "fleet" });
       await page.keyboard.press("Control+K");
