@@ -39,7 +39,7 @@ export interface BlockInfo {
 }
 
 /** Columns of the block that was read last; they are used again for the next one. */
-export interface BlockColumns extends MeasureColumns {
+export interface BlockColumns extends Record<keyof MeasureColumns, Float64Array> {
   readonly series: Float64Array;
   readonly startMs: Float64Array;
   readonly lengthMs: Float64Array;
@@ -111,6 +111,11 @@ export class OpenFile {
     if (isSealed !== this.#isSealed) this.#columns.clear();
     this.#isSealed = isSealed;
     return most;
+  }
+
+  /** Another one means that somebody has changed the file; as long as this object reads it. */
+  version(): number {
+    return (this.#statement("PRAGMA data_version").get() as { data_version: number }).data_version;
   }
 
   /** Highest number of a series; of the state that is being read. */

@@ -25,8 +25,9 @@ export function orderOf(keys: Float64Array, count: number, base?: Uint32Array): 
   }
   if (isOrdered) return order;
   const words = new Uint32Array(keys.length);
-  for (let at = 0; at < keys.length; at++) words[at] = (keys[at]! - low) % LOW;
   const range = high - low;
+  if (range < LOW) for (let at = 0; at < keys.length; at++) words[at] = keys[at]! - low;
+  else for (let at = 0; at < keys.length; at++) words[at] = (keys[at]! - low) % LOW;
   let from: Uint32Array = order;
   let to: Uint32Array = new Uint32Array(count);
   const pass = (shift: number) => {

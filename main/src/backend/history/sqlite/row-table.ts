@@ -1,78 +1,176 @@
 /**
- * What lists need of every row of a partition, decoded and kept in the order of time: who and when. With it a filter costs a
- * nanosecond or two a row instead of reading and checking blocks again.
+ * What lists need of every row of a partition, decoded and kept in the order of time: who and when, in fourteen bytes. With it
+ * a filter costs a nanosecond or two a row instead of reading and checking blocks again.
  */
+import type { SumColumn } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { orderOf } from "./radix-order.ts";
+import { readWholeSums, type WholeSums } from "./whole-sums.ts";
 
-/** Newest first by when they were first seen; those of one moment in the order of writing. */
-export interface RowTable {
+/** Newest first by when they were first seen; those of one moment in the order of writing. It does not change. */
+export class RowTable {
   readonly rows: number;
   /** Numbers of the rows in the file, and their series. */
   readonly row: Uint32Array;
   readonly series: Uint32Array;
-  readonly startMs: Float64Array;
-  readonly lengthMs: Uint32Array;
-  /** After the start of the window. */
-  readonly first: Uint32Array;
   /** Records that a row stands for; `null` = one each. */
   readonly records: Uint32Array | null;
   /** Series of a host that is forgotten are removed from the file: what was read before is wrong then. */
   readonly stamp: string;
+  readonly #baseMs: number;
+  /** After the base, and after the start of the window. */
+  readonly #seen: Uint32Array | Float64Array;
+  readonly #first: Uint16Array | Float64Array;
+  readonly #lengthMs: number | Uint32Array;
+
+  constructor(written: Columns, rows: number, stamp: string) {
+    const { startMs, first, lengthMs } = written;
+    let [low, high, most, least] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+    let isOneLength = true;
+    for (let at = 0; at < rows; at++) {
+      const after = first[at]!;
+      const timeMs = startMs[at]! + after;
+      if (timeMs < low) low = timeMs;
+      if (timeMs > high) high = timeMs;
+      if (after > most) most = after;
+      if (after < least) least = after;
+      if (lengthMs[at] !== lengthMs[0]) isOneLength = false;
+    }
+    const ages = new Float64Array(rows);
+    for (let at = 0; at < rows; at++) ages[at] = high - (startMs[at]! + first[at]!);
+    const row = orderOf(ages, rows);
+    this.rows = rows;
+    this.row = row;
+    this.stamp = stamp;
+    this.#baseMs = rows === 0 ? 0 : low;
+    this.#seen = high - low <= 0xffffffff ? new Uint32Array(rows) : new Float64Array(rows);
+    this.#first = least >= 0 && most <= 0xffff ? new Uint16Array(rows) : new Float64Array(rows);
+    this.#lengthMs = isOneLength ? (lengthMs[0] ?? 0) : new Uint32Array(rows);
+    this.series = new Uint32Array(rows);
+    this.records = written.records ? new Uint32Array(rows) : null;
+    for (let at = 0; at < rows; at++) {
+      const from = row[at]!;
+      this.series[at] = written.series[from]!;
+      this.#first[at] = first[from]!;
+      this.#seen[at] = high - low - ages[from]!;
+    }
+    if (typeof this.#lengthMs !== "number") gather(lengthMs, row, this.#lengthMs);
+    if (this.records && written.records) gather(written.records, row, this.records);
+  }
+
+  get bytes(): number {
+    const lengths = typeof this.#lengthMs === "number" ? 0 : this.#lengthMs.byteLength;
+    const columns = [this.row, this.series, this.#seen, this.#first, this.records];
+    return columns.reduce((sum, column) => sum + (column?.byteLength ?? 0), lengths);
+  }
+
+  /** When the row at a position of the table was first seen. */
+  timeMs(at: number): number {
+    return this.#baseMs + this.#seen[at]!;
+  }
+
+  isWithin(at: number, sinceMs: number, untilMs: number): boolean {
+    const startMs = this.#baseMs + this.#seen[at]! - this.#first[at]!;
+    const lengthMs = typeof this.#lengthMs === "number" ? this.#lengthMs : this.#lengthMs[at]!;
+    return startMs < untilMs && startMs + lengthMs > sinceMs;
+  }
+
+  /** How many rows are newer than a moment: they are the first. */
+  newerThan(timeMs: number): number {
+    let [low, high] = [0, this.rows];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.timeMs(middle) > timeMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function gather(from: Uint32Array, row: Uint32Array, to: Uint32Array): void {
+  for (let at = 0; at < to.length; at++) to[at] = from[row[at]!]!;
 }
 
 interface Columns {
   readonly series: Uint32Array;
   readonly startMs: Float64Array;
   readonly lengthMs: Uint32Array;
-  readonly first: Uint32Array;
+  /** After the start of the window. */
+  readonly first: Float64Array;
   readonly records: Uint32Array | null;
 }
 
 interface Kept {
+  /** Of the file that was read, and its version then. */
+  file: OpenFile;
+  version: number;
   rows: number;
   /** In the order of writing, with room for more; `null` once the file is sealed. */
   written: Columns | null;
   table: RowTable;
+  /** Of a sealed file: sums that measures asked for. */
+  readonly sums: WholeSums;
 }
 
-const BYTES_OF_ROW = 24;
+const WRITTEN_BYTES_OF_ROW = 24;
 
 export class RowTables {
   /** Least recently used first. */
   readonly #known = new Map<string, Kept>();
-  readonly #budgetRows: number;
+  readonly #budgetBytes: number;
 
   constructor(budgetBytes: number) {
-    this.#budgetRows = Math.floor(budgetBytes / BYTES_OF_ROW);
+    this.#budgetBytes = budgetBytes;
   }
 
   /** Of the state of the file that is being read. */
   of(file: OpenFile, hasSums: boolean, check: () => void): RowTable {
-    const known = this.#known.get(file.path);
-    const isTrue = known !== undefined && known.table.stamp === stampOf(file, mostOf(known.table.stamp));
-    const kept = grown(isTrue ? known : null, file, hasSums, check);
-    this.#known.delete(file.path);
-    this.#known.set(file.path, kept);
+    return this.#kept(file, hasSums, check).table;
+  }
+
+  /** Sums of all rows of a sealed file, in the order of writing. */
+  sums(file: OpenFile, hasSums: boolean, wanted: readonly SumColumn[], check: () => void): WholeSums {
+    const kept = this.#kept(file, hasSums, check);
+    readWholeSums(file, kept.sums, wanted, kept.rows, check);
     this.#evict(file.path);
-    return kept.table;
+    return kept.sums;
   }
 
   forget(path: string): void {
     this.#known.delete(path);
   }
 
+  #kept(file: OpenFile, hasSums: boolean, check: () => void): Kept {
+    const { path } = file;
+    const known = this.#known.get(path);
+    const version = file.version();
+    const isSame = known?.file === file && known.version === version;
+    const isTrue = known && (isSame || known.table.stamp === stampOf(file, mostOf(known.table.stamp)));
+    const kept = isSame && !known.written ? known : grown(isTrue ? known : null, file, hasSums, check);
+    kept.file = file;
+    kept.version = version;
+    this.#known.delete(path);
+    this.#known.set(path, kept);
+    this.#evict(path);
+    return kept;
+  }
+
   #evict(path: string): void {
-    const sizeOf = ({ rows, written }: Kept) => rows + (written?.series.length ?? 0);
-    let rows = 0;
-    for (const kept of this.#known.values()) rows += sizeOf(kept);
+    let bytes = 0;
+    for (const kept of this.#known.values()) bytes += sizeOf(kept);
     for (const [other, kept] of this.#known) {
-      if (rows <= this.#budgetRows) return;
+      if (bytes <= this.#budgetBytes) return;
       if (other === path) continue;
       this.#known.delete(other);
-      rows -= sizeOf(kept);
+      bytes -= sizeOf(kept);
     }
   }
+}
+
+function sizeOf({ table, written, sums }: Kept): number {
+  let bytes = table.bytes + (written?.series.length ?? 0) * WRITTEN_BYTES_OF_ROW;
+  for (const column of Object.values(sums)) bytes += column.byteLength;
+  return bytes;
 }
 
 function stampOf(file: OpenFile, most: number): string {
@@ -89,7 +187,7 @@ function columnsOf(size: number, hasSums: boolean): Columns {
     series: new Uint32Array(size),
     startMs: new Float64Array(size),
     lengthMs: new Uint32Array(size),
-    first: new Uint32Array(size),
+    first: new Float64Array(size),
     records: hasSums ? new Uint32Array(size) : null,
   };
 }
@@ -107,22 +205,22 @@ function grown(former: Kept | null, file: OpenFile, hasSums: boolean, check: () 
   const room = isSealed ? rows : Math.max(rows + (rows >> 2), 16_384);
   let written = former?.written ?? null;
   if (!written || written.series.length < rows) written = larger(written, columnsOf(room, hasSums));
+  const wanted: readonly SumColumn[] = written.records ? ["first", "records"] : ["first"];
   for (const block of blocks) {
     if (block.firstRow + block.rows <= known) continue;
     check();
     const columns = file.readKeys(block);
-    file.readSums(block);
-    for (let row = Math.max(0, known - block.firstRow); row < block.rows; row++) {
-      const at = block.firstRow + row;
-      written.series[at] = columns.series[row]!;
-      written.startMs[at] = columns.startMs[row]!;
-      written.lengthMs[at] = columns.lengthMs[row]!;
-      written.first[at] = columns.first[row]!;
-      if (written.records) written.records[at] = columns.records[row]!;
-    }
+    file.readSums(block, wanted);
+    const from = Math.max(0, known - block.firstRow);
+    const at = block.firstRow + from;
+    written.series.set(columns.series.subarray(from, block.rows), at);
+    written.startMs.set(columns.startMs.subarray(from, block.rows), at);
+    written.lengthMs.set(columns.lengthMs.subarray(from, block.rows), at);
+    written.first.set(columns.first.subarray(from, block.rows), at);
+    written.records?.set(columns.records.subarray(from, block.rows), at);
   }
-  const table = { ...inOrderOfTime(written, rows), stamp: stampOf(file, file.seriesCount) };
-  return { rows, written: isSealed ? null : written, table };
+  const table = new RowTable(written, rows, stampOf(file, file.seriesCount));
+  return { file, version: 0, rows, written: isSealed ? null : written, table, sums: {} };
 }
 
 function larger(from: Columns | null, to: Columns): Columns {
@@ -133,20 +231,4 @@ function larger(from: Columns | null, to: Columns): Columns {
   to.first.set(from.first);
   if (from.records) to.records?.set(from.records);
   return to;
-}
-
-function inOrderOfTime(written: Columns, rows: number): Omit<RowTable, "stamp"> {
-  const keys = new Float64Array(rows);
-  for (let at = 0; at < rows; at++) keys[at] = -(written.startMs[at]! + written.first[at]!);
-  const row = orderOf(keys, rows);
-  const sorted = columnsOf(rows, written.records !== null);
-  for (let at = 0; at < rows; at++) {
-    const from = row[at]!;
-    sorted.series[at] = written.series[from]!;
-    sorted.startMs[at] = written.startMs[from]!;
-    sorted.lengthMs[at] = written.lengthMs[from]!;
-    sorted.first[at] = written.first[from]!;
-    if (sorted.records && written.records) sorted.records[at] = written.records[from]!;
-  }
-  return { rows, row, ...sorted };
 }

@@ -4,19 +4,21 @@ import type { SumColumn } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { type ResolvedLabels, SeriesMembers } from "./series-members.ts";
 
-/** Decoded columns of a block that measures look at. */
+export type Numbers = Float64Array | Uint32Array;
+
+/** Decoded columns of a block, or of all of them, that measures look at. */
 export interface MeasureColumns {
-  readonly started: Float64Array;
-  readonly denied: Float64Array;
-  readonly packets: Float64Array;
-  readonly outBytes: Float64Array;
-  readonly inBytes: Float64Array;
-  readonly first: Float64Array;
-  readonly last: Float64Array;
-  readonly pid: Float64Array;
+  readonly started: Numbers;
+  readonly denied: Numbers;
+  readonly packets: Numbers;
+  readonly outBytes: Numbers;
+  readonly inBytes: Numbers;
+  readonly first: Numbers;
+  readonly last: Numbers;
+  readonly pid: Numbers;
 }
 
-type RowTest = (row: number, series: number, columns: MeasureColumns) => boolean;
+export type RowTest = (row: number, series: number, columns: MeasureColumns) => boolean;
 
 export interface Selection {
   /** By number of the series: 1 = rows of it may match (and do, without {@link test}). */
