@@ -4,6 +4,7 @@
  * `nft add element` for one. What the agent adds (socket, record on disk) is in apply.json.
  */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createCompiler, createPolicyReader, type HostProgram, type SourceFile } from "@wardline/domain/policy";
 import { EbpfEnforcer } from "@wardline/helper/enforce/ebpf/ebpfEnforcer";
@@ -55,7 +56,8 @@ class Engine {
     const { world, ok, diagnostics } = this.#reader.read(files, { errorsOnly: true });
     if (!ok) throw new Error(JSON.stringify(diagnostics.find(({ severity }) => severity === "error")));
     const readAt = performance.now();
-    if (this.#compiler === null) this.#compiler = createCompiler(world);
+    // The platform's SHA-256, as the agent's engine takes it.
+    if (this.#compiler === null) this.#compiler = createCompiler(world, () => createHash("sha256"));
     else this.#compiler.update(world);
     const program: HostProgram = this.#compiler.program("bench");
     const compiledAt = performance.now();

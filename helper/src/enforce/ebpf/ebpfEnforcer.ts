@@ -38,7 +38,7 @@ import { SlotImages } from "./slotImages.ts";
 import { SlotReaders } from "./slotReaders.ts";
 import { Slots } from "./slots.ts";
 import { FlowSweeper, sweepFlows } from "./sweep.ts";
-import { waitForReaders } from "./tables.ts";
+import { provisionSlot, waitForReaders } from "./tables.ts";
 import {
   allTrees,
   closeTree,
@@ -115,7 +115,10 @@ export class EbpfEnforcer implements Enforcer {
     const control = new Control(tree);
     const readers = new SlotReaders(
       () => waitForReaders(tree, slots.inactive),
-      () => this.#readQuietCounters(),
+      () => {
+        this.#readQuietCounters();
+        provisionSlot(tree, slots.inactive);
+      },
     );
     const slots = new Slots(control, {
       bootNs: this.#bootNs,

@@ -117,6 +117,41 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
     }
   });
 
+  it("gives the slot that was left as much room in time, with what it held, and then needs no new map", async () => {
+    const infoOf = (slot: 0 | 1) => {
+      const fd = openPin(join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`, `inner_wl_tables_${slot}`));
+      if (fd === null) return { id: 0, maxEntries: 0 };
+      const { id, maxEntries } = mapInfo(fd);
+      closeSync(fd);
+      return { id, maxEntries };
+    };
+    const rule = { direction: "ingress", protocol: 6, verdict: "deny" } as const;
+    const large = (port: number) =>
+      handProgram({
+        rules: Array.from({ length: 20_000 }, (_, place) => {
+          return { ...rule, remote: `10.${place >> 8}.${place & 255}.1`, port: port + place };
+        }),
+      });
+    const small = handProgram({ rules: [{ ...rule, remote: "10.0.0.1", port: 80 }] });
+    // Before anything is applied the slot that comes first has room already: 1 decides after that.
+    await expect.poll(() => infoOf(1).maxEntries).toBeGreaterThan(0);
+    const first = infoOf(1);
+    await apply(small);
+    expect(infoOf(1)).toEqual(first);
+    await expect.poll(() => infoOf(0).maxEntries).toBe(first.maxEntries);
+    await apply(large(1));
+    expect(infoOf(0).maxEntries).toBeGreaterThan(first.maxEntries);
+    await expect.poll(() => infoOf(1).maxEntries).toBe(infoOf(0).maxEntries);
+    const grown = infoOf(1);
+    const packet = { set: 0, direction: "ingress", remote: "10.0.0.1", protocol: 6, port: 80 } as const;
+    expect(enforcer.ask(packet)).toMatchObject({ decision: createLookup(small)(packet).index, deny: true });
+    enforcer.revert();
+    expect(enforcer.state().programDigest).toBe(small.digest);
+    enforcer.revert();
+    await apply(large(7));
+    expect(infoOf(1)).toEqual(grown);
+  });
+
   it("leaves others their turns", async () => {
     let turns = 0;
     let isDone = false;

@@ -17,6 +17,7 @@ import {
   deleteElement,
   holdsInMemory,
   mapInfo,
+  mapMemory,
   pageSize,
   readBatches,
   updateBatch,
@@ -43,6 +44,8 @@ const LEAST_WORKLOADS = 4096;
 const GENEROUS_BYTES = 4 * 2 ** 20;
 const MOSTLY_EMPTY = 8;
 const SPARE_BYTES = 2 ** 20;
+/** Tables of a slot have so much room before anybody needs it: some five thousand rules. */
+const LEAST_BYTES = 2 ** 20;
 
 /** Runs `use` on an installed inner map; `null` when there is none. */
 function withInner<T>(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, use: (fd: number) => T): T | null {
@@ -83,16 +86,50 @@ function writeTables(tree: SlotMaps, slot: 0 | 1, image: TableImage, changed: re
     return true;
   });
   if (written === true) return;
-  const fd = createMap({
+  // With room for a policy to grow for a while; not more, because the kernel zeroes a map in one go.
+  const fd = createTables(needed + Math.min(needed, SPARE_BYTES));
+  installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes, null));
+}
+
+/** In whole pages. */
+function createTables(bytes: number): number {
+  return createMap({
     type: BPF_MAP_TYPE.array,
     name: "wl_tables",
     keySize: 4,
     valueSize: LINE_SIZE,
-    // With room for a policy to grow for a while, in whole pages; not more, because the kernel zeroes a map in one go.
-    maxEntries: roundUp(needed + Math.min(needed, SPARE_BYTES), pageSize()) / LINE_SIZE,
+    maxEntries: roundUp(bytes, pageSize()) / LINE_SIZE,
     flags: BPF_F_MMAPABLE | BPF_F_INNER_MAP,
   });
-  installOwned(tree, "wl_tables", slot, fd, () => copyInto(fd, image.bytes, null));
+}
+
+/**
+ * Gives a slot that decides nothing as much room as the other one has, so that the next apply need not wait for a new map.
+ * What is in it stays as it is: somebody may still return to it. Throws what the kernel answers; nothing has changed then.
+ */
+export function provisionSlot(tree: SlotMaps, slot: 0 | 1): void {
+  const roomOf = (which: 0 | 1): number =>
+    withInner(tree, "wl_tables", which, (fd) => mapInfo(fd).maxEntries * LINE_SIZE) ?? 0;
+  const wanted = Math.max(LEAST_BYTES, roomOf(slot === 0 ? 1 : 0));
+  const present = roomOf(slot);
+  if (present < wanted) {
+    const fd = createTables(wanted);
+    installOwned(tree, "wl_tables", slot, fd, () => {
+      if (present > 0) withInner(tree, "wl_tables", slot, (former) => copyTables(former, fd, present));
+    });
+  }
+  if (innerMap(tree, "wl_hashes", slot) !== null) return;
+  const hashes = createWorkloads(LEAST_WORKLOADS);
+  installOwned(tree, "wl_hashes", slot, hashes, () => {});
+}
+
+function copyTables(from: number, to: number, bytes: number): void {
+  const { memory, unmap } = mapMemory(from, roundUp(bytes, pageSize()), 0, false);
+  try {
+    writeMapMemory(to, 0, new Uint8Array(memory, 0, bytes));
+  } finally {
+    unmap();
+  }
 }
 
 function roundUp(value: number, unit: number): number {
@@ -119,15 +156,19 @@ function writeWorkloads(tree: SlotMaps, slot: 0 | 1, table: PackedTable): void {
     return true;
   });
   if (written === true) return;
-  const fd = createMap({
+  const fd = createWorkloads(Math.max(LEAST_WORKLOADS, table.count * 2));
+  installOwned(tree, "wl_hashes", slot, fd, () => updateBatch(fd, table.keys, table.values, table.count));
+}
+
+function createWorkloads(maxEntries: number): number {
+  return createMap({
     type: BPF_MAP_TYPE.hash,
     name: "wl_workloads",
     keySize: HASH_SIZES.keySize,
     valueSize: HASH_SIZES.valueSize,
-    maxEntries: Math.max(LEAST_WORKLOADS, table.count * 2),
+    maxEntries,
     flags: BPF_F_NO_PREALLOC,
   });
-  installOwned(tree, "wl_hashes", slot, fd, () => updateBatch(fd, table.keys, table.values, table.count));
 }
 
 /** Fills a new map and installs it. Closes it when that fails. */
