@@ -44,7 +44,7 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
       .first()
       .waitFor();
     await ui.flows.details.getByText(/^(refused at connect\(\)|at the socket)$/).waitFor();
-    await ui.flows.details.getByRole("button", { name: `Show only user root` }).click();
+    await ui.flows.details.getByRole("button", { name: "Show only user:root" }).click();
     await ui.flows.rows("8080", pid).first().waitFor();
     await ui.flows.clearConditions();
     await system.page.keyboard.press("Escape");

@@ -99,7 +99,7 @@ describe.skipIf(problem !== null)(`attacks in the demo${skipReason(problem)}`, {
     lab.attack("beacon", "--from", "web-1");
     await ui.anomalies.detail.getByRole("button", { name: "Show all in the history" }).click();
     // That query ends with the finding; this one goes on.
-    const query = page.getByRole("combobox", { name: "Query of the history" });
+    const query = page.getByRole("combobox", { name: "Query of the flows" });
     await query.fill("process:demo-beacon");
     await query.press("Enter");
     await query.press("Escape");

@@ -20,9 +20,10 @@ export class FlowsPage {
     return rows;
   }
 
+  /** One more condition in the flow query language. */
   async addCondition(text: string): Promise<void> {
-    const box = this.filter.getByRole("textbox", { name: /^Add a condition/ });
-    await box.fill(text);
+    const box = this.filter.getByRole("combobox", { name: "Query of the flows" });
+    await box.fill(`${await box.inputValue()} ${text}`.trim());
     await box.press("Enter");
   }
 

@@ -1,6 +1,5 @@
 import { lazy, Suspense, useEffect } from "react";
 import { useConsole, useWorkspaceStream } from "../data/context.tsx";
-import { EMPTY_FLOW_QUERY } from "../data/flow-buffer.ts";
 import { useWindow } from "../data/window-store.ts";
 import { QuestionsSheet } from "../features/activity/index.ts";
 import { useDesktopNotifications } from "../features/alerts/hooks/use-desktop-notifications.ts";
@@ -113,13 +112,11 @@ export function App() {
 /** Scope and time range belong to the window: they are part of every question about flows. */
 function useFlowScope(): void {
   const { connection } = useConsole();
-  const flowQuery = useWindow((state) => state.flowQuery);
   const scopeHostId = useWindow((state) => state.scopeHostId);
   const lastMs = useWindow((state) => state.lastMs);
   useEffect(() => {
-    const hostIds = scopeHostId === null ? flowQuery.hostIds : [scopeHostId];
-    connection.setFlowQuery({ ...EMPTY_FLOW_QUERY, ...flowQuery, hostIds, lastMs });
-  }, [connection, flowQuery, scopeHostId, lastMs]);
+    connection.askLive({ hostIds: scopeHostId === null ? [] : [scopeHostId], lastMs });
+  }, [connection, scopeHostId, lastMs]);
 }
 
 /** Clean drafts follow the workspace; a window with unsaved text asks before it closes. */

@@ -18,7 +18,7 @@ import { SettingsService } from "@wardline/api/wardline/console/v1/settings";
 import { ShipService } from "@wardline/api/wardline/console/v1/ship";
 import { SupportService } from "@wardline/api/wardline/console/v1/support";
 import { type Activity, partOfStream, reduceActivity } from "./activity.ts";
-import { EMPTY_FLOW_QUERY, type FlowBuffer, type FlowQuery, reduceFlows, toWireFilter } from "./flow-buffer.ts";
+import { EVERY_FLOW, type FlowBuffer, type LiveQuestion, reduceFlows, toWireQuestion } from "./flow-buffer.ts";
 import { type HostsSnapshot, reduceHosts } from "./hosts-snapshot.ts";
 import { LiveStream, type StreamState } from "./live-stream.ts";
 import { type MeshPicture, reduceMesh } from "./mesh-picture.ts";
@@ -56,7 +56,7 @@ export class ConsoleConnection {
   /** Asked for only while somebody looks at the mesh. */
   readonly topology: LiveStream<WatchMeshResponse, MeshPicture>;
   readonly hostClient: Client<typeof HostService>;
-  #flowQuery: FlowQuery = EMPTY_FLOW_QUERY;
+  #liveQuestion: LiveQuestion = EVERY_FLOW;
 
   constructor(transport: Transport) {
     this.transport = transport;
@@ -91,7 +91,7 @@ export class ConsoleConnection {
     });
     this.flows = new LiveStream({
       open: (signal) =>
-        flowClient.watchFlows({ filter: toWireFilter(this.#flowQuery, Date.now()), history: FLOW_HISTORY }, { signal }),
+        flowClient.watchFlows({ ...toWireQuestion(this.#liveQuestion, Date.now()), history: FLOW_HISTORY }, { signal }),
       reduce: reduceFlows,
       silenceMs: null,
     });
@@ -102,10 +102,11 @@ export class ConsoleConnection {
     });
   }
 
-  /** Asks for other flows. The rows of the former question are dropped: they may not belong to the new one. */
-  setFlowQuery(query: FlowQuery): void {
-    if (JSON.stringify(query) === JSON.stringify(this.#flowQuery)) return;
-    this.#flowQuery = query;
+  /** Asks for other live flows. The rows of the former question are dropped: they may not belong to the new one. */
+  askLive(change: Partial<LiveQuestion>): void {
+    const question = { ...this.#liveQuestion, ...change };
+    if (JSON.stringify(question) === JSON.stringify(this.#liveQuestion)) return;
+    this.#liveQuestion = question;
     this.flows.restart({ forget: true });
   }
 

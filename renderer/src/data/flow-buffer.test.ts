@@ -4,7 +4,7 @@ import { WatchFlowsResponseSchema } from "@wardline/api/wardline/console/v1/flow
 import { FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
-import { EMPTY_FLOW_QUERY, FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireFilter } from "./flow-buffer.ts";
+import { FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireQuestion } from "./flow-buffer.ts";
 
 const flow = (id: number, verdict = Verdict.ALLOW, enforced = verdict, second = 100) =>
   create(FlowSchema, { id: BigInt(id), verdict, enforced, time: timestampFromMs(second * 1000) });
@@ -75,15 +75,43 @@ describe("reduceFlows", () => {
   });
 });
 
-describe("toWireFilter", () => {
+describe("after an interruption", () => {
+  const before = reduceFlows(null, message(1, [flow(1), flow(2), flow(3)]));
+  it("goes on where it was when what is sent again reaches back to what is known", () => {
+    const after = reduceFlows(null, message(1, [flow(2), flow(3), flow(4), flow(5)]), before);
+    expect(after.rows.map(({ id }) => Number(id))).toEqual([5, 4, 3, 2, 1]);
+    expect(after).toMatchObject({ received: 5, holes: 0 });
+  });
+  it("says that something may be missing when it does not reach back, and goes on counting", () => {
+    const after = reduceFlows(null, message(1, [flow(8), flow(9)]), before);
+    expect(after.rows.map(({ id }) => Number(id))).toEqual([9, 8]);
+    expect(after).toMatchObject({ received: 5, holes: 1 });
+    expect(reduceFlows(after, message(2, [flow(10)]))).toMatchObject({ received: 6, holes: 1 });
+  });
+  it("begins anew when nothing was known", () => {
+    expect(reduceFlows(null, message(1, [flow(8)]), null)).toMatchObject({ received: 1, holes: 0 });
+  });
+});
+
+it("an end completes the newest start before it: an earlier connection of the same two ports stays without one", () => {
+  const start = (id: number) => ({ ...flow(id), kind: FlowEventKind.START, sourcePort: 40_000, packets: 1n });
+  const end = (id: number) => ({ ...flow(id), kind: FlowEventKind.END, sourcePort: 40_000, packets: 9n });
+  const first = reduceFlows(null, message(1, [start(1), start(2), end(3)]));
+  const second = reduceFlows(first, message(2, [start(4), end(5)]));
+  expect(second.rows.map(({ id, kind }) => [Number(id), kind])).toEqual([
+    [4, FlowEventKind.END],
+    [2, FlowEventKind.END],
+    [1, FlowEventKind.START],
+  ]);
+  expect(second.rows[0]?.endTime).toBeDefined();
+  expect(second.received).toBe(3);
+});
+
+describe("toWireQuestion", () => {
   it("carries every part", () => {
-    const wire = toWireFilter(
-      { ...EMPTY_FLOW_QUERY, verdicts: ["deny"], excludePorts: [53], lastMs: 60_000, text: "db" },
-      100_000,
-    );
-    expect(wire.verdicts).toEqual([Verdict.DENY]);
-    expect(wire.excludePorts).toEqual([53]);
-    expect(wire.text).toBe("db");
-    expect(wire.since && timestampMs(wire.since)).toBe(40_000);
+    const wire = toWireQuestion({ text: "verdict:deny -port:53", hostIds: ["local"], lastMs: 60_000 }, 100_000);
+    expect(wire.query).toBe("verdict:deny -port:53");
+    expect(wire.filter.hostIds).toEqual(["local"]);
+    expect(wire.filter.since && timestampMs(wire.filter.since)).toBe(40_000);
   });
 });

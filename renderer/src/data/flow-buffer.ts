@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type FlowFilter, FlowFilterSchema, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { FlowFilterSchema, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
 import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
-import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { Verdict } from "@wardline/api/wardline/v1/policy";
 
 /** Rows that the window holds; older ones are in the backend's store. */
 export const FLOW_BUFFER_ROWS = 10_000;
@@ -38,13 +38,20 @@ export interface FlowLossCounts {
   readonly notFollowed: bigint;
 }
 
+/** A connection as the window has it: its start with what its end said, once that came. */
+export interface LiveFlow extends Flow {
+  readonly endTime?: Timestamp;
+}
+
 export interface FlowBuffer {
   /** One row a connection, newest first. An end is not a row of its own: it completes the counts of its start. */
-  readonly rows: readonly Flow[];
+  readonly rows: readonly LiveFlow[];
   /** Highest id that came; ids at or below it came before. */
   readonly newestId: bigint;
-  /** All rows that were ever added in this subscription; grows even when `rows` is full. */
+  /** All rows that were ever added for this question; grows even when `rows` is full, and over interruptions. */
   readonly received: number;
+  /** Interruptions of the stream after which some flows may be in neither `rows` nor `received`. */
+  readonly holes: number;
   readonly losses: FlowLossCounts;
   readonly ratePerSecond: number;
   readonly silentHostIds: readonly string[];
@@ -62,35 +69,55 @@ function connectionKey(flow: Flow): string {
 /**
  * Writes the ends of a batch into the rows of their starts. An end whose start is not among the rows (older than the
  * window, or filtered away) stays a row.
+ *
+ * @param fresh those of `rows` that are new
  */
-function mergeEnds(rows: readonly Flow[]): readonly Flow[] {
+function mergeEnds(rows: readonly LiveFlow[], fresh: readonly Flow[]): readonly LiveFlow[] {
   const ends = new Map<string, Flow>();
+  const own = new Set(fresh);
   const merged = new Set<Flow>();
-  const completed = rows.map((row) => {
+  let waiting = fresh.filter(({ kind }) => kind === FlowEventKind.END).length;
+  const completed = rows.map((row): LiveFlow => {
     // Newest first: an end is met before its start.
-    if (row.kind === FlowEventKind.END) ends.set(connectionKey(row), row);
-    if (row.kind !== FlowEventKind.START || ends.size === 0) return row;
+    if (row.kind === FlowEventKind.END && own.has(row)) ends.set(connectionKey(row), row);
+    if (row.kind !== FlowEventKind.START || ends.size === 0 || waiting === 0) return row;
     const key = connectionKey(row);
     const end = ends.get(key);
     if (!end) return row;
     ends.delete(key);
+    waiting -= 1;
     merged.add(end);
-    return { ...row, kind: FlowEventKind.END, packets: end.packets, bytes: end.bytes };
+    const { packets, bytes, originatorBytes, responderBytes, time } = end;
+    const counts = { packets, bytes, originatorBytes, responderBytes };
+    return { ...row, kind: FlowEventKind.END, ...counts, ...(time ? { endTime: time } : {}) };
   });
   return merged.size === 0 ? rows : completed.filter((row) => !merged.has(row));
 }
 
-/** Adds a batch. The cost is one pass over the rows, whatever the batch holds. */
-export function reduceFlows(previous: FlowBuffer | null, message: WatchFlowsResponse): FlowBuffer {
-  const newestKnown = previous?.newestId;
+/**
+ * Adds a batch. The cost is one pass over the rows, whatever the batch holds.
+ *
+ * @param kept what there was before the stream was interrupted, when this is the first batch after that: the newest flows
+ *   are sent again, oldest first. Where they reach back to what is known, nothing is missing.
+ */
+export function reduceFlows(
+  previous: FlowBuffer | null,
+  message: WatchFlowsResponse,
+  kept: FlowBuffer | null = null,
+): FlowBuffer {
+  const isAgain = previous === null && kept !== null && kept.rows.length > 0;
+  const reachesBack = isAgain && message.flows.some((flow) => flow.id <= kept.newestId);
+  const former = reachesBack ? kept : previous;
+  const counted = isAgain ? kept : former;
+  const newestKnown = former?.newestId;
   const fresh = message.flows.filter((flow) => newestKnown === undefined || flow.id > newestKnown).sort(newestFirst);
-  const all = fresh.length === 0 && previous ? previous.rows : [...fresh, ...(previous?.rows ?? [])];
-  const merged = fresh.some(({ kind }) => kind === FlowEventKind.END) ? mergeEnds(all) : all;
-  const rows = merged.slice(0, FLOW_BUFFER_ROWS);
+  const all = fresh.length === 0 && former ? former.rows : [...fresh, ...(former?.rows ?? [])];
+  const merged = fresh.some(({ kind }) => kind === FlowEventKind.END) ? mergeEnds(all, fresh) : all;
   return {
-    rows,
+    rows: merged.slice(0, FLOW_BUFFER_ROWS),
     newestId: fresh[0]?.id ?? newestKnown ?? 0n,
-    received: (previous?.received ?? 0) + fresh.length - (all.length - merged.length),
+    received: (counted?.received ?? 0) + fresh.length - (all.length - merged.length),
+    holes: (counted?.holes ?? 0) + (isAgain && !reachesBack ? 1 : 0),
     losses: {
       ringFull: message.losses?.ringFull ?? 0n,
       rateLimited: message.losses?.rateLimited ?? 0n,
@@ -99,7 +126,7 @@ export function reduceFlows(previous: FlowBuffer | null, message: WatchFlowsResp
     },
     ratePerSecond: message.ratePerSecond,
     silentHostIds: message.silentHostIds,
-    strip: addToStrip(previous?.strip, fresh),
+    strip: addToStrip(former?.strip, fresh),
   };
 }
 
@@ -120,65 +147,20 @@ function addToStrip(previous: ReadonlyMap<number, StripSecond> | undefined, fres
   return strip;
 }
 
-/** What the window asks for. Plain values, so that it can be compared, stored and shown as chips. */
-export interface FlowQuery {
-  readonly hostIds: readonly string[];
-  readonly verdicts: readonly ("allow" | "deny")[];
-  readonly directions: readonly ("ingress" | "egress")[];
-  readonly protocols: readonly number[];
-  readonly ports: readonly number[];
-  readonly addresses: readonly string[];
-  readonly policyKeys: readonly string[];
-  readonly excludePorts: readonly number[];
-  readonly excludeAddresses: readonly string[];
-  readonly excludePolicyKeys: readonly string[];
-  /** Name, path or id; see FlowFilter. */
-  readonly processes: readonly string[];
-  readonly excludeProcesses: readonly string[];
-  readonly users: readonly string[];
-  readonly excludeUsers: readonly string[];
+/** What the live view asks for. Plain values, so that it can be compared. */
+export interface LiveQuestion {
+  /** In the flow query language; empty = every flow. */
   readonly text: string;
+  readonly hostIds: readonly string[];
   /** How far back, in milliseconds; null = everything that is kept. */
   readonly lastMs: number | null;
 }
 
-export const EMPTY_FLOW_QUERY: FlowQuery = {
-  hostIds: [],
-  verdicts: [],
-  directions: [],
-  protocols: [],
-  ports: [],
-  addresses: [],
-  policyKeys: [],
-  excludePorts: [],
-  excludeAddresses: [],
-  excludePolicyKeys: [],
-  processes: [],
-  excludeProcesses: [],
-  users: [],
-  excludeUsers: [],
-  text: "",
-  lastMs: null,
-};
+export const EVERY_FLOW: LiveQuestion = { text: "", hostIds: [], lastMs: null };
 
-export function toWireFilter(query: FlowQuery, nowMs: number): FlowFilter {
-  const filter = create(FlowFilterSchema, {
-    hostIds: [...query.hostIds],
-    verdicts: query.verdicts.map((verdict) => (verdict === "allow" ? Verdict.ALLOW : Verdict.DENY)),
-    directions: query.directions.map((direction) => (direction === "ingress" ? Direction.INGRESS : Direction.EGRESS)),
-    protocols: [...query.protocols],
-    ports: [...query.ports],
-    addresses: [...query.addresses],
-    policyKeys: [...query.policyKeys],
-    excludePorts: [...query.excludePorts],
-    excludeAddresses: [...query.excludeAddresses],
-    excludePolicyKeys: [...query.excludePolicyKeys],
-    processes: [...query.processes],
-    excludeProcesses: [...query.excludeProcesses],
-    users: [...query.users],
-    excludeUsers: [...query.excludeUsers],
-    text: query.text,
-  });
-  if (query.lastMs !== null) filter.since = timestampFromMs(nowMs - query.lastMs);
-  return filter;
+/** As `WatchFlows` takes it. */
+export function toWireQuestion({ text, hostIds, lastMs }: LiveQuestion, nowMs: number) {
+  const filter = create(FlowFilterSchema, { hostIds: [...hostIds] });
+  if (lastMs !== null) filter.since = timestampFromMs(nowMs - lastMs);
+  return { filter, query: text };
 }

@@ -16,8 +16,8 @@ export interface StreamState<Value> {
 
 export interface LiveStreamOptions<Message extends { readonly sequence: bigint }, Value> {
   readonly open: (signal: AbortSignal) => AsyncIterable<Message>;
-  /** `previous` is null for the first message of each subscription (the snapshot). */
-  readonly reduce: (previous: Value | null, message: Message) => Value;
+  /** `previous` is null for the first message of each subscription (the snapshot); `kept` is what was known before it. */
+  readonly reduce: (previous: Value | null, message: Message, kept: Value | null) => Value;
   /** The stream counts as stale when nothing came for this long; null = silence is normal. */
   readonly silenceMs: number | null;
   readonly monotonicMs?: () => number;
@@ -107,7 +107,11 @@ export class LiveStream<Message extends { readonly sequence: bigint }, Value> {
           this.restart({ forget: false });
           return;
         }
-        const value = this.#options.reduce(lastSequence === null ? null : this.#state.value, message);
+        const value = this.#options.reduce(
+          lastSequence === null ? null : this.#state.value,
+          message,
+          this.#state.value,
+        );
         lastSequence = message.sequence;
         this.#failedAttempts = 0;
         this.#armSilence(controller);

@@ -1,5 +1,4 @@
 import { create } from "zustand";
-import { EMPTY_FLOW_QUERY, type FlowQuery } from "./flow-buffer.ts";
 
 export type View =
   | "overview"
@@ -64,11 +63,10 @@ export interface WindowState {
   readonly markedRange: { readonly fromMs: number; readonly untilMs: number } | null;
   readonly isFrozen: boolean;
   readonly overlay: Overlay;
-  readonly flowQuery: FlowQuery;
   readonly selectedFlowId: bigint | null;
   readonly flowsMode: FlowsMode;
-  /** In the flow query language. */
-  readonly historyText: string;
+  /** What is asked of flows, live and of the history alike, in the flow query language. */
+  readonly flowText: string;
   readonly anomaliesTab: AnomaliesTab;
   readonly findingId: string | null;
   readonly meshTab: MeshTab;
@@ -106,10 +104,9 @@ export const useWindow = create<WindowState>()((set, get) => ({
   markedRange: null,
   isFrozen: false,
   overlay: "none",
-  flowQuery: EMPTY_FLOW_QUERY,
   selectedFlowId: null,
   flowsMode: "live",
-  historyText: "",
+  flowText: "",
   anomaliesTab: "findings",
   findingId: null,
   meshTab: "topology",
@@ -133,7 +130,7 @@ export const useWindow = create<WindowState>()((set, get) => ({
   openFinding: (findingId) => set({ view: "anomalies", anomaliesTab: "findings", findingId, overlay: "none" }),
   openMesh: (meshId) => set({ view: "mesh", meshTab: "topology", meshId, overlay: "none" }),
   openHealing: (healingRunId) => set({ view: "mesh", meshTab: "healing", healingRunId, overlay: "none" }),
-  openHistory: (historyText) => set({ view: "flows", flowsMode: "history", historyText, overlay: "none" }),
+  openHistory: (flowText) => set({ view: "flows", flowsMode: "history", flowText, overlay: "none" }),
   openAsk: (askText) => set({ askText, overlay: "ask" }),
   show: (overlay) => set({ overlay }),
   set: (change) => set(change),

@@ -147,8 +147,8 @@ describe.skipIf(browserTestObstacle)(
 
     it("searches the history by text, adds a condition by a click, sums up and compares; a bad query is marked", async () => {
       const { page, complaints, close } = await open("normal", "Flows");
-      await page.getByRole("button", { name: "History" }).click();
-      const query = page.getByRole("combobox", { name: "Query of the history" });
+      await page.getByRole("tab", { name: "History" }).click();
+      const query = page.getByRole("combobox", { name: "Query of the flows" });
       await page.getByText("all 3,400,000 of the time range searched in 41 ms").waitFor();
       await page.getByText("db-1 has not delivered since 12:04.").waitFor();
       await query.fill("verd");
@@ -169,7 +169,7 @@ describe.skipIf(browserTestObstacle)(
       await query.press("Enter");
       await page.getByText("of 1,200,000 rows").waitFor();
       await page.locator(".history-bar .select-button").first().click();
-      await page.getByRole("option", { name: "Top talkers" }).click();
+      await page.getByRole("option", { name: "Groups" }).click();
       await page.getByText("4 of 4 groups").waitFor();
       await page.locator(".history-bar .select-button").first().click();
       await page.getByRole("option", { name: "What changed" }).click();

@@ -45,7 +45,10 @@ import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary"
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
-import { type Direction, EnforcementMode, type Verdict } from "@wardline/api/wardline/v1/policy";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
+import { EVERYTHING, matchesQuery, NO_LABELS, parseFlowQuery } from "@wardline/domain/flows";
+import { fromWireFlowRecord } from "@wardline/domain/wire";
+import { recordOfFlow } from "../features/flows/model/live-record.ts";
 import { type AnomalyKind, FakeAnomalies } from "./fake-anomalies.ts";
 import { FakeAsk } from "./fake-ask.ts";
 import { type ClusterKind, FakeCluster } from "./fake-cluster.ts";
@@ -150,6 +153,8 @@ export class FakeConsole {
   readonly cluster: FakeCluster;
   readonly anomalies: FakeAnomalies;
   readonly flowActions = new FakeFlowActions();
+  /** What the live view asked for, for tests. */
+  readonly flowQuestions: string[] = [];
   readonly history: FakeHistory;
   readonly mesh: FakeMesh;
   readonly settings: FakeSettings;
@@ -691,7 +696,8 @@ export class FakeConsole {
           hostile: fake.scenario.files === "hostile",
           observe: fake.host.status?.enforced?.mode === EnforcementMode.OBSERVE,
         };
-        const matches = (flow: Flow) => matchesFilter(flow, request);
+        fake.flowQuestions.push(request.query);
+        const matches = flowMatcher(request);
         const startMs = Date.now();
         const spacingMs = 1000 / Math.max(1, flowsPerSecond || 6);
         const history = Array.from({ length: flowHistory }, (_, index) =>
@@ -730,19 +736,12 @@ export class FakeConsole {
   }
 }
 
-function matchesFilter(flow: Flow, { filter }: WatchFlowsRequest): boolean {
-  if (!filter) return true;
-  const has = <Value>(list: readonly Value[], value: Value) => list.length === 0 || list.includes(value);
-  const text = `${flow.sourceName} ${flow.sourceAddress} ${flow.destinationName} ${flow.destinationAddress} ${flow.decision?.summary ?? ""}`;
-  return (
-    has<Verdict>(filter.verdicts, flow.verdict) &&
-    has<Direction>(filter.directions, flow.direction) &&
-    has(filter.protocols, flow.protocol) &&
-    has(filter.ports, flow.destinationPort) &&
-    !filter.excludePorts.includes(flow.destinationPort) &&
-    (filter.addresses.length === 0 ||
-      filter.addresses.some((address) => address === flow.sourceAddress || address === flow.destinationAddress)) &&
-    !filter.excludeAddresses.some((address) => address === flow.sourceAddress || address === flow.destinationAddress) &&
-    text.toLowerCase().includes(filter.text.toLowerCase())
-  );
+function flowMatcher({ filter, query }: WatchFlowsRequest): (flow: Flow) => boolean {
+  const hostIds = filter?.hostIds ?? [];
+  const question = parseFlowQuery(query, { nowMs: Date.now() }).query ?? EVERYTHING;
+  return (flow) => {
+    const { record } = recordOfFlow(flow);
+    const isHost = hostIds.length === 0 || hostIds.some((id) => id === flow.host || id === "local");
+    return isHost && record !== undefined && matchesQuery(question, fromWireFlowRecord(record, flow.host), NO_LABELS);
+  };
 }

@@ -20,7 +20,7 @@ describe.skipIf(browserTestObstacle)(
 
     const gridOf = (page: Page) => page.getByRole("grid", { name: "Records" });
     const askedOf = (page: Page) => page.evaluate("window.fake.history.asked") as Promise<string[]>;
-    const textOf = (page: Page) => page.getByRole("combobox", { name: "Query of the history" }).inputValue();
+    const textOf = (page: Page) => page.getByRole("combobox", { name: "Query of the flows" }).inputValue();
 
     async function open(before = "") {
       const { page, complaints } = await server.open({ scenario: "normal" });

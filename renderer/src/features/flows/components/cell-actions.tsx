@@ -1,6 +1,6 @@
 import type { HistoryRecord } from "@wardline/api/wardline/console/v1/history";
 import { Minus, Plus } from "lucide-react";
-import type { ColumnName } from "../model/columns.ts";
+import { type ColumnName, isColumnName, type ShownColumn } from "../model/columns.ts";
 import { cellOf } from "../model/record-view.ts";
 
 export interface CellPlace {
@@ -37,4 +37,33 @@ export function CellActions({ place, item, top, height, right, onCondition }: Ce
       </button>
     </div>
   );
+}
+
+const PADDING = 16;
+const GAP = 12;
+
+/** As in `grid-template-columns`. The last column takes what is left. */
+export function templateOf(columns: readonly ShownColumn[]): string {
+  return columns
+    .map(({ width }, index) => (index === columns.length - 1 ? `minmax(${width}px, 1fr)` : `${width}px`))
+    .join(" ");
+}
+
+/** The right edge of a column, in pixels of the row. */
+export function rightOf(columns: readonly ShownColumn[], name: ColumnName): number {
+  let right = PADDING;
+  for (const column of columns) {
+    right += column.width;
+    if (column.name === name) return right;
+    right += GAP;
+  }
+  return right;
+}
+
+/** The cell that an event was in; `null` = between them. */
+export function placeOf(target: EventTarget): CellPlace | null {
+  if (!(target instanceof Element)) return null;
+  const column = target.closest<HTMLElement>("[data-column]")?.dataset.column ?? "";
+  const rank = Number(target.closest<HTMLElement>("[data-rank]")?.dataset.rank);
+  return Number.isSafeInteger(rank) && isColumnName(column) ? { rank, column } : null;
 }

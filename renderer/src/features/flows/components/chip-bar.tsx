@@ -1,5 +1,5 @@
 import { Eye, EyeOff, Minus, Plus, X } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Dialog, DialogTrigger, Popover } from "react-aria-components";
 import { Button, Checkbox, TextField, visibleText } from "../../../ui/index.ts";
 import { chipsOf, hasNoise, NOISE, withChipTurned, withCondition, withNoise, withoutChip } from "../model/chips.ts";
@@ -7,14 +7,17 @@ import { chipsOf, hasNoise, NOISE, withChipTurned, withCondition, withNoise, wit
 interface ChipBarProps {
   readonly text: string;
   readonly onText: (text: string) => void;
+  /** In front of the chips. */
+  readonly children?: ReactNode;
 }
 
 /** The conditions of the text, each to turn round or take away; and what is often added. */
-export function ChipBar({ text, onText }: ChipBarProps) {
+export function ChipBar({ text, onText, children }: ChipBarProps) {
   const chips = chipsOf(text);
   const hidden = NOISE.filter(({ term }) => hasNoise(text, term)).length;
   return (
     <div className="flow-chips">
+      {children}
       {chips === null ? <span className="faint">The text cannot be read yet.</span> : null}
       {chips && chips.length > 0 ? (
         <ul className="flow-chips-list" aria-label="Conditions in force">

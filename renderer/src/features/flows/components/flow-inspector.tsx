@@ -8,7 +8,7 @@ import { Filter, FilterX, X } from "lucide-react";
 import { useState } from "react";
 import { useConsoleNow, useHostsStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
-import { flowVerdict, type VerdictKind } from "../../../data/flow-buffer.ts";
+import { flowVerdict, type LiveFlow, type VerdictKind } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
@@ -27,8 +27,14 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
-import { addTerm, type FilterTerm, flowPeer, hasChosenSource } from "../model/filter-query.ts";
+import type { FlagOf } from "../hooks/use-flags.ts";
+import type { ColumnName } from "../model/columns.ts";
+import { hasChosenSource, recordOfFlow } from "../model/live-record.ts";
+import { cellOf } from "../model/record-view.ts";
+import { CopyMenu } from "./copy-menu.tsx";
+import { FindingNote } from "./finding-note.tsx";
 import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
+import { QuarantineSheet } from "./quarantine-sheet.tsx";
 
 const REASONS: Record<DecisionReason, string> = {
   [DecisionReason.UNSPECIFIED]: "not known",
@@ -47,13 +53,20 @@ const HOOKS: Record<FlowHook, (verdict: VerdictKind) => string> = {
   [FlowHook.EDGE]: () => "closed port, ICMP or forwarded: no socket here",
 };
 
+interface FlowInspectorProps {
+  readonly flow: LiveFlow;
+  readonly flagOf: FlagOf;
+  readonly onCondition: (term: string, isExcluded: boolean) => void;
+  readonly onClose: () => void;
+}
+
 /** Everything that is known about one flow, with the way to the line that decided it. */
-export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => void }) {
+export function FlowInspector({ flow, flagOf, onCondition, onClose }: FlowInspectorProps) {
+  const [isCutting, setCutting] = useState(false);
   const [proposal, setProposal] = useState<ProposalKind | null>(null);
   const nowMs = useConsoleNow();
   const openFile = useWindow((state) => state.openFile);
   const verdict = flowVerdict(flow);
-  const { own, peer } = flowPeer(flow);
   const { decision } = flow;
   const source = decision?.source;
   const timeMs = flow.time ? timestampMs(flow.time) : null;
@@ -68,6 +81,7 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         </IconButton>
       </header>
       <p className="wrap-anywhere">{visibleText(decision?.summary ?? "The host did not say what decided.")}</p>
+      <FindingNote finding={flagOf.findingOf(recordOfFlow(flow))} />
       <div className="record-actions">
         <Button size="small" tone="primary" onPress={() => setProposal(verdict === "allow" ? "deny" : "allow")}>
           {verdict === "allow" ? "Deny it by a rule…" : "Allow it by a rule…"}
@@ -75,8 +89,21 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         <Button size="small" onPress={() => setProposal("test")}>
           Make a test…
         </Button>
+        <CopyMenu read={async () => [recordOfFlow(flow)]} />
+        <Button size="small" onPress={() => setCutting(true)}>
+          Quarantine…
+        </Button>
       </div>
-      {proposal ? <ProposalSheet kind={proposal} flow={flow} onClose={() => setProposal(null)} /> : null}
+      {proposal ? <ProposalSheet kind={proposal} flows={[flow]} onClose={() => setProposal(null)} /> : null}
+      {isCutting ? (
+        <QuarantineSheet
+          hostId={flow.host}
+          host={flow.host}
+          subjectKey={flow.subjectKey}
+          reason={`Seen in flows: ${decision?.summary ?? ""}`}
+          onClose={() => setCutting(false)}
+        />
+      ) : null}
       {verdict === "observed" ? (
         <p className="inspector-observed">The policy denies it; the host let it pass because it only observes.</p>
       ) : null}
@@ -135,17 +162,7 @@ export function FlowInspector({ flow, onClose }: { flow: Flow; onClose: () => vo
         </dd>
         <RuleCounter hostName={flow.host} decisionId={decision?.id ?? ""} />
       </dl>
-      <FilterButtons
-        terms={[
-          { part: "address", value: peer.address, isExcluded: false },
-          ...(own.address ? [{ part: "address" as const, value: own.address, isExcluded: false }] : []),
-          { part: "port", value: flow.destinationPort, isExcluded: false },
-          ...(decision?.policyKeys[0]
-            ? [{ part: "policy" as const, value: decision.policyKeys[0], isExcluded: false }]
-            : []),
-          ...processTerms(flow.process),
-        ]}
-      />
+      <FilterButtons flow={flow} onCondition={onCondition} />
       <FlowWalkthrough flow={flow} />
     </aside>
   );
@@ -183,19 +200,6 @@ function ProcessFacts({ process }: { process: FlowProcess | undefined }) {
   );
 }
 
-function processTerms(process: FlowProcess | undefined): ExcludableTerm[] {
-  if (!process) return [];
-  const name = process.command || String(process.pid);
-  // The filter finds the program with and without this.
-  const path = process.executable.replace(/ \(deleted\)$/, "");
-  const user = process.userName || String(process.userId);
-  return [
-    { part: "process", value: name, isExcluded: false },
-    ...(path ? [{ part: "process" as const, value: path, isExcluded: false }] : []),
-    { part: "user", value: user, isExcluded: false },
-  ];
-}
-
 function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: string }) {
   const nowMs = useConsoleNow();
   const hosts = useHostsStream().value?.hosts ?? [];
@@ -213,31 +217,27 @@ function RuleCounter({ hostName, decisionId }: { hostName: string; decisionId: s
   );
 }
 
-type ExcludableTerm = Extract<FilterTerm, { isExcluded: boolean }>;
+const FILTERED: readonly ColumnName[] = ["peer", "subject", "port", "policy", "process", "user"];
 
-function FilterButtons({ terms }: { terms: readonly ExcludableTerm[] }) {
-  const { flowQuery, set } = useWindow();
+/** What the cells of the row offer, by keyboard. */
+function FilterButtons({ flow, onCondition }: Pick<FlowInspectorProps, "flow" | "onCondition">) {
+  const item = recordOfFlow(flow);
   return (
     <section className="inspector-filters" aria-label="Filter by these values">
-      {terms.map((term) => (
-        <div key={`${term.part}:${term.value}`} className="inspector-filter">
-          <span className="truncate">
-            {term.part} <code>{visibleText(term.part === "policy" ? shortKey(term.value) : String(term.value))}</code>
-          </span>
-          <IconButton
-            label={`Show only ${term.part} ${term.value}`}
-            onPress={() => set({ flowQuery: addTerm(flowQuery, { ...term, isExcluded: false }) })}
-          >
-            <Filter size={14} aria-hidden="true" />
-          </IconButton>
-          <IconButton
-            label={`Hide ${term.part} ${term.value}`}
-            onPress={() => set({ flowQuery: addTerm(flowQuery, { ...term, isExcluded: true }) })}
-          >
-            <FilterX size={14} aria-hidden="true" />
-          </IconButton>
-        </div>
-      ))}
+      {FILTERED.map((name) => {
+        const { term } = cellOf(item, name);
+        return term === undefined ? null : (
+          <div key={name} className="inspector-filter">
+            <code className="truncate">{visibleText(term)}</code>
+            <IconButton label={`Show only ${term}`} onPress={() => onCondition(term, false)}>
+              <Filter size={14} aria-hidden="true" />
+            </IconButton>
+            <IconButton label={`Hide ${term}`} onPress={() => onCondition(term, true)}>
+              <FilterX size={14} aria-hidden="true" />
+            </IconButton>
+          </div>
+        );
+      })}
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { RecordSort } from "@wardline/api/wardline/console/v1/history";
+import { type HistoryRecord, RecordSort } from "@wardline/api/wardline/console/v1/history";
 import { Download, ListFilter } from "lucide-react";
 import { memo, useCallback, useState } from "react";
 import { useWindow } from "../../../data/window-store.ts";
@@ -11,16 +11,19 @@ import {
   Skeleton,
   visibleText,
 } from "../../../ui/index.ts";
+import type { FlagOf } from "../hooks/use-flags.ts";
 import type { HistoryRange } from "../hooks/use-history-search.ts";
 import { type ListOrder, type RankedRows, useRankedRows } from "../hooks/use-ranked-rows.ts";
 import type { ShownColumn } from "../model/columns.ts";
 import { searchedText } from "../model/history.ts";
+import { countOf, NOTHING_SELECTED, rankRanges, type Selection } from "../model/selection.ts";
 import { ColumnChooser } from "./column-chooser.tsx";
 import { ExportSheet } from "./export-sheet.tsx";
 import { GapList } from "./gap-list.tsx";
 import { JumpToTime } from "./jump-to-time.tsx";
 import { RecordGrid } from "./record-grid.tsx";
 import { RecordInspector } from "./record-inspector.tsx";
+import { SelectionBar } from "./selection-bar.tsx";
 
 interface HistoryRecordsProps {
   readonly text: string;
@@ -33,20 +36,34 @@ interface HistoryRecordsProps {
   readonly onCondition: (term: string, isExcluded: boolean) => void;
   readonly onAsk: (text: string) => void;
   readonly onNewer: () => void;
+  readonly flagOf: FlagOf;
 }
 
 /** All records that match as one list, with what stands behind it and what can be made of it. */
 export const HistoryRecords = memo(function HistoryRecords(props: HistoryRecordsProps) {
-  const { text, range, asked, columns, onColumns, order, onOrder, onCondition, onAsk, onNewer } = props;
+  const { text, range, asked, columns, onColumns, order, onOrder, onCondition, onAsk, onNewer, flagOf } = props;
   const list = useRankedRows(text, range, order, asked);
-  const { rowCount, listed, isRunning, failure, serial, rowAt } = list;
-  const [chosen, setChosen] = useState<{ readonly serial: number; readonly rank: number } | null>(null);
+  const { rowCount, listed, isRunning, failure, serial, rowAt, readRanks } = list;
+  const [chosen, setChosen] = useState<{ readonly serial: number; readonly selection: Selection } | null>(null);
   const [jump, setJump] = useState<{ readonly rank: number; readonly serial: number } | null>(null);
   const [view, setView] = useState({ first: 0, rows: 0 });
   const [isExporting, setExporting] = useState(false);
-  const selected = chosen?.serial === serial ? chosen.rank : null;
-  const item = selected === null ? null : rowAt(selected);
-  const select = useCallback((rank: number | null) => setChosen(rank === null ? null : { serial, rank }), [serial]);
+  // Of another list the same ranks are other rows.
+  const selection = chosen?.serial === serial ? chosen.selection : NOTHING_SELECTED;
+  const count = countOf(selection, list);
+  const item = count === 1 && selection.lead !== null ? rowAt(selection.lead) : null;
+  const select = useCallback((next: Selection) => setChosen({ serial, selection: next }), [serial]);
+  const readSelected = useCallback(
+    async (limit: number, signal: AbortSignal) => {
+      const found: HistoryRecord[] = [];
+      for (const [from, until] of rankRanges(selection, list)) {
+        const left = limit - found.length;
+        if (left > 0) found.push(...(await readRanks(from, Math.min(until, from + left), signal)));
+      }
+      return found;
+    },
+    [selection, list, readRanks],
+  );
   const noteView = useCallback((first: number, rows: number) => setView({ first, rows }), []);
   const goTo = useCallback((rank: number) => setJump((former) => ({ rank, serial: (former?.serial ?? 0) + 1 })), []);
   const goToTime = async (timeMs: number) => {
@@ -84,17 +101,22 @@ export const HistoryRecords = memo(function HistoryRecords(props: HistoryRecords
         ) : null}
         {listed > 0 ? (
           <RecordGrid
+            label="Records"
             list={list}
             columns={columns}
             onColumns={onColumns}
             order={order}
             onOrder={onOrder}
-            selected={selected}
-            onSelect={select}
+            selection={selection}
+            onSelection={select}
             onCondition={onCondition}
+            flagOf={flagOf}
             jump={jump}
             onFirst={noteView}
           />
+        ) : null}
+        {count > 1 ? (
+          <SelectionBar count={count} columns={columns} read={readSelected} onClear={() => select(NOTHING_SELECTED)} />
         ) : null}
         <p className="history-searched">
           {list.searched ? searchedText(list.searched) : ""}
@@ -107,7 +129,15 @@ export const HistoryRecords = memo(function HistoryRecords(props: HistoryRecords
           <GapList gaps={list.gaps} onGo={(timeMs) => void goToTime(timeMs)} />
         </p>
       </div>
-      {item ? <RecordInspector key={item.id} item={item} onClose={() => select(null)} onAsk={onAsk} /> : null}
+      {item ? (
+        <RecordInspector
+          key={item.id}
+          item={item}
+          flagOf={flagOf}
+          onClose={() => select(NOTHING_SELECTED)}
+          onAsk={onAsk}
+        />
+      ) : null}
       {isExporting ? (
         <ExportSheet
           text={text}

@@ -2,18 +2,17 @@ import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, formatDateTime, Select } from "../../../ui/index.ts";
+import { useFlags } from "../hooks/use-flags.ts";
 import type { HistoryRange } from "../hooks/use-history-search.ts";
 import { type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
-import { withCondition } from "../model/chips.ts";
+import { narrowed, withCondition } from "../model/chips.ts";
 import { keepColumns, keptColumns, type ShownColumn } from "../model/columns.ts";
 import { withTerm } from "../model/history.ts";
-import { ChipBar } from "./chip-bar.tsx";
+import { FlowsHead } from "./flows-head.tsx";
 import { HistoryGroups } from "./history-groups.tsx";
 import { HistoryRecords } from "./history-records.tsx";
 import { HistoryStatusLine } from "./history-status-line.tsx";
 import { MapChanges } from "./map-changes.tsx";
-import { QueryBar } from "./query-bar.tsx";
-import { SavedQueries } from "./saved-queries.tsx";
 import "./history-view.css";
 
 const HistoryChart = lazy(() => import("./history-chart.tsx").then((module) => ({ default: module.HistoryChart })));
@@ -21,7 +20,7 @@ const HistoryChart = lazy(() => import("./history-chart.tsx").then((module) => (
 type Face = "records" | "groups" | "changes";
 const FACES = [
   { value: "records", label: "Records" },
-  { value: "groups", label: "Top talkers" },
+  { value: "groups", label: "Groups" },
   { value: "changes", label: "What changed" },
 ] as const;
 
@@ -30,7 +29,7 @@ const STEP_MS = 10_000;
 
 /** What was recorded over months: a question, when it was, and the answer as rows, sums or changes. */
 export function HistoryView() {
-  const { historyText, scopeHostId, lastMs, markedRange: marked, set } = useWindow();
+  const { flowText, scopeHostId, lastMs, markedRange: marked, set } = useWindow();
   const nowMs = useConsoleNow();
   const [face, setFace] = useState<Face>("records");
   const [columns, setColumns] = useState(keptColumns);
@@ -41,40 +40,33 @@ export function HistoryView() {
   const untilMs = marked ? marked.untilMs : null;
   const range = useMemo((): HistoryRange => ({ sinceMs, untilMs }), [sinceMs, untilMs]);
   const drawn = useMemo((): HistoryRange => ({ sinceMs, untilMs: untilMs ?? asked }), [sinceMs, untilMs, asked]);
-  const text = scopeHostId === null ? historyText : withTerm(historyText, `host:${scopeHostId}`);
+  const text = scopeHostId === null ? flowText : withTerm(flowText, `host:${scopeHostId}`);
   const mark = useCallback((fromMs: number, toMs: number) => set({ markedRange: { fromMs, untilMs: toMs } }), [set]);
   const askNow = useCallback(() => setAsked(Math.ceil(Date.now() / STEP_MS) * STEP_MS), []);
   const ask = useCallback(
     (next: string) => {
       askNow();
-      set({ historyText: next });
+      set({ flowText: next });
     },
     [askNow, set],
   );
   const addCondition = useCallback((term: string, isExcluded: boolean) => {
-    const { historyText: current, set: change } = useWindow.getState();
-    change({ historyText: withCondition(current, term, isExcluded) });
+    const { flowText: current, set: change } = useWindow.getState();
+    change({ flowText: withCondition(current, term, isExcluded) });
   }, []);
-  const include = useCallback((term: string) => addCondition(term, false), [addCondition]);
+  const showAll = useCallback((term: string) => {
+    const { flowText: current, set: change } = useWindow.getState();
+    change({ flowText: narrowed(current, term) });
+    setFace("records");
+  }, []);
+  const flagOf = useFlags();
   const chooseColumns = useCallback((next: readonly ShownColumn[]) => {
     setColumns(next);
     keepColumns(next);
   }, []);
   return (
     <div className="history">
-      <div className="history-head">
-        <QueryBar text={historyText} onAsk={ask} />
-        <SavedQueries
-          view={{ text: historyText, columns, order, lastMs }}
-          onTake={(view) => {
-            if (view.columns) chooseColumns(view.columns);
-            if (view.order) setOrder(view.order);
-            if (view.lastMs !== undefined) set({ lastMs: view.lastMs, markedRange: null });
-            ask(view.text);
-          }}
-        />
-      </div>
-      <ChipBar text={historyText} onText={ask} />
+      <FlowsHead columns={columns} onColumns={chooseColumns} order={order} onOrder={setOrder} onAsk={ask} />
       <Suspense fallback={<div className="history-chart-place" />}>
         <HistoryChart text={text} range={drawn} onMark={mark} />
       </Suspense>
@@ -107,9 +99,20 @@ export function HistoryView() {
             onCondition={addCondition}
             onAsk={ask}
             onNewer={askNow}
+            flagOf={flagOf}
           />
         ) : null}
-        {face === "groups" ? <HistoryGroups text={text} range={drawn} onAdd={include} onAsk={ask} /> : null}
+        {face === "groups" ? (
+          <HistoryGroups
+            text={text}
+            range={drawn}
+            columns={columns}
+            flagOf={flagOf}
+            onCondition={addCondition}
+            onShowAll={showAll}
+            onAsk={ask}
+          />
+        ) : null}
         {face === "changes" ? <MapChanges text={text} range={drawn} /> : null}
       </div>
       <HistoryStatusLine />

@@ -1,17 +1,16 @@
 import { createClient } from "@connectrpc/connect";
 import { type AccessEffect, FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
-import type { FlowRecord } from "@wardline/api/wardline/v1/flow_record";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { Suspense, useEffect, useMemo, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
-import { flowVerdict, verdictKind } from "../../../data/flow-buffer.ts";
+import { verdictKind } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
   formatCount,
+  formatQuantity,
   Sheet,
   Skeleton,
   TextField,
@@ -19,6 +18,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { TextDiff } from "../../policies/index.ts";
+import { commonVerdict, distinctFlows, MOST_PROPOSED, type ProposedFlow } from "../model/proposed-flows.ts";
 
 export type ProposalKind = "allow" | "deny" | "test";
 
@@ -32,30 +32,20 @@ interface Proposal {
   readonly remark: string;
 }
 
-/** What a live flow and a record of the history have in common. */
-export type ProposedFlow = Pick<
-  Flow | FlowRecord,
-  | "sourceAddress"
-  | "destinationAddress"
-  | "subjectKey"
-  | "protocol"
-  | "destinationPort"
-  | "direction"
-  | "verdict"
-  | "enforced"
->;
-
 interface ProposalSheetProps {
   readonly kind: ProposalKind;
-  readonly flow: ProposedFlow;
+  /** One, or several that become one proposal. */
+  readonly flows: readonly ProposedFlow[];
   readonly onClose: () => void;
 }
 
-/** A change of a file that was worked out from a flow: shown with whom it changes before anything is written. */
-export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
+/** A change of a file that was worked out from flows: shown with whom it changes before anything is written. */
+export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
   const { connection } = useConsole();
   const openFile = useWindow((state) => state.openFile);
   const client = useMemo(() => createClient(FlowActionsService, connection.transport), [connection]);
+  // What was chosen when it opened: rows that come meanwhile change nothing of it.
+  const [{ seen, expected }] = useState(() => ({ seen: distinctFlows(flows), expected: commonVerdict(flows) }));
   const [path, setPath] = useState("");
   const [asked, setAsked] = useState("");
   const [proposal, setProposal] = useState<Proposal | null>(null);
@@ -64,15 +54,18 @@ export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
     const own = new AbortController();
     setFailure(null);
     setProposal(null);
-    const flows = [seenFlow(flow)];
+    if (seen.length === 0 || seen.length > MOST_PROPOSED) return;
     const ask = async (): Promise<Proposal> => {
       if (kind === "test") {
-        const expected = flowVerdict(flow) === "allow" ? Verdict.ALLOW : Verdict.DENY;
-        const answer = await client.proposeTest({ flows, expected, path: asked }, { signal: own.signal });
+        const wanted = expected ?? Verdict.UNSPECIFIED;
+        const answer = await client.proposeTest(
+          { flows: [...seen], expected: wanted, path: asked },
+          { signal: own.signal },
+        );
         return { ...answer, effects: [], effectCount: 0, remark: answer.passes ? "" : answer.reason };
       }
       const wanted = kind === "allow" ? Verdict.ALLOW : Verdict.DENY;
-      const answer = await client.proposeRule({ flows, wanted, path: asked }, { signal: own.signal });
+      const answer = await client.proposeRule({ flows: [...seen], wanted, path: asked }, { signal: own.signal });
       return { ...answer, effectCount: Number(answer.effectCount) };
     };
     ask().then(
@@ -84,7 +77,7 @@ export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
       },
     );
     return () => own.abort();
-  }, [client, kind, flow, asked]);
+  }, [client, kind, seen, expected, asked]);
   const write = async () => {
     if (!proposal) return;
     try {
@@ -96,8 +89,14 @@ export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
       setFailure(shownFailure(error));
     }
   };
-  const title =
-    kind === "test" ? "A test of this connection" : kind === "allow" ? "Allow this connection" : "Deny this connection";
+  const what = seen.length === 1 ? "this connection" : `these ${formatQuantity(seen.length, "connection")}`;
+  const title = kind === "test" ? `A test of ${what}` : kind === "allow" ? `Allow ${what}` : `Deny ${what}`;
+  const obstacle =
+    seen.length > MOST_PROPOSED
+      ? `At most ${MOST_PROPOSED} different connections can be put into one proposal, and these are ${formatCount(seen.length)}. Choose fewer rows, or let Policies write a policy for the whole group.`
+      : seen.length === 0
+        ? "These rows are sums that have lost their ends: nobody can say what a rule for them would be."
+        : "";
   const isSame = proposal !== null && proposal.before === proposal.after;
   return (
     <Sheet
@@ -129,7 +128,8 @@ export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
           </Button>
         ) : null}
         {failure ? <FailureNotice failure={failure} title="There is no such change" /> : null}
-        {!proposal && !failure ? <Skeleton rows={5} label="Working out the smallest change" /> : null}
+        {obstacle ? <p className="soft">{obstacle}</p> : null}
+        {!proposal && !failure && !obstacle ? <Skeleton rows={5} label="Working out the smallest change" /> : null}
         {proposal?.remark ? <p className="soft wrap-anywhere">{visibleText(proposal.remark)}</p> : null}
         {proposal && !isSame ? (
           <Suspense fallback={<Skeleton rows={5} label="Comparing" />}>
@@ -151,19 +151,4 @@ export function ProposalSheet({ kind, flow, onClose }: ProposalSheetProps) {
       </div>
     </Sheet>
   );
-}
-
-/** Of a connection that was refused before it had an address of its own. */
-const UNCHOSEN: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
-
-function seenFlow(flow: ProposedFlow) {
-  const { sourceAddress, destinationAddress, subjectKey, protocol, destinationPort, direction } = flow;
-  return {
-    ...{
-      from: UNCHOSEN.has(sourceAddress) ? subjectKey : sourceAddress,
-      to: destinationAddress || subjectKey,
-      subjectKey,
-    },
-    ...{ protocol, port: destinationPort, direction },
-  };
 }

@@ -66,7 +66,7 @@ export function QueryBar({ text, onAsk }: QueryBarProps) {
           ref={input}
           className="field-input code"
           role="combobox"
-          aria-label="Query of the history"
+          aria-label="Query of the flows"
           aria-expanded={completions.length > 0}
           aria-controls={listId}
           aria-autocomplete="list"

@@ -1,32 +1,36 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a windowed list of absolutely placed rows cannot be a <table>; the ARIA grid roles say the same.
 // biome-ignore-all lint/a11y/useFocusableInteractive: focus stays on the grid, which names its active cell (aria-activedescendant).
-import type { HistoryGap } from "@wardline/api/wardline/console/v1/history";
-import { type KeyboardEvent, type MouseEvent, useEffect, useMemo, useRef, useState } from "react";
+import type { HistoryGap, HistoryRecord } from "@wardline/api/wardline/console/v1/history";
+import { type KeyboardEvent, type MouseEvent, useCallback, useEffect, useId, useMemo, useRef, useState } from "react";
 import { useSetting } from "../../../data/settings.ts";
-import type { ListOrder, RankedRows } from "../hooks/use-ranked-rows.ts";
+import type { ListOrder } from "../hooks/use-ranked-rows.ts";
+import { useStayInPlace } from "../hooks/use-stay-in-place.ts";
 import { useTallScroll } from "../hooks/use-tall-scroll.ts";
-import { COLUMNS, type ColumnName, type ShownColumn } from "../model/columns.ts";
+import type { ShownColumn } from "../model/columns.ts";
 import { gapBetween } from "../model/gaps.ts";
 import { cellOf, timeOf } from "../model/record-view.ts";
-import { CellActions, type CellPlace } from "./cell-actions.tsx";
+import { type RowList, rankOf } from "../model/row-list.ts";
+import { everything, extendedTo, has, NOTHING_SELECTED, only, type Selection, toggled } from "../model/selection.ts";
+import { CellActions, type CellPlace, placeOf, rightOf, templateOf } from "./cell-actions.tsx";
 import { RecordHead } from "./record-head.tsx";
 import { RecordRow } from "./record-row.tsx";
 import "./record-grid.css";
 
 export const HEAD_HEIGHT = 30;
-const ROW_HEIGHTS = { compact: 28, comfortable: 36 } as const;
-const PADDING = 16;
-const GAP = 12;
+export const ROW_HEIGHTS = { compact: 28, comfortable: 36 } as const;
 
 interface RecordGridProps {
-  readonly list: RankedRows;
+  readonly label: string;
+  readonly list: RowList;
   readonly columns: readonly ShownColumn[];
   readonly onColumns: (columns: readonly ShownColumn[]) => void;
   readonly order: ListOrder;
   readonly onOrder: (order: ListOrder) => void;
-  readonly selected: number | null;
-  readonly onSelect: (rank: number | null) => void;
+  readonly selection: Selection;
+  readonly onSelection: (selection: Selection) => void;
   readonly onCondition: (term: string, isExcluded: boolean) => void;
+  /** The finding that a row is evidence of, in words. */
+  readonly flagOf: (item: HistoryRecord) => string | undefined;
   /** A rank to go to; the serial makes two jumps to one place two jumps. */
   readonly jump: { readonly rank: number; readonly serial: number } | null;
   readonly onFirst: (rank: number, rowsInView: number) => void;
@@ -34,15 +38,17 @@ interface RecordGridProps {
 
 /** A list of any length: the bar stands for all of it, the page has some forty rows. */
 export function RecordGrid(props: RecordGridProps) {
-  const { list, columns, onColumns, order, onOrder, selected, onSelect, onCondition, jump, onFirst } = props;
+  const { label, list, columns, onColumns, order, onOrder, selection, onSelection, onCondition, jump, onFirst } = props;
   const density = useSetting("display.density");
   const rowHeight = ROW_HEIGHTS[density];
+  const prefix = useId();
   const scroller = useRef<HTMLDivElement>(null);
-  const { listed, serial, want, rowAt, gaps } = list;
+  const { listed, serial, want, rowAt, keyAt, gaps } = list;
   const scroll = useTallScroll(scroller, listed, rowHeight, HEAD_HEIGHT);
   const { from, to, first, rowsInView, scrollToRow } = scroll;
   const [activeColumn, setActiveColumn] = useState(0);
   const [pointed, setPointed] = useState<CellPlace | null>(null);
+  const stay = useStayInPlace(list.added, serial, scroll);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list has other rows at the same ranks.
   useEffect(() => want(from, to), [want, from, to, serial]);
   useEffect(() => onFirst(first, rowsInView), [onFirst, first, rowsInView]);
@@ -54,11 +60,13 @@ export function RecordGrid(props: RecordGridProps) {
   }, [jump]);
   const template = useMemo(() => templateOf(columns), [columns]);
   const active = columns[Math.min(activeColumn, columns.length - 1)]?.name ?? "when";
+  const lead = selection.lead === null ? -1 : rankOf(list, selection.lead);
 
-  const select = (rank: number) => {
+  const goTo = (rank: number, isExtending: boolean) => {
     if (listed === 0) return;
     const bounded = Math.max(0, Math.min(listed - 1, rank));
-    onSelect(bounded);
+    const key = keyAt(bounded);
+    onSelection(isExtending ? extendedTo(selection, key) : only(key));
     scroll.showRow(bounded);
   };
   const condition = (place: CellPlace, isExcluded: boolean) => {
@@ -66,39 +74,62 @@ export function RecordGrid(props: RecordGridProps) {
     const term = item ? cellOf(item, place.column).term : undefined;
     if (term) onCondition(term, isExcluded);
   };
+  const latest = useRef({ list, selection, onSelection, condition });
+  latest.current = { list, selection, onSelection, condition };
+  const press = useCallback((rank: number, event: MouseEvent) => {
+    const now = latest.current;
+    const key = now.list.keyAt(rank);
+    const place = event.altKey ? placeOf(event.target) : null;
+    if (place) now.condition(place, true);
+    else if (event.shiftKey) now.onSelection(extendedTo(now.selection, key));
+    else if (event.ctrlKey || event.metaKey) now.onSelection(toggled(now.selection, key, now.list));
+    else now.onSelection(only(key));
+  }, []);
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== event.currentTarget || event.altKey) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
+      onSelection(everything(list));
+      event.preventDefault();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey) return;
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: rowsInView, PageUp: -rowsInView };
     const step = steps[event.key];
-    if (step !== undefined) select(selected === null ? first : selected + step);
-    else if (event.key === "Home") select(0);
-    else if (event.key === "End") select(listed - 1);
-    else if (event.key === "Enter" && selected === null) select(first);
+    if (step !== undefined) goTo(lead < 0 ? first : lead + step, event.shiftKey);
+    else if (event.key === "Home") goTo(0, event.shiftKey);
+    else if (event.key === "End") goTo(listed - 1, event.shiftKey);
+    else if (event.key === "Enter") goTo(lead < 0 ? first : lead, false);
     else if (event.key === "ArrowRight") setActiveColumn(Math.min(columns.length - 1, activeColumn + 1));
     else if (event.key === "ArrowLeft") setActiveColumn(Math.max(0, activeColumn - 1));
-    else if ((event.key === "+" || event.key === "-") && selected !== null)
-      condition({ rank: selected, column: active }, event.key === "-");
-    else if (event.key === "Escape" && selected !== null) onSelect(null);
+    else if ((event.key === "+" || event.key === "-") && lead >= 0)
+      condition({ rank: lead, column: active }, event.key === "-");
+    else if (event.key === "Escape" && selection.lead !== null) onSelection(NOTHING_SELECTED);
     else return;
     event.preventDefault();
   };
   const onMouseMove = (event: MouseEvent) => {
+    stay.hold();
     const place = placeOf(event.target);
     if (place?.rank !== pointed?.rank || place?.column !== pointed?.column) setPointed(place);
   };
+  const onMouseLeave = () => {
+    stay.release();
+    setPointed(null);
+  };
   const drawn = Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index);
-  const isDrawn = selected !== null && selected >= from && selected < to;
-  const shown = pointed ?? (isDrawn && selected !== null ? { rank: selected, column: active } : null);
+  const isDrawn = lead >= from && lead < to;
+  const shown = pointed ?? (isDrawn ? { rank: lead, column: active } : null);
   return (
     <div
       className="record-grid"
       role="grid"
-      aria-label="Records"
+      aria-label={label}
       aria-rowcount={listed + 1}
       aria-colcount={columns.length}
+      aria-multiselectable="true"
       aria-busy={list.isRunning}
-      aria-activedescendant={isDrawn ? `record-${selected}-${active}` : undefined}
-      aria-description="Arrow keys move between rows and cells; plus shows only what the cell says, minus leaves it out."
+      aria-activedescendant={isDrawn ? `${prefix}-${active}` : undefined}
+      aria-description="Arrow keys move between rows and cells, with Shift they choose several rows; plus shows only what the cell says, minus leaves it out."
       tabIndex={0}
       onKeyDown={onKeyDown}
     >
@@ -109,23 +140,28 @@ export function RecordGrid(props: RecordGridProps) {
           role="rowgroup"
           style={{ height: scroll.space }}
           onMouseMove={onMouseMove}
-          onMouseLeave={() => setPointed(null)}
+          onMouseLeave={onMouseLeave}
         >
-          {drawn.map((rank) => (
-            <RecordRow
-              key={rank}
-              item={rowAt(rank)}
-              rank={rank}
-              top={scroll.topOf(rank)}
-              height={rowHeight}
-              template={template}
-              columns={columns}
-              isSelected={rank === selected}
-              activeColumn={rank === selected ? active : null}
-              gap={gapAt(gaps, rowAt, rank, order)}
-              onSelect={onSelect}
-            />
-          ))}
+          {drawn.map((rank) => {
+            const item = rowAt(rank);
+            return (
+              <RecordRow
+                key={keyAt(rank)}
+                item={item}
+                rank={rank}
+                top={scroll.topOf(rank)}
+                height={rowHeight}
+                template={template}
+                columns={columns}
+                isSelected={has(selection, keyAt(rank))}
+                activeColumn={rank === lead ? active : null}
+                cellId={`${prefix}-${active}`}
+                gap={gapAt(gaps, rowAt, rank, order)}
+                flag={item ? props.flagOf(item) : undefined}
+                onPress={press}
+              />
+            );
+          })}
           {shown ? (
             <CellActions
               place={shown}
@@ -144,7 +180,7 @@ export function RecordGrid(props: RecordGridProps) {
 
 function gapAt(
   gaps: readonly HistoryGap[],
-  rowAt: RankedRows["rowAt"],
+  rowAt: RowList["rowAt"],
   rank: number,
   { sort, isAscending }: ListOrder,
 ): HistoryGap | null {
@@ -153,29 +189,4 @@ function gapAt(
   const former = rank === 0 ? null : timeOf(rowAt(rank - 1)?.record);
   if (own === null || (rank > 0 && former === null)) return null;
   return gapBetween(gaps, own, rank === 0 ? (isAscending ? 0 : Number.POSITIVE_INFINITY) : (former ?? own));
-}
-
-/** The last column takes what is left. */
-function templateOf(columns: readonly ShownColumn[]): string {
-  return columns
-    .map(({ width }, index) => (index === columns.length - 1 ? `minmax(${width}px, 1fr)` : `${width}px`))
-    .join(" ");
-}
-
-function rightOf(columns: readonly ShownColumn[], name: ColumnName): number {
-  let right = PADDING;
-  for (const column of columns) {
-    right += column.width;
-    if (column.name === name) return right;
-    right += GAP;
-  }
-  return right;
-}
-
-function placeOf(target: EventTarget): CellPlace | null {
-  if (!(target instanceof Element)) return null;
-  const cell = target.closest<HTMLElement>("[data-column]");
-  const rank = Number(cell?.dataset.rank);
-  const column = cell?.dataset.column ?? "";
-  return cell && Number.isSafeInteger(rank) && column in COLUMNS ? { rank, column: column as ColumnName } : null;
 }

@@ -51,7 +51,7 @@ export function RecordHead({ columns, onColumns, order, onOrder, template }: Rec
 }
 
 /** Times and numbers are wanted from the newest and largest; names from A. */
-function isText(name: ShownColumn["name"]): boolean {
+export function isText(name: ShownColumn["name"]): boolean {
   return name !== "when" && !COLUMNS[name].isNumber;
 }
 

@@ -25,21 +25,26 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
+import type { FlagOf } from "../hooks/use-flags.ts";
 import { COLUMN_NAMES, COLUMNS } from "../model/columns.ts";
 import { cellOf, timeOf } from "../model/record-view.ts";
+import { FindingNote } from "./finding-note.tsx";
 import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
+import { QuarantineSheet } from "./quarantine-sheet.tsx";
 
 interface RecordInspectorProps {
   readonly item: HistoryRecord;
+  readonly flagOf: FlagOf;
   readonly onClose: () => void;
   readonly onAsk: (text: string) => void;
 }
 
 /** Everything that is known of one record, and what can be made of it. */
-export function RecordInspector({ item, onClose, onAsk }: RecordInspectorProps) {
+export function RecordInspector({ item, flagOf, onClose, onAsk }: RecordInspectorProps) {
   const nowMs = useConsoleNow();
   const openFile = useWindow((state) => state.openFile);
   const [proposal, setProposal] = useState<ProposalKind | null>(null);
+  const [isCutting, setCutting] = useState(false);
   const { record } = item;
   if (!record) return null;
   const timeMs = timeOf(record);
@@ -61,7 +66,14 @@ export function RecordInspector({ item, onClose, onAsk }: RecordInspectorProps) 
           {visibleText(source.file)}:{source.line}
         </Button>
       ) : null}
-      <Actions item={item} record={record} onAsk={onAsk} onPropose={setProposal} />
+      <FindingNote finding={flagOf.findingOf(item)} />
+      <Actions
+        item={item}
+        record={record}
+        onAsk={onAsk}
+        onPropose={setProposal}
+        onQuarantine={() => setCutting(true)}
+      />
       <dl className="facts inspector-facts">
         <dt>Seen</dt>
         <dd>{timeMs === null ? "unknown" : `${formatDateTime(timeMs)} · ${formatAge(nowMs - timeMs)} ago`}</dd>
@@ -79,7 +91,16 @@ export function RecordInspector({ item, onClose, onAsk }: RecordInspectorProps) 
         })}
       </dl>
       <ThenAndNow record={record} />
-      {proposal ? <ProposalSheet kind={proposal} flow={record} onClose={() => setProposal(null)} /> : null}
+      {proposal ? <ProposalSheet kind={proposal} flows={[record]} onClose={() => setProposal(null)} /> : null}
+      {isCutting ? (
+        <QuarantineSheet
+          hostId={item.hostId}
+          host={item.host}
+          subjectKey={record.subjectKey}
+          reason={`Seen in flows: ${record.decision?.summary ?? ""}`}
+          onClose={() => setCutting(false)}
+        />
+      ) : null}
     </aside>
   );
 }
@@ -89,9 +110,10 @@ interface ActionsProps {
   readonly record: FlowRecord;
   readonly onAsk: (text: string) => void;
   readonly onPropose: (kind: ProposalKind) => void;
+  readonly onQuarantine: () => void;
 }
 
-function Actions({ item, record, onAsk, onPropose }: ActionsProps) {
+function Actions({ item, record, onAsk, onPropose, onQuarantine }: ActionsProps) {
   const plain = fromWireFlowRecord(record, item.host);
   const copy = (text: string) => void navigator.clipboard.writeText(text).catch(() => {});
   const port = record.protocol === 1 || record.protocol === 58 ? "" : ` port:${record.destinationPort}`;
@@ -122,6 +144,9 @@ function Actions({ item, record, onAsk, onPropose }: ActionsProps) {
           Copy as
         </Button>
       </ActionMenu>
+      <Button size="small" onPress={onQuarantine}>
+        Quarantine…
+      </Button>
     </div>
   );
 }

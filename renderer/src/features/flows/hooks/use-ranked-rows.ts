@@ -9,6 +9,7 @@ import {
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import type { RowList } from "../model/row-list.ts";
 import { type HistoryRange, toWireQuery } from "./use-history-search.ts";
 
 export interface ListOrder {
@@ -18,25 +19,16 @@ export interface ListOrder {
 
 export const NEWEST_FIRST: ListOrder = { sort: RecordSort.TIME, isAscending: false };
 
-export interface RankedRows {
-  /** Grows with each list that is asked for: what was scrolled to belongs to the one before. */
-  readonly serial: number;
+export interface RankedRows extends RowList {
   readonly rowCount: number;
-  /** Rows that have a rank. */
-  readonly listed: number;
   readonly searched: Searched | null;
-  readonly gaps: readonly HistoryGap[];
   /** Matching rows that came since and are not in the list. */
   readonly newer: number;
-  readonly isRunning: boolean;
   readonly failure: ShownFailure | null;
-  /** Changes when rows arrived. */
-  readonly version: number;
-  readonly rowAt: (rank: number) => HistoryRecord | null;
-  /** What is looked at now: it is read, and what is far from it is forgotten. */
-  readonly want: (from: number, to: number) => void;
   /** The rank of a moment, in an order of time; `null` when it cannot be found. */
   readonly rankAt: (timeMs: number) => Promise<number | null>;
+  /** Rows by their ranks, also those that are far from what is looked at. @throws ConnectError */
+  readonly readRanks: (from: number, until: number, signal: AbortSignal) => Promise<readonly HistoryRecord[]>;
   readonly snapshot: string;
 }
 
@@ -44,6 +36,7 @@ const PAGE = 100;
 /** Of rows, some kilobytes each: enough to scroll back and forth without waiting. */
 const MOST_PAGES = 40;
 const MOST_ASKED = 2;
+const MOST_OF_ONE_ANSWER = 1_000;
 const LOOK_FOR_NEWER_MS = 5_000;
 
 interface Answer {
@@ -171,8 +164,30 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
     },
     [connection, question, sort],
   );
-  return { ...answer, newer, isRunning, failure, version, rowAt, want, rankAt };
+  const readRanks = useCallback(
+    async (from: number, until: number, signal: AbortSignal) => {
+      const { snapshot } = current.current;
+      const found: HistoryRecord[] = [];
+      for (let next = from; next < until; ) {
+        const limit = Math.min(MOST_OF_ONE_ANSWER, until - next);
+        const request = { ...question, from: BigInt(next), limit, snapshot };
+        const { rows } = await connection.history.readRows(request, { signal });
+        if (rows.length === 0) break;
+        found.push(...rows);
+        next += rows.length;
+      }
+      return found;
+    },
+    [connection, question],
+  );
+  const { listed } = answer;
+  const rankAtOrAfter = useCallback((key: number) => Math.max(0, Math.min(listed, key)), [listed]);
+  const state = { newer, isRunning, failure, version, added: 0 };
+  return { ...answer, ...state, rowAt, want, rankAt, readRanks, keyAt: itself, rankAtOrAfter };
 }
+
+/** A list that stays as it is: a rank is name enough. */
+const itself = (rank: number) => rank;
 
 /** The most recently read are kept. */
 function keep(pages: Map<number, readonly HistoryRecord[]>, page: number, rows: readonly HistoryRecord[]): void {

@@ -17,6 +17,8 @@ export interface TallScroll {
   readonly rowsInView: number;
   readonly showRow: (index: number) => void;
   readonly scrollToRow: (index: number) => void;
+  /** So many rows came above: what is seen stays where it is. */
+  readonly follow: (rows: number) => void;
 }
 
 const OVERSCAN = 8;
@@ -106,9 +108,10 @@ export function useTallScroll(
     [view.top, rowHeight, inner, moveTo],
   );
   const scrollToRow = useCallback((index: number) => moveTo(index * rowHeight), [moveTo, rowHeight]);
+  const follow = (rows: number) => moveTo(top + rows * rowHeight);
   const first = Math.min(count, Math.ceil(top / rowHeight));
   return {
-    ...{ space, from: firstDrawn, to: lastDrawn, topOf, first, showRow, scrollToRow },
+    ...{ space, from: firstDrawn, to: lastDrawn, topOf, first, showRow, scrollToRow, follow },
     rowsInView: Math.max(1, Math.floor(inner / rowHeight)),
   };
 }

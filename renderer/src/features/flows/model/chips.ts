@@ -1,5 +1,6 @@
 /** The conditions of a query as chips. The text is the truth: chips are read from it and write it. */
 import { type FlowQuery, formatFlowQuery, parseFlowQuery, type QueryNode } from "@wardline/domain/flows";
+import type { ShownFailure } from "../../../data/failure.ts";
 
 export interface Chip {
   /** In the canonical form, without the sign of an exclusion. */
@@ -136,4 +137,55 @@ export function withNoise(text: string, term: string, isHidden: boolean): string
     partsOf(query).flatMap((node) => without(node, field, values, true)),
     query,
   );
+}
+
+/** Whether the field of the term is asked for, and for nothing but its value. */
+export function isOnly(text: string, term: string): boolean {
+  const query = read(text);
+  const wanted = read(term);
+  return Boolean(query && wanted && partsOf(query).some((node) => plain(node) === plain(wanted.where)));
+}
+
+/** The field of the term with its value and no other; or without any condition on it. */
+export function withOnly(text: string, term: string, isWanted: boolean): string {
+  const query = read(text);
+  const wanted = read(term);
+  if (!query || wanted?.where.kind !== "field") return isWanted ? term : text;
+  const { field } = wanted.where;
+  const others = partsOf(query).filter((node) => {
+    const inner = node.kind === "not" ? node.part : node;
+    return inner.kind !== "field" || inner.field !== field;
+  });
+  return textOf(isWanted ? [...others, wanted.where] : others, query);
+}
+
+/** Why flows cannot be followed by this text as they come; `null` = they can. */
+export function liveObstacle(text: string): ShownFailure | null {
+  if (text.trim() === "") return null;
+  const { query, diagnostics } = parseFlowQuery(text, { nowMs: Date.now() });
+  const [first] = diagnostics.filter(({ severity }) => severity === "error");
+  const said = { code: first?.code ?? "QUERY_INVALID", hint: "", retryable: false, diagnostics: [] };
+  if (!query) return { ...said, message: first?.message ?? "The query cannot be read." };
+  if (!asksLabels(query.where)) return null;
+  return {
+    ...said,
+    message: "Who has a label is looked up for records, not for each flow as it comes.",
+    hint: "Ask the history, or name hosts and addresses.",
+  };
+}
+
+function asksLabels(node: QueryNode): boolean {
+  if (node.kind === "and" || node.kind === "or") return node.parts.some(asksLabels);
+  if (node.kind === "not") return asksLabels(node.part);
+  return node.kind === "field" && node.field === "label";
+}
+
+/** The text and the term together: what either leaves out stays out. A text that cannot be read is replaced. */
+export function narrowed(text: string, term: string): string {
+  const query = read(text) ?? { where: { kind: "all" as const }, sinceMs: null, untilMs: null };
+  const added = read(term);
+  if (!added) return text;
+  const parts = partsOf(query);
+  const known = new Set(parts.map(plain));
+  return textOf([...parts, ...partsOf(added).filter((part) => !known.has(plain(part)))], query);
 }

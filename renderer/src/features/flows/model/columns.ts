@@ -38,7 +38,7 @@ export interface ColumnInfo {
 const OF_TEXT = "A rule is known by its policy: sort by policy.";
 
 export const COLUMNS: Readonly<Record<ColumnName, ColumnInfo>> = {
-  when: { title: "When", width: 148, sort: RecordSort.TIME },
+  when: { title: "When", width: 160, sort: RecordSort.TIME },
   host: { title: "Host", width: 90, sort: RecordSort.HOST },
   direction: { title: "Way", width: 58, sort: RecordSort.DIRECTION },
   subject: { title: "Subject", width: 190, sort: RecordSort.SUBJECT },

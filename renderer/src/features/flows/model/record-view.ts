@@ -7,6 +7,8 @@ import { flowVerdict, type VerdictKind } from "../../../data/flow-buffer.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import {
   formatBytes,
+  formatClock,
+  formatClockMs,
   formatCount,
   formatDuration,
   formatProtocolPort,
@@ -33,6 +35,11 @@ export function timeOf(record: FlowRecord | undefined): number | null {
   return optionalMs(record?.firstSeen) ?? optionalMs(record?.windowStart);
 }
 
+/** `21 Nov 14:03:22.417`. */
+function formatShortDateTimeMs(timeMs: number): string {
+  return formatShortDateTime(timeMs).replace(formatClock(timeMs), formatClockMs(timeMs));
+}
+
 const SPANS = ["", "", " (1 min)", " (1 h)", " (1 d)"];
 const UNKNOWN: CellView = { text: "not known", isFaint: true };
 const DELETED = / \(deleted\)$/;
@@ -54,6 +61,8 @@ export function cellOf(item: HistoryRecord, column: ColumnName): CellView {
     case "when": {
       const timeMs = timeOf(record);
       if (timeMs === null) return UNKNOWN;
+      // A single flow, as it came.
+      if (record.windowSeconds === 0) return { text: formatShortDateTimeMs(timeMs), isCode: true };
       return { text: `${formatShortDateTime(timeMs)}${SPANS[item.resolution] ?? ""}`, isCode: true };
     }
     case "host":

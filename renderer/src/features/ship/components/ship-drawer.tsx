@@ -137,9 +137,9 @@ function usePlanFollows(basis: string, refetch: () => void): void {
 
 /** What helps to decide while it waits: what the new state denies, and what the flip cost. */
 function WhileWaiting() {
-  const { flowQuery, set } = useWindow();
+  const set = useWindow((state) => state.set);
   const hosts = useShip((state) => state.job?.plan.hosts);
-  const watch = () => set({ view: "flows", overlay: "none", flowQuery: { ...flowQuery, verdicts: ["deny"] } });
+  const watch = () => set({ view: "flows", flowsMode: "live", overlay: "none", flowText: "verdict:deny" });
   return (
     <>
       <div className="while-waiting">

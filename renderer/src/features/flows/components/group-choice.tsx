@@ -1,0 +1,58 @@
+import { FlowDimension, FlowMeasure } from "@wardline/api/wardline/console/v1/history";
+import { Select } from "../../../ui/index.ts";
+import { DIMENSION_NAMES, MEASURE_NAMES } from "../model/history.ts";
+
+const DIMENSIONS = [
+  FlowDimension.PROCESS,
+  FlowDimension.PEER,
+  FlowDimension.PORT,
+  FlowDimension.HOST,
+  FlowDimension.SOURCE,
+  FlowDimension.DESTINATION,
+  FlowDimension.POLICY,
+  FlowDimension.VERDICT,
+  FlowDimension.SUBJECT,
+  FlowDimension.USER,
+  FlowDimension.DIRECTION,
+  FlowDimension.PROTOCOL,
+] as const;
+const MEASURES = [FlowMeasure.CONNECTIONS, FlowMeasure.BYTES, FlowMeasure.DENIED_PACKETS, FlowMeasure.RECORDS] as const;
+
+export interface Grouping {
+  /** One or two different ones. */
+  readonly by: readonly FlowDimension[];
+  readonly measure: FlowMeasure;
+}
+
+export const USUAL_GROUPING: Grouping = { by: [FlowDimension.PEER], measure: FlowMeasure.CONNECTIONS };
+
+interface GroupChoiceProps {
+  readonly grouping: Grouping;
+  readonly onGrouping: (grouping: Grouping) => void;
+}
+
+/** What rows are put together by, and what makes a group large. */
+export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
+  const { by, measure } = grouping;
+  const [first = FlowDimension.PEER, second = 0] = by;
+  const choices = DIMENSIONS.map((dimension) => ({ value: String(dimension), label: DIMENSION_NAMES[dimension] }));
+  const choose = (one: number, other: number) =>
+    onGrouping({ measure, by: [...new Set([one, other])].filter((dimension) => dimension !== 0) });
+  return (
+    <>
+      <Select label="By" value={String(first)} onChange={(value) => choose(Number(value), second)} choices={choices} />
+      <Select
+        label="And"
+        value={String(second)}
+        onChange={(value) => choose(first, Number(value))}
+        choices={[{ value: "0", label: "nothing more" }, ...choices]}
+      />
+      <Select
+        label="Most"
+        value={String(measure)}
+        onChange={(value) => onGrouping({ by, measure: Number(value) })}
+        choices={MEASURES.map((each) => ({ value: String(each), label: MEASURE_NAMES[each] }))}
+      />
+    </>
+  );
+}
