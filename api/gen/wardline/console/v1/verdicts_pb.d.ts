@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Decision, Direction, EnforcementMode, Evaluation } from "../../v1/policy_pb.js";
+import type { Emergency } from "../../v1/host_pb.js";
 import type { FlowFilter } from "./flows_pb.js";
 
 /**
@@ -100,11 +101,23 @@ export declare type ListVerdictsRequest = Message<"wardline.console.v1.ListVerdi
   where: VerdictCondition[];
 
   /**
-   * At most 5,000; 0 = 500.
+   * At most 5,000; 0 = 500. The first in the order that is asked for.
    *
    * @generated from field: uint32 max_rows = 10;
    */
   maxRows: number;
+
+  /**
+   * @generated from field: wardline.console.v1.VerdictOrder order = 11;
+   */
+  order: VerdictOrder;
+
+  /**
+   * Last first. Importance has no other way round.
+   *
+   * @generated from field: bool descending = 12;
+   */
+  descending: boolean;
 };
 
 /**
@@ -246,6 +259,13 @@ export declare type VerdictVersion = Message<"wardline.console.v1.VerdictVersion
    * @generated from field: bool is_nothing = 12;
    */
   isNothing: boolean;
+
+  /**
+   * The emergency brake of the hosts, which counts before every policy.
+   *
+   * @generated from field: wardline.v1.Emergency emergency = 13;
+   */
+  emergency: Emergency;
 };
 
 /**
@@ -1336,6 +1356,51 @@ export enum StagedReason {
  * Describes the enum wardline.console.v1.StagedReason.
  */
 export declare const StagedReasonSchema: GenEnum<StagedReason>;
+
+/**
+ * @generated from enum wardline.console.v1.VerdictOrder
+ */
+export enum VerdictOrder {
+  /**
+   * What disagrees and carries traffic first.
+   *
+   * @generated from enum value: VERDICT_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By the name of the group that connects.
+   *
+   * @generated from enum value: VERDICT_ORDER_FROM = 1;
+   */
+  FROM = 1,
+
+  /**
+   * By the name of the group that is connected to.
+   *
+   * @generated from enum value: VERDICT_ORDER_TO = 2;
+   */
+  TO = 2,
+
+  /**
+   * By the lowest port.
+   *
+   * @generated from enum value: VERDICT_ORDER_PORT = 3;
+   */
+  PORT = 3,
+
+  /**
+   * By recorded connections and denied packets.
+   *
+   * @generated from enum value: VERDICT_ORDER_COUNT = 4;
+   */
+  COUNT = 4,
+}
+
+/**
+ * Describes the enum wardline.console.v1.VerdictOrder.
+ */
+export declare const VerdictOrderSchema: GenEnum<VerdictOrder>;
 
 /**
  * @generated from service wardline.console.v1.VerdictService
