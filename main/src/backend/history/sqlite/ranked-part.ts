@@ -7,7 +7,7 @@ import type { FileRef, OpenFile } from "./open-file.ts";
 import { isOutside, isWithin, type QueryControl, type TimeWindow } from "./query-control.ts";
 import type { RowTable, RowTables } from "./row-table.ts";
 import type { Selection } from "./selection.ts";
-import { measureColumnsOf } from "./whole-sums.ts";
+import { flagRange, measureColumnsOf, rangeOf } from "./whole-sums.ts";
 
 const CHUNK_ROWS = 1_024;
 /** Rows between two looks at whether the query was cancelled. */
@@ -188,6 +188,14 @@ function flagsOf(
   const flags = new Uint8Array(table.rows);
   if (ref.isSealed && !selection.needsRest) {
     const sums = tables.sums(file, ref.resolution !== "record", wanted, () => control.check());
+    const range = selection.measure ? rangeOf(selection.measure, sums) : null;
+    if (range) {
+      for (let from = 0; from < table.rows; from += CHECK_ROWS) {
+        control.check();
+        flagRange(flags, table, members, range, from, Math.min(table.rows, from + CHECK_ROWS));
+      }
+      return flags;
+    }
     const columns = measureColumnsOf(sums);
     for (let at = 0; at < table.rows; at++) {
       if (at % CHECK_ROWS === 0) control.check();

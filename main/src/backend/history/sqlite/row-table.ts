@@ -3,8 +3,8 @@
  * a filter costs a nanosecond or two a row instead of reading and checking blocks again.
  */
 import type { SumColumn } from "./layout.ts";
-import type { OpenFile } from "./open-file.ts";
-import { orderOf } from "./radix-order.ts";
+import type { BlockColumns, OpenFile } from "./open-file.ts";
+import { orderOf, orderOfWords } from "./radix-order.ts";
 import { readWholeSums, type WholeSums } from "./whole-sums.ts";
 
 /** Newest first by when they were first seen; those of one moment in the order of writing. It does not change. */
@@ -24,36 +24,32 @@ export class RowTable {
   readonly #lengthMs: number | Uint32Array;
 
   constructor(written: Columns, rows: number, stamp: string) {
-    const { startMs, first, lengthMs } = written;
+    const { seenMs, first, lengthMs } = written;
     let [low, high, most, least] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+    const lengthOfFirst = lengthMs[0] ?? 0;
     let isOneLength = true;
     for (let at = 0; at < rows; at++) {
+      const timeMs = seenMs[at]!;
       const after = first[at]!;
-      const timeMs = startMs[at]! + after;
       if (timeMs < low) low = timeMs;
       if (timeMs > high) high = timeMs;
       if (after > most) most = after;
       if (after < least) least = after;
-      if (lengthMs[at] !== lengthMs[0]) isOneLength = false;
+      if (lengthMs[at] !== lengthOfFirst) isOneLength = false;
     }
-    const ages = new Float64Array(rows);
-    for (let at = 0; at < rows; at++) ages[at] = high - (startMs[at]! + first[at]!);
-    const row = orderOf(ages, rows);
+    const row = newestFirst(seenMs, rows, low, high);
     this.rows = rows;
     this.row = row;
     this.stamp = stamp;
     this.#baseMs = rows === 0 ? 0 : low;
     this.#seen = high - low <= 0xffffffff ? new Uint32Array(rows) : new Float64Array(rows);
     this.#first = least >= 0 && most <= 0xffff ? new Uint16Array(rows) : new Float64Array(rows);
-    this.#lengthMs = isOneLength ? (lengthMs[0] ?? 0) : new Uint32Array(rows);
+    this.#lengthMs = isOneLength ? lengthOfFirst : new Uint32Array(rows);
     this.series = new Uint32Array(rows);
     this.records = written.records ? new Uint32Array(rows) : null;
-    for (let at = 0; at < rows; at++) {
-      const from = row[at]!;
-      this.series[at] = written.series[from]!;
-      this.#first[at] = first[from]!;
-      this.#seen[at] = high - low - ages[from]!;
-    }
+    gather(written.series, row, this.series);
+    gather(first, row, this.#first);
+    gather(seenMs, row, this.#seen, low);
     if (typeof this.#lengthMs !== "number") gather(lengthMs, row, this.#lengthMs);
     if (this.records && written.records) gather(written.records, row, this.records);
   }
@@ -87,15 +83,28 @@ export class RowTable {
   }
 }
 
-function gather(from: Uint32Array, row: Uint32Array, to: Uint32Array): void {
-  for (let at = 0; at < to.length; at++) to[at] = from[row[at]!]!;
+type Numbers = Uint16Array | Uint32Array | Float64Array;
+
+function gather(from: Numbers, row: Uint32Array, to: Numbers, less = 0): void {
+  for (let at = 0; at < to.length; at++) to[at] = from[row[at]!]! - less;
+}
+
+function newestFirst(seenMs: Float64Array, rows: number, lowMs: number, highMs: number): Uint32Array {
+  if (highMs - lowMs <= 0xffffffff) {
+    const ages = new Uint32Array(rows);
+    for (let at = 0; at < rows; at++) ages[at] = highMs - seenMs[at]!;
+    return orderOfWords(ages);
+  }
+  const ages = new Float64Array(rows);
+  for (let at = 0; at < rows; at++) ages[at] = highMs - seenMs[at]!;
+  return orderOf(ages, rows);
 }
 
 interface Columns {
   readonly series: Uint32Array;
-  readonly startMs: Float64Array;
+  readonly seenMs: Float64Array;
   readonly lengthMs: Uint32Array;
-  /** After the start of the window. */
+  /** When it was seen, after the start of the window. */
   readonly first: Float64Array;
   readonly records: Uint32Array | null;
 }
@@ -185,7 +194,7 @@ function mostOf(stamp: string): number {
 function columnsOf(size: number, hasSums: boolean): Columns {
   return {
     series: new Uint32Array(size),
-    startMs: new Float64Array(size),
+    seenMs: new Float64Array(size),
     lengthMs: new Uint32Array(size),
     first: new Float64Array(size),
     records: hasSums ? new Uint32Array(size) : null,
@@ -211,22 +220,30 @@ function grown(former: Kept | null, file: OpenFile, hasSums: boolean, check: () 
     check();
     const columns = file.readKeys(block);
     file.readSums(block, wanted);
-    const from = Math.max(0, known - block.firstRow);
-    const at = block.firstRow + from;
-    written.series.set(columns.series.subarray(from, block.rows), at);
-    written.startMs.set(columns.startMs.subarray(from, block.rows), at);
-    written.lengthMs.set(columns.lengthMs.subarray(from, block.rows), at);
-    written.first.set(columns.first.subarray(from, block.rows), at);
-    written.records?.set(columns.records.subarray(from, block.rows), at);
+    copyRows(columns, written, Math.max(0, known - block.firstRow), block.rows, block.firstRow);
   }
   const table = new RowTable(written, rows, stampOf(file, file.seriesCount));
   return { file, version: 0, rows, written: isSealed ? null : written, table, sums: {} };
 }
 
+/** One by one: the array's own way of copying numbers of another width is many times slower. */
+function copyRows(columns: BlockColumns, to: Columns, from: number, end: number, firstRow: number): void {
+  const { series, startMs, lengthMs, first, records } = columns;
+  for (let row = from; row < end; row++) {
+    const at = firstRow + row;
+    to.series[at] = series[row]!;
+    to.lengthMs[at] = lengthMs[row]!;
+    to.first[at] = first[row]!;
+    to.seenMs[at] = startMs[row]! + first[row]!;
+  }
+  if (!to.records) return;
+  for (let row = from; row < end; row++) to.records[firstRow + row] = records[row]!;
+}
+
 function larger(from: Columns | null, to: Columns): Columns {
   if (!from) return to;
   to.series.set(from.series);
-  to.startMs.set(from.startMs);
+  to.seenMs.set(from.seenMs);
   to.lengthMs.set(from.lengthMs);
   to.first.set(from.first);
   if (from.records) to.records?.set(from.records);

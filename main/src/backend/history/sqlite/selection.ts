@@ -30,7 +30,11 @@ export interface Selection {
   readonly needsRest?: boolean;
   /** Which sums it looks at. */
   readonly sums?: readonly SumColumn[];
+  /** All that it says, when that is one measure of the chosen series. */
+  readonly measure?: MeasureNode | null;
 }
+
+export type MeasureNode = QueryNode & { readonly kind: "measure" };
 
 /** Which columns a measure is made of. */
 export const SUMS_OF: Readonly<Record<QueryMeasure, readonly SumColumn[]>> = {
@@ -51,7 +55,7 @@ function sumsOf(node: QueryNode): SumColumn[] {
 
 type Compiled =
   | { readonly kind: "series"; readonly members: Uint8Array }
-  | { readonly kind: "row"; readonly test: RowTest }
+  | { readonly kind: "row"; readonly test: RowTest; readonly measure: MeasureNode | null }
   | { readonly kind: "and" | "or"; readonly parts: readonly Compiled[] }
   | { readonly kind: "not"; readonly part: Compiled };
 
@@ -68,7 +72,16 @@ export function select(file: OpenFile, where: QueryNode, labels: ResolvedLabels)
     test: compiled.kind === "series" ? null : testOf(compiled),
     needsRest,
     sums: [...new Set(sumsOf(where))],
+    measure: onlyMeasureOf(compiled),
   };
+}
+
+function onlyMeasureOf(compiled: Compiled): MeasureNode | null {
+  if (compiled.kind === "row") return compiled.measure;
+  if (compiled.kind !== "and") return null;
+  const rest = compiled.parts.filter(({ kind }) => kind !== "series");
+  // What the series say is what was chosen.
+  return rest.length === 1 ? onlyMeasureOf(rest[0]!) : null;
 }
 
 /** Whether it can be decided for a series as a whole. */
@@ -102,7 +115,7 @@ function compile(file: OpenFile, node: QueryNode, labels: ResolvedLabels): Compi
   if (isOfSeries(node)) return { kind: "series", members: membersOf(file, node, labels) };
   switch (node.kind) {
     case "measure":
-      return { kind: "row", test: measureTest(file, node) };
+      return { kind: "row", test: measureTest(file, node), measure: node };
     case "and":
     case "or": {
       const whole = node.parts.filter(isOfSeries);
@@ -125,7 +138,7 @@ function compileProcess(file: OpenFile, node: QueryNode, labels: ResolvedLabels)
     kind: "or",
     parts: [
       { kind: "series", members: membersOf(file, node, labels) },
-      { kind: "row", test },
+      { kind: "row", test, measure: null },
     ],
   };
 }

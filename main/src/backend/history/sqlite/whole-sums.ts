@@ -1,7 +1,8 @@
 /** Sums of all rows of a sealed partition at once: decoded for the first question that has a measure, looked at by the next. */
 import { SUM_COLUMNS, type SumColumn } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
-import type { MeasureColumns, Numbers } from "./selection.ts";
+import type { RowTable } from "./row-table.ts";
+import { type MeasureColumns, type MeasureNode, type Numbers, SUMS_OF } from "./selection.ts";
 
 /** In the order of writing. */
 export type WholeSums = Partial<Record<SumColumn, Numbers>>;
@@ -22,11 +23,11 @@ export function readWholeSums(
     const read = file.readSums(block, missing);
     for (const [index, name] of missing.entries()) {
       const values = blockColumn(read, name);
-      const column = columns[index]!;
-      const isSmall = column instanceof Float64Array || fitsInto32Bits(values, block.rows);
-      const target = isSmall ? column : Float64Array.from(column);
-      columns[index] = target;
-      target.set(values.subarray(0, block.rows), block.firstRow);
+      const { rows: count, firstRow } = block;
+      if (fill(columns[index]!, values, count, firstRow)) continue;
+      // Some number is larger than all before.
+      columns[index] = Float64Array.from(columns[index]!);
+      fill(columns[index], values, count, firstRow);
     }
   }
   for (const [index, name] of missing.entries()) known[name] = columns[index]!;
@@ -41,11 +42,57 @@ export function measureColumnsOf(sums: WholeSums): MeasureColumns {
   };
 }
 
+/** What a measure asks for: a sum of two columns, or the second less the first, from and up to whole numbers. */
+interface SumRange {
+  readonly first: Numbers;
+  readonly second: Numbers | null;
+  readonly isDifference: boolean;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** `null` for what depends on more than sums. */
+export function rangeOf({ measure, comparison, value }: MeasureNode, sums: WholeSums): SumRange | null {
+  if (measure === "sent" || measure === "received") return null;
+  const [first, second = null] = SUMS_OF[measure].map((name) => sums[name] ?? NOTHING);
+  const isDifference = measure === "duration";
+  const least = { ">": Math.floor(value) + 1, ">=": Math.ceil(value), "=": value };
+  const most = { "<": Math.ceil(value) - 1, "<=": Math.floor(value), "=": value };
+  return {
+    ...{ first: first!, second, isDifference },
+    least: comparison in least ? least[comparison as keyof typeof least] : Number.NEGATIVE_INFINITY,
+    most: comparison in most ? most[comparison as keyof typeof most] : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Sets the flags of rows of chosen series that a measure lets in. */
+export function flagRange(
+  flags: Uint8Array,
+  { row, series }: RowTable,
+  members: Uint8Array,
+  { first, second, isDifference, least, most }: SumRange,
+  from: number,
+  to: number,
+): void {
+  const sign = isDifference ? -1 : 1;
+  for (let at = from; at < to; at++) {
+    const number = row[at]!;
+    const value = second === null ? first[number]! : second[number]! + sign * first[number]!;
+    if (value >= least && value <= most && members[series[at]!] === 1) flags[at] = 1;
+  }
+}
+
 const NOTHING = new Uint32Array();
 
-function fitsInto32Bits(values: Float64Array, rows: number): boolean {
-  for (let row = 0; row < rows; row++) if (values[row] !== values[row]! >>> 0) return false;
-  return true;
+/** False when the array cannot hold a number. */
+function fill(column: Numbers, values: Float64Array, rows: number, firstRow: number): boolean {
+  let isSame = true;
+  for (let row = 0; row < rows; row++) {
+    const value = values[row]!;
+    column[firstRow + row] = value;
+    if (column[firstRow + row] !== value) isSame = false;
+  }
+  return isSame;
 }
 
 function blockColumn(columns: ReturnType<OpenFile["readSums"]>, name: SumColumn): Float64Array {
