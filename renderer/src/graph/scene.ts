@@ -1,6 +1,6 @@
 /** A picture on a canvas. It draws what it is given, in slices, and keeps every node where it was. */
-import GraphologyGraph from "graphology";
 import { GraphCanvas } from "./canvas.ts";
+import { DrawnGraph } from "./drawn-graph.ts";
 import { type LinkAttributes, LinkProgram } from "./edge-program.ts";
 import { drawLabel } from "./labels.ts";
 import { GraphLayout, type Place } from "./layout.ts";
@@ -54,7 +54,7 @@ const LINK_REACH_PIXELS = 7;
 
 export class GraphScene {
   readonly #ports: ScenePorts;
-  readonly #graph = new GraphologyGraph<NodeAttributes, LinkAttributes>({ multi: true, type: "directed" });
+  readonly #graph = new DrawnGraph<NodeAttributes, LinkAttributes>();
   readonly #sigma: GraphCanvas<NodeAttributes, LinkAttributes>;
   #palette: Palette = readPalette();
   #places: Map<string, Place>;
@@ -183,8 +183,7 @@ export class GraphScene {
       const wanted = input.nodeAttributes(node.id, place, this.#palette);
       if (wanted === null) continue;
       if (!this.#graph.hasNode(node.id)) this.#graph.addNode(node.id, wanted);
-      else if (differs(this.#graph.getNodeAttributes(node.id), wanted))
-        this.#graph.replaceNodeAttributes(node.id, wanted);
+      else if (differs(this.#graph.getNodeAttributes(node.id), wanted)) this.#graph.setNodeAttributes(node.id, wanted);
       yield;
     }
     const gone = this.#graph.nodes().filter((id) => !ids.has(id));
@@ -194,7 +193,7 @@ export class GraphScene {
       return yield* this.#drawNodes(input);
     }
     for (const id of gone) {
-      if (!this.#graph.getNodeAttribute(id, "hidden")) this.#graph.setNodeAttribute(id, "hidden", true);
+      if (!this.#graph.getNodeAttributes(id).hidden) this.#graph.setNodeAttributes(id, { hidden: true });
       yield;
     }
   }
@@ -206,13 +205,13 @@ export class GraphScene {
       const wanted = linkAttributes(link.id, this.#palette);
       if (wanted === null) continue;
       ids.add(link.id);
-      if (!this.#graph.hasEdge(link.id)) this.#graph.addDirectedEdgeWithKey(link.id, link.a, link.b, wanted);
-      else if (differs(this.#graph.getEdgeAttributes(link.id), wanted))
-        this.#graph.replaceEdgeAttributes(link.id, wanted);
+      if (!this.#graph.hasEdge(link.id)) this.#graph.addUndirectedEdgeWithKey(link.id, link.a, link.b, wanted);
+      else if (differs(this.#graph.getEdgeAttributes(link.id), wanted)) this.#graph.setEdgeAttributes(link.id, wanted);
       yield;
     }
     for (const id of this.#graph.edges()) {
-      if (!ids.has(id) && !this.#graph.getEdgeAttribute(id, "hidden")) this.#graph.setEdgeAttribute(id, "hidden", true);
+      if (!ids.has(id) && !this.#graph.getEdgeAttributes(id).hidden)
+        this.#graph.setEdgeAttributes(id, { hidden: true });
       yield;
     }
   }
@@ -228,7 +227,7 @@ export class GraphScene {
       onDrag: (id, to) => {
         const { x, y } = sigma.viewportToGraph(to);
         this.#places.set(id, { x, y });
-        this.#graph.mergeNodeAttributes(id, { x, y });
+        this.#graph.setNodeAttributes(id, { x, y });
       },
       onDropped: () => keepPlaces(localStorage, this.#ports.placesKey, this.#places),
     });

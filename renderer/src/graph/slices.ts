@@ -14,7 +14,7 @@ export async function runInSlices(work: Iterator<void>, isStopped: () => boolean
 }
 
 /** After what waits in the window: input, drawing. Timers would wait 4 ms each. */
-function nextTurn(): Promise<void> {
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

@@ -25,6 +25,7 @@ interface FakePicturePorts {
 const MINUTE_MS = 60_000;
 const LARGE_NODES = 500;
 const LARGE_EDGES = 5_000;
+const EDGES_IN_PART = 400;
 
 function group(name: string, members: number, ingress: number, egress: number, namespace = "shop"): PictureNode {
   return create(PictureNodeSchema, {
@@ -44,6 +45,7 @@ function group(name: string, members: number, ingress: number, egress: number, n
     egressMembers: egress,
     policyKeys: ingress + egress > 0 ? [`Policy/${namespace}/${name}`] : [],
     unknownMembers: name === "db" ? 1 : 0,
+    ...(name === "web" ? { awayMembers: 2, awaySince: timestampFromMs(Date.now() - 12 * MINUTE_MS) } : {}),
   });
 }
 
@@ -202,20 +204,32 @@ export class FakePicture {
     };
   }
 
-  async #get({ focusFile, basis }: GetPictureRequest) {
+  async *#get({ focusFile, basis, knownPictureId }: GetPictureRequest) {
     this.asked.push(`picture ${basis?.grouping} ${focusFile}`);
     await this.#ports.gate();
     const { nodes, edges } = this.#picture;
     const nowMs = Date.now();
-    return {
-      nodes: focusFile === "" ? nodes : nodes.slice(0, 4).map((node, index) => ({ ...node, inFocus: index === 0 })),
-      edges:
-        focusFile === ""
-          ? edges
-          : edges.filter(({ sourceId, destinationId }) =>
-              [sourceId, destinationId].every((id) => nodes.slice(0, 4).some((node) => node.id === id)),
-            ),
-      hosts: nodes.length === 0 ? [] : [{ hostId: "h2", name: "db-1", problem: "It could not be reached yet." }],
+    const inFocus = focusFile === "" ? nodes : nodes.slice(0, 4);
+    const ids = new Set(inFocus.map(({ id }) => id));
+    const shown = edges.filter(({ sourceId, destinationId }) => ids.has(sourceId) && ids.has(destinationId));
+    const pictureId = `picture ${focusFile}`;
+    const unchanged = knownPictureId === pictureId;
+    yield {
+      ...{ pictureId, unchanged },
+      nodes: unchanged ? [] : inFocus.map((node, index) => ({ ...node, inFocus: focusFile !== "" && index === 0 })),
+      hosts:
+        nodes.length === 0
+          ? []
+          : [
+              { hostId: "h2", name: "db-1", problem: "It could not be reached yet." },
+              {
+                hostId: "h3",
+                name: "web-2",
+                stateDigest: "5e",
+                generation: 7n,
+                awaySince: timestampFromMs(nowMs - 12 * MINUTE_MS),
+              },
+            ],
       grouping: 1,
       labelKeys: ["app"],
       knownKeys: ["app", "env", "zone"],
@@ -227,6 +241,8 @@ export class FakePicture {
       flowRecords: 91_422n,
       endpoints: nodes.reduce((sum, { members }) => sum + members, 0),
     };
+    for (let start = 0; start < shown.length && !unchanged; start += EDGES_IN_PART)
+      yield { edges: shown.slice(start, start + EDGES_IN_PART) };
   }
 
   async #edge({ sourceId, destinationId }: GetEdgeRequest) {

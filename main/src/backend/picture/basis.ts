@@ -1,6 +1,7 @@
 /** What a picture is made of: the texts of the draft, what each host enforces, and the flows of the window. */
 import { createHash } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type PictureBasis, PictureGrouping as WireGrouping } from "@wardline/api/wardline/console/v1/picture";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -21,6 +22,16 @@ export interface BasisPorts {
   readonly registry: HostRegistry;
   readonly versions: VersionsTable;
   readonly clock: Clock;
+}
+
+/** A model holds until a policy of it ends, or a host says something else of its quarantines. */
+interface KeptModel {
+  /** As its files say, whatever has expired. */
+  readonly read: PolicyWorld;
+  readonly model: AccessModel;
+  readonly quarantines: string;
+  readonly fromMs: number;
+  readonly untilMs: number;
 }
 
 interface PolicyText {
@@ -57,7 +68,7 @@ export interface Window {
 export class PictureBases {
   readonly #ports: BasisPorts;
   readonly #reader = createPolicyReader();
-  readonly #models = new Map<string, AccessModel>();
+  readonly #models = new Map<string, KeptModel>();
   /** Names of models by host and by what the host calls its state. */
   readonly #contents = new Map<string, string>();
 
@@ -125,8 +136,8 @@ export class PictureBases {
     // What a host says of its state is known by its content: the name that the host gives it is not believed.
     const claim = `${host.id} ${stateDigest}`;
     const content = this.#contents.get(claim);
-    const known = content === undefined ? undefined : this.#models.get(this.#key(content));
-    if (known) return known;
+    const known = content === undefined ? undefined : this.#models.get(content);
+    if (content !== undefined && known) return this.#model(content, () => known.read);
     const { files } = await host.enforced.fetch();
     const name = `fetched ${digestOf(files)}`;
     if (this.#contents.size >= MAX_CLAIMS) this.#contents.clear();
@@ -135,30 +146,52 @@ export class PictureBases {
   }
 
   /** Quarantines hold whatever the policies say, and time takes policies away. */
-  #key(name: string): string {
-    const { registry, clock } = this.#ports;
-    const quarantines = registry.hosts.flatMap((host) => {
-      const own = host.connection.state.status?.quarantines ?? [];
-      return own.length === 0
-        ? []
-        : [`${host.id} ${JSON.stringify(own, (_, value) => (typeof value === "bigint" ? `${value}` : value))}`];
-    });
-    return `${name} ${Math.floor(clock.nowMs() / 60_000)} ${quarantines.join()}`;
-  }
-
   #model(name: string, read: () => PolicyWorld): AccessModel {
     const { clock, registry } = this.#ports;
-    const key = this.#key(name);
-    let model = this.#models.get(key);
-    this.#models.delete(key);
-    model ??= createAccessModel(underQuarantines(withoutExpired(read(), clock.nowMs()), registry));
-    this.#models.set(key, model);
+    const nowMs = clock.nowMs();
+    const quarantines = quarantinesOf(registry);
+    let kept = this.#models.get(name);
+    this.#models.delete(name);
+    if (!kept || kept.quarantines !== quarantines || nowMs < kept.fromMs || nowMs >= kept.untilMs) {
+      const world = kept?.read ?? read();
+      kept = {
+        read: world,
+        model: createAccessModel(underQuarantines(withoutExpired(world, nowMs), registry)),
+        quarantines,
+        fromMs: nowMs,
+        untilMs: nextEndMs(world, nowMs),
+      };
+    }
+    this.#models.set(name, kept);
     for (const oldest of this.#models.keys()) {
       if (this.#models.size <= MAX_KEPT) break;
       this.#models.delete(oldest);
     }
-    return model;
+    return kept.model;
   }
+}
+
+function quarantinesOf({ hosts }: HostRegistry): string {
+  const texts = hosts.flatMap((host) => {
+    const own = host.connection.state.status?.quarantines ?? [];
+    return own.length === 0
+      ? []
+      : [`${host.id} ${JSON.stringify(own, (_, value) => (typeof value === "bigint" ? `${value}` : value))}`];
+  });
+  return texts.join();
+}
+
+/** When the next policy ends. */
+function nextEndMs({ policies }: PolicyWorld, nowMs: number): number {
+  const ends = policies.flatMap(({ expiresAtUnixMs }) => expiresAtUnixMs ?? []).filter((endMs) => endMs > nowMs);
+  return ends.reduce((next, endMs) => Math.min(next, endMs), Number.POSITIVE_INFINITY);
+}
+
+/** When a host that is away was last heard: what it enforces is its last word. `null` = it is there, or was never heard. */
+export function awaySinceMs({ connection }: ManagedHost): number | null {
+  const { reachability, status, lastHeardAtMs } = connection.state;
+  if (reachability === Reachability.CONNECTED || !status?.info || lastHeardAtMs <= 0) return null;
+  return lastHeardAtMs;
 }
 
 function unknownHost(host: ManagedHost, problem: string): HostEnforced {

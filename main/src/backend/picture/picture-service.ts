@@ -1,4 +1,5 @@
 /** `wardline.console.v1.PictureService`: reads only, and computes in pieces. */
+import { createHash, randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
@@ -7,18 +8,25 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { AccessModel } from "@wardline/domain/policy/access";
 import {
   detailOf,
-  drawPicture,
+  type EnforcedAt,
+  fillPicture,
   knownKeys,
   type PictureEdge,
+  type PictureFlow,
+  type PictureGrouping,
   type PictureNode,
+  type PictureSurvey,
   type PolicyPicture,
   pinnedTest,
+  surveyPicture,
 } from "@wardline/domain/policy/picture";
+import { nextTurn } from "../flows/recorded-batches.ts";
 import type { FlowHistory } from "../history/flow-history.ts";
 import type { EndpointBook } from "../history/service/endpoint-book.ts";
-import { hostNameOf } from "../hosts/managed-host.ts";
+import { hostNameOf, labelOf } from "../hosts/managed-host.ts";
 import type { Guard } from "../rpc/guard.ts";
 import {
+  awaySinceMs,
   type BasisPorts,
   enforcedByName,
   groupingOf,
@@ -32,6 +40,7 @@ import { flowQueryOf } from "./flow-query.ts";
 import { runSteps } from "./run-steps.ts";
 import { readTalks, type Talks } from "./talks.ts";
 import {
+  type Away,
   toWireEdge,
   toWireExample,
   toWireFlowGroup,
@@ -46,14 +55,22 @@ export interface PicturePorts extends BasisPorts {
   readonly book: EndpointBook;
 }
 
+const FLOW_FIELDS = [
+  ...(["sourceKey", "sourceAddress", "destinationKey", "destinationAddress", "protocol", "port"] as const),
+  ...(["connections", "deniedPackets", "observed", "firstSeenMs", "lastSeenMs"] as const),
+];
 /** What is typed meanwhile is drawn with the flows that were read a moment ago. */
 const TALKS_KEPT_MS = 10_000;
 const MAX_KEPT_PICTURES = 3;
 const MAX_KNOWN_KEYS = 100;
 const MAX_FLOW_GROUPS = 100;
 const MAX_CHOSEN = 50;
+/** Taking in a part costs the window a few milliseconds. */
+const EDGES_IN_PART = 400;
 
 interface Drawn {
+  readonly id: string;
+  readonly survey: PictureSurvey;
   readonly picture: PolicyPicture;
   readonly model: AccessModel;
   readonly stateDigest: string;
@@ -73,7 +90,13 @@ interface KeptTalks {
 export class PictureServiceImpl {
   readonly #ports: PicturePorts;
   readonly #bases: PictureBases;
-  readonly #drawn = new Map<string, Drawn>();
+  readonly #surveys = new Map<string, PictureSurvey>();
+  readonly #modelNumbers = new WeakMap<AccessModel, number>();
+  /** Ids of another run of the console mean nothing here. */
+  readonly #started = randomUUID();
+  #count = 0;
+  /** The newest last. */
+  #drawn: readonly Drawn[] = [];
   #talks: KeptTalks | null = null;
 
   constructor(ports: PicturePorts) {
@@ -83,21 +106,26 @@ export class PictureServiceImpl {
 
   routes(guard: Guard): ServiceImpl<typeof wire.PictureService> {
     return {
-      getPicture: guard.unary((request: wire.GetPictureRequest, signal) => this.picture(request, signal)),
+      getPicture: guard.stream((request: wire.GetPictureRequest, signal) => this.picture(request, signal)),
       getEdge: guard.unary((request: wire.GetEdgeRequest, signal) => this.edge(request, signal)),
       draftFor: guard.unary((request: wire.DraftForRequest, signal) => this.draftFor(request, signal)),
     };
   }
 
-  /** @throws Failure POLICY_INVALID, INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, and of the store */
-  async picture(request: wire.GetPictureRequest, signal: AbortSignal): Promise<wire.GetPictureResponse> {
+  /**
+   * The first part has everything but edges.
+   * @throws Failure POLICY_INVALID, INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, and of the store
+   */
+  async *picture(request: wire.GetPictureRequest, signal: AbortSignal): AsyncGenerator<wire.GetPictureResponse> {
     const basis = basisOf(request.basis);
     const drawn = await this.#draw(basis, signal);
     const { picture, model, talks, window } = drawn;
     const { nodes, edges, focused } = this.#shown(drawn, basis, request);
-    return create(wire.GetPictureResponseSchema, {
-      nodes: nodes.map((node) => toWireNode(node, focused.has(node.id))),
-      edges: edges.map(toWireEdge),
+    const away = awayMembers(drawn.hosts);
+    const pictureId = idOf(drawn, basis, request);
+    const unchanged = request.knownPictureId === pictureId;
+    yield create(wire.GetPictureResponseSchema, {
+      nodes: unchanged ? [] : nodes.map((node) => toWireNode(node, focused.has(node.id), away(node))),
       hosts: drawn.hosts.map(toWireHost),
       grouping: toWireGrouping(picture.grouping),
       labelKeys: picture.grouping.by === "labels" ? [...picture.grouping.keys] : [],
@@ -111,11 +139,21 @@ export class PictureServiceImpl {
       stateDigest: drawn.stateDigest,
       flowRecords: BigInt(talks.records),
       endpoints: model.world.inventory.endpoints.length,
+      ...{ pictureId, unchanged },
     });
+    if (unchanged) return;
+    for (let start = 0; start < edges.length; start += EDGES_IN_PART) {
+      // Nobody else of the backend waits for more than one part.
+      await nextTurn();
+      yield create(wire.GetPictureResponseSchema, {
+        edges: edges.slice(start, start + EDGES_IN_PART).map(toWireEdge),
+      });
+    }
   }
 
   async edge(request: wire.GetEdgeRequest, signal: AbortSignal): Promise<wire.GetEdgeResponse> {
-    const { picture, model, window } = await this.#draw(basisOf(request.basis), signal);
+    const { picture, model, window, hosts } = await this.#draw(basisOf(request.basis), signal);
+    const away = awayMembers(hosts);
     const { sourceId, destinationId } = request;
     const source = nodeById(picture, sourceId);
     const destination = nodeById(picture, destinationId);
@@ -128,8 +166,8 @@ export class PictureServiceImpl {
     const { world } = model;
     return create(wire.GetEdgeResponseSchema, {
       edge: toWireEdge(edge),
-      source: toWireNode(source, true),
-      destination: toWireNode(destination, true),
+      source: toWireNode(source, true, away(source)),
+      destination: toWireNode(destination, true, away(destination)),
       allowing: detail.allowing.map(toWireRule),
       denying: detail.denying.map(toWireRule),
       rulesLeftOut: BigInt(detail.leftOut),
@@ -167,26 +205,50 @@ export class PictureServiceImpl {
     const hosts = await this.#bases.enforced(signal);
     const { talks, window } = await this.#readTalks(basis, model, signal);
     const grouping = groupingOf(basis, model.world);
-    const known = hosts.map(({ host, stateDigest: digest, at, generation }) => [
-      host.id,
-      hostNameOf(host),
-      digest,
-      at.kind,
-      `${generation}`,
-    ]);
-    const key = JSON.stringify([stateDigest, grouping, known, window]);
-    const kept = this.#drawn.get(key);
-    if (kept?.model === model && kept.talks === talks) return kept;
-    const steps = drawPicture({ draft: model, grouping, enforcedAt: enforcedByName(hosts), flows: talks.flows });
-    const picture = await runSteps(steps, this.#ports.clock, signal);
-    const drawn = { picture, model, stateDigest, hosts, talks, window };
-    this.#drawn.delete(key);
-    this.#drawn.set(key, drawn);
-    for (const oldest of this.#drawn.keys()) {
-      if (this.#drawn.size <= MAX_KEPT_PICTURES) break;
-      this.#drawn.delete(oldest);
-    }
+    const survey = await this.#survey(model, grouping, hosts, signal);
+    const rest = { survey, model, stateDigest, hosts, talks, window };
+    const kept = this.#drawn.find((each) => each.survey === survey && sameFlows(each.talks.flows, talks.flows));
+    const drawn = kept
+      ? { ...kept, ...rest }
+      : {
+          ...rest,
+          id: `${this.#started}-${++this.#count}`,
+          picture: await runSteps(fillPicture(survey, talks.flows), this.#ports.clock, signal),
+        };
+    this.#drawn = [...this.#drawn.filter(({ id }) => id !== drawn.id), drawn].slice(-MAX_KEPT_PICTURES);
     return drawn;
+  }
+
+  /** What flows do not change is kept: most pictures are of the same draft a moment later. */
+  async #survey(
+    model: AccessModel,
+    grouping: PictureGrouping,
+    hosts: readonly HostEnforced[],
+    signal: AbortSignal,
+  ): Promise<PictureSurvey> {
+    const standing = hosts.map(({ host, at }) => [host.id, hostNameOf(host), labelOf(host), this.#numberOf(at)]);
+    const key = JSON.stringify([this.#numberOf({ kind: "world", model }), grouping, standing]);
+    const survey =
+      this.#surveys.get(key) ??
+      (await runSteps(
+        surveyPicture({ draft: model, grouping, enforcedAt: enforcedByName(hosts) }),
+        this.#ports.clock,
+        signal,
+      ));
+    this.#surveys.delete(key);
+    this.#surveys.set(key, survey);
+    for (const oldest of this.#surveys.keys()) {
+      if (this.#surveys.size <= MAX_KEPT_PICTURES) break;
+      this.#surveys.delete(oldest);
+    }
+    return survey;
+  }
+
+  #numberOf(at: EnforcedAt): string | number {
+    if (at.kind !== "world") return at.kind;
+    const number = this.#modelNumbers.get(at.model) ?? ++this.#count;
+    this.#modelNumbers.set(at.model, number);
+    return number;
   }
 
   async #readTalks(
@@ -237,6 +299,37 @@ export class PictureServiceImpl {
 
 function basisOf(basis: wire.PictureBasis | undefined): wire.PictureBasis {
   return basis ?? create(wire.PictureBasisSchema);
+}
+
+/** Equal ids, equal nodes and edges: also focus, scope and who is away are in it. */
+function idOf({ id, hosts }: Drawn, { hostIds }: wire.PictureBasis, request: wire.GetPictureRequest): string {
+  const away = hosts.map(({ host }) => awaySinceMs(host));
+  const names = hosts.map(({ host }) => [host.id, hostNameOf(host)]);
+  const parts = JSON.stringify([request.focusNodeId, request.focusFile, hostIds, away, names]);
+  return `${id}-${createHash("sha256").update(parts).digest("hex").slice(0, 32)}`;
+}
+
+function awayMembers(hosts: readonly HostEnforced[]): (node: PictureNode) => Away {
+  const sinceOf = new Map<string, number>();
+  for (const { host } of hosts) {
+    const sinceMs = awaySinceMs(host);
+    if (sinceMs !== null) for (const name of [hostNameOf(host), labelOf(host)]) sinceOf.set(name, sinceMs);
+  }
+  return ({ members }) => {
+    const times = members.flatMap(({ hostName }) => (hostName === null ? [] : (sinceOf.get(hostName) ?? [])));
+    return { members: times.length, sinceMs: times.reduce((first, each) => Math.min(first, each), times[0] ?? 0) };
+  };
+}
+
+function sameFlows(left: readonly PictureFlow[], right: readonly PictureFlow[]): boolean {
+  if (left === right) return true;
+  return (
+    left.length === right.length &&
+    left.every((flow, index) => {
+      const other = right[index];
+      return other !== undefined && FLOW_FIELDS.every((field) => flow[field] === other[field]);
+    })
+  );
 }
 
 function nodeById(picture: PolicyPicture, id: string): PictureNode {

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import * as wire from "@wardline/api/wardline/console/v1/picture";
 import { FlowRecordBatchSchema } from "@wardline/api/wardline/v1/flow_record";
 import { EnforcementMode, PolicyFileSchema } from "@wardline/api/wardline/v1/policy";
@@ -91,11 +92,19 @@ type Basis = Partial<wire.PictureBasis>;
 
 const basisOf = (basis: Basis) => ({ ...create(wire.PictureBasisSchema), ...basis });
 const fileOf = (text: string) => create(PolicyFileSchema, { path: "web.yaml", text });
-const draw = (basis: Basis = {}, more: Partial<wire.GetPictureRequest> = {}) =>
-  tester.backend.services.picture.picture(
-    { ...create(wire.GetPictureRequestSchema), basis: basisOf(basis), ...more },
-    signal,
+const parts = (basis: Basis = {}, more: Partial<wire.GetPictureRequest> = {}, until = signal) =>
+  collect(
+    tester.backend.services.picture.picture(
+      { ...create(wire.GetPictureRequestSchema), basis: basisOf(basis), ...more },
+      until,
+    ),
   );
+async function draw(basis: Basis = {}, more: Partial<wire.GetPictureRequest> = {}, until = signal) {
+  const [first, ...rest] = await parts(basis, more, until);
+  if (!first) throw new Error("A picture without a part.");
+  expect(first.edges).toEqual([]);
+  return { ...first, edges: rest.flatMap(({ edges }) => edges) };
+}
 const edge = (basis: Basis = {}, sourceId = WEB, destinationId = DB) =>
   tester.backend.services.picture.edge(
     create(wire.GetEdgeRequestSchema, { basis: basisOf(basis), sourceId, destinationId }),
@@ -118,7 +127,7 @@ const failureOf = (answer: Promise<unknown>) =>
     (error: unknown) => (error instanceof Failure ? error.code : error),
   );
 
-const textsOf = ({ edges }: wire.GetPictureResponse) =>
+const textsOf = ({ edges }: Pick<wire.GetPictureResponse, "edges">) =>
   edges.map(({ sourceId, destinationId, draft, classes }) =>
     [sourceId, destinationId, draft?.ports?.text, ...classes.map((name) => wire.PictureClass[name])].join(" | "),
   );
@@ -170,10 +179,41 @@ describe("GetPicture", () => {
     expect(await failureOf(draw(window))).toBe(ErrorCode.INVALID_ARGUMENT);
     const gone = AbortSignal.abort();
     const grouping = wire.PictureGrouping.HOST;
-    const request = create(wire.GetPictureRequestSchema, { basis: { grouping } });
-    expect([null, ErrorCode.CANCELED]).toContain(
-      await failureOf(tester.backend.services.picture.picture(request, gone)),
+    expect([null, ErrorCode.CANCELED]).toContain(await failureOf(draw({ grouping }, {}, gone)));
+  });
+
+  it("does not send again what the caller has, until something of it changes", async () => {
+    await keep([record({})]);
+    const first = await draw();
+    const [same, ...more] = await parts({}, { knownPictureId: first.pictureId });
+    expect([same?.unchanged, same?.nodes, more]).toEqual([true, [], []]);
+    expect([same?.endpoints, same?.flowRecords]).toEqual([first.endpoints, first.flowRecords]);
+    const [focused] = await parts({}, { knownPictureId: first.pictureId, focusFile: "web.yaml" });
+    expect(focused?.unchanged).toBe(false);
+    const changed = await draw(
+      { files: [fileOf(POLICY.replace("5432", "5433"))] },
+      { knownPictureId: first.pictureId },
     );
+    expect([changed.unchanged, changed.pictureId === first.pictureId]).toEqual([false, false]);
+    expect(textsOf(changed).join()).toContain("5433/tcp");
+  });
+
+  it("says of a host that is away that what it enforces is its last word, and since when", async () => {
+    await apply();
+    expect((await draw()).hosts.map(({ awaySince }) => awaySince)).toEqual([undefined]);
+    const { connection } = tester.backend.registry.local;
+    tester.agent.dialFailure = new Failure({ code: ErrorCode.AGENT_UNREACHABLE, message: "gone" });
+    tester.agent.dropConnections();
+    await expect.poll(() => connection.state.reachability).not.toBe(Reachability.CONNECTED);
+    const { lastHeardAtMs } = connection.state;
+    expect(lastHeardAtMs).toBeGreaterThan(NOW_MS - 60_000);
+    const picture = await draw();
+    expect(picture.hosts.map(({ awaySince, generation, problem }) => [awaySince, generation, problem])).toEqual([
+      [timestampFromMs(lastHeardAtMs), 1n, ""],
+    ]);
+    const web = picture.nodes.find(({ id }) => id === WEB);
+    expect([web?.awayMembers, web?.awaySince]).toEqual([1, timestampFromMs(lastHeardAtMs)]);
+    expect(picture.nodes.find(({ id }) => id === DB)?.awayMembers).toBe(0);
   });
 });
 

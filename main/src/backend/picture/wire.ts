@@ -16,8 +16,8 @@ import type {
   PlacedFlow,
 } from "@wardline/domain/policy/picture";
 import { toWireDecision, toWireDirection } from "@wardline/domain/wire";
-import { labelOf, type ManagedHost } from "../hosts/managed-host.ts";
-import type { HostEnforced } from "./basis.ts";
+import { labelOf } from "../hosts/managed-host.ts";
+import { awaySinceMs, type HostEnforced } from "./basis.ts";
 
 const MAX_LISTED_MEMBERS = 100;
 const MAX_LISTED_RANGES = 64;
@@ -55,7 +55,14 @@ const GROUPINGS: Record<PictureGrouping["by"], wire.PictureGrouping> = {
 
 export const toWireGrouping = ({ by }: PictureGrouping) => GROUPINGS[by];
 
-export function toWireNode(node: PictureNode, isInFocus: boolean): wire.PictureNode {
+/** What is known of members whose host is away. */
+export interface Away {
+  readonly members: number;
+  /** Of the one longest unheard; 0 = nobody is away. */
+  readonly sinceMs: number;
+}
+
+export function toWireNode(node: PictureNode, isInFocus: boolean, away: Away): wire.PictureNode {
   const { members, networks } = node;
   const listed = members.slice(0, MAX_LISTED_MEMBERS);
   return create(wire.PictureNodeSchema, {
@@ -74,6 +81,8 @@ export function toWireNode(node: PictureNode, isInFocus: boolean): wire.PictureN
     policyKeys: node.policyKeys.slice(0, MAX_LISTED_POLICIES),
     unknownMembers: node.unknownMembers,
     inFocus: isInFocus,
+    awayMembers: away.members,
+    ...(away.members > 0 ? { awaySince: timestampFromMs(away.sinceMs) } : {}),
   });
 }
 
@@ -164,7 +173,9 @@ export function toWireFlowGroup({ flow, isAllowed }: PlacedFlow): wire.PictureFl
 }
 
 export function toWireHost({ host, stateDigest, generation, problem, observes }: HostEnforced): wire.PictureHost {
-  return create(wire.PictureHostSchema, { ...hostFields(host), stateDigest, generation, problem, observes });
+  const sinceMs = awaySinceMs(host);
+  return create(wire.PictureHostSchema, {
+    ...{ hostId: host.id, name: labelOf(host), stateDigest, generation, problem, observes },
+    ...(sinceMs === null ? {} : { awaySince: timestampFromMs(sinceMs) }),
+  });
 }
-
-const hostFields = (host: ManagedHost) => ({ hostId: host.id, name: labelOf(host) });

@@ -88,6 +88,13 @@ export declare type GetPictureRequest = Message<"wardline.console.v1.GetPictureR
    * @generated from field: string focus_file = 3;
    */
   focusFile: string;
+
+  /**
+   * `picture_id` of a picture that the caller has: while nodes and edges are still those, they are not sent again.
+   *
+   * @generated from field: string known_picture_id = 4;
+   */
+  knownPictureId: string;
 };
 
 /**
@@ -183,6 +190,18 @@ export declare type PictureNode = Message<"wardline.console.v1.PictureNode"> & {
    * @generated from field: bool in_focus = 14;
    */
   inFocus: boolean;
+
+  /**
+   * Members whose host is away: what is enforced there is its last word, of this time for the one longest unheard.
+   *
+   * @generated from field: uint32 away_members = 15;
+   */
+  awayMembers: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp away_since = 16;
+   */
+  awaySince?: Timestamp | undefined;
 };
 
 /**
@@ -451,6 +470,13 @@ export declare type PictureHost = Message<"wardline.console.v1.PictureHost"> & {
    * @generated from field: bool observes = 6;
    */
   observes: boolean;
+
+  /**
+   * When it was last heard, if it is away: what it enforces is its last word.
+   *
+   * @generated from field: google.protobuf.Timestamp away_since = 7;
+   */
+  awaySince?: Timestamp | undefined;
 };
 
 /**
@@ -549,6 +575,20 @@ export declare type GetPictureResponse = Message<"wardline.console.v1.GetPicture
    * @generated from field: uint32 endpoints = 15;
    */
   endpoints: number;
+
+  /**
+   * Equal ids of one console = equal nodes and edges.
+   *
+   * @generated from field: string picture_id = 16;
+   */
+  pictureId: string;
+
+  /**
+   * Nodes and edges are those of `known_picture_id`, and left out.
+   *
+   * @generated from field: bool unchanged = 17;
+   */
+  unchanged: boolean;
 };
 
 /**
@@ -1178,11 +1218,13 @@ export declare const PictureClassSchema: GenEnum<PictureClass>;
 export declare const PictureService: GenService<{
   /**
    * Exact for every address and port, never sampled. Cancel by closing; a picture that takes too long is refused.
+   * In parts, so that nobody has to take thousands of edges at once: the first part says everything but the edges, those
+   * after it have edges only, most important first.
    *
    * @generated from rpc wardline.console.v1.PictureService.GetPicture
    */
   getPicture: {
-    methodKind: "unary";
+    methodKind: "server_streaming";
     input: typeof GetPictureRequestSchema;
     output: typeof GetPictureResponseSchema;
   },

@@ -23,7 +23,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import type { ShownPicture } from "../model/shown.ts";
-import { classesSaid, flowsSaid, nodeName, type Said, sideSaid } from "../model/words.ts";
+import { classesSaid, enforcedSaid, flowsSaid, nodeName, type Said, sideSaid } from "../model/words.ts";
 import { NewFile } from "./new-file.tsx";
 import { RuleList } from "./rule-list.tsx";
 import { Facts, Side } from "./side.tsx";
@@ -54,7 +54,7 @@ export function EdgePanel({ edge, shown, basis, onClose }: EdgePanelProps) {
       <Facts
         facts={[
           ["Draft allows", mark(sideSaid(edge.draft))],
-          ["Enforced", mark(sideSaid(edge.enforced))],
+          ["Enforced", mark(enforcedSaid(edge, shown))],
           ["Reported", mark(flowsSaid(edge.flows))],
           ["Difference", classesSaid(edge)],
           ...(opens ? [["Would open", opens] as const] : []),

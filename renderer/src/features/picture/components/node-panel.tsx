@@ -1,9 +1,10 @@
 import { type PictureNode, PictureNodeKind } from "@wardline/api/wardline/console/v1/picture";
 import { Columns3, Focus, PencilRuler } from "lucide-react";
+import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { Button, formatCount, formatQuantity, shortKey, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { usePictureLook } from "../model/picture-store.ts";
 import type { ShownPicture } from "../model/shown.ts";
-import { idOfEdge, nodeName, protectionSaid, sideSaid } from "../model/words.ts";
+import { awaySinceMs, heardSaid, idOfEdge, nodeName, protectionSaid, sideSaid } from "../model/words.ts";
 import { Facts, Side } from "./side.tsx";
 
 interface NodePanelProps {
@@ -20,6 +21,8 @@ export function NodePanel({ node, shown, onClose }: NodePanelProps) {
   const isFocus = focusId === node.id;
   const isInside = node.kind === PictureNodeKind.GROUP || node.kind === PictureNodeKind.ENDPOINT;
   const protection = protectionSaid(node);
+  const sinceMs = awaySinceMs([node]);
+  const nowMs = optionalMs(shown.picture.madeAt) ?? 0;
   const ways = shown.edges.filter(({ sourceId, destinationId }) => sourceId === node.id || destinationId === node.id);
   return (
     <Side name={`Group ${nodeName(node)}`} title={nodeName(node)} onClose={onClose}>
@@ -30,6 +33,9 @@ export function NodePanel({ node, shown, onClose }: NodePanelProps) {
           ...(node.unknownMembers > 0
             ? [["Not known", `what ${formatQuantity(node.unknownMembers, "member")} enforce`] as const]
             : []),
+          ...(sinceMs === null
+            ? []
+            : [["Away", `${formatQuantity(node.awayMembers, "member")}, ${heardSaid(sinceMs, nowMs)}`] as const]),
           ...(node.hostNames.length > 0
             ? [["Hosts", node.hostNames.slice(0, 8).map(visibleText).join(", ")] as const]
             : []),

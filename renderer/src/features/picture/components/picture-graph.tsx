@@ -1,12 +1,22 @@
 import { Maximize, Minus, Plus, Shuffle } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
+import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import type { Pointed } from "../../../graph/pointer.ts";
 import { GraphScene } from "../../../graph/scene.ts";
 import { formatQuantity, IconButton } from "../../../ui/index.ts";
 import { type Marks, pictureDrawing } from "../model/drawing.ts";
 import type { Export } from "../model/exports.ts";
 import type { ShownPicture } from "../model/shown.ts";
-import { classesSaid, flowsSaid, nodeName, protectionSaid, sideSaid } from "../model/words.ts";
+import {
+  awaySinceMs,
+  classesSaid,
+  enforcedSaid,
+  flowsSaid,
+  heardSaid,
+  nodeName,
+  protectionSaid,
+  sideSaid,
+} from "../model/words.ts";
 import { PictureLegend } from "./picture-legend.tsx";
 
 interface PictureGraphProps {
@@ -58,7 +68,10 @@ export default function PictureGraph({ shown, marks, placesKey, ...events }: Pic
       made.destroy();
     };
   }, [placesKey]);
-  useEffect(() => scene?.show(pictureDrawing(shown, marks)), [scene, shown, marks]);
+  // Times and notes of a picture change nothing of its drawing.
+  const { nodes, edges } = shown;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: nodes and edges are what is drawn of it.
+  useEffect(() => scene?.show(pictureDrawing(shown, marks)), [scene, nodes, edges, marks]);
   const words = `${formatQuantity(shown.nodes.length, "group")} and ${formatQuantity(shown.edges.length, "connection")}`;
   return (
     <div className="picture-graph-and-legend">
@@ -107,12 +120,15 @@ export default function PictureGraph({ shown, marks, placesKey, ...events }: Pic
 /** What the pointer is over, in a line or two. The tables and the panel say the same and more. */
 function OverText({ id, shown }: { id: string; shown: ShownPicture }) {
   const node = shown.byId.get(id);
+  const sinceMs = awaySinceMs([node]);
+  const nowMs = optionalMs(shown.picture.madeAt) ?? 0;
   if (node)
     return (
       <>
         <strong>{nodeName(node)}</strong>{" "}
         <span className="soft">
           {formatQuantity(node.members, "member")}, {protectionSaid(node).words}
+          {sinceMs === null ? "" : `; ${formatQuantity(node.awayMembers, "member")} away, ${heardSaid(sinceMs, nowMs)}`}
         </span>
       </>
     );
@@ -124,7 +140,8 @@ function OverText({ id, shown }: { id: string; shown: ShownPicture }) {
         {nodeName(shown.byId.get(edge.sourceId))} → {nodeName(shown.byId.get(edge.destinationId))}
       </strong>
       <br />
-      draft: {sideSaid(edge.draft).words}; seen: {flowsSaid(edge.flows).words}
+      draft: {sideSaid(edge.draft).words}; enforced: {enforcedSaid(edge, shown).words}; seen:{" "}
+      {flowsSaid(edge.flows).words}
       <br />
       <span className="soft">{classesSaid(edge)}</span>
     </>

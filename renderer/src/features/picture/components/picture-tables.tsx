@@ -10,7 +10,16 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import type { ShownPicture } from "../model/shown.ts";
-import { classesSaid, flowsSaid, idOfEdge, nodeName, protectionSaid, type Said, sideSaid } from "../model/words.ts";
+import {
+  classesSaid,
+  enforcedSaid,
+  flowsSaid,
+  idOfEdge,
+  nodeName,
+  protectionSaid,
+  type Said,
+  sideSaid,
+} from "../model/words.ts";
 
 interface TableProps {
   readonly shown: ShownPicture;
@@ -36,7 +45,8 @@ export function ConnectionTable({ shown, selectedId, onSelect }: TableProps) {
   );
 }
 
-function edgeColumns({ byId }: ShownPicture): GridColumn<PictureEdge>[] {
+function edgeColumns(shown: ShownPicture): GridColumn<PictureEdge>[] {
+  const { byId } = shown;
   const from = ({ sourceId }: PictureEdge) => nodeName(byId.get(sourceId));
   const to = ({ destinationId }: PictureEdge) => nodeName(byId.get(destinationId));
   const lastMs = ({ flows }: PictureEdge) => optionalMs(flows?.lastSeen);
@@ -50,8 +60,8 @@ function edgeColumns({ byId }: ShownPicture): GridColumn<PictureEdge>[] {
     },
     {
       ...{ key: "enforced", name: "Enforced", width: "minmax(92px, 1.4fr)" },
-      show: ({ enforced }) => mark(sideSaid(enforced)),
-      order: ({ enforced }) => sideSaid(enforced).words,
+      show: (edge) => mark(enforcedSaid(edge, shown)),
+      order: (edge) => enforcedSaid(edge, shown).words,
     },
     {
       ...{ key: "seen", name: "Reported", width: "minmax(104px, 1.4fr)" },
@@ -117,6 +127,11 @@ function nodeColumns({ edges }: ShownPicture): GridColumn<PictureNode>[] {
       ...{ key: "out", name: "Ways out", width: "84px" },
       show: ({ id }) => formatCount(countOf(id).outOf),
       order: ({ id }) => countOf(id).outOf,
+    },
+    {
+      ...{ key: "away", name: "Away", width: "84px" },
+      show: ({ awayMembers }) => formatCount(awayMembers),
+      order: ({ awayMembers }) => awayMembers,
     },
     {
       ...{ key: "unknown", name: "Unknown", width: "84px" },

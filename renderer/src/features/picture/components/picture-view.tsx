@@ -1,5 +1,5 @@
 import { Waypoints } from "lucide-react";
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useHostsStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
@@ -9,6 +9,7 @@ import {
   EmptyState,
   FailureNotice,
   formatCount,
+  formatQuantity,
   formatShortDateTime,
   Notice,
   Skeleton,
@@ -18,16 +19,19 @@ import { usePicture, usePictureBasis } from "../hooks/use-picture.ts";
 import { type Export, pictureCsv, picturePng, pictureSvg, saveAs } from "../model/exports.ts";
 import { usePictureLook } from "../model/picture-store.ts";
 import { type ShownPicture, shownPicture } from "../model/shown.ts";
+import { heardSaid } from "../model/words.ts";
 import { ChoicePanel } from "./choice-panel.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
+import { loaded } from "./loaded.tsx";
 import { NodePanel } from "./node-panel.tsx";
 import { PictureColumns } from "./picture-columns.tsx";
 import { type ExportKind, PictureHeader, pictureWords } from "./picture-header.tsx";
 import { ConnectionTable, GroupTable } from "./picture-tables.tsx";
 import "./picture.css";
 
+const loadGraph = () => import("./picture-graph.tsx");
 /** Loaded when a picture is drawn: the canvas is a large part of its own. */
-const PictureGraph = lazy(() => import("./picture-graph.tsx"));
+const PictureGraph = loaded(loadGraph, <Skeleton rows={8} label="Loading the picture" />);
 
 interface PictureViewProps {
   /** Only what the policies of this file are about, and its neighbours. */
@@ -40,10 +44,16 @@ export default function PictureView({ file = null }: PictureViewProps) {
   const answer = usePicture(basis, file ?? "");
   const { classes, port, namespace, search, focusId } = usePictureLook();
   const picture = answer.data;
-  const shown = useMemo(
-    () => (picture ? shownPicture(picture, { classes, port, namespace, search, focusId }) : null),
-    [picture, classes, port, namespace, search, focusId],
+  const { nodes, edges } = picture ?? {};
+  // A picture that is told again keeps its nodes and edges.
+  const parts = useMemo(() => (nodes && edges ? { nodes, edges } : null), [nodes, edges]);
+  const left = useMemo(
+    () => parts && shownPicture(parts, { classes, port, namespace, search, focusId }),
+    [parts, classes, port, namespace, search, focusId],
   );
+  const shown = useMemo(() => (left && picture ? { ...left, picture } : null), [left, picture]);
+  // While the console draws, the canvas is on its way.
+  useEffect(() => void loadGraph(), []);
   const failure = answer.error ? shownFailure(answer.error) : null;
   if (!shown) {
     if (failure)
@@ -109,6 +119,7 @@ function PictureMain({
     <section className="picture-main" aria-label={file === null ? "Picture of the policy" : "Picture of this file"}>
       <PictureHeader shown={shown} onExport={(kind) => void exportAs(kind)} />
       {children}
+      <AwayHosts shown={shown} />
       <PictureNotes shown={shown} />
       {face === "picture" && !canDraw ? (
         <Notice tone="unknown">
@@ -117,19 +128,17 @@ function PictureMain({
       ) : null}
       <div className="picture-face">
         {isPicture ? (
-          <Suspense fallback={<Skeleton rows={8} label="Loading the picture" />}>
-            <PictureGraph
-              shown={shown}
-              marks={marks}
-              placesKey={placesKey}
-              onSelect={select}
-              onChoose={choose}
-              onLost={() => setLost(true)}
-              onPlaces={(read) => {
-                places.current = read;
-              }}
-            />
-          </Suspense>
+          <PictureGraph
+            shown={shown}
+            marks={marks}
+            placesKey={placesKey}
+            onSelect={select}
+            onChoose={choose}
+            onLost={() => setLost(true)}
+            onPlaces={(read) => {
+              places.current = read;
+            }}
+          />
         ) : null}
         {face === "groups" ? <GroupTable {...table} /> : null}
         {face === "connections" || (face === "picture" && !canDraw) ? <ConnectionTable {...table} /> : null}
@@ -165,6 +174,29 @@ function footWords(shown: ShownPicture): string {
       ? ` ${formatCount(unrestrictedPairs)} more pairs are open because no policy restricts them and nobody used them: not drawn.`
       : "";
   return `${pictureWords(shown)}${window}. Drawn ${madeMs === null ? "now" : formatShortDateTime(madeMs)}.${open}`;
+}
+
+const MOST_NAMED = 4;
+
+/** What is shown as enforced there is the last that was heard of it. */
+function AwayHosts({ shown }: { shown: ShownPicture }) {
+  const away = shown.picture.hosts.flatMap(({ name, awaySince, problem }) => {
+    const sinceMs = optionalMs(awaySince);
+    return sinceMs === null || problem !== "" ? [] : [{ name, sinceMs }];
+  });
+  if (away.length === 0) return null;
+  const nowMs = optionalMs(shown.picture.madeAt) ?? 0;
+  const named = away
+    .toSorted((one, other) => one.sinceMs - other.sinceMs)
+    .slice(0, MOST_NAMED)
+    .map(({ name, sinceMs }) => `${visibleText(name)} (${heardSaid(sinceMs, nowMs)})`);
+  const more = away.length > MOST_NAMED ? ` and ${away.length - MOST_NAMED} more` : "";
+  return (
+    <Notice tone="unknown">
+      {formatQuantity(away.length, "host")} {away.length === 1 ? "is" : "are"} away: {named.join(", ")}
+      {more}. What is shown as enforced there is the last that was heard, not what holds now.
+    </Notice>
+  );
 }
 
 function PictureNotes({ shown }: { shown: ShownPicture }) {

@@ -1,10 +1,20 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { useQuery } from "@connectrpc/connect-query";
-import { type PictureBasis, PictureBasisSchema, PictureService } from "@wardline/api/wardline/console/v1/picture";
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { type Client, createClient } from "@connectrpc/connect";
+import { useQuery } from "@tanstack/react-query";
+import {
+  type GetPictureRequest,
+  GetPictureRequestSchema,
+  type GetPictureResponse,
+  type PictureBasis,
+  PictureBasisSchema,
+  type PictureEdge,
+  PictureService,
+} from "@wardline/api/wardline/console/v1/picture";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useConsole, useWorkspaceStream } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
+import { nextTurn } from "../../../graph/slices.ts";
 import { usePictureLook } from "../model/picture-store.ts";
 
 const SETTLES_AFTER_MS = 400;
@@ -52,25 +62,53 @@ export function usePictureBasis(): PictureBasis {
   );
 }
 
+/**
+ * Takes in a picture part by part: thousands of edges at once would hold the window up. `known` is the picture before it;
+ * when nodes and edges are still those, they stay the same objects.
+ */
+async function takePicture(
+  client: Client<typeof PictureService>,
+  request: GetPictureRequest,
+  known: GetPictureResponse | undefined,
+  signal: AbortSignal,
+): Promise<GetPictureResponse> {
+  let first: GetPictureResponse | null = null;
+  const edges: PictureEdge[] = [];
+  for await (const part of client.getPicture({ ...request, knownPictureId: known?.pictureId ?? "" }, { signal })) {
+    first ??= part;
+    edges.push(...part.edges);
+    await nextTurn();
+  }
+  if (!first) throw new Error("The console ended a picture before it began.");
+  if (first.unchanged && known) return { ...first, nodes: known.nodes, edges: known.edges };
+  return { ...first, edges };
+}
+
 /** The picture, drawn anew when drafts, flows or hosts change; the one before stays until then. */
 export function usePicture(basis: PictureBasis, focusFile: string) {
   const isFrozen = useWindow((state) => state.isFrozen);
   const workspace = useWorkspaceStream();
-  const answer = useQuery(
-    PictureService.method.getPicture,
-    { basis, focusFile },
-    {
-      placeholderData: (previous) => previous,
-      gcTime: 30_000,
-      refetchInterval: isFrozen ? false : REFRESH_MS,
-      retry: false,
-    },
-  );
+  const { transport } = useConsole().connection;
+  const known = useRef<GetPictureResponse>(undefined);
+  const request = useMemo(() => create(GetPictureRequestSchema, { basis, focusFile }), [basis, focusFile]);
+  const answer = useQuery<GetPictureResponse>({
+    queryKey: ["picture", toJsonString(GetPictureRequestSchema, request)],
+    queryFn: ({ signal }) => takePicture(createClient(PictureService, transport), request, known.current, signal),
+    placeholderData: (previous) => previous,
+    gcTime: 30_000,
+    refetchInterval: isFrozen ? false : REFRESH_MS,
+    retry: false,
+    // Comparing thousands of edges one by one would take longer than drawing them.
+    structuralSharing: false,
+  });
+  known.current = answer.data;
   const { refetch } = answer;
   const digest = workspace.value?.stateDigest ?? "";
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another workspace is another picture.
+  const drawnDigest = useRef(digest);
   useEffect(() => {
-    if (!isFrozen) void refetch();
+    if (isFrozen || drawnDigest.current === digest) return;
+    drawnDigest.current = digest;
+    void refetch();
   }, [digest, isFrozen, refetch]);
   return answer;
 }

@@ -5,10 +5,11 @@ import type { Place } from "../../../graph/layout.ts";
 import type { NodeAttributes } from "../../../graph/node-program.ts";
 import { mix, type Palette } from "../../../graph/palette.ts";
 import type { Drawing } from "../../../graph/scene.ts";
+import { formatShortDateTime } from "../../../ui/index.ts";
 import { edgeLook, nodeLook, nodeRadius } from "./look.ts";
 import type { Overlay } from "./picture-store.ts";
 import type { ShownPicture } from "./shown.ts";
-import { idOfEdge, nodeName } from "./words.ts";
+import { awaySinceMs, idOfEdge, nodeName } from "./words.ts";
 
 export interface Marks {
   readonly overlay: Overlay;
@@ -79,11 +80,17 @@ function nodeAttributes(
     color: isFaded ? mix(tone, palette.surface, FADED) : tone,
     ring: isMarked ? 2 : node.inFocus ? 1 : 0,
     ringColor: isMarked ? palette.accent : palette.text,
-    label: `${nodeName(node)}${node.members > 1 ? ` · ${node.members}` : ""}${shown.loops.has(node.id) ? " ↻" : ""}`,
+    label: `${nodeName(node)}${node.members > 1 ? ` · ${node.members}` : ""}${shown.loops.has(node.id) ? " ↻" : ""}${heardAt(node)}`,
     hidden: false,
     forceLabel: isMarked || (shown.nodes.length <= FEW_NODES && !isFaded),
     zIndex: isMarked ? 2 : isFaded ? 0 : 1,
   };
+}
+
+/** A time, not an age: it is drawn once and stays true. */
+function heardAt(node: PictureNode): string {
+  const sinceMs = awaySinceMs([node]);
+  return sinceMs === null ? "" : ` · last heard ${formatShortDateTime(sinceMs)}`;
 }
 
 function edgeAttributes(

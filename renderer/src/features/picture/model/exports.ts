@@ -8,7 +8,7 @@ import { formatUtc } from "../../../ui/index.ts";
 import { edgeLook, nodeLook, nodeRadius } from "./look.ts";
 import type { Overlay } from "./picture-store.ts";
 import type { ShownPicture } from "./shown.ts";
-import { classesSaid, nodeName, sideSaid } from "./words.ts";
+import { classesSaid, enforcedSaid, nodeName, sideSaid } from "./words.ts";
 
 export interface Export {
   readonly shown: ShownPicture;
@@ -75,7 +75,8 @@ function shapeSvg(shape: number, x: number, y: number, radius: number, color: st
 }
 
 /** RFC 4180; a cell that a spreadsheet would compute is shown as text. */
-export function pictureCsv({ edges, byId }: ShownPicture): string {
+export function pictureCsv(shown: ShownPicture): string {
+  const { edges, byId } = shown;
   const head = [
     "from",
     "to",
@@ -95,7 +96,7 @@ export function pictureCsv({ edges, byId }: ShownPicture): string {
       nodeName(byId.get(edge.sourceId)),
       nodeName(byId.get(edge.destinationId)),
       sideSaid(edge.draft).words,
-      sideSaid(edge.enforced).words,
+      enforcedSaid(edge, shown).words,
       ...[flows?.connections, flows?.deniedPackets, flows?.observedConnections, flows?.wouldDeny].map((count) =>
         String(count ?? 0n),
       ),

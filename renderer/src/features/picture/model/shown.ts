@@ -20,7 +20,11 @@ export interface ShownPicture {
 
 type Filters = Pick<PictureLook, "classes" | "port" | "namespace" | "search" | "focusId">;
 
-export function shownPicture(picture: GetPictureResponse, filters: Filters): ShownPicture {
+/** Without `picture`: what times and notes of it say comes and goes without the rest. */
+export function shownPicture(
+  picture: Pick<GetPictureResponse, "nodes" | "edges">,
+  filters: Filters,
+): Omit<ShownPicture, "picture"> {
   const { classes, namespace, focusId } = filters;
   const byId = new Map(picture.nodes.map((node) => [node.id, node]));
   const search = filters.search.trim().toLowerCase();
@@ -44,7 +48,7 @@ export function shownPicture(picture: GetPictureResponse, filters: Filters): Sho
   if (focused !== null) touched.add(focused);
   const isShown = (node: PictureNode) => touched.has(node.id) || (search !== "" && focused === null && isFound(node));
   return {
-    ...{ picture, byId, edges },
+    ...{ byId, edges },
     edgeById: new Map(picture.edges.map((edge) => [idOfEdge(edge), edge])),
     nodes: isFiltered ? picture.nodes.filter(isShown) : picture.nodes,
     loops: new Set(edges.flatMap(({ sourceId, destinationId }) => (sourceId === destinationId ? [sourceId] : []))),

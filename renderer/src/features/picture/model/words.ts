@@ -8,7 +8,10 @@ import {
   PictureNodeKind,
   type PictureSide,
 } from "@wardline/api/wardline/console/v1/picture";
-import { formatCount, formatQuantity, type VerdictShape, visibleText } from "../../../ui/index.ts";
+import { optionalMs } from "../../../data/hosts-snapshot.ts";
+import { formatAge, formatCount, formatQuantity, type VerdictShape, visibleText } from "../../../ui/index.ts";
+
+import type { ShownPicture } from "./shown.ts";
 
 export interface Said {
   readonly shape: VerdictShape;
@@ -69,6 +72,25 @@ export function sideSaid(side: PictureSide | undefined): Said {
     default:
       return { shape: "unknown", words: "not known" };
   }
+}
+
+/** `last heard 12 min ago` */
+export const heardSaid = (sinceMs: number, nowMs: number): string =>
+  `last heard ${formatAge(Math.max(0, nowMs - sinceMs))} ago`;
+
+/** What is enforced as far as it is known: of hosts that are away it is their last word, and said to be. */
+export function enforcedSaid(edge: PictureEdge, shown: ShownPicture): Said {
+  const said = sideSaid(edge.enforced);
+  const sinceMs = awaySinceMs([shown.byId.get(edge.sourceId), shown.byId.get(edge.destinationId)]);
+  if (sinceMs === null || edge.enforced?.access === PictureAccess.UNKNOWN) return said;
+  const nowMs = optionalMs(shown.picture.madeAt) ?? sinceMs;
+  return { ...said, words: `${said.words}, ${heardSaid(sinceMs, nowMs)}` };
+}
+
+/** Of the member longest unheard; `null` = nobody is away. */
+export function awaySinceMs(nodes: readonly (PictureNode | undefined)[]): number | null {
+  const times = nodes.flatMap((node) => (node && node.awayMembers > 0 ? (optionalMs(node.awaySince) ?? []) : []));
+  return times.length === 0 ? null : Math.min(...times);
 }
 
 /** What flows reported in the window. */
