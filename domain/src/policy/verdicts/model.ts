@@ -18,6 +18,8 @@ export type Stance =
   | { readonly kind: "world"; readonly world: number; readonly isEnforcing: boolean; readonly version: number }
   /** Nothing is applied: everything passes. */
   | { readonly kind: "nothing"; readonly version: number }
+  /** The emergency brake says closed: nothing passes but what passes before any policy is asked. */
+  | { readonly kind: "closed"; readonly version: number }
   | { readonly kind: "unknown"; readonly version: number };
 
 export interface VerdictTableOptions {

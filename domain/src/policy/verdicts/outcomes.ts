@@ -1,7 +1,7 @@
 /** What all columns say about two groups of places, port by port. */
 import type { AccessModel } from "../access/model.ts";
 import { combineSpaces, constantSpace, hasValue, mapSpace, type PortSpace } from "../access/port-space.ts";
-import type { DecisionContent } from "../decision.ts";
+import { builtinDecisionContent, type DecisionContent } from "../decision.ts";
 import type { Direction } from "../model.ts";
 import type { PlaceGroup, Standing } from "./groups.ts";
 import type { Outcome, ShownVerdict, SideVerdict, Stance } from "./model.ts";
@@ -68,8 +68,10 @@ export class OutcomeBook {
   #sides(from: PlaceGroup, to: PlaceGroup, stanceOf: (standing: Standing) => Stance | null): readonly [Side, Side] {
     const side = (own: PlaceGroup, other: PlaceGroup): Side => {
       const stance = stanceOf(own.standing);
-      // What decides about an address of nobody is the same in every world; the draft's words are as good as any.
-      const world = stance?.kind === "world" ? stance.world : own.standing.isFree ? 0 : -1;
+      // What decides about an address of nobody, and what passes a closed brake, is the same in every world; the draft's
+      // words are as good as any.
+      const isAlike = own.standing.isFree || stance?.kind === "closed";
+      const world = stance?.kind === "world" ? stance.world : isAlike ? 0 : -1;
       const view = own.views[world];
       const remote = other.classes[world];
       return { stance, space: view && remote ? view.spaceOf(remote) : -1 };
@@ -134,6 +136,8 @@ export class OutcomeBook {
   }
 }
 
+const CLOSED = builtinDecisionContent("emergencyClosed");
+
 function worldOf(stance: Stance | null): number {
   return stance?.kind === "world" ? stance.world : 0;
 }
@@ -142,6 +146,12 @@ function sideVerdict(direction: Direction, stance: Stance | null, decision: Deci
   const version = stance?.version ?? null;
   if (stance === null) return { direction, verdict: "allow", decision, version };
   if (stance.kind === "unknown") return { direction, verdict: "unknown", decision: null, version };
+  if (stance.kind === "closed") {
+    if (decision?.reason === "builtin" && decision.verdict === "allow") {
+      return { direction, verdict: "allow", decision, version };
+    }
+    return { direction, verdict: "deny", decision: CLOSED, version };
+  }
   if (stance.kind === "nothing" || decision === null) return { direction, verdict: "allow", decision: null, version };
   const isDenied = decision.verdict === "deny";
   const isDropped = isDenied && stance.isEnforcing && !decision.observeOnly;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { groupHolds, portsHold, probeEnds, probePlaces } from "../access/testing.ts";
+import { builtinDecision } from "../builtin.ts";
 import { evaluate } from "../evaluate.ts";
 import type { PolicyFlow } from "../evaluation.ts";
 import type { Direction, Endpoint, PolicyWorld } from "../model.ts";
@@ -47,6 +48,7 @@ const stances = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("world" as const), world: fc.nat(2), isEnforcing: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: "nothing" as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "closed" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "unknown" as const }) },
 );
 const fleets = fc
@@ -131,6 +133,11 @@ function expectedSide(
   const enforced = fleet.enforced[place] ?? null;
   const stance = column === "draft" ? draft : column === "enforced" ? enforced : (fleet.staged[place] ?? enforced);
   if (stance === null) return "allow";
+  if (stance.kind === "closed") {
+    const question = { remote: to.address, local: from.address, protocol: port[0], port: port[1] };
+    const passes = direction === "egress" ? question : { ...question, remote: from.address, local: to.address };
+    return builtinDecision(passes) === null ? "deny" : "allow";
+  }
   if (stance.kind !== "world") return stance.kind === "nothing" ? "allow" : "unknown";
   const asked: PolicyFlow = {
     from: { endpointKey: direction === "egress" ? (own.owners[stance.world] ?? null) : null, address: from.address },
