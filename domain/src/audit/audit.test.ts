@@ -94,6 +94,28 @@ describe("followAudit", () => {
     expect(followAudit(seen, said)).toEqual({ kind: "broken", atSequence: 1 });
   });
 
+  it("follows over entries that the limits of a host removed, as far as it has seen them", () => {
+    fc.assert(
+      fc.property(ACTIONS, fc.nat(), fc.nat(), (actions, place, removed) => {
+        const log = logOf(actions);
+        const seenCount = 1 + (place % log.length);
+        const seen = log[seenCount - 1] ?? null;
+        const removedCount = removed % log.length;
+        const left = log.slice(removedCount);
+        const extract = { ...extractOf(left, seen), firstSequence: removedCount + 1 };
+        expect(followAudit(seen, extract)).toEqual(
+          removedCount > seenCount
+            ? { kind: "missed", atSequence: seenCount + 1 }
+            : { kind: "continues", entries: log.slice(seenCount) },
+        );
+      }),
+    );
+    const seen = logOf(["a", "b"])[1] ?? null;
+    const other = logOf(["x", "y", "c"]).slice(2);
+    const said = { entries: other, lastSequence: 3, firstSequence: 3, brokenAtSequence: 0 };
+    expect(followAudit(seen, said)).toEqual({ kind: "broken", atSequence: 3 });
+  });
+
   it("takes a host at its word neither for an empty page nor for a first entry that is not the one", () => {
     const log = logOf(["a", "b"]);
     const seen = log[1] ?? null;

@@ -1,2 +1,3 @@
 export * from "./chain.ts";
+export * from "./cut.ts";
 export * from "./follow.ts";

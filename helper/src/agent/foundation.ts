@@ -82,7 +82,9 @@ export async function layFoundation(
   const stateLock = openStateDirectory(options.stateDir);
   closers.add(() => stateLock.release());
   const wallMs = () => clock.wallMs();
-  const audit = await AuditLog.open(join(options.stateDir, "audit.ndjson"), wallMs, () => bootMs(clock));
+  const audit = await AuditLog.open(join(options.stateDir, "audit"), wallMs, () => bootMs(clock), {
+    ...(options.audit ? { limits: options.audit } : {}),
+  });
   closers.add(() => audit.close());
   const trail = new AuditTrail(audit, wallMs);
   const backend = await (ports.chooseBackend ?? chooseBackend)(options, clock);

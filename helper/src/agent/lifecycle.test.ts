@@ -246,7 +246,7 @@ suite(`uninstall${because}`, { timeout: 60_000 }, () => {
     beAMember();
     expect(await lab.run("uninstall", "--keep-state")).toMatchObject({ exitCode: 0 });
     expect(readdirSync(join(lab.stateDir, "cluster"))).toEqual(["config.json", "tls"]);
-    expect(readdirSync(lab.stateDir)).toContain("audit.ndjson");
+    expect(readdirSync(lab.stateDir)).toContain("audit");
     await lab.start();
     expect(await lab.status()).toMatchObject({ enforced: { number: 0n }, problems: [] });
     expect(await reach(9090)).toBe("ok");

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_AUDIT_LIMITS } from "../audit/auditSegments.ts";
 import { readCommandLine, type Surroundings, UsageError } from "./options.ts";
 
 const ROOT: Surroundings = { environment: {}, isRoot: true, homeDir: "/root", systemHostName: "alpha" };
@@ -37,6 +38,27 @@ describe("readCommandLine", () => {
     expect(booting).toMatchObject({ kind: "boot", options: { bootFailure: "open", stateDir: "/var/lib/wardline" } });
     const leaving = readCommandLine(["agent", "uninstall", "--keep-state"], ROOT);
     expect(leaving).toMatchObject({ kind: "uninstall", keepState: true, options: { bootFailure: "closed" } });
+  });
+
+  it("reads the limits of the audit log", () => {
+    const audit = (...line: string[]) => {
+      const command = readCommandLine(["run", ...line], ROOT);
+      return command.kind === "run" ? command.options.audit : null;
+    };
+    expect(audit()).toEqual(DEFAULT_AUDIT_LIMITS);
+    expect(audit("--audit-size", "16", "--audit-days=30")).toEqual({
+      maxBytes: 16 * 2 ** 20,
+      maxAgeMs: 30 * 86_400_000,
+      segmentBytes: 2 ** 20,
+    });
+    for (const wrong of [
+      "--audit-size=15",
+      "--audit-size=65537",
+      "--audit-days=29",
+      "--audit-days=",
+      "--audit-days=1e3",
+    ])
+      expect(() => audit(wrong)).toThrow(UsageError);
   });
 
   it("reads whether and how long detection learns", () => {

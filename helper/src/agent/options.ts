@@ -4,6 +4,7 @@ import { homedir, hostname } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { AnomalyOptions } from "../anomaly/anomalyHost.ts";
+import { type AuditLimits, auditLimits } from "../audit/auditSegments.ts";
 import { DEFAULT_RECORD_OPTIONS, type RecordOptions } from "../flows/records/startRecords.ts";
 import type { StartFailure } from "../generations/controllerTypes.ts";
 import type { MeshOptions } from "../mesh/meshOptions.ts";
@@ -42,6 +43,8 @@ export interface AgentOptions {
   readonly metrics?: MetricsOptions;
   /** Limits of the journal of flow records; the usual ones unless given. */
   readonly records?: RecordOptions;
+  /** Limits of the audit log; the usual ones unless given. */
+  readonly audit?: AuditLimits;
 }
 
 export type Command =
@@ -95,6 +98,8 @@ Options:
   --mesh-probe HOST=ADDRESS  measure the way to this host as well; may be repeated
   --journal-size MIB   how large the journal of flow records may become, 8 to 65536 (64)
   --journal-days DAYS  how long flow records are kept in it, 1 to 3650 (30)
+  --audit-size MiB     how large the audit log may become, 16 to 65536 (256)
+  --audit-days DAYS    how long entries are kept in it, 30 to 3650 (730)
   --log-level LEVEL    trace, debug, info, warn, error or fatal (info)
 `;
 
@@ -162,6 +167,8 @@ const FLAGS = {
   "boot-failure": { type: "string" },
   "journal-size": { type: "string" },
   "journal-days": { type: "string" },
+  "audit-size": { type: "string" },
+  "audit-days": { type: "string" },
   "metrics-listen": { type: "string" },
   "metrics-token-file": { type: "string" },
   "no-anomaly": { type: "boolean" },
@@ -228,6 +235,10 @@ function readOptions(values: Values, surroundings: Surroundings): AgentOptions {
     mesh: meshOptions(values),
     ...metricsOptions(values),
     records: recordOptions(values),
+    audit: auditLimits(
+      wholeNumber("audit-size", values["audit-size"] ?? "256", 16, 65_536),
+      wholeNumber("audit-days", values["audit-days"] ?? "730", 30, 3_650),
+    ),
   };
 }
 

@@ -30,7 +30,7 @@ export interface UninstallRequest {
 
 /** Everything that an agent ever writes into its state directory: nothing else is touched there. */
 const STATE_FILES = [
-  ...["index.json", "counters.json", "audit.ndjson", "pf.json", "generations", "cluster"],
+  ...["index.json", "counters.json", "audit", "audit.ndjson", "pf.json", "generations", "cluster"],
   ...["records", "anomaly", "mesh", "agent.lock"],
 ];
 const UNIT_PATHS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];

@@ -6,15 +6,17 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuditTrail } from "./audited.ts";
 import { AuditLog } from "./auditLog.ts";
+import { segmentPath } from "./auditSegments.ts";
 
 let directory: string;
+/** Of the only file. */
 let path: string;
 let wallMs = 1_700_000_000_000;
 const now = () => wallMs;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "wardline-audit-"));
-  path = join(directory, "audit.ndjson");
+  path = segmentPath(directory, 1);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -23,7 +25,7 @@ function entry(action: string): AuditContent {
 }
 
 async function write(...actions: string[]): Promise<void> {
-  const log = await AuditLog.open(path, now);
+  const log = await AuditLog.open(directory, now);
   for (const action of actions) await log.append(entry(action));
   await log.close();
 }
@@ -32,7 +34,7 @@ describe("AuditLog", () => {
   it("chains entries over restarts and lists the newest first", async () => {
     await write("a", "b");
     await write("c");
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const page = await log.list({ limit: 2 });
     expect(page).toMatchObject({ chainValid: true, brokenAtSequence: 0 });
     expect(page.entries.map(({ sequence, action }) => [sequence, action])).toEqual([
@@ -46,7 +48,7 @@ describe("AuditLog", () => {
 
   it("gives pages oldest first from any entry, so that a mirror can follow", async () => {
     await write("a", "b", "c", "d");
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const pageAfter = async (after: number) => {
       const { entries, lastSequence } = await log.list({ limit: 2, after });
       return [entries.map(({ action }) => action), lastSequence];
@@ -59,7 +61,7 @@ describe("AuditLog", () => {
 
   it("marks every place where somebody set the wall clock, and no other", async () => {
     let bootMs = 1_000;
-    const log = await AuditLog.open(path, now, () => bootMs);
+    const log = await AuditLog.open(directory, now, () => bootMs);
     const step = async (action: string, elapsedMs: number, jumpMs: number) => {
       bootMs += elapsedMs;
       wallMs += elapsedMs + jumpMs;
@@ -97,7 +99,7 @@ describe("AuditLog", () => {
     await write("a", "b", "c");
     const lines = readFileSync(path, "utf8").trimEnd().split("\n");
     writeFileSync(path, `${change(lines).join("\n")}\n`);
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     expect(log.problems).toEqual([expect.stringContaining(`entry ${brokenAt} `)]);
     await log.append(entry("d"));
     expect(await log.list({ limit: 10 })).toMatchObject({ chainValid: false, brokenAtSequence: brokenAt });
@@ -107,7 +109,7 @@ describe("AuditLog", () => {
   it("cuts off an entry that a crash left unfinished, and says so", async () => {
     await write("a", "b");
     appendFileSync(path, '{"sequence":3,"ti');
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const page = await log.list({ limit: 10 });
     expect(page.chainValid).toBe(true);
     expect(page.entries[0]).toMatchObject({
@@ -124,11 +126,11 @@ describe("AuditLog", () => {
   ])("opens although something endless was written %s, and says so", async (_place, end, isValid) => {
     await write("a");
     appendFileSync(path, "x".repeat(300_000) + end);
-    const first = await AuditLog.open(path, now);
+    const first = await AuditLog.open(directory, now);
     expect(first.problems).toEqual([expect.stringContaining("entry 2 ")]);
     await first.append(entry("b"));
     await first.close();
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const page = await log.list({ limit: 10 });
     expect(page.chainValid).toBe(isValid);
     expect(page.entries[0]?.action).toBe("b");
@@ -136,7 +138,7 @@ describe("AuditLog", () => {
   });
 
   it("notices that the file was cut under its hands", async () => {
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     await log.append(entry("a"));
     await log.append(entry("b"));
     truncateSync(path, statSync(path).size - 10);
@@ -149,7 +151,7 @@ describe("AuditTrail", () => {
   const subject = { actor: "eve (1000)", role: "viewer", action: "apply", argumentDigest: "" } as const;
 
   it("writes what was refused, but not without end", async () => {
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const trail = new AuditTrail(log, now);
     const refusal = new Failure({ code: ErrorCode.PERMISSION_DENIED, message: "no" });
     for (let attempt = 0; attempt < 40; attempt += 1) {
@@ -163,7 +165,7 @@ describe("AuditTrail", () => {
   });
 
   it("writes an entry before the effect and one after it", async () => {
-    const log = await AuditLog.open(path, now);
+    const log = await AuditLog.open(directory, now);
     const trail = new AuditTrail(log, now);
     const before = await trail.around(subject, "x", async (accept) => {
       await accept();

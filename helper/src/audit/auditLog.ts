@@ -1,21 +1,29 @@
 /**
- * The audit log: NDJSON with a hash chain, every entry on disk before the call returns.
+ * The audit log: NDJSON with a hash chain over a directory of files, every entry on disk before the call returns.
  *
- * A chain shows that entries were changed, removed from the middle or reordered. It does not show that the newest ones
- * were cut off by somebody who can write the file (root): for that the console mirrors the log.
+ * A chain shows that entries were changed, removed from the middle or reordered, or that the oldest were removed by anything
+ * but the limits, which say so in an entry. It does not show that the newest ones were cut off by somebody who can write the
+ * files (root): for that the console mirrors the log.
  */
-import { type FileHandle, open } from "node:fs/promises";
-import { type AuditContent, type AuditEntry, sealEntry } from "@wardline/domain/audit";
-import { toWriteFailure } from "../files/atomicFile.ts";
+import { type FileHandle, open, rm } from "node:fs/promises";
+import { type AuditContent, type AuditEntry, type AuditPlace, mayBegin, sealEntry } from "@wardline/domain/audit";
+import { syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
 import { Mutex } from "../generations/mutex.ts";
+import { AuditCutter } from "./auditCutter.ts";
 import { platformHash } from "./auditEntry.ts";
-import { scanAuditFile } from "./auditFile.ts";
+import { type AuditScan, scanAuditFile } from "./auditFile.ts";
+import { NO_PAGE, newestFirst, oldestFirst, type PageCollector } from "./auditPages.ts";
+import { AuditReader, type AuditReading, type AuditView } from "./auditReader.ts";
+import { type AuditLimits, DEFAULT_AUDIT_LIMITS, openSegments, segmentPath, statSegment } from "./auditSegments.ts";
+import { ClockJumps } from "./clockJumps.ts";
 
 export interface AuditPage {
   /** In the order that was asked for. */
   readonly entries: readonly AuditEntry[];
   readonly chainValid: boolean;
   readonly brokenAtSequence: number;
+  /** Of the oldest entry that the limits have left; 0 = the log is empty. */
+  readonly firstSequence: number;
   /** Of the whole log; 0 = it is empty. */
   readonly lastSequence: number;
 }
@@ -28,6 +36,14 @@ export interface AuditQuery {
   readonly after?: number;
 }
 
+/** Where a crash may fall between two steps, for tests. */
+export type AuditStep = "created" | "begun" | "stated" | "removed";
+
+export interface AuditOptions {
+  readonly limits?: AuditLimits;
+  readonly checkpoint?: (step: AuditStep) => void;
+}
+
 interface Waiting {
   readonly content: AuditContent;
   readonly time: string;
@@ -36,8 +52,6 @@ interface Waiting {
 /** Entries that could not be written and wait for space. More than this are counted only. */
 const MAX_WAITING = 256;
 const MAX_TEXT_LENGTH = 2_000;
-/** Wall clock against boot clock since the entry before: less is the work of a time server. */
-const CLOCK_JUMP_MS = 2_000;
 
 function bounded(content: AuditContent): AuditContent {
   return {
@@ -47,54 +61,99 @@ function bounded(content: AuditContent): AuditContent {
   };
 }
 
+function automatic(action: string, detail: string): AuditContent {
+  return { actor: "agent", role: "none", action, argumentDigest: "", outcome: "automatic", detail };
+}
+
+interface Opened {
+  readonly directory: string;
+  readonly closed: string[];
+  readonly active: Active;
+  readonly last: AuditEntry | null;
+  readonly brokenAtSequence: number;
+}
+
+interface Active {
+  readonly path: string;
+  readonly file: FileHandle;
+  sizeBytes: number;
+}
+
 export class AuditLog {
-  readonly #path: string;
-  readonly #file: FileHandle;
+  readonly #directory: string;
   readonly #wallMs: () => number;
-  readonly #bootMs: (() => number) | null;
-  #clockOffsetMs: number;
+  readonly #jumps: ClockJumps;
+  readonly #limits: AuditLimits;
+  readonly #checkpoint: (step: AuditStep) => void;
   readonly #mutex = new Mutex();
-  #sizeBytes: number;
+  readonly #reader = new AuditReader();
+  readonly #cutter: AuditCutter;
+  readonly #closing = new AbortController();
+  #closed: string[];
+  #active: Active;
   #last: AuditEntry | null;
   #waiting: Waiting[] = [];
   #lost = 0;
-  /** Sequence at which the chain broke before this process; 0 = valid. */
-  readonly brokenAtStart: number;
+  #brokenAtSequence: number;
+  /** Resolves when the files that were closed before are verified. It never rejects. */
+  #verified: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, file: FileHandle, clocks: Clocks, sizeBytes: number, start: OpenedAt) {
-    this.#path = path;
-    this.#file = file;
+  private constructor(opened: Opened, clocks: Clocks, { limits = DEFAULT_AUDIT_LIMITS, checkpoint }: AuditOptions) {
+    this.#directory = opened.directory;
+    this.#closed = opened.closed;
+    this.#active = opened.active;
+    this.#last = opened.last;
+    this.#brokenAtSequence = opened.brokenAtSequence;
     this.#wallMs = clocks.wallMs;
-    this.#bootMs = clocks.bootMs;
-    this.#clockOffsetMs = clocks.bootMs === null ? 0 : clocks.wallMs() - clocks.bootMs();
-    this.#sizeBytes = sizeBytes;
-    this.#last = start.last;
-    this.brokenAtStart = start.brokenAtSequence;
+    this.#jumps = new ClockJumps(clocks.wallMs, clocks.bootMs);
+    this.#limits = limits;
+    this.#checkpoint = checkpoint ?? (() => {});
+    this.#cutter = new AuditCutter({
+      limits,
+      wallMs: clocks.wallMs,
+      steadyMs: clocks.bootMs ?? clocks.wallMs,
+      state: (content) => this.#write(bounded(content), this.#now()),
+      checkpoint: this.#checkpoint,
+    });
   }
 
   /**
-   * Opens and verifies the log. An entry that a crash left unfinished is cut off, and an entry says so. With a boot clock,
-   * an entry marks every place where somebody set the wall clock, so that times before and after are not compared.
+   * Opens the log and verifies the file that is written; those before are verified soon after. An entry that a crash left
+   * unfinished is cut off, and an entry says so. With a boot clock, an entry marks every place where somebody set the wall
+   * clock, so that times before and after are not compared.
    */
-  static async open(path: string, wallMs: () => number, bootMs: (() => number) | null = null): Promise<AuditLog> {
+  static async open(
+    directory: string,
+    wallMs: () => number,
+    bootMs: (() => number) | null = null,
+    options: AuditOptions = {},
+  ): Promise<AuditLog> {
+    const paths = await openSegments(directory);
+    const path = paths.at(-1) ?? segmentPath(directory, 1);
     const file = await open(path, "a+", 0o600);
     try {
       const { size } = await file.stat();
-      const scan = await scanAuditFile(path, size, () => {});
-      const log = new AuditLog(path, file, { wallMs, bootMs }, scan.completeBytes, scan);
+      const scan = await scanAuditFile({ path, sizeBytes: size, before: undefined }, () => {});
+      const closed = paths.slice(0, -1);
+      const newest = await newestOf(closed, scan);
+      const active = { path, file, sizeBytes: scan.completeBytes };
+      const { first, cut } = scan;
+      // What is before it is verified later; where nothing is, it has to begin where the log may begin.
+      const startsWrong = closed.length === 0 && first !== null && !mayBegin(first, cut);
+      const brokenAtSequence = startsWrong ? (cut?.sequence ?? 0) + 1 : scan.brokenAtSequence;
+      const log = new AuditLog(
+        { directory, closed, active, last: newest, brokenAtSequence },
+        { wallMs, bootMs },
+        options,
+      );
       const unfinishedBytes = size - scan.completeBytes;
       if (unfinishedBytes > 0) {
         await file.truncate(scan.completeBytes);
         const detail = `cut off ${unfinishedBytes} bytes of an entry that a crash left unfinished`;
-        await log.record({
-          actor: "agent",
-          role: "none",
-          action: "audit.repair",
-          argumentDigest: "",
-          outcome: "automatic",
-          detail,
-        });
+        await log.record(automatic("audit.repair", detail));
       }
+      await log.#tidy(cut);
+      log.#verified = log.#verify();
       return log;
     } catch (error) {
       await file.close();
@@ -105,8 +164,8 @@ export class AuditLog {
   /** What is wrong with the log now, as sentences. */
   get problems(): readonly string[] {
     const problems: string[] = [];
-    if (this.brokenAtStart > 0)
-      problems.push(`The audit log does not verify: entry ${this.brokenAtStart} was changed or is missing.`);
+    if (this.#brokenAtSequence > 0)
+      problems.push(`The audit log does not verify: entry ${this.#brokenAtSequence} was changed or is missing.`);
     const unwritten = this.#waiting.length + this.#lost;
     if (unwritten > 0)
       problems.push(
@@ -124,6 +183,7 @@ export class AuditLog {
       } catch (error) {
         throw toWriteFailure(error, "the audit entry");
       }
+      await this.#cutIfDue();
     });
   }
 
@@ -138,23 +198,60 @@ export class AuditLog {
         if (this.#waiting.length < MAX_WAITING) this.#waiting.push(entry);
         else this.#lost += 1;
       }
+      await this.#cutIfDue();
     });
   }
 
-  /** A page of entries with the result of verifying the whole file now. */
+  /** A page of entries with the result of verifying the whole log now. */
   async list(query: AuditQuery): Promise<AuditPage> {
-    const sizeBytes = await this.#mutex.run(async () => this.#sizeBytes);
-    const page =
-      query.after === undefined ? newestFirst(query.limit, query.before ?? 0) : oldestFirst(query.limit, query.after);
-    const scan = await scanAuditFile(this.#path, sizeBytes, page.visit);
-    const isCut = scan.completeBytes !== sizeBytes;
-    const brokenAtSequence = scan.brokenAtSequence || (isCut ? (scan.last?.sequence ?? 0) + 1 : 0);
-    const lastSequence = scan.last?.sequence ?? 0;
-    return { entries: page.entries(), chainValid: brokenAtSequence === 0, brokenAtSequence, lastSequence };
+    const lastSequence = await this.#mutex.run(async () => this.#last?.sequence ?? 0);
+    const start = () =>
+      query.after === undefined
+        ? newestFirst(query.limit, query.before ?? 0, lastSequence)
+        : oldestFirst(query.limit, query.after);
+    let page = start();
+    let reading = await this.#read(page);
+    if (reading.brokenAtSequence > 0 && page.entries().length < query.limit) {
+      // Where entries are missing, sequences do not tell in which files the page is.
+      page = { ...start(), wants: () => true };
+      reading = await this.#read(page);
+    }
+    const { firstSequence, last, brokenAtSequence } = reading;
+    return {
+      entries: page.entries(),
+      chainValid: brokenAtSequence === 0,
+      brokenAtSequence,
+      firstSequence,
+      lastSequence: last?.sequence ?? 0,
+    };
   }
 
-  close(): Promise<void> {
-    return this.#mutex.run(() => this.#file.close());
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#verified;
+    await this.#mutex.run(() => this.#active.file.close());
+  }
+
+  async #read(page: PageCollector): Promise<AuditReading> {
+    for (;;) {
+      const { view, cuts } = await this.#mutex.run(async () => ({ view: this.#view(), cuts: this.#cutter.count }));
+      const reading = await this.#reader.read(view, page, this.#closing.signal);
+      // Files that were removed meanwhile were missing under the reader's hands.
+      if (cuts === this.#cutter.count || reading.brokenAtSequence === 0) return reading;
+    }
+  }
+
+  #view(): AuditView {
+    return { closed: [...this.#closed], active: { path: this.#active.path, sizeBytes: this.#active.sizeBytes } };
+  }
+
+  async #verify(): Promise<void> {
+    if (this.#closed.length === 0) return;
+    try {
+      this.#brokenAtSequence = (await this.#read(NO_PAGE)).brokenAtSequence;
+    } catch {
+      // Closed meanwhile, or it cannot be read: whoever lists the log is told.
+    }
   }
 
   #now(): string {
@@ -162,85 +259,94 @@ export class AuditLog {
   }
 
   async #flushWaiting(): Promise<void> {
-    await this.#markClockJump();
+    await this.#jumps.mark((detail) => this.#write(automatic("clock.jump", detail), this.#now()));
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
       await this.#write(next.content, next.time);
       this.#waiting.shift();
     }
     if (this.#lost === 0) return;
     const detail = `${this.#lost} entries could not be written and are lost`;
-    await this.#write(
-      { actor: "agent", role: "none", action: "audit.loss", argumentDigest: "", outcome: "automatic", detail },
-      this.#now(),
-    );
+    await this.#write(automatic("audit.loss", detail), this.#now());
     this.#lost = 0;
-  }
-
-  async #markClockJump(): Promise<void> {
-    if (this.#bootMs === null) return;
-    const offsetMs = this.#wallMs() - this.#bootMs();
-    const jumpMs = offsetMs - this.#clockOffsetMs;
-    if (Math.abs(jumpMs) >= CLOCK_JUMP_MS) {
-      const seconds = (Math.abs(jumpMs) / 1000).toFixed(1);
-      const detail = `the wall clock was set ${jumpMs > 0 ? "forward" : "back"} by ${seconds} s since the entry before`;
-      await this.#write(
-        { actor: "agent", role: "none", action: "clock.jump", argumentDigest: "", outcome: "automatic", detail },
-        this.#now(),
-      );
-    }
-    this.#clockOffsetMs = offsetMs;
   }
 
   async #write(content: AuditContent, time: string): Promise<void> {
     const entry = sealEntry(content, time, this.#last, platformHash);
     const line = Buffer.from(`${JSON.stringify(entry)}\n`);
+    const active = this.#active;
+    if (active.sizeBytes > 0 && active.sizeBytes + line.length > this.#limits.segmentBytes) {
+      await this.#writeInNext(entry.sequence, line);
+    } else {
+      try {
+        await active.file.appendFile(line);
+        await active.file.datasync();
+      } catch (error) {
+        // A full disk may have taken a part of the line.
+        await active.file.truncate(active.sizeBytes).catch(() => undefined);
+        throw error;
+      }
+      active.sizeBytes += line.length;
+    }
+    this.#last = entry;
+  }
+
+  /** Begins a file with this entry. Until it is on disk whole, the log ends with the file before. */
+  async #writeInNext(sequence: number, line: Buffer): Promise<void> {
+    const path = segmentPath(this.#directory, sequence);
+    const file = await open(path, "a", 0o600);
     try {
-      await this.#file.appendFile(line);
-      await this.#file.datasync();
+      // What an earlier try has left, if it could not even be taken back.
+      await file.truncate(0);
+      this.#checkpoint("created");
+      await file.appendFile(line);
+      await file.datasync();
+      await syncDirectory(this.#directory);
+      this.#checkpoint("begun");
     } catch (error) {
-      // A full disk may have taken a part of the line.
-      await this.#file.truncate(this.#sizeBytes).catch(() => undefined);
+      await file.truncate(0).catch(() => undefined);
+      await file.close().catch(() => undefined);
+      await rm(path, { force: true }).catch(() => undefined);
       throw error;
     }
-    this.#sizeBytes += line.length;
-    this.#last = entry;
+    const former = this.#active;
+    this.#closed.push(former.path);
+    this.#active = { path, file, sizeBytes: line.length };
+    this.#cutter.isDue = true;
+    await former.file.close().catch(() => undefined);
+  }
+
+  /** Ends a removal that a crash interrupted. */
+  async #tidy(cut: AuditPlace | null): Promise<void> {
+    try {
+      this.#closed = await this.#cutter.finish(this.#closed, this.#active.path, cut);
+    } catch {
+      // It is stated, so it may stay until the next start.
+    }
+  }
+
+  /** What cannot be removed now stays: the entry that made it due is written, and that is what counts. */
+  async #cutIfDue(): Promise<void> {
+    try {
+      this.#closed = await this.#cutter.cut(this.#closed, this.#active.path, this.#brokenAtSequence);
+    } catch {
+      this.#cutter.isDue = true;
+    }
   }
 }
 
-interface PageCollector {
-  readonly visit: (entry: AuditEntry) => void;
-  readonly entries: () => readonly AuditEntry[];
-}
-
-function newestFirst(limit: number, before: number): PageCollector {
-  const page: AuditEntry[] = [];
-  return {
-    visit(entry) {
-      if (before > 0 && entry.sequence >= before) return;
-      page.push(entry);
-      if (page.length > limit * 2) page.splice(0, page.length - limit);
-    },
-    entries: () => page.slice(-limit).reverse(),
-  };
-}
-
-function oldestFirst(limit: number, after: number): PageCollector {
-  const page: AuditEntry[] = [];
-  return {
-    visit(entry) {
-      if (entry.sequence > after && page.length < limit) page.push(entry);
-    },
-    entries: () => page,
-  };
+/** Of the file that is written, or of those before while it has none. */
+async function newestOf(closed: readonly string[], active: AuditScan): Promise<AuditEntry | null> {
+  let { last } = active;
+  for (const path of closed.toReversed()) {
+    if (last) break;
+    const { sizeBytes } = await statSegment(path);
+    last = (await scanAuditFile({ path, sizeBytes, before: undefined }, () => {})).last;
+  }
+  return last;
 }
 
 interface Clocks {
   readonly wallMs: () => number;
   /** Milliseconds since boot; `null` = jumps are not marked. */
   readonly bootMs: (() => number) | null;
-}
-
-interface OpenedAt {
-  readonly last: AuditEntry | null;
-  readonly brokenAtSequence: number;
 }

@@ -39,7 +39,7 @@ describe.skipIf(problem)(`a full disk${problem ? ` (${problem})` : ""}`, () => {
     enforcer = new FakeEnforcer(clock, kernel);
     const store = new StateStore(stateDir);
     await store.prepareDirectory();
-    audit = await AuditLog.open(join(stateDir, "audit.ndjson"), () => clock.wallMs());
+    audit = await AuditLog.open(join(stateDir, "audit"), () => clock.wallMs());
     trail = new AuditTrail(audit, () => clock.wallMs());
     controller = new GenerationController({
       enforcer,

@@ -196,6 +196,7 @@ export class AgentRpcs {
       chainValid: page.chainValid,
       brokenAtSequence: BigInt(page.brokenAtSequence),
       lastSequence: BigInt(page.lastSequence),
+      firstSequence: BigInt(page.firstSequence),
     });
   }
 

@@ -207,7 +207,7 @@ describe("the audit log of hosts", () => {
     expect((await sandbox.run(["audit", "list"])).stdout).toMatch(/^\d{4}-\S+ +here +\d+ .* confirm +done/m);
     expect((await sandbox.run(["audit", "list", "--hosts", "hree"])).stderr).toContain("here");
 
-    const log = sandbox.path("agent/audit.ndjson");
+    const log = sandbox.path("agent/audit/0000000000000001.ndjson");
     const lines = readFileSync(log, "utf8").trimEnd().split("\n");
     // Cut under the hands of the agent: what it writes next goes after the end that is there now.
     writeFileSync(log, `${lines.slice(0, -2).join("\n")}\n`);

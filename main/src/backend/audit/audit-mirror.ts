@@ -116,6 +116,7 @@ export class AuditMirror {
       const extract = {
         entries: answer.entries.slice(0, PAGE_LENGTH).map(fromWireAuditEntry),
         lastSequence: Number(answer.lastSequence),
+        firstSequence: Number(answer.firstSequence),
         brokenAtSequence: said === current.toleratedAtSequence ? 0 : said,
       };
       const finding = followAudit(known, extract, platformHash);
@@ -143,10 +144,11 @@ export class AuditMirror {
       acceptedBy: "",
       acceptedReason: "",
     };
-    const { lastSequence } = await this.#ask(host, { limit: 1 });
+    const { lastSequence, firstSequence } = await this.#ask(host, { limit: 1 });
     const first: WireEntry[] = [];
-    if (lastSequence > FIRST_ENTRIES) {
-      const afterSequence = lastSequence - BigInt(FIRST_ENTRIES);
+    if (lastSequence > FIRST_ENTRIES || firstSequence > 1n) {
+      const newest = lastSequence - BigInt(FIRST_ENTRIES);
+      const afterSequence = newest >= firstSequence ? newest : firstSequence - 1n;
       const { entries } = await this.#ask(host, { ascending: true, afterSequence, limit: 1 });
       const [entry] = entries;
       if (entry && isIntact(fromWireAuditEntry(entry), platformHash)) first.push(entry);
@@ -163,7 +165,9 @@ export class AuditMirror {
       tables.write(checked, wires.filter(({ sequence }) => added.has(sequence)).map(toRow));
       return checked;
     }
-    const { kind: state, atSequence } = finding;
+    const { atSequence } = finding;
+    // An entry above all that were seen tells it from a log that ends too early.
+    const state = finding.kind === "missed" ? "truncated" : finding.kind;
     logger.warn({ host: host.id, state, atSequence }, "audit log does not continue what was seen of it");
     const found = { ...checked, state, atSequence, foundAtMs: clock.nowMs() };
     tables.write(found, []);

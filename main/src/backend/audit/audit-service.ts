@@ -172,7 +172,7 @@ export class AuditServiceImpl {
       atSequence: BigInt(row.atSequence),
       entryCount: BigInt(entryCount),
       verifiedAt: timestampFromMs(row.checkedAtMs),
-      explanation: explain(row, entryCount),
+      explanation: explain(row, entryCount, this.#ports.tables.newest(row.hostId, row.log)?.sequence ?? 0),
       log: row.log,
       acceptedBy: row.acceptedBy,
       acceptedReason: row.acceptedReason,
@@ -192,7 +192,7 @@ function filterOf(request: wire.ListAuditRequest): Omit<EntryFilter, "limit"> {
   };
 }
 
-function explain(row: AuditLogRow, entryCount: number): string {
+function explain(row: AuditLogRow, entryCount: number, newestSeen: number): string {
   const { atSequence } = row;
   switch (row.state) {
     case "verified":
@@ -200,6 +200,8 @@ function explain(row: AuditLogRow, entryCount: number): string {
     case "broken":
       return `Entry ${atSequence} does not follow from the one before it: it was changed, or one between them was removed.`;
     case "truncated":
+      if (atSequence > newestSeen)
+        return `The host removed entries from ${atSequence} on by the limits of its log, before this console saw them: what is left cannot be held against what was seen.`;
       return `The log ends before entry ${atSequence}, which was seen already: its end was cut off, or a new log was begun.`;
     case "forked":
       return `Entry ${atSequence} is another one than was seen before: the log was written anew.`;

@@ -40,6 +40,8 @@ class AuditedAgent implements AgentDialer {
   readonly address: string;
   entries: AuditEntry[] = [];
   brokenAtSequence = 0;
+  /** Entries that its limits have removed. */
+  removedCount = 0;
   isAway = false;
   asked: ListAuditRequest[] = [];
 
@@ -79,7 +81,7 @@ class AuditedAgent implements AgentDialer {
 
   #list(request: ListAuditRequest) {
     this.asked.push(request);
-    const sorted = this.entries.toSorted((a, b) => a.sequence - b.sequence);
+    const sorted = this.entries.toSorted((a, b) => a.sequence - b.sequence).slice(this.removedCount);
     const entries = request.ascending
       ? sorted.filter(({ sequence }) => BigInt(sequence) > request.afterSequence).slice(0, request.limit)
       : sorted.toReversed().slice(0, request.limit);
@@ -88,6 +90,7 @@ class AuditedAgent implements AgentDialer {
       chainValid: this.brokenAtSequence === 0,
       brokenAtSequence: BigInt(this.brokenAtSequence),
       lastSequence: BigInt(sorted.at(-1)?.sequence ?? 0),
+      firstSequence: BigInt(sorted[0]?.sequence ?? 0),
     };
   }
 }
@@ -188,6 +191,27 @@ describe("the mirror of audit logs", () => {
     expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
     expect(tables.entryCount("alpha", 1)).toBe(10_000);
     expect(tables.newest("alpha", 1)?.sequence).toBe(10_300);
+  });
+
+  it("follows over what the limits of a host remove, and says where they were faster than it", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("a", "b", "c");
+    alpha.removedCount = 2;
+    addHost(alpha);
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+    alpha.append("d");
+    alpha.removedCount = 3;
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+    expect(actionsSeen()).toEqual(["alpha d", "alpha c"]);
+    alpha.append("e", "f", "g");
+    alpha.removedCount = 5;
+    const { hosts } = await service.verify({ hostIds: ["alpha"] } as never);
+    expect(hosts[0]).toMatchObject({
+      ...{ state: AuditState.TRUNCATED, atSequence: 5n },
+      explanation: expect.stringContaining("removed entries from 5 on by the limits of its log"),
+    });
+    await service.accept({ hostId: "alpha", reason: "this console was off for a year" } as never);
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
   });
 
   it("is bounded for each host, and goes on from what it kept", async () => {

@@ -704,6 +704,13 @@ export declare type ListAuditResponse = Message<"wardline.agent.v1.ListAuditResp
    * @generated from field: uint64 last_sequence = 4;
    */
   lastSequence: bigint;
+
+  /**
+   * Of the oldest entry that the limits of the log have left; 0 = there is none, or the agent removes none.
+   *
+   * @generated from field: uint64 first_sequence = 5;
+   */
+  firstSequence: bigint;
 };
 
 /**
