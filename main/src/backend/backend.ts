@@ -524,7 +524,7 @@ export function createBackend(options: BackendOptions): Backend {
     },
     async close() {
       closing.abort();
-      await Promise.allSettled([jobs.close(), manager.stop(), services.ask.close(), ...tasks]);
+      await Promise.allSettled([jobs.close(), manager.stop(), services.ask.close(), services.verdicts.close(), ...tasks]);
       mesh.close();
       await history.close();
       store.close();

@@ -181,15 +181,28 @@ export class ThreadPool {
    * @throws the reason of the signal; Failure TOO_LARGE when too many wait already; what `work` throws
    */
   async use<Result>(signal: AbortSignal, work: (thread: HeldThread) => Promise<Result>): Promise<Result> {
-    const thread = await this.#take(signal);
+    const thread = await this.hold(signal);
     try {
-      return await work({
-        call: (method, argument, transfer = []) => thread.call(method, argument, transfer, signal),
-      });
+      return await work(thread);
     } finally {
-      // Who gave up waits for nothing more.
-      void this.#giveBack(thread);
+      thread.release();
     }
+  }
+
+  /** The same for work that is no one function: whoever holds a thread releases it. */
+  async hold(signal: AbortSignal): Promise<HeldThread & { readonly release: () => void }> {
+    const thread = await this.#take(signal);
+    let isHeld = true;
+    return {
+      call: (method, argument, transfer = []) =>
+        isHeld ? thread.call(method, argument, transfer, signal) : Promise.reject(new Error("the thread was released")),
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        // Who gave up waits for nothing more.
+        void this.#giveBack(thread);
+      },
+    };
   }
 
   async close(): Promise<void> {

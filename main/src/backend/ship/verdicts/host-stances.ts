@@ -9,17 +9,12 @@ import { agentFailure } from "../../agent/agent-failure.ts";
 import { mapPooled } from "../../async/pool.ts";
 import { hostNameOf, labelOf, type ManagedHost } from "../../hosts/managed-host.ts";
 import type { StoredRollout } from "../../store/rollouts-table.ts";
-import type { StateVariant, StateWorlds } from "./state-worlds.ts";
+import type { StateWorlds } from "./state-worlds.ts";
+import type { HostStandings, StateVariant } from "./verdict-protocol.ts";
 import type { VersionBook } from "./version-book.ts";
 
 const STATUS_TIMEOUT_MS = 5_000;
 const HOSTS_AT_ONCE = 48;
-
-export interface HostStances {
-  /** `null` = it is no host of this console, which therefore enforces nothing there. */
-  enforcedOf(hostName: string | null): Stance | null;
-  stagedOf(hostName: string | null): Stance | null;
-}
 
 interface Known {
   readonly host: ManagedHost;
@@ -39,7 +34,7 @@ export async function askHosts(
   rollouts: readonly StoredRollout[],
   worlds: StateWorlds,
   versions: VersionBook,
-): Promise<HostStances> {
+): Promise<readonly HostStandings[]> {
   const known = await mapPooled(hosts, HOSTS_AT_ONCE, async (host) => ({ ...(await askHost(host)), host }));
   const byName = new Map<string, HostStance>();
   const doubled = new Set<string>();
@@ -51,8 +46,7 @@ export async function askHosts(
   for (const name of doubled) {
     byName.set(name, unknownStance(versions, `several hosts of this console call themselves ${name}`));
   }
-  const of = (hostName: string | null) => (hostName === null ? null : (byName.get(hostName) ?? null));
-  return { enforcedOf: (name) => of(name)?.enforced ?? null, stagedOf: (name) => of(name)?.staged ?? null };
+  return [...byName].map(([hostName, stance]) => ({ hostName, ...stance }));
 }
 
 async function askHost(host: ManagedHost): Promise<Omit<Known, "host">> {
@@ -106,8 +100,15 @@ async function enforcedStance(
     kind: "unknown",
     version: versions.add({ column, unknownBecause: because }, { host, ...(enforced ? { generation: enforced } : {}) }),
   });
-  if (status.emergency === Emergency.CLOSED)
-    return unknown(`the network of ${labelOf(host)} is closed in an emergency`);
+  if (status.emergency === Emergency.CLOSED) {
+    const { emergency } = status;
+    const facts = {
+      column,
+      emergency,
+      ...(enforced ? { stateDigest: enforced.stateDigest, mode: enforced.mode } : {}),
+    };
+    return { kind: "closed", version: versions.add(facts, { host, ...(enforced ? { generation: enforced } : {}) }) };
+  }
   if (!enforced || enforced.number === 0n) {
     return { kind: "nothing", version: versions.add({ column, isNothing: true }, { host }) };
   }
@@ -123,7 +124,7 @@ async function enforcedStance(
       column,
       stateDigest: enforced.stateDigest,
       mode: isDropping ? enforced.mode : EnforcementMode.OBSERVE,
-      ...(status.emergency === Emergency.OPEN ? { reason: "the emergency brake is open: nothing is dropped" } : {}),
+      ...(status.emergency === Emergency.OPEN ? { emergency: status.emergency } : {}),
     },
     { host, generation: enforced, ...(pending ? { pending } : {}) },
   );
@@ -147,16 +148,15 @@ async function stagedStance(
       return { kind: "unknown", version: versions.add({ column, stagedReason, unknownBecause: world }, facts) };
     }
     const { stateDigest, mode } = generation;
-    return {
-      kind: "world",
+    return underBrake(
+      status,
       world,
-      isEnforcing: true,
-      version: versions.add({ column, stagedReason, stateDigest, mode }, facts),
-    };
+      versions.add({ column, stagedReason, stateDigest, mode, ...brakeOf(status) }, facts),
+    );
   };
   if (pending?.generation) return stance(pending.generation, StagedReason.WAITS_FOR_CONFIRMATION, "plain");
   const rollout = rollouts.find((one) => isOnItsWay(one, host.id));
-  if (rollout) return rolloutStance(rollout, host, worlds, versions);
+  if (rollout) return rolloutStance(rollout, host, status, worlds, versions);
   if (!enforced || enforced.number === 0n) return null;
   if (enforced.mode === EnforcementMode.OBSERVE) return stance(enforced, StagedReason.OBSERVED_GENERATION, "plain");
   if (!(await worlds.hasObservedPolicies(host, enforced.stateDigest))) return null;
@@ -173,6 +173,7 @@ function isOnItsWay({ progress }: StoredRollout, hostId: string): boolean {
 async function rolloutStance(
   { specification }: StoredRollout,
   host: ManagedHost,
+  status: HostStatus,
   worlds: StateWorlds,
   versions: VersionBook,
 ): Promise<Stance> {
@@ -184,12 +185,23 @@ async function rolloutStance(
     timeMs: createdAtMs,
     author,
     reason,
+    ...brakeOf(status),
   };
   const world = await worldOf(worlds, host, { stateDigest }, "plain");
   if (typeof world === "string") {
     return { kind: "unknown", version: versions.add({ ...what, unknownBecause: world }, { host }) };
   }
-  return { kind: "world", world, isEnforcing: true, version: versions.add({ ...what, stateDigest }, { host }) };
+  return underBrake(status, world, versions.add({ ...what, stateDigest }, { host }));
+}
+
+/** What is on its way does not let the emergency brake go. */
+function underBrake({ emergency }: HostStatus, world: number, version: number): Stance {
+  if (emergency === Emergency.CLOSED) return { kind: "closed", version };
+  return { kind: "world", world, isEnforcing: emergency !== Emergency.OPEN, version };
+}
+
+function brakeOf({ emergency }: HostStatus): { readonly emergency?: Emergency } {
+  return emergency === Emergency.OPEN || emergency === Emergency.CLOSED ? { emergency } : {};
 }
 
 /** The number of the world, or why there is none. */

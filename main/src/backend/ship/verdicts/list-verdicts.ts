@@ -1,17 +1,20 @@
 /** Draft, staged, enforced and reported verdicts, streamed: what stands behind them, progress, rows, done. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type ListVerdictsRequest,
+  ListVerdictsRequestSchema,
   type ListVerdictsResponse,
   ListVerdictsResponseSchema,
   VerdictColumn,
+  VerdictRowsSchema,
   VerdictSourceSchema,
 } from "@wardline/api/wardline/console/v1/verdicts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { type ReportedPart, type VerdictRow, VerdictTable } from "@wardline/domain/policy/verdicts";
+import type { ReportedPart, ReportedRecord } from "@wardline/domain/policy/verdicts";
+import type { HeldThread, ThreadPool } from "../../async/thread-pool.ts";
 import { nextTurn } from "../../flows/recorded-batches.ts";
-import type { FlowHistory } from "../../history/flow-history.ts";
+import type { FlowHistory, StoredRecord } from "../../history/flow-history.ts";
 import { hostNameOf, labelOf, type ManagedHost } from "../../hosts/managed-host.ts";
 import { pageSize } from "../../rpc/guard.ts";
 import type { ReceiptsTable } from "../../store/receipts-table.ts";
@@ -20,7 +23,16 @@ import { askHosts } from "./host-stances.ts";
 import { RecordedDecisions, readRecords, toReported } from "./read-records.ts";
 import { rowFilter } from "./row-filter.ts";
 import { type StateWorldPorts, StateWorlds } from "./state-worlds.ts";
-import { toWireRow } from "./verdict-wire.ts";
+import type {
+  AddRequest,
+  Fates,
+  OpenRequest,
+  PageAnswer,
+  PageRequest,
+  RowsAnswer,
+  RowsRequest,
+} from "./verdict-protocol.ts";
+import { completeReports } from "./verdict-wire.ts";
 import { VersionBook } from "./version-book.ts";
 
 const PROGRESS_INTERVAL_MS = 200;
@@ -28,8 +40,9 @@ const USUAL_WINDOW_MS = 86_400_000;
 const USUAL_ROWS = 500;
 const MAX_ROWS = 5_000;
 const ROWS_IN_MESSAGE = 100;
-/** Rows that are held to find the most important ones among them. */
-const MAX_HELD_ROWS = 100_000;
+/** Records of one turn. */
+const RECORDS_AT_ONCE = 1_000;
+const DEADLINE_MS = 120_000;
 const MAX_RECEIPTS = 1_000;
 
 export interface VerdictPorts extends StateWorldPorts {
@@ -39,30 +52,52 @@ export interface VerdictPorts extends StateWorldPorts {
   readonly userName: string;
 }
 
-/** @throws Failure INVALID_ARGUMENT, NOT_FOUND (a host), POLICY_INVALID (the draft), and of the history */
+/**
+ * @throws Failure INVALID_ARGUMENT, NOT_FOUND (a host), POLICY_INVALID (the draft), TOO_LARGE (too many comparisons at once, or
+ * too much memory), DEADLINE_EXCEEDED, and of the history
+ */
 export async function* listVerdicts(
   ports: VerdictPorts,
+  threads: ThreadPool,
+  request: ListVerdictsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ListVerdictsResponse> {
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(tooSlow()), DEADLINE_MS);
+  let thread: Awaited<ReturnType<ThreadPool["hold"]>> | null = null;
+  try {
+    thread = await threads.hold(AbortSignal.any([signal, end.signal]));
+    yield* compare(ports, thread, request, signal);
+    await thread.call("close", null);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    thread?.release();
+  }
+}
+
+async function* compare(
+  ports: VerdictPorts,
+  thread: HeldThread,
   request: ListVerdictsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<ListVerdictsResponse> {
   const { registry, clock } = ports;
   const maxRows = pageSize(request.maxRows, USUAL_ROWS, MAX_ROWS);
-  const isWanted = rowFilter(request);
+  // Refused before anything is read.
+  rowFilter(request);
   const window = windowOf(request, clock.nowMs());
-  const chosen = new Set(registry.select(request.hostIds).map(hostNameOf));
-  const isEveryHost = request.hostIds.length === 0;
+  const lookedAt = request.hostIds.length === 0 ? null : registry.select(request.hostIds).map(hostNameOf);
 
-  const worlds = new StateWorlds(ports);
+  const worlds = new StateWorlds(ports, thread);
   const versions = new VersionBook(ports.versions);
   const draftVersion = addDraft(ports, versions);
-  const stances = await askHosts(registry.hosts, ports.rollouts(), worlds, versions);
+  await worlds.loadDraft();
+  const hosts = await askHosts(registry.hosts, ports.rollouts(), worlds, versions);
   if (signal.aborted) return;
-  const table = new VerdictTable({
-    worlds: worlds.all,
-    draftVersion,
-    ...stances,
-    isLookedAt: (name) => isEveryHost || (name !== null && chosen.has(name)),
-  });
+  const opening: OpenRequest = { ...worlds.frame(), worlds: worlds.all, draftVersion, hosts, lookedAt };
+  await thread.call("open", opening);
   const since = timestampFromMs(window.sinceMs);
   const until = timestampFromMs(window.untilMs);
   yield message({ case: "basis", value: { versions: [...versions.all], since, until } });
@@ -71,37 +106,31 @@ export async function* listVerdicts(
   const decisions = new RecordedDecisions();
   let toldAtMs = clock.nowMs();
   for await (const { records, progress, isCut } of readRecords(ports.history, window, signal)) {
-    for (const stored of records) {
-      decisions.note(stored);
-      const record = toReported(stored);
-      const fate = record === null ? "folded" : table.add(record);
-      if (fate === "folded") source.foldedRecords += 1n;
-      else if (fate === "builtin") source.builtinRecords += 1n;
-      else if (fate === "unowned") source.unownedRecords += 1n;
-      if (record) widen(source, record.firstSeenMs, record.lastSeenMs);
+    for (let start = 0; start < records.length; start += RECORDS_AT_ONCE) {
+      await addRecords(thread, records.slice(start, start + RECORDS_AT_ONCE), { source, decisions });
     }
     source.readRecords += BigInt(records.length);
     source.totalRecords = BigInt(Math.max(progress.total, Number(source.readRecords)));
     source.gaps = [...progress.gaps];
     source.isCut = isCut;
-    await nextTurn();
     if (signal.aborted) return;
     if (clock.nowMs() - toldAtMs < PROGRESS_INTERVAL_MS) continue;
     toldAtMs = clock.nowMs();
     yield message({ case: "progress", value: { ...source } });
   }
 
-  const found = await collectRows(table, request.includeAgreeing, isWanted, signal);
-  if (signal.aborted) return;
+  const asked: RowsRequest = { request: toBinary(ListVerdictsRequestSchema, request), maxRows };
+  const found = (await thread.call("rows", asked)) as RowsAnswer;
   const known = versions.all.length;
   const context = {
     decisionOf: (id: string) => decisions.find(id),
     versionOf: reportedVersions(ports, versions),
     hostName: (hostId: string) => nameOf(registry.find(hostId), hostId),
   };
-  const shown = found.rows.sort(byImportance).slice(0, maxRows);
-  for (let start = 0; start < shown.length && !signal.aborted; start += ROWS_IN_MESSAGE) {
-    const rows = shown.slice(start, start + ROWS_IN_MESSAGE).map((row) => toWireRow(row, context));
+  for (let start = 0; start < found.shown; start += ROWS_IN_MESSAGE) {
+    const page = (await thread.call("page", { start, count: ROWS_IN_MESSAGE } satisfies PageRequest)) as PageAnswer;
+    const { rows } = fromBinary(VerdictRowsSchema, page.rows);
+    completeReports(rows, page.reported, context);
     yield message({ case: "rows", value: { rows } });
     await nextTurn();
   }
@@ -110,13 +139,45 @@ export async function* listVerdicts(
     value: {
       source,
       matchingRows: BigInt(found.matching),
-      leftOut: BigInt(found.matching - shown.length),
+      leftOut: BigInt(found.matching - found.shown),
       disagreeingRows: BigInt(found.disagreeing),
-      comparedPairs: BigInt(table.comparedPairs),
+      comparedPairs: BigInt(found.comparedPairs),
       versions: versions.all.slice(known),
     },
   });
 }
+
+/** A turn's worth: this thread only reads them out of the store and hands them on. */
+async function addRecords(
+  thread: HeldThread,
+  stored: readonly StoredRecord[],
+  { source, decisions }: { readonly source: Source; readonly decisions: RecordedDecisions },
+): Promise<void> {
+  const records: ReportedRecord[] = [];
+  for (const one of stored) {
+    decisions.note(one);
+    const record = toReported(one);
+    if (record === null) {
+      source.foldedRecords += 1n;
+      continue;
+    }
+    records.push(record);
+    widen(source, record.firstSeenMs, record.lastSeenMs);
+  }
+  const fates = (await thread.call("add", { records } satisfies AddRequest)) as Fates;
+  source.builtinRecords += BigInt(fates.builtin ?? 0);
+  source.unownedRecords += BigInt(fates.unowned ?? 0);
+}
+
+function tooSlow(): Failure {
+  return new Failure({
+    code: ErrorCode.DEADLINE_EXCEEDED,
+    message: `Comparing every connection takes longer than ${DEADLINE_MS / 1_000} s.`,
+    hint: "Look at fewer hosts at a time.",
+  });
+}
+
+type Source = ReturnType<typeof create<typeof VerdictSourceSchema>>;
 
 function message(event: MessageInitShape<typeof ListVerdictsResponseSchema>["event"]): ListVerdictsResponse {
   return create(ListVerdictsResponseSchema, event === undefined ? {} : { event });
@@ -137,47 +198,9 @@ function addDraft({ workspace, versions, userName }: VerdictPorts, book: Version
   return book.add({ column: VerdictColumn.DRAFT, stateDigest, author, ...(timeMs > 0 ? { timeMs } : {}) }, null);
 }
 
-function widen(source: ReturnType<typeof create<typeof VerdictSourceSchema>>, firstMs: number, lastMs: number): void {
+function widen(source: Source, firstMs: number, lastMs: number): void {
   if (!source.oldest || firstMs < timestampMs(source.oldest)) source.oldest = timestampFromMs(firstMs);
   if (!source.newest || lastMs > timestampMs(source.newest)) source.newest = timestampFromMs(lastMs);
-}
-
-interface Found {
-  readonly rows: VerdictRow[];
-  readonly matching: number;
-  readonly disagreeing: number;
-}
-
-async function collectRows(
-  table: VerdictTable,
-  includeAgreeing: boolean,
-  isWanted: (row: VerdictRow) => boolean,
-  signal: AbortSignal,
-): Promise<Found> {
-  const rows: VerdictRow[] = [];
-  let matching = 0;
-  let disagreeing = 0;
-  for (const row of table.rows({ includeAgreeing })) {
-    if (row === null) {
-      await nextTurn();
-      if (signal.aborted) break;
-      continue;
-    }
-    if (row.disagrees) disagreeing += 1;
-    if (!isWanted(row)) continue;
-    matching += 1;
-    if (rows.length < MAX_HELD_ROWS) rows.push(row);
-  }
-  return { rows, matching, disagreeing };
-}
-
-/** What carries traffic first; then what the draft changes. */
-function byImportance(left: VerdictRow, right: VerdictRow): number {
-  if (left.disagrees !== right.disagrees) return left.disagrees ? -1 : 1;
-  if (left.count !== right.count) return right.count - left.count;
-  if (left.isRecorded !== right.isRecorded) return left.isRecorded ? -1 : 1;
-  const [one, other] = [`${left.to.text} ${left.from.text}`, `${right.to.text} ${right.from.text}`];
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 function nameOf(host: ManagedHost | null, hostId: string): string {
@@ -185,7 +208,10 @@ function nameOf(host: ManagedHost | null, hostId: string): string {
 }
 
 /** Which state decided where a record says a generation: as receipts and the host's own word know it. */
-function reportedVersions({ receipts, registry }: VerdictPorts, book: VersionBook): (part: ReportedPart) => number {
+function reportedVersions(
+  { receipts, registry }: VerdictPorts,
+  book: VersionBook,
+): (part: Pick<ReportedPart, "hostId" | "generation">) => number {
   const digests = new Map<string, string>();
   for (const receipt of receipts.list(MAX_RECEIPTS)) {
     const key = `${receipt.hostId} ${receipt.generation}`;

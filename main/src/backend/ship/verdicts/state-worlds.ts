@@ -1,17 +1,11 @@
-/** The worlds of states: the draft, what hosts enforce, what is on its way. Each is read once. */
+/** The states that are compared: the draft, what hosts enforce, what is on its way. A thread reads each once. */
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { type PolicyWorld, readPolicyFiles, withoutExpired } from "@wardline/domain/policy";
+import type { HeldThread } from "../../async/thread-pool.ts";
 import { type HostRegistry, hostNameOf, labelOf, type ManagedHost } from "../../hosts/managed-host.ts";
-import { underQuarantines } from "../../hosts/quarantine.ts";
 import type { Workspace } from "../../policies/workspace.ts";
 import type { Clock } from "../../ports.ts";
 import type { VersionsTable } from "../../store/versions-table.ts";
-
-/**
- * `observed`: nothing of it is enforced but quarantines, as in a generation in observe mode. `promoted`: policies in observe
- * mode as if they were enforced.
- */
-export type StateVariant = "plain" | "observed" | "promoted";
+import type { LoadAnswer, LoadRequest, StateVariant, WorldFrame, WorldReference } from "./verdict-protocol.ts";
 
 /** States that are compared at a time, the draft among them: each makes the space of all connections finer. */
 const MAX_WORLDS = 10;
@@ -23,16 +17,21 @@ export interface StateWorldPorts {
   readonly clock: Clock;
 }
 
+type Loaded = Extract<LoadAnswer, { kind: "loaded" }>;
+
 export class StateWorlds {
   readonly #ports: StateWorldPorts;
-  readonly #texts = new Map<string, PolicyWorld>();
+  readonly #thread: HeldThread;
+  /** Also those that are on their way: many hosts follow one state. */
+  readonly #loaded = new Map<string, Promise<Loaded>>();
   readonly #numbers = new Map<string, number>();
-  readonly #worlds: PolicyWorld[] = [];
+  readonly #worlds: WorldReference[] = [];
   readonly draftDigest: string;
 
   /** @throws Failure POLICY_INVALID when the draft has errors */
-  constructor(ports: StateWorldPorts) {
+  constructor(ports: StateWorldPorts, thread: HeldThread) {
     this.#ports = ports;
+    this.#thread = thread;
     const { reading, stateDigest } = ports.workspace.snapshot();
     if (!reading.ok) {
       throw new Failure({
@@ -43,15 +42,31 @@ export class StateWorlds {
       });
     }
     this.draftDigest = stateDigest;
-    this.#texts.set(stateDigest, withoutExpired(reading.world, ports.clock.nowMs()));
     this.#numberOf(stateDigest, "plain");
   }
 
   /** The draft first. */
-  get all(): readonly [PolicyWorld, ...PolicyWorld[]] {
-    const [draft, ...others] = this.#worlds;
-    if (!draft) throw new Error("the draft is always there");
-    return [draft, ...others];
+  get all(): readonly WorldReference[] {
+    return this.#worlds;
+  }
+
+  /** What counts now besides the texts: the time, and the quarantines that the hosts last reported. */
+  frame(): WorldFrame {
+    const { registry, clock } = this.#ports;
+    const quarantines = registry.hosts.flatMap((host) => {
+      const scopes = (host.connection.state.status?.quarantines ?? []).map(
+        ({ subjectKey, managementCidrs, managementPorts }) => ({
+          ...{ subjectKey, match: null },
+          ...{ managementCidrs: [...managementCidrs], managementPorts: [...managementPorts] },
+        }),
+      );
+      return scopes.length === 0 ? [] : [{ hostName: hostNameOf(host), scopes }];
+    });
+    return { nowMs: clock.nowMs(), quarantines };
+  }
+
+  async loadDraft(): Promise<void> {
+    await this.#load(this.#ports.registry.local, this.draftDigest);
   }
 
   /** @throws Failure NOT_FOUND, POLICY_INVALID, TOO_LARGE, and why the host cannot be asked */
@@ -62,31 +77,25 @@ export class StateWorlds {
 
   async hasObservedPolicies(host: ManagedHost, stateDigest: string): Promise<boolean> {
     try {
-      const world = await this.#load(host, stateDigest);
-      return world.policies.some(({ mode }) => mode === "observe");
+      return (await this.#load(host, stateDigest)).hasObservedPolicies;
     } catch (error) {
       if (error instanceof Failure) return false;
       throw error;
     }
   }
 
-  /** As the hosts enforce it, quarantines included. @throws Failure as {@link number} */
-  async world(stateDigest: string, variant: StateVariant): Promise<PolicyWorld> {
+  /** Loaded, so that it can be explained. @throws Failure as {@link number} */
+  async reference(stateDigest: string, variant: StateVariant): Promise<WorldReference> {
     const { registry } = this.#ports;
     const host = registry.hosts.find((one) => one.connection.state.status?.enforced?.stateDigest === stateDigest);
     await this.#load(host ?? registry.local, stateDigest);
-    const number = this.#numberOf(stateDigest, variant);
-    const world = this.#worlds[number];
-    if (!world) throw new Error(`there is no world ${number}`);
-    return world;
+    return { stateDigest, variant };
   }
 
   #numberOf(stateDigest: string, variant: StateVariant): number {
     const key = `${stateDigest} ${variant}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
-    const plain = this.#texts.get(stateDigest);
-    if (!plain) throw new Error("a state is loaded before it is numbered");
     if (this.#worlds.length >= MAX_WORLDS) {
       throw new Failure({
         code: ErrorCode.TOO_LARGE,
@@ -94,31 +103,44 @@ export class StateWorlds {
         hint: "Look at fewer hosts at a time.",
       });
     }
-    const mode = variant === "observed" ? "observe" : "enforce";
-    const policies =
-      variant === "plain" ? plain.policies : plain.policies.map((policy) => ({ ...policy, mode }) as const);
-    const number = this.#worlds.push(underQuarantines({ ...plain, policies }, this.#ports.registry)) - 1;
+    const number = this.#worlds.push({ stateDigest, variant }) - 1;
     this.#numbers.set(key, number);
     return number;
   }
 
-  /** From this console where it is kept, else from the host that says it enforces it. */
-  async #load(host: ManagedHost, stateDigest: string): Promise<PolicyWorld> {
-    const known = this.#texts.get(stateDigest);
+  #load(host: ManagedHost, stateDigest: string): Promise<Loaded> {
+    const known = this.#loaded.get(stateDigest);
     if (known) return known;
-    const { versions, clock } = this.#ports;
-    const files = versions.find(stateDigest) ? versions.files(stateDigest) : await fromHost(host, stateDigest);
-    const reading = readPolicyFiles(files);
-    if (!reading.ok) {
-      throw new Failure({
-        code: ErrorCode.POLICY_INVALID,
-        message: `This console cannot read the state ${stateDigest.slice(0, 12)} of ${labelOf(host)}.`,
-        hint: "Console and agent may be of different versions.",
-      });
-    }
-    const world = withoutExpired(reading.world, clock.nowMs());
-    this.#texts.set(stateDigest, world);
-    return world;
+    const loading = this.#read(host, stateDigest);
+    this.#loaded.set(stateDigest, loading);
+    // Another host may have what this one does not.
+    loading.catch(() => this.#loaded.delete(stateDigest));
+    return loading;
+  }
+
+  async #read(host: ManagedHost, stateDigest: string): Promise<Loaded> {
+    const load = (files: LoadRequest["files"]) =>
+      this.#thread.call("load", { stateDigest, files } satisfies LoadRequest) as Promise<LoadAnswer>;
+    let answer = await load(null);
+    if (answer.kind === "missing") answer = await load(await this.#filesOf(host, stateDigest));
+    if (answer.kind === "loaded") return answer;
+    throw new Failure({
+      code: ErrorCode.POLICY_INVALID,
+      message: `This console cannot read the state ${stateDigest.slice(0, 12)} of ${labelOf(host)}.`,
+      hint: "Console and agent may be of different versions.",
+    });
+  }
+
+  /** From this console where it is kept, else from the host that says it enforces it. */
+  async #filesOf(host: ManagedHost, stateDigest: string) {
+    const { workspace, versions } = this.#ports;
+    const files =
+      stateDigest === this.draftDigest && workspace.snapshot().stateDigest === stateDigest
+        ? workspace.snapshot().files
+        : versions.find(stateDigest)
+          ? versions.files(stateDigest)
+          : await fromHost(host, stateDigest);
+    return files.map(({ path, text }) => ({ path, text }));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type * as wire from "@wardline/api/wardline/console/v1/verdicts";
+import { ThreadPool } from "../../async/thread-pool.ts";
 import type { Guard } from "../../rpc/guard.ts";
 import { explainVerdict } from "./explain-verdict.ts";
 import { findSuggestions, type SuggestionPorts } from "./find-suggestions.ts";
@@ -12,6 +13,10 @@ export interface VerdictServicePorts extends VerdictPorts, SuggestionPorts {
 /** What would change, and how that compares with what is: see docs/user-guide.md, "Verdicts". */
 export class VerdictServiceImpl {
   readonly #ports: VerdictServicePorts;
+  readonly #threads = new ThreadPool({
+    ...{ file: new URL("./verdict-thread.ts", import.meta.url), what: "comparisons" },
+    waiting: 8,
+  });
 
   constructor(ports: VerdictServicePorts) {
     this.#ports = ports;
@@ -20,7 +25,7 @@ export class VerdictServiceImpl {
   routes(guard: Guard): ServiceImpl<typeof wire.VerdictService> {
     return {
       listVerdicts: guard.stream((request: wire.ListVerdictsRequest, signal) => this.list(request, signal)),
-      explainVerdict: guard.unary((request: wire.ExplainVerdictRequest) => explainVerdict(this.#ports, request)),
+      explainVerdict: guard.unary((request: wire.ExplainVerdictRequest, signal) => this.explain(request, signal)),
       findSuggestions: guard.stream((request: wire.FindSuggestionsRequest, signal) =>
         findSuggestions(this.#ports, request, signal),
       ),
@@ -28,6 +33,14 @@ export class VerdictServiceImpl {
   }
 
   list(request: wire.ListVerdictsRequest, signal: AbortSignal): AsyncGenerator<wire.ListVerdictsResponse> {
-    return listVerdicts(this.#ports, request, signal);
+    return listVerdicts(this.#ports, this.#threads, request, signal);
+  }
+
+  explain(request: wire.ExplainVerdictRequest, signal: AbortSignal): Promise<wire.ExplainVerdictResponse> {
+    return this.#threads.use(signal, (thread) => explainVerdict(this.#ports, request, thread));
+  }
+
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 }

@@ -26,8 +26,10 @@ import {
   type VerdictRow,
 } from "@wardline/domain/policy/verdicts";
 import { toWireDecision, toWireDirection } from "@wardline/domain/wire";
+import type { ReportedFact } from "./verdict-protocol.ts";
 
-const MAX_PARTS = 12;
+/** Parts of a cell that are sent. */
+export const SHOWN_PARTS = 12;
 const MAX_HOSTS = 20;
 
 const VERDICTS: Readonly<Record<Verdict, ShownVerdict>> = {
@@ -46,14 +48,8 @@ export function fromWireVerdict(wire: ShownVerdict): Verdict | null {
   return NAMES.get(wire) ?? null;
 }
 
-export interface ReportContext {
-  decisionOf(id: string): Decision | null;
-  /** Number of the version that decided there then. */
-  versionOf(part: ReportedPart): number;
-  hostName(hostId: string): string;
-}
-
-export function toWireRow(row: VerdictRow, context: ReportContext): WireRow {
+/** What only the console knows of reports is left out: see `completeReports`. */
+export function toWireRow(row: VerdictRow): WireRow {
   return create(VerdictRowSchema, {
     id: rowId(row),
     from: row.from.text,
@@ -69,17 +65,41 @@ export function toWireRow(row: VerdictRow, context: ReportContext): WireRow {
     draft: computedCell(describeCell(row, "draft")),
     staged: computedCell(describeCell(row, "staged")),
     enforced: computedCell(describeCell(row, "enforced")),
-    reported: reportedCell(describeReported(row), context),
+    reported: reportedCell(describeReported(row)),
     disagrees: row.disagrees,
     isRecorded: row.isRecorded,
   });
 }
 
+export interface ReportContext {
+  decisionOf(id: string): Decision | null;
+  /** Number of the version that decided there then. */
+  versionOf(part: Pick<ReportedPart, "hostId" | "generation">): number;
+  hostName(hostId: string): string;
+}
+
+/** Says in reported cells what decided, under which version, and the host's name. */
+export function completeReports(
+  rows: readonly WireRow[],
+  facts: readonly ReportedFact[],
+  context: ReportContext,
+): void {
+  for (const fact of facts) {
+    const part = rows[fact.row]?.reported?.parts[fact.part];
+    const side = part?.sides[0];
+    if (!part || !side) throw new Error("a thread for verdicts speaks of a part that is not there");
+    const decision = context.decisionOf(fact.decision);
+    if (decision) side.decision = decision;
+    side.versionId = context.versionOf(fact);
+    part.hostNames = [context.hostName(fact.hostId)];
+  }
+}
+
 function cellOf(verdict: Verdict, parts: readonly VerdictPart[]): VerdictCell {
   return create(VerdictCellSchema, {
     verdict: VERDICTS[verdict],
-    parts: parts.slice(0, MAX_PARTS),
-    partsLeftOut: Math.max(0, parts.length - MAX_PARTS),
+    parts: parts.slice(0, SHOWN_PARTS),
+    partsLeftOut: Math.max(0, parts.length - SHOWN_PARTS),
   });
 }
 
@@ -108,22 +128,18 @@ function endsOf(from: ComputedPart["from"], to: ComputedPart["to"]) {
   return { fromKey: from.key ?? "", fromAddress: from.address, toKey: to.key ?? "", toAddress: to.address };
 }
 
-function reportedCell({ verdict, parts }: ReportedCell, context: ReportContext): VerdictCell {
+function reportedCell({ verdict, parts }: ReportedCell): VerdictCell {
   return cellOf(
     verdict,
-    parts.map((part) => {
-      const decision = context.decisionOf(part.decision);
-      return create(VerdictPartSchema, {
+    parts.map((part) =>
+      create(VerdictPartSchema, {
         verdict: VERDICTS[part.verdict],
         sides: [
           create(VerdictSideSchema, {
             direction: toWireDirection(part.direction),
             verdict: VERDICTS[part.verdict],
-            ...(decision ? { decision } : {}),
-            versionId: context.versionOf(part),
           }),
         ],
-        hostNames: [context.hostName(part.hostId)],
         hostCount: 1,
         count: BigInt(part.count),
         firstSeen: timestampFromMs(part.firstSeenMs),
@@ -131,8 +147,8 @@ function reportedCell({ verdict, parts }: ReportedCell, context: ReportContext):
         talkers: part.talkers.map(({ from, to, count }) => ({ from, to, count: BigInt(count) })),
         generation: BigInt(part.generation),
         ...endsOf(part.from, part.to),
-      });
-    }),
+      }),
+    ),
   );
 }
 

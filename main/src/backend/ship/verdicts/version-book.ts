@@ -8,7 +8,7 @@ import {
   VerdictVersionSchema,
   VersionHostSchema,
 } from "@wardline/api/wardline/console/v1/verdicts";
-import type { Generation, PendingConfirmation } from "@wardline/api/wardline/v1/host";
+import { Emergency, type Generation, type PendingConfirmation } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { labelOf, type ManagedHost } from "../../hosts/managed-host.ts";
 import type { VersionsTable } from "../../store/versions-table.ts";
@@ -23,6 +23,8 @@ export interface VersionFacts {
   readonly reason?: string;
   readonly unknownBecause?: string;
   readonly isNothing?: boolean;
+  /** The brake, where it is pulled. */
+  readonly emergency?: Emergency;
 }
 
 export interface VersionOnHost {
@@ -35,6 +37,8 @@ export class VersionBook {
   readonly #versions: VersionsTable;
   readonly #list: VerdictVersion[] = [];
   readonly #numbers = new Map<string, number>();
+  /** Of each version. */
+  readonly #hosts = new Map<number, Set<string>>();
 
   constructor(versions: VersionsTable) {
     this.#versions = versions;
@@ -48,13 +52,14 @@ export class VersionBook {
   add(facts: VersionFacts, on: VersionOnHost | null): number {
     const { column, stateDigest = "", stagedReason = StagedReason.UNSPECIFIED, unknownBecause = "" } = facts;
     const { mode = EnforcementMode.UNSPECIFIED, isNothing = false, reason = "" } = facts;
-    const key = JSON.stringify([column, stateDigest, stagedReason, mode, unknownBecause, isNothing, reason]);
+    const { emergency = Emergency.UNSPECIFIED } = facts;
+    const key = JSON.stringify([column, stateDigest, stagedReason, mode, unknownBecause, isNothing, reason, emergency]);
     let id = this.#numbers.get(key);
     if (id === undefined) {
       const kept = stateDigest === "" ? null : this.#versions.find(stateDigest);
       id = this.#list.length + 1;
       const version = create(VerdictVersionSchema, {
-        ...{ id, column, stateDigest, stagedReason, mode, unknownBecause, isNothing },
+        ...{ id, column, stateDigest, stagedReason, mode, unknownBecause, isNothing, emergency },
         versionNumber: BigInt(kept?.number ?? 0),
         author: facts.author ?? on?.generation?.appliedBy ?? kept?.author ?? "",
         reason: reason || (kept?.reason ?? ""),
@@ -64,13 +69,17 @@ export class VersionBook {
       this.#numbers.set(key, id);
     }
     const version = this.#list[id - 1];
-    if (version && on) addHost(version, on);
+    const hosts = this.#hosts.get(id) ?? new Set<string>();
+    this.#hosts.set(id, hosts);
+    if (version && on && !hosts.has(on.host.id)) {
+      hosts.add(on.host.id);
+      addHost(version, on);
+    }
     return id;
   }
 }
 
 function addHost(version: VerdictVersion, { host, generation, pending }: VersionOnHost): void {
-  if (version.hosts.some(({ hostId }) => hostId === host.id)) return;
   const own = create(VersionHostSchema, {
     hostId: host.id,
     hostName: labelOf(host),
