@@ -267,6 +267,7 @@ describe.skipIf(browserTestObstacle)(
         } as typeof original;
       });
       await page.reload();
+      await page.getByRole("navigation", { name: "Views" }).waitFor();
       await page.keyboard.press("Alt+7");
       await page.getByText("This window cannot draw the picture").waitFor();
       await page.getByRole("grid", { name: "Links of the mesh" }).waitFor();
