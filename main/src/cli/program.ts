@@ -19,6 +19,7 @@ import { addPolicyCluster, parseNumber } from "./commands/policy-cluster.options
 import { addPolicyDiff } from "./commands/policy-diff.options.ts";
 import { addPolicyEval } from "./commands/policy-eval.options.ts";
 import { addPolicyExport } from "./commands/policy-export.options.ts";
+import { addPolicyPicture } from "./commands/policy-picture.options.ts";
 import { addPolicyReach } from "./commands/policy-reach.options.ts";
 import { addPolicyRollout, type RolloutOptions, withRolloutOptions } from "./commands/policy-rollout.options.ts";
 import { addPolicySettle } from "./commands/policy-settle.options.ts";
@@ -92,6 +93,7 @@ function addPolicyCommands(policy: Command, runner: Runner): void {
   addPolicyEval(policy, runner);
   addPolicyExport(policy, runner);
   addPolicyReach(policy, runner);
+  addPolicyPicture(policy, runner);
   addPolicyDiff(policy, runner);
   addPolicyTest(policy, runner);
   addPolicySimulate(policy, runner);

@@ -8,6 +8,7 @@
  */
 
 export { detailOf, type EdgeDetail, type EdgeRule, endOfNode } from "./detail.ts";
+export { pictureDot } from "./dot.ts";
 export { defaultKeys, groupingText, knownKeys } from "./grouping.ts";
 export * from "./model.ts";
 export { classesOf, drawPicture, fillPicture, type PolicyPicture, pictureOf } from "./picture.ts";

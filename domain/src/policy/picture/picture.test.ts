@@ -20,6 +20,7 @@ import {
   type PictureGrouping,
   type PictureInput,
   type PolicyPicture,
+  pictureDot,
   pictureOf,
   pinnedTest,
   surveyPicture,
@@ -362,6 +363,17 @@ describe("a small shop", () => {
       { numRuns: WORLDS, seed: SEED },
     );
     expect(usedOpen).toBeGreaterThan(0);
+  });
+
+  it("is a graph in which no name is markup", () => {
+    const picture = draw(shop);
+    const [node] = picture.nodes;
+    if (!node) throw new Error("The shop has no group.");
+    const name = `x"]; evil -> "db\\\n\u202e`;
+    const dot = pictureDot({ ...picture, nodes: [{ ...node, name }, ...picture.nodes.slice(1)] });
+    expect(dot).toContain(`[label="x\\"]; evil -> \\"db\\\\  "];`);
+    expect(dot).toContain('"group:default app=web" -> "group:default app=db" [label="5432/tcp"];');
+    expect(dot.split("\n").filter((line) => line.includes(" -> ") && !line.includes("[label="))).toEqual([]);
   });
 
   it("is empty for an empty world", () => {
