@@ -1,8 +1,8 @@
 /** Drains the rings on a timer and turns records into flow events. */
-import { formatAddress } from "@wardline/domain/policy";
 import { RingBuffer } from "../../linux/bpf/ringBuffer.ts";
-import type { FlowEvent, FlowEventKind, FlowHook, FlowProcess } from "../enforcer.ts";
-import { EVENT, OWNER } from "./layout.ts";
+import type { FlowEvent, FlowEventKind, FlowHook } from "../enforcer.ts";
+import { EVENT } from "./layout.ts";
+import { readAddress, readProcess } from "./recordTexts.ts";
 import type { PinnedTree } from "./tree.ts";
 
 const DRAIN_INTERVAL_MS = 80;
@@ -10,29 +10,7 @@ const DRAIN_INTERVAL_MS = 80;
 const MAX_EVENTS_PER_DRAIN = 20_000;
 const KINDS: readonly (FlowEventKind | undefined)[] = [undefined, "start", "end", "deny"];
 
-/** Address of 16 bytes as canonical text, IPv4-mapped as IPv4. */
-export function readAddress(view: DataView, offset: number): string {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, 16);
-  if (view.getBigUint64(offset, true) === 0n && view.getUint32(offset + 8, false) === 0xffff)
-    return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;
-  return formatAddress(Uint8Array.from(bytes));
-}
-
 const HOOKS: readonly FlowHook[] = ["socket", "connect", "edge"];
-
-function readProcess(view: DataView, offset: number): FlowProcess | null {
-  const owner = offset + EVENT.owner;
-  const pid = view.getUint32(owner + OWNER.pid, true);
-  if (pid === 0) return null;
-  let command = "";
-  for (let at = OWNER.command; at < OWNER.size; at++) {
-    const byte = view.getUint8(owner + at);
-    if (byte === 0) break;
-    // A process names itself: nothing in it may act on a terminal or a page.
-    command += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "?";
-  }
-  return { pid, userId: view.getUint32(owner + OWNER.userId, true), command };
-}
 
 /** `null` for a record of another size or kind, which only a foreign program could have written. */
 export function decodeEvent(
@@ -48,7 +26,7 @@ export function decodeEvent(
   return {
     kind,
     hook: HOOKS[view.getUint8(offset + EVENT.hook)] ?? "socket",
-    process: readProcess(view, offset),
+    process: readProcess(view, offset + EVENT.owner),
     bootNs: view.getBigUint64(offset + EVENT.bootNs, true),
     generation: generationOf(view.getUint32(offset + EVENT.epoch, true)),
     decision: view.getUint32(offset + EVENT.decision, true),

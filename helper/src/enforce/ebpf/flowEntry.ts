@@ -1,8 +1,8 @@
 /** Entries of the flow table, as flows and as ends of flows. */
 import { PROTOCOL } from "@wardline/domain/policy";
 import type { FlowEvent, FlowProgress } from "../enforcer.ts";
-import { readAddress } from "./events.ts";
 import { FLOW, FLOW_FLAG, FLOW_KEY, TIMEOUT_SECONDS } from "./layout.ts";
+import { readAddress } from "./recordTexts.ts";
 
 /** An entry in the memory of a batch. */
 export interface FlowEntry {
