@@ -1,7 +1,15 @@
 import { useEffect, useRef } from "react";
 import { useKeyCommand } from "../data/key-commands.ts";
 import { useWindow } from "../data/window-store.ts";
-import { focusView, followPanes, goToPane, keepFocus, LiveAnnouncements, MomentTooltip } from "../ui/index.ts";
+import {
+  enterView,
+  focusView,
+  followPanes,
+  goToPane,
+  keepFocus,
+  LiveAnnouncements,
+  MomentTooltip,
+} from "../ui/index.ts";
 import { useAnnouncements } from "./use-announcements.ts";
 
 /** What makes the whole window work by keyboard and for screen readers. It stands before the frame: the skip link comes first. */
@@ -30,12 +38,6 @@ function useFocusFollowsView(): void {
   useEffect(() => {
     if (former.current === view) return;
     former.current = view;
-    // A dialog that closes with it gives the focus back first.
-    const frame = requestAnimationFrame(() => {
-      const { activeElement } = document;
-      const isPlaced = activeElement?.closest("main, .rail, [role='dialog']");
-      if (!isPlaced || activeElement === document.querySelector("main")) focusView();
-    });
-    return () => cancelAnimationFrame(frame);
+    return document.activeElement?.closest(".rail") ? undefined : enterView();
   }, [view]);
 }

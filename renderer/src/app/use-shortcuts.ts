@@ -4,6 +4,7 @@ import { dispatchKeys, onKeyCommand } from "../data/key-commands.ts";
 import type { KeyScope } from "../data/keymap.ts";
 import { settingNow } from "../data/settings.ts";
 import { useWindow, VIEWS } from "../data/window-store.ts";
+import { enterView } from "../ui/index.ts";
 import { decideOnlyPending, pendingOnHosts } from "./commands.ts";
 
 function isTyping(target: EventTarget | null): boolean {
@@ -39,7 +40,12 @@ export function useShortcuts(): void {
       onKeyCommand("ship.open", () => show("ship")),
       onKeyCommand("pending.keep", decide("keep")),
       onKeyCommand("pending.roll-back", decide("roll-back")),
-      ...VIEWS.map((view) => onKeyCommand(`view.${view}`, () => goTo(view))),
+      ...VIEWS.map((view) =>
+        onKeyCommand(`view.${view}`, () => {
+          goTo(view);
+          enterView();
+        }),
+      ),
     ];
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.isComposing || event.repeat || isRecording) return;

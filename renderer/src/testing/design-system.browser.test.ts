@@ -96,6 +96,25 @@ describe.skipIf(browserTestObstacle)(
       expect(await grid.getByRole("columnheader", { name: "Connections" }).getAttribute("aria-sort")).toBe("ascending");
       expect(await grid.getByRole("row").count()).toBeLessThan(60);
 
+      // Of the times in a list Tab stops at one; arrow keys go on. A button with a time tells it when it has the focus.
+      const times = part("MomentTooltip").locator("time");
+      const tooltip = page.getByRole("tooltip");
+      await part("Moment").locator("time").first().scrollIntoViewIfNeeded();
+      await part("ActionMenu").getByRole("button").focus();
+      for (
+        let presses = 0;
+        presses < 12 && !(await times.first().evaluate((time) => time === document.activeElement));
+      )
+        presses += await keyboard.press("Tab").then(() => 1);
+      await tooltip.getByText(/\(here\)\s+22 Nov 2026 00:00:00 UTC$/).waitFor();
+      await keyboard.press("ArrowDown");
+      await tooltip.getByText(/00:01:00 UTC$/).waitFor();
+      await keyboard.press("Escape");
+      await tooltip.waitFor({ state: "detached" });
+      await keyboard.press("Tab");
+      expect(await page.evaluate("document.activeElement.textContent")).toContain("Kept at");
+      await tooltip.getByText(/00:09:00 UTC$/).waitFor();
+
       for (const shape of ["dialog", "drawer", "palette"]) {
         const opener = part("Sheet").getByRole("button", { name: `Open a ${shape}` });
         await opener.focus();

@@ -11,6 +11,9 @@ import { useLook } from "../app/use-look.ts";
 import type { ShownFailure } from "../data/failure.ts";
 import {
   ActionMenu,
+  announce,
+  announceCounts,
+  announceUrgent,
   Button,
   Checkbox,
   ChoiceCards,
@@ -24,7 +27,9 @@ import {
   type GridColumn,
   IconButton,
   KeyHint,
+  LiveAnnouncements,
   Moment,
+  MomentTooltip,
   Notice,
   type NoticeTone,
   ScrollRegion,
@@ -242,6 +247,25 @@ function Marks() {
         {(["moment", "clock", "short", "full"] as const).map((form) => (
           <Moment key={form} timeMs={CHART_TIMES[0] ?? 0} form={form} />
         ))}
+      </Part>
+      <Part name="MomentTooltip">
+        <ul>
+          {CHART_TIMES.slice(0, 3).map((timeMs) => (
+            <li key={timeMs}>
+              <Moment timeMs={timeMs} form="short" />
+            </li>
+          ))}
+        </ul>
+        <Button>
+          Kept at <Moment timeMs={CHART_TIMES[9] ?? 0} form="clock" />
+        </Button>
+        <MomentTooltip />
+      </Part>
+      <Part name="LiveAnnouncements">
+        <Button onPress={() => announce("The draft is saved.")}>Say it politely</Button>
+        <Button onPress={() => announceUrgent("10 s left to keep generation 42.")}>Say it at once</Button>
+        <Button onPress={() => announceCounts({ "new flows": 240, refused: 3 })}>Count with a stream</Button>
+        <LiveAnnouncements />
       </Part>
       <Part name="Spinner">
         <Spinner />

@@ -113,6 +113,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   expiring: { ...NORMAL, pendingSeconds: 4 },
   many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
   flood: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 2_000 },
+  everything: { ...NORMAL, fleet: "fleet", cluster: "well", anomalies: "findings", mesh: "mesh" },
+  storm: {
+    ...NORMAL,
+    fleet: "fleet",
+    cluster: "well",
+    anomalies: "findings",
+    mesh: "mesh",
+    flowHistory: 2_000,
+    flowsPerSecond: 2_000,
+  },
   down: { ...NORMAL, isDown: true },
   silent: { ...NORMAL, isSilent: true },
   fleet: { ...NORMAL, fleet: "fleet" },
@@ -167,6 +177,8 @@ export class FakeConsole {
   readonly transport: Transport;
   /** Set by tests: every call fails as if nobody listened. */
   isOffline = false;
+  /** New flows that the stream has brought since it began, over all subscriptions. */
+  flowsSent = 0;
   #previous: { files: Map<string, string>; generation: Generation | undefined } = {
     files: new Map(),
     generation: undefined,
@@ -719,6 +731,7 @@ export class FakeConsole {
             fakeFlow(next + index, Date.now() - (count - index), options),
           ).filter(matches);
           next += count;
+          fake.flowsSent += count;
           yield {
             sequence,
             flows,

@@ -67,8 +67,17 @@ export function goToPane(step: 1 | -1): boolean {
   return true;
 }
 
-/** Into the view itself: what its first pane would take, or the view. For the skip link, and when another view opens. */
+/** Into the view itself, from where Tab goes on. For the skip link, and when another view opens. */
 export function focusView(): void {
   const main = document.querySelector("main");
   if (main) focusAnyway(main, { preventScroll: true });
+}
+
+/** For whoever has opened a view: into it, unless something in it or a dialog has the focus by then. */
+export function enterView(): () => void {
+  // A dialog that closes with it gives the focus back first.
+  const frame = requestAnimationFrame(() => {
+    if (!document.activeElement?.closest("main, [role='dialog']")) focusView();
+  });
+  return () => cancelAnimationFrame(frame);
 }

@@ -1,6 +1,6 @@
 import { Square } from "lucide-react";
 import type { ReactNode } from "react";
-import { Button, formatCount } from "../../../ui/index.ts";
+import { Button, formatCount, useAnnounced } from "../../../ui/index.ts";
 import type { RunStatus } from "../hooks/use-run.ts";
 
 interface RunLineProps {
@@ -21,6 +21,8 @@ export function RunLine({ status, read, total, what, onCancel, children }: RunLi
     status === "cancelled"
       ? `Cancelled: ${formatCount(read)} of ${formatCount(total)} ${what} checked, what is shown is about those`
       : `${formatCount(read)} of ${formatCount(total)} ${what} checked`;
+  // How far it is changes many times a second: only its end is said aloud.
+  useAnnounced(isRunning ? "" : words);
   return (
     <div className="run-line">
       <progress
@@ -28,9 +30,7 @@ export function RunLine({ status, read, total, what, onCancel, children }: RunLi
         value={total === 0n && !isRunning ? 1 : Number(read)}
         aria-label={`${what} checked`}
       />
-      <span role="status" className="soft">
-        {words}
-      </span>
+      <span className="soft">{words}</span>
       {children}
       {isRunning ? (
         <Button size="small" tone="quiet" icon={<Square size={12} aria-hidden="true" />} onPress={onCancel}>
