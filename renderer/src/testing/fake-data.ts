@@ -284,6 +284,8 @@ export function fakeFlow(id: number, timeMs: number, options: { observe?: boolea
     cgroupPath: direction === Direction.EGRESS ? "/system.slice/app-web.service" : "/system.slice/nginx.service",
     packets: BigInt(1 + (id % 40)),
     bytes: BigInt(60 + ((id * 977) % 120_000)),
+    originatorBytes: 60n,
+    responderBytes: BigInt((id * 977) % 120_000),
     decision: {
       id: isDenied ? "a1b2c3d4e5f60003" : "a1b2c3d4e5f60001",
       verdict,

@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { FlowSchema } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { expect, it } from "vitest";
-import { flowQuestion } from "./flow-question.ts";
+import { connectionsThat, flowQuestion } from "./flow-question.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 20);
 const FLOW = create(FlowSchema, {
@@ -37,4 +37,37 @@ it("says of single flows what the language says of records", () => {
 it("refuses what it cannot read and what it cannot know", () => {
   expect(() => flowQuestion("prot:1", NOW_MS)).toThrow(/field/);
   expect(() => flowQuestion("port:443 -(label:app=web)", NOW_MS)).toThrow(/label/);
+});
+
+it("keeps an end exactly when its start was kept: the end does not know the process", () => {
+  const flow = (kind: FlowEventKind, sourcePort: number, command = ""): Flow => ({
+    ...create(FlowSchema, { ...FLOW, kind, sourcePort, verdict: Verdict.ALLOW }),
+    ...(command === "" ? { process: undefined } : { process: { ...FLOW.process!, command, executable: "" } }),
+  });
+  const stream = [
+    flow(FlowEventKind.START, 1, "curl"),
+    flow(FlowEventKind.START, 2, "wget"),
+    flow(FlowEventKind.END, 2),
+    flow(FlowEventKind.END, 1),
+    // Of this one the start was never seen.
+    flow(FlowEventKind.END, 3),
+  ];
+  const kept = (text: string) => {
+    const keep = connectionsThat(flowQuestion(text, NOW_MS) ?? (() => false));
+    // In two batches, as they come.
+    return [...keep(stream.slice(0, 2)), ...keep(stream.slice(2))].map(
+      ({ kind, sourcePort }) => `${kind} ${sourcePort}`,
+    );
+  };
+  expect(kept("process:curl")).toEqual(["1 1", "2 1"]);
+  expect(kept("-process:curl")).toEqual(["1 2", "2 2", "2 3"]);
+});
+
+it("forgets the oldest of more than 20,000 connections: their ends are asked by themselves", () => {
+  const flow = (kind: FlowEventKind, index: number) =>
+    create(FlowSchema, { kind, sourcePort: index % 60_000, protocol: Math.floor(index / 60_000) });
+  const keep = connectionsThat(({ kind }) => kind === FlowEventKind.START);
+  keep(Array.from({ length: 20_001 }, (_, index) => flow(FlowEventKind.START, index)));
+  expect(keep([flow(FlowEventKind.END, 0)])).toEqual([]);
+  expect(keep([flow(FlowEventKind.END, 1), flow(FlowEventKind.END, 20_000)])).toHaveLength(2);
 });

@@ -1,6 +1,6 @@
 /** The query language on single flows: what the live view keeps of the stream. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type FlowRecord, matchesQuery, NO_LABELS, parseFlowQuery, type QueryNode } from "@wardline/domain/flows";
@@ -29,6 +29,40 @@ export function flowQuestion(text: string, nowMs: number): ((flow: Flow) => bool
     });
   }
   return (flow) => matchesQuery(query, recordOf(flow), NO_LABELS);
+}
+
+/** Connections of which the end is waited for; of more, the oldest ends are asked by themselves. */
+const MAX_OPEN = 20_000;
+
+/**
+ * Keeps the flows of a stream that answer a question. An end knows less than its start (no process): it is kept exactly when
+ * its start was.
+ */
+export function connectionsThat(isWanted: (flow: Flow) => boolean): (flows: readonly Flow[]) => readonly Flow[] {
+  const open = new Map<string, boolean>();
+  return (flows) =>
+    flows.filter((flow) => {
+      if (flow.kind === FlowEventKind.DENY) return isWanted(flow);
+      const key = connectionKey(flow);
+      const ofStart = open.get(key);
+      open.delete(key);
+      if (flow.kind === FlowEventKind.END) return ofStart ?? isWanted(flow);
+      const is = isWanted(flow);
+      open.set(key, is);
+      if (open.size > MAX_OPEN) for (const oldest of open.keys()) if (open.delete(oldest)) break;
+      return is;
+    });
+}
+
+function connectionKey({
+  host,
+  protocol,
+  sourceAddress,
+  sourcePort,
+  destinationAddress,
+  destinationPort,
+}: Flow): string {
+  return `${host} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
 }
 
 function asksLabels(node: QueryNode): boolean {

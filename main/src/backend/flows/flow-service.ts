@@ -15,7 +15,7 @@ import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
-import { flowQuestion } from "./flow-question.ts";
+import { connectionsThat, flowQuestion } from "./flow-question.ts";
 import { LossesOfReader, type LossesTable } from "./losses.ts";
 import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 
@@ -30,6 +30,9 @@ const MAX_HISTORY = 10_000;
 /** A reader that is further behind than this jumps, and is told how much it missed. */
 const MAX_LAG = 20_000;
 const RATE_WINDOW_S = 5;
+/** Stored flows that a question looks through for its newest answers; the history has a search for more. */
+const MAX_SEARCHED = 20_000;
+const SEARCHED_AT_ONCE = 2_000;
 
 export interface FlowServicePorts {
   readonly registry: HostRegistry;
@@ -66,7 +69,7 @@ export class FlowServiceImpl {
   async *watch(request: WatchFlowsRequest, signal: AbortSignal) {
     const { flows, losses, clock, stored, registry } = this.#ports;
     const isWanted = flowQuestion(request.query, clock.nowMs());
-    const wanted = (found: readonly Flow[]) => (isWanted ? found.filter(isWanted) : found);
+    const wanted = isWanted ? connectionsThat(isWanted) : (found: readonly Flow[]) => found;
     const lost = new LossesOfReader(losses, registry);
     const limit = Math.min(request.history, MAX_HISTORY);
     let lastId = flows.newestId();
@@ -81,7 +84,8 @@ export class FlowServiceImpl {
         silentHostIds: this.#silentHostIds(),
       });
 
-    const history = limit > 0 ? wanted(flows.query(request.filter, limit, lastId + 1).flows.reverse()) : [];
+    const former = this.#newest(request.filter, isWanted, limit, lastId);
+    const history = limit > 0 ? wanted(former).slice(-limit) : [];
     for (let start = 0; start === 0 || start < history.length; start += BATCH_SIZE) {
       yield message(history.slice(start, start + BATCH_SIZE));
     }
@@ -104,6 +108,28 @@ export class FlowServiceImpl {
       }
       if (!isFull) await stored.wait(seen, POLL_INTERVAL_MS, signal);
     }
+  }
+
+  /** Stored flows up to an id, oldest first: enough of them that as many as wanted answer the question, if there are. */
+  #newest(
+    filter: FlowFilter | undefined,
+    isWanted: ((flow: Flow) => boolean) | null,
+    limit: number,
+    lastId: number,
+  ): Flow[] {
+    if (limit === 0) return [];
+    const { flows } = this.#ports;
+    if (!isWanted) return flows.before(filter, lastId + 1, limit).reverse();
+    const found: Flow[] = [];
+    let matching = 0;
+    for (let beforeId = lastId + 1; matching < limit && found.length < MAX_SEARCHED; ) {
+      const page = flows.before(filter, beforeId, SEARCHED_AT_ONCE);
+      found.push(...page);
+      matching += page.filter(isWanted).length;
+      if (page.length < SEARCHED_AT_ONCE) break;
+      beforeId = Number(page.at(-1)?.id ?? 0n);
+    }
+    return found.reverse();
   }
 
   #ratePerSecond(): number {

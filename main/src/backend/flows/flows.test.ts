@@ -211,6 +211,21 @@ describe("watching", () => {
     return seen;
   }
 
+  it("answers a question from further back than the newest flows, and goes on with what comes", async () => {
+    const rare = () => flow({ destinationPort: 22, process: { pid: 7, command: "ssh" } as never });
+    tester.agent.pushFlows([rare(), rare()]);
+    for (let batch = 0; batch < 5; batch++) {
+      tester.agent.pushFlows(Array.from({ length: 900 }, (_, index) => flow({ sourcePort: batch * 900 + index })));
+    }
+    await stored(4_502);
+    const seen = await watchUntil(
+      { history: 10, query: "process:ssh (port:22 OR port:23)" },
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 3,
+      () => tester.agent.pushFlows([flow(), rare()]),
+    );
+    expect(seen.flatMap(({ flows }) => flows.map(({ destinationPort }) => destinationPort))).toEqual([22, 22, 22]);
+  });
+
   it("gives the newest of the history first and then what comes", async () => {
     tester.agent.pushFlows(Array.from({ length: 5 }, (_, index) => flow({ sourcePort: index })));
     await stored(5);

@@ -85,6 +85,19 @@ export class FlowsTable {
     return { flows: rows.map(flowFromRow), total: counted?.count ?? 0 };
   }
 
+  /** Newest first, below an id. */
+  before(filter: FlowFilter | undefined, beforeId: number, limit: number): Flow[] {
+    const condition = flowCondition(filter);
+    return this.#store
+      .all<FlowRow>(
+        `${SELECT} WHERE ${condition.sql} AND flows.id < ? ORDER BY flows.id DESC LIMIT ?`,
+        ...condition.values,
+        beforeId,
+        limit,
+      )
+      .map(flowFromRow);
+  }
+
   /** Oldest first, above one id and up to another. */
   between(filter: FlowFilter | undefined, afterId: number, untilId: number, limit: number): Flow[] {
     const condition = flowCondition(filter);

@@ -39,20 +39,31 @@ export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
   const choose = (one: number, other: number) =>
     onGrouping({ measure, by: [...new Set([one, other])].filter((dimension) => dimension !== 0) });
   return (
-    <>
-      <Select label="By" value={String(first)} onChange={(value) => choose(Number(value), second)} choices={choices} />
+    <span className="group-choice">
+      <span aria-hidden="true">by</span>
+      <Select
+        label="By"
+        isLabelHidden
+        value={String(first)}
+        onChange={(value) => choose(Number(value), second)}
+        choices={choices}
+      />
+      <span aria-hidden="true">and</span>
       <Select
         label="And"
+        isLabelHidden
         value={String(second)}
         onChange={(value) => choose(first, Number(value))}
         choices={[{ value: "0", label: "nothing more" }, ...choices]}
       />
+      <span aria-hidden="true">most</span>
       <Select
         label="Most"
+        isLabelHidden
         value={String(measure)}
         onChange={(value) => onGrouping({ by, measure: Number(value) })}
         choices={MEASURES.map((each) => ({ value: String(each), label: MEASURE_NAMES[each] }))}
       />
-    </>
+    </span>
   );
 }

@@ -9,7 +9,7 @@ import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
 import type { ShownColumn } from "../model/columns.ts";
 import { type ShownGroup, termOfGroup } from "../model/groups.ts";
 import { searchedText } from "../model/history.ts";
-import { GroupChoice, USUAL_GROUPING } from "./group-choice.tsx";
+import type { Grouping } from "./group-choice.tsx";
 import { GroupGrid } from "./group-grid.tsx";
 import { RecordInspector } from "./record-inspector.tsx";
 
@@ -18,6 +18,7 @@ const LIMIT = 500;
 interface HistoryGroupsProps {
   readonly text: string;
   readonly range: HistoryRange;
+  readonly grouping: Grouping;
   readonly columns: readonly ShownColumn[];
   readonly flagOf: FlagOf;
   readonly onCondition: (term: string, isExcluded: boolean) => void;
@@ -33,9 +34,8 @@ interface Answer {
 
 /** Who did most of it, summed by the store; a group opens to its rows. */
 export const HistoryGroups = memo(function HistoryGroups(props: HistoryGroupsProps) {
-  const { text, range, columns, flagOf, onCondition, onShowAll, onAsk } = props;
+  const { text, range, grouping, columns, flagOf, onCondition, onShowAll, onAsk } = props;
   const { connection } = useConsole();
-  const [grouping, setGrouping] = useState(USUAL_GROUPING);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [failure, setFailure] = useState<ShownFailure | null>(null);
   const [selected, setSelected] = useState<HistoryRecord | null>(null);
@@ -71,9 +71,6 @@ export const HistoryGroups = memo(function HistoryGroups(props: HistoryGroupsPro
   return (
     <div className="history-main" data-inspector={selected ? "" : undefined}>
       <div className="history-list">
-        <div className="history-bar">
-          <GroupChoice grouping={grouping} onGrouping={setGrouping} />
-        </div>
         {failure ? <FailureNotice failure={failure} title="The history cannot answer that" /> : null}
         {groups === null && !failure ? <Skeleton rows={8} label="Summing up" /> : null}
         {groups && message ? (

@@ -9,6 +9,7 @@ import { narrowed, withCondition } from "../model/chips.ts";
 import { keepColumns, keptColumns, type ShownColumn } from "../model/columns.ts";
 import { withTerm } from "../model/history.ts";
 import { FlowsHead } from "./flows-head.tsx";
+import { GroupChoice, USUAL_GROUPING } from "./group-choice.tsx";
 import { HistoryGroups } from "./history-groups.tsx";
 import { HistoryRecords } from "./history-records.tsx";
 import { HistoryStatusLine } from "./history-status-line.tsx";
@@ -32,6 +33,7 @@ export function HistoryView() {
   const { flowText, scopeHostId, lastMs, markedRange: marked, set } = useWindow();
   const nowMs = useConsoleNow();
   const [face, setFace] = useState<Face>("records");
+  const [grouping, setGrouping] = useState(USUAL_GROUPING);
   const [columns, setColumns] = useState(keptColumns);
   const [order, setOrder] = useState<ListOrder>(NEWEST_FIRST);
   const [asked, setAsked] = useState(() => Math.ceil(nowMs / STEP_MS) * STEP_MS);
@@ -72,6 +74,7 @@ export function HistoryView() {
       </Suspense>
       <div className="history-bar">
         <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
+        {face === "groups" ? <GroupChoice grouping={grouping} onGrouping={setGrouping} /> : null}
         <span className="soft">
           {sinceMs === null ? "everything kept" : formatDateTime(sinceMs)} to{" "}
           {untilMs === null ? `now (asked ${formatDateTime(asked)})` : formatDateTime(untilMs)}
@@ -106,6 +109,7 @@ export function HistoryView() {
           <HistoryGroups
             text={text}
             range={drawn}
+            grouping={grouping}
             columns={columns}
             flagOf={flagOf}
             onCondition={addCondition}

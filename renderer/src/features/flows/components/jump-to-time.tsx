@@ -1,16 +1,20 @@
 import { useState } from "react";
 import { Dialog, DialogTrigger, Popover } from "react-aria-components";
-import { Button, TextField } from "../../../ui/index.ts";
+import { useSetting } from "../../../data/settings.ts";
+import { Button, shownZoneName, TextField } from "../../../ui/index.ts";
+import { readMoment } from "../model/moment.ts";
 
 interface JumpToTimeProps {
   readonly isDisabled: boolean;
   readonly onGo: (timeMs: number) => void;
 }
 
-/** To the row of a moment, in UTC as it is shown, or a time of today. */
+/** To the row of a moment, in the zone that the window shows, or a time of today. */
 export function JumpToTime({ isDisabled, onGo }: JumpToTimeProps) {
   const [text, setText] = useState("");
-  const timeMs = readMoment(text, Date.now());
+  const zone = useSetting("time.zone");
+  const nowMs = Date.now();
+  const timeMs = readMoment(text, nowMs, zone);
   return (
     <DialogTrigger>
       <Button size="small" isDisabled={isDisabled}>
@@ -27,7 +31,7 @@ export function JumpToTime({ isDisabled, onGo }: JumpToTimeProps) {
             return (
               <>
                 <TextField
-                  label="Time (UTC)"
+                  label={`Time (${zone === "utc" ? "UTC" : shownZoneName(timeMs ?? nowMs)})`}
                   isCode
                   placeholder="14:03 or 2026-11-20 14:03:22"
                   value={text}
@@ -44,20 +48,4 @@ export function JumpToTime({ isDisabled, onGo }: JumpToTimeProps) {
       </Popover>
     </DialogTrigger>
   );
-}
-
-const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
-const MOMENT = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$/;
-
-/** Unix ms; `null` while it is none. */
-export function readMoment(text: string, nowMs: number): number | null {
-  const trimmed = text.trim();
-  const [, hours, minutes, seconds = "0"] = CLOCK.exec(trimmed) ?? [];
-  if (hours !== undefined && Number(hours) < 24 && Number(minutes) < 60 && Number(seconds) < 60) {
-    const midnight = Math.floor(nowMs / 86_400_000) * 86_400_000;
-    return midnight + (Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds)) * 1_000;
-  }
-  if (!MOMENT.test(trimmed)) return null;
-  const timeMs = Date.parse(trimmed.length === 10 ? `${trimmed}T00:00Z` : `${trimmed.replace(" ", "T")}Z`);
-  return Number.isNaN(timeMs) ? null : timeMs;
 }

@@ -7,11 +7,12 @@ import { useSteady } from "../hooks/use-steady.ts";
 import type { ShownColumn } from "../model/columns.ts";
 import { type GroupWithRows, groupRows, inFormerOrder, type ShownGroup } from "../model/groups.ts";
 import { recordOfFlow } from "../model/live-record.ts";
-import { GroupChoice, USUAL_GROUPING } from "./group-choice.tsx";
+import type { Grouping } from "./group-choice.tsx";
 import { GroupGrid } from "./group-grid.tsx";
 
 interface LiveGroupsProps {
   readonly rows: readonly LiveFlow[];
+  readonly grouping: Grouping;
   readonly columns: readonly ShownColumn[];
   readonly flagOf: FlagOf;
   readonly onCondition: (term: string, isExcluded: boolean) => void;
@@ -26,8 +27,7 @@ const STEP_MS = 1_000;
 
 /** The rows that the window holds, put together. Groups keep their places while they grow. */
 export const LiveGroups = memo(function LiveGroups(props: LiveGroupsProps) {
-  const { rows, columns, flagOf, onCondition, selectedId, onSelect, onShowAll } = props;
-  const [grouping, setGrouping] = useState(USUAL_GROUPING);
+  const { rows, grouping, columns, flagOf, onCondition, selectedId, onSelect, onShowAll } = props;
   const [openIds, setOpenIds] = useState<ReadonlySet<string>>(new Set());
   const steady = useSteady(rows, STEP_MS);
   const sorted = useMemo(
@@ -46,14 +46,7 @@ export const LiveGroups = memo(function LiveGroups(props: LiveGroupsProps) {
   const toggle = ({ id }: ShownGroup) => setOpenIds((former) => withToggled(former, id));
   return (
     <>
-      <div className="history-bar">
-        <GroupChoice
-          grouping={grouping}
-          onGrouping={(next) => {
-            setGrouping(next);
-            setOpenIds(new Set());
-          }}
-        />
+      <div className="history-bar group-state">
         <span className="soft">
           {formatQuantity(groups.length, "group")} of {formatQuantity(steady.length, "row")}
         </span>

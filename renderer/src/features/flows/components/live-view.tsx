@@ -14,6 +14,7 @@ import { countOf, NOTHING_SELECTED, only, rankRanges, type Selection } from "../
 import { ColumnChooser } from "./column-chooser.tsx";
 import { FlowInspector } from "./flow-inspector.tsx";
 import { FlowsHead } from "./flows-head.tsx";
+import { GroupChoice, USUAL_GROUPING } from "./group-choice.tsx";
 import { LiveFooter } from "./live-footer.tsx";
 import { LiveGroups } from "./live-groups.tsx";
 import { NoFlows } from "./no-flows.tsx";
@@ -37,6 +38,7 @@ export function LiveView() {
   // Only a list that stands still can be sorted by anything else.
   const order = isFrozen ? asked : NEWEST_FIRST;
   const [face, setFace] = useState<Face>("rows");
+  const [grouping, setGrouping] = useState(USUAL_GROUPING);
   const [selection, setSelection] = useState<Selection>(NOTHING_SELECTED);
   /** Kept as it was chosen: its group may have grown beyond it. */
   const [inGroups, setInGroups] = useState<LiveFlow | null>(null);
@@ -108,6 +110,7 @@ export function LiveView() {
         <TimeStrip buffer={buffer} isFrozen={isFrozen} />
         <div className="history-place">
           <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
+          {face === "groups" ? <GroupChoice grouping={grouping} onGrouping={setGrouping} /> : null}
           {face === "rows" && !isEmpty ? (
             <span>
               {formatCount(view.first + 1)}–{formatCount(Math.min(rows.length, view.first + view.rows))} of{" "}
@@ -165,7 +168,9 @@ export function LiveView() {
           />
         ) : (
           <LiveGroups
+            key={`${grouping.by.join()} ${grouping.measure}`}
             rows={rows}
+            grouping={grouping}
             columns={columns}
             flagOf={flagOf}
             onCondition={addCondition}

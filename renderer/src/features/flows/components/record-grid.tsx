@@ -6,7 +6,7 @@ import { useSetting } from "../../../data/settings.ts";
 import type { ListOrder } from "../hooks/use-ranked-rows.ts";
 import { useStayInPlace } from "../hooks/use-stay-in-place.ts";
 import { useTallScroll } from "../hooks/use-tall-scroll.ts";
-import type { ShownColumn } from "../model/columns.ts";
+import type { ColumnName, ShownColumn } from "../model/columns.ts";
 import { gapBetween } from "../model/gaps.ts";
 import { cellOf, timeOf } from "../model/record-view.ts";
 import { type RowList, rankOf } from "../model/row-list.ts";
@@ -47,7 +47,8 @@ export function RecordGrid(props: RecordGridProps) {
   const scroll = useTallScroll(scroller, listed, rowHeight, HEAD_HEIGHT);
   const { from, to, first, rowsInView, scrollToRow } = scroll;
   const [activeColumn, setActiveColumn] = useState(0);
-  const [pointed, setPointed] = useState<CellPlace | null>(null);
+  /** By its key: rows that come above it move its rank. */
+  const [pointed, setPointed] = useState<{ readonly key: number; readonly column: ColumnName } | null>(null);
   const stay = useStayInPlace(list.added, serial, scroll);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list has other rows at the same ranks.
   useEffect(() => want(from, to), [want, from, to, serial]);
@@ -110,7 +111,8 @@ export function RecordGrid(props: RecordGridProps) {
   const onMouseMove = (event: MouseEvent) => {
     stay.hold();
     const place = placeOf(event.target);
-    if (place?.rank !== pointed?.rank || place?.column !== pointed?.column) setPointed(place);
+    const next = place ? { key: keyAt(place.rank), column: place.column } : null;
+    if (next?.key !== pointed?.key || next?.column !== pointed?.column) setPointed(next);
   };
   const onMouseLeave = () => {
     stay.release();
@@ -118,7 +120,13 @@ export function RecordGrid(props: RecordGridProps) {
   };
   const drawn = Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index);
   const isDrawn = lead >= from && lead < to;
-  const shown = pointed ?? (isDrawn ? { rank: lead, column: active } : null);
+  const pointedRank = pointed === null ? -1 : rankOf(list, pointed.key);
+  const isPointed = pointed !== null && pointedRank >= from && pointedRank < to;
+  const shown = isPointed
+    ? { rank: pointedRank, column: pointed.column }
+    : isDrawn
+      ? { rank: lead, column: active }
+      : null;
   return (
     <div
       className="record-grid"

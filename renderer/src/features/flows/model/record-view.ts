@@ -1,5 +1,6 @@
 /** One record as the list shows it: words for each column, and the condition that finds others like it. */
 import type { HistoryRecord } from "@wardline/api/wardline/console/v1/history";
+import { FlowHook } from "@wardline/api/wardline/v1/flow";
 import type { FlowRecord } from "@wardline/api/wardline/v1/flow_record";
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import { formatValue } from "@wardline/domain/flows";
@@ -133,11 +134,11 @@ function decisionCell({ decision }: FlowRecord, column: "policy" | "rule"): Cell
   return { text: shortKey(key), ...(more > 0 ? { detail: `and ${more} more` } : {}), term: term("policy", key) };
 }
 
-function ownerCell({ process, cgroupPath }: FlowRecord, column: "process" | "user" | "cgroup"): CellView {
+function ownerCell({ process, cgroupPath, hook }: FlowRecord, column: "process" | "user" | "cgroup"): CellView {
   if (column === "cgroup") {
     return cgroupPath === "" ? UNKNOWN : { text: cgroupPath, isCode: true, term: term("cgroup", cgroupPath) };
   }
-  if (!process) return UNKNOWN;
+  if (!process) return hook === FlowHook.EDGE ? { text: "no socket here", isFaint: true } : UNKNOWN;
   if (column === "user") {
     const user = process.userName || String(process.userId);
     return { text: user, term: term("user", user) };
