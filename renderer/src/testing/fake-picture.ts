@@ -205,7 +205,7 @@ export class FakePicture {
   }
 
   async *#get({ focusFile, basis, knownPictureId }: GetPictureRequest) {
-    this.asked.push(`picture ${basis?.grouping} ${focusFile}`);
+    this.asked.push(`picture ${knownPictureId === "" ? "" : "known "}${basis?.grouping} ${focusFile}`);
     await this.#ports.gate();
     const { nodes, edges } = this.#picture;
     const nowMs = Date.now();

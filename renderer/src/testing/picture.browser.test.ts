@@ -145,6 +145,44 @@ describe.skipIf(browserTestObstacle)(
       await close();
     });
 
+    it("says where what is enforced is only the last word of a host that is away, and when that was", async () => {
+      const { page, complaints, close } = await open();
+      await page.getByText("1 host is away: web-2 (last heard 12 min ago).").waitFor();
+      await page.getByRole("button", { name: /^Connections 12/ }).press("Enter");
+      const heard = page.getByRole("row").filter({ hasText: "last heard 12 min ago" });
+      await heard.first().waitFor();
+      // Every connection of the group whose host is away, and no other.
+      await expect.poll(() => heard.allTextContents(), SLOW).not.toContainEqual(expect.not.stringContaining("app=web"));
+      await heard.first().click();
+      const panel = page.getByRole("complementary", { name: /^Connection / });
+      await panel.getByText("last heard 12 min ago").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: /^Groups 9/ }).press("Enter");
+      await page.getByRole("row").filter({ hasText: "shop: app=web" }).click();
+      await page
+        .getByRole("complementary", { name: "Group shop: app=web" })
+        .getByText(/^2 members, last heard/)
+        .waitFor();
+      await inBothThemes(page, "a host that is away");
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("takes in nothing again while nothing has changed", async () => {
+      const { page, complaints, close } = await open();
+      await page.getByRole("img", { name: /9 groups and 12 connections/ }).waitFor();
+      const asked = (await askedOf(page)).filter((each) => each.startsWith("picture ")).length;
+      await expect
+        .poll(async () => (await askedOf(page)).filter((each) => each.startsWith("picture known ")).length, {
+          timeout: 60_000,
+        })
+        .toBeGreaterThan(0);
+      expect(asked).toBeGreaterThan(0);
+      await page.getByRole("img", { name: /9 groups and 12 connections/ }).waitFor();
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
     it("writes CSV that no spreadsheet computes, and an SVG in which names are no markup", async () => {
       const { page, complaints, close } = await open("hostile");
       await page.getByRole("img", { name: /9 groups/ }).waitFor();
@@ -186,11 +224,19 @@ describe.skipIf(browserTestObstacle)(
         await page.mouse.down();
         await page.mouse.move(box.x + box.width / 2 + 120, box.y + 90, { steps: 12 });
         await page.mouse.up();
+        const search = page.getByRole("textbox", { name: "Name, member or address" });
+        await search.pressSequentially("svc-12");
+        await page.getByRole("img", { name: /and \d{1,3} connections/ }).waitFor();
+        await search.fill("");
+        await page.getByRole("img", { name: /500 groups and 5,000 connections/ }).waitFor();
+        await page.getByRole("button", { name: "Reported", exact: true }).click();
+        await page.getByRole("button", { name: "Arrange anew" }).click();
+        await page.locator(".picture-arranging").waitFor({ state: "detached" });
       });
       const drawing = Math.max(...times);
       console.log(`longest task with 500 groups and 5,000 connections: ${drawing.toFixed(1)} ms of processor time`);
-      // The software renderer of a headless browser draws on this thread; the bench measures against the bound.
-      expect(drawing).toBeLessThan(400);
+      // 50 ms on a machine of its own; processor time grows when others use the other half of the core.
+      expect(drawing).toBeLessThan(120);
       expect(complaints).toEqual([]);
       await close();
     });
