@@ -1,0 +1,75 @@
+import { fileURLToPath } from "node:url";
+import type { Plugin } from "vite";
+import { DIGITS, FARTHEST, FIRST_DIGIT, LONGEST, SHORTEST } from "./unpack.ts";
+
+const GENERATED = /\/api\/gen\/.*_pb\.js$/u;
+const DESCRIPTION = /fileDesc\("([A-Za-z0-9+/=]+)"/u;
+const UNPACK = JSON.stringify(fileURLToPath(new URL("./unpack.ts", import.meta.url)));
+
+/**
+ * Packs the descriptions of messages in the generated code: the same names and types again and again, in base64, were
+ * 180 kB of text for the window to load.
+ */
+export function packedDescriptors(): Plugin {
+  return {
+    name: "wardline:packed-descriptors",
+    apply: "build",
+    enforce: "pre",
+    transform: {
+      filter: { id: GENERATED },
+      handler(code, id) {
+        const [found, base64] = DESCRIPTION.exec(code) ?? [];
+        if (found === undefined || base64 === undefined) return this.error(`${id} has no description of its messages`);
+        const packed = JSON.stringify(pack(Buffer.from(base64, "base64")));
+        return {
+          code: `import { unpack } from ${UNPACK};\n${code.replace(found, () => `fileDesc(/*@__PURE__*/ unpack(${packed})`)}`,
+        };
+      },
+    },
+  };
+}
+
+/** What `unpack` makes these bytes of again. */
+export function pack(bytes: Uint8Array): string {
+  const places = new Map<string, number[]>();
+  let packed = "";
+  let index = 0;
+  while (index < bytes.length) {
+    const match = longestMatch(bytes, index, places.get(keyAt(bytes, index)) ?? []);
+    const length = match?.length ?? 1;
+    packed += match ? reference(match) : String.fromCharCode(bytes[index] ?? 0);
+    for (let end = index + length; index < end; index++) {
+      const key = keyAt(bytes, index);
+      const known = places.get(key);
+      if (known) known.push(index);
+      else places.set(key, [index]);
+    }
+  }
+  return packed;
+}
+
+interface Match {
+  readonly distance: number;
+  readonly length: number;
+}
+
+function longestMatch(bytes: Uint8Array, index: number, places: readonly number[]): Match | null {
+  let best: Match | null = null;
+  for (const place of places) {
+    if (index - place > FARTHEST) continue;
+    let length = 0;
+    while (length < LONGEST && index + length < bytes.length && bytes[place + length] === bytes[index + length])
+      length += 1;
+    if (length >= SHORTEST && length > (best?.length ?? 0)) best = { distance: index - place, length };
+  }
+  return best;
+}
+
+function keyAt(bytes: Uint8Array, index: number): string {
+  return bytes.subarray(index, index + SHORTEST).join();
+}
+
+function reference({ distance, length }: Match): string {
+  const value = (length - SHORTEST) * FARTHEST + distance - 1;
+  return String.fromCharCode(FIRST_DIGIT + Math.floor(value / DIGITS), FIRST_DIGIT + (value % DIGITS));
+}
