@@ -38,10 +38,22 @@ describe("what a form begins with", () => {
     ["wardline.io/v1", "Policy"],
     ["networking.k8s.io/v1", "NetworkPolicy"],
     ["ztap/v1", "NetworkPolicy"],
+    ["policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy"],
+    ["policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy"],
+    ["policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy"],
   ])("a new rule of %s %s allows nobody anything before it is filled in", (apiVersion, kind) => {
-    const subject =
-      kind === "Policy" ? "subject: {selector: {matchLabels: {app: a}}}" : "podSelector: {matchLabels: {app: a}}";
-    const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: new\nspec:\n  ${subject}\n`;
+    const subjects: Readonly<Record<string, string>> = {
+      Policy: "subject: {selector: {matchLabels: {app: a}}}",
+      NetworkPolicy: "podSelector: {matchLabels: {app: a}}",
+      AdminNetworkPolicy: "priority: 5\n  subject: {namespaces: {}}",
+      BaselineAdminNetworkPolicy: "subject: {namespaces: {}}",
+      ClusterNetworkPolicy: "tier: Admin\n  priority: 5\n  subject: {namespaces: {}}",
+    };
+    const name = kind === "BaselineAdminNetworkPolicy" ? "default" : "new";
+    const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}\nspec:\n  ${subjects[kind]}\n`;
+    const before = readPolicyFiles([{ path: "a.yaml", text }]);
+    expect(before.diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(headOf(readFormFile(text).parts[0]!).schema).not.toBeNull();
     for (const list of EDITED_LISTS) {
       const { shape } = ruleField(apiVersion, kind, list);
       if (shape.type !== "list") throw new Error("rules are a list");
@@ -83,6 +95,17 @@ describe("words of the form", () => {
     expect(ruleSummary({ from: "any", to: { hosts: {} }, expect: "deny" })).toBe(
       "anybody → hosts all: every port must be deny",
     );
+    const admin = {
+      action: "Deny",
+      from: [{ pods: { namespaceSelector: {}, podSelector: { matchLabels: { app: "web" } } } }],
+    };
+    const ports = [{ portNumber: { protocol: "UDP", port: 53 } }, { portRange: { start: 1, end: 9 } }];
+    expect(ruleSummary({ ...admin, ports })).toBe("from app=web · UDP 53, TCP 1–9");
+    const protocols = [
+      { tcp: { destinationPort: { range: { start: 80, end: 90 } } } },
+      { destinationNamedPort: "dns" },
+    ];
+    expect(ruleSummary({ to: [{ networks: ["10.0.0.0/8"] }], protocols })).toBe("to 10.0.0.0/8 · TCP 80–90, port dns");
     expect(ruleSummary({})).toBe("from anybody · every port");
     expect(peerSummary({ podSelector: {}, namespaceSelector: { matchLabels: { a: "b" } } })).toBe(
       "all in namespaces a=b",

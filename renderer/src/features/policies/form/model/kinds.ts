@@ -7,6 +7,8 @@ import { textOf } from "./words.ts";
 const EDITED: readonly (readonly [version: RegExp, kinds: readonly string[]])[] = [
   [/^wardline\.io\/v1$/, ["Policy", "Host", "Workload", "Service", "PolicyTest"]],
   [/^networking\.k8s\.io\/v1$/, ["NetworkPolicy"]],
+  [/^policy\.networking\.k8s\.io\/v1alpha1$/, ["AdminNetworkPolicy", "BaselineAdminNetworkPolicy"]],
+  [/^policy\.networking\.k8s\.io\/v1alpha2$/, ["ClusterNetworkPolicy"]],
   [/^ztap\/v[0-9]+$/, ["NetworkPolicy"]],
 ];
 

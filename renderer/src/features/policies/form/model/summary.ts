@@ -35,6 +35,11 @@ export function peerSummary(value: YamlValue | undefined): string {
     if (name === "ipBlock") return textOf(object.cidr) || "no prefix yet";
     if (name === "service") return `service ${textOf(object.name)}`;
     if (name === "meshNode") return `mesh node ${textOf(object.key).slice(0, 8)}`;
+    if (name === "pods") {
+      const space = mapping(object.namespaceSelector);
+      const within = Object.keys(space).length === 0 ? "" : ` in namespaces ${selectorSummary(space)}`;
+      return `${selectorSummary(object.podSelector)}${within}`;
+    }
     if (name === "hosts") return `hosts ${selectorSummary(inner)}`;
     if (/namespace/i.test(name)) return `namespaces ${selectorSummary(inner)}`;
     if ("matchLabels" in object || "matchExpressions" in object || Object.keys(object).length === 0) {
@@ -61,9 +66,26 @@ function portsSummary(rule: Mapping): string {
   if (ports.length === 0) return "every port";
   return several(
     ports.map((port) => {
+      const admin = adminPortSummary(mapping(port));
+      if (admin !== null) return admin;
       const { protocol, port: number, endPort, type } = mapping(port);
       const low = textOf(number) || (type === undefined ? "" : `type ${textOf(type)}`);
       return `${textOf(protocol) || "TCP"} ${low}${endPort === undefined ? "" : `–${textOf(endPort)}`}`.trim();
     }),
   );
+}
+
+/** Ports as the policies of administrators have them; `null` = it is no such port. */
+function adminPortSummary(port: Mapping): string | null {
+  const name = textOf(port.namedPort ?? port.destinationNamedPort);
+  if (name !== "") return `port ${name}`;
+  const transport = Object.keys(port).find((key) => ["tcp", "udp", "sctp"].includes(key));
+  const isAdmin = "portNumber" in port || "portRange" in port;
+  if (transport === undefined && !isAdmin) return null;
+  const target = mapping(mapping(transport === undefined ? undefined : port[transport]).destinationPort);
+  const range = mapping(port.portRange ?? target.range);
+  const number = textOf(mapping(port.portNumber).port ?? target.number);
+  const protocol = transport?.toUpperCase() ?? (textOf(mapping(port.portNumber ?? port.portRange).protocol) || "TCP");
+  const text = "start" in range || "end" in range ? `${textOf(range.start)}–${textOf(range.end)}` : number;
+  return `${protocol} ${text}`.trim();
 }

@@ -63,7 +63,7 @@ export function groupsOf(shape: ObjectShape): readonly (readonly string[])[] {
   return shape.exactlyOneOf.length > 0 ? shape.exactlyOneOf.map((name) => [name]) : shape.alternatives;
 }
 
-const OPENING_FIELDS = ["from", "to", "ports", "protocols"];
+const OPENING_FIELDS = ["from", "to", "ports", "protocols", "destinationPort"];
 
 /**
  * What a new entry begins with. It never opens anything by itself: what must be filled in is there and empty, so that the
