@@ -1,4 +1,4 @@
-/** Every view in every theme against WCAG 2.2 AA, and the way to a plan without a mouse. */
+/** The screens of an apply in every theme against WCAG 2.2 AA, on real data; `keyboard.test.ts` has the way without a mouse. */
 import { accessibilityViolations } from "@wardline/renderer/testing/axe";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { STEP_LIMIT_MS, System, skipReason, systemProblem } from "./harness.ts";
@@ -35,35 +35,6 @@ describe.skipIf(problem !== null)(`accessibility${skipReason(problem)}`, { timeo
       expect.soft(violations, `${screen} in ${theme}`).toEqual([]);
     }
   }
-
-  it("reaches a plan by keyboard alone", async () => {
-    const { keyboard } = system.page;
-    await keyboard.press("ControlOrMeta+k");
-    await system.page.getByRole("combobox", { name: "Command" }).waitFor();
-    await keyboard.type("web.yaml");
-    await keyboard.press("Enter");
-    await ui.policies.text.waitFor();
-    await ui.policies.text.focus();
-    await keyboard.press("ControlOrMeta+End");
-    await keyboard.type("# by keyboard");
-    await keyboard.press("ControlOrMeta+s");
-    await ui.policies.editor.getByText("draft saved").waitFor();
-    await keyboard.press("ControlOrMeta+Enter");
-    await ui.ship.planFor("web-1").waitFor();
-    await keyboard.press("Escape");
-    await ui.ship.drawer.waitFor({ state: "hidden" });
-    await keyboard.press("Alt+3");
-    await ui.flows.grid.waitFor();
-    await ui.flows.grid.focus();
-    await keyboard.press("Home");
-    await ui.flows.details.waitFor();
-    await keyboard.press("Escape");
-    await ui.flows.details.waitFor({ state: "hidden" });
-    await keyboard.press("Alt+5");
-    await ui.hosts.detail("web-1").waitFor();
-    await keyboard.press("Alt+1");
-    await system.page.getByRole("heading", { name: "Needs you" }).waitFor();
-  });
 
   it("has no violation on any screen in any theme", async () => {
     await system.page.getByRole("heading", { name: "Needs you" }).waitFor();
