@@ -96,6 +96,37 @@ describe.skipIf(browserTestObstacle)(
       await close();
     });
 
+    it("opens the merge when somebody else wrote the same place, and forgets what was decided before that", async () => {
+      const { page, close } = await open("cluster");
+      await page.getByRole("button", { name: "Sync the workspace…" }).click();
+      const sheet = page.getByRole("dialog", { name: "Sync the workspace to office" });
+      await sheet.getByLabel("Reason").fill("open 8443");
+      await sheet.getByRole("button", { name: "Write mine" }).press("Enter");
+      await sheet.getByText("decided").waitFor();
+      await page.evaluate("Object.assign(window.fake.cluster, { movesUnderPlan: true, theirsNext: '10443' })");
+      const write = sheet.getByRole("button", { name: "Enforce 3 changes on 3 hosts" });
+      await write.press("Enter");
+      const merge = page.getByRole("dialog", { name: "Merge policy/default/web" });
+      await merge.getByText("1 conflict to decide").waitFor();
+      expect(await merge.getByText("10443").count()).toBeGreaterThan(0);
+      for (const colorScheme of ["dark", "light"] as const) {
+        await page.emulateMedia({ colorScheme });
+        expect(await accessibilityViolations(page, { themeOnly: colorScheme === "light" })).toEqual([]);
+        const dir = process.env.WARDLINE_SHOTS_DIR;
+        if (dir) await page.screenshot({ path: `${dir}/cluster-merge-${colorScheme}.png` });
+      }
+      await merge.getByRole("radio", { name: "Both, mine first" }).press("Space");
+      await merge.getByRole("button", { name: "Take the merged text" }).press("Enter");
+      await merge.waitFor({ state: "detached" });
+      await sheet.getByText("decided").waitFor();
+      expect(await sheet.getByLabel("What is written").inputValue()).toMatch(/8443[\s\S]*10443/);
+      expect(await askedOf(page)).toEqual([]);
+      await write.press("Enter");
+      await page.getByRole("region", { name: "Set 13 waits for confirmation" }).waitFor();
+      expect((await askedOf(page))[0]).toMatch(/^sync policy\/default\/web:\d+$/);
+      await close();
+    });
+
     it("returns to an older set and to an older version only after saying what that does", async () => {
       const { page, close } = await open("cluster");
       await page.getByText("Last 10 sets").click();

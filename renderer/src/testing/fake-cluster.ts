@@ -92,6 +92,8 @@ export class FakeCluster {
   notes: Note[] = [];
   /** Somebody else writes while a plan is shown: the next sync is refused. */
   movesUnderPlan = false;
+  /** What somebody else writes while a plan is looked at, in the same place again. */
+  theirsNext = "";
   readonly #sets: DesiredHead[] = [];
 
   constructor(kind: ClusterKind, ports: Ports) {
@@ -184,7 +186,13 @@ export class FakeCluster {
       },
       planSync: async () => {
         await gate();
-        return create(PlanSyncResponseSchema, plan(this.#kind));
+        const planned = create(PlanSyncResponseSchema, plan(this.#kind));
+        const [first] = planned.documents;
+        if (first && this.theirsNext !== "" && !this.movesUnderPlan) {
+          first.theirsText = first.theirsText.replace("9443", this.theirsNext);
+          first.theirsVersion = 8n;
+        }
+        return planned;
       },
       sync: async (request: SyncRequest) => {
         await gate();

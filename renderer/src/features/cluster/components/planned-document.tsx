@@ -1,10 +1,10 @@
 import { DocumentChange, type PlannedDocument } from "@wardline/api/wardline/console/v1/cluster";
-import { Suspense, useId, useState } from "react";
+import { Suspense, useEffect, useId, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { Button, formatMoment, type NoticeTone, Skeleton, Tag, visibleText } from "../../../ui/index.ts";
 import { TextDiff } from "../../policies/index.ts";
-import { CHANGE_WORDS } from "../model/sync-plan.ts";
+import { CHANGE_WORDS, mayMerge } from "../model/sync-plan.ts";
 
 const TONES: Record<DocumentChange, NoticeTone> = {
   [DocumentChange.UNSPECIFIED]: "unknown",
@@ -21,10 +21,12 @@ interface PlannedDocumentRowProps {
   readonly document: PlannedDocument;
   readonly choice: string | undefined;
   readonly onChoose: (text: string) => void;
+  /** Shows both sides place by place. */
+  readonly onMerge: () => void;
 }
 
 /** One document of the plan, with the difference that it would make; for a conflict both sides and the choice. */
-export function PlannedDocumentRow({ document, choice, onChoose }: PlannedDocumentRowProps) {
+export function PlannedDocumentRow({ document, choice, onChoose, onMerge }: PlannedDocumentRowProps) {
   const nowMs = useConsoleNow();
   const isConflict = document.change === DocumentChange.CONFLICT;
   const [isOpen, setOpen] = useState(isConflict);
@@ -47,7 +49,7 @@ export function PlannedDocumentRow({ document, choice, onChoose }: PlannedDocume
         </span>
       </div>
       {!isOpen ? null : isConflict ? (
-        <Conflict document={document} choice={choice} onChoose={onChoose} />
+        <Conflict document={document} choice={choice} onChoose={onChoose} onMerge={onMerge} />
       ) : (
         <Suspense fallback={<Skeleton label="Comparing" />}>
           <TextDiff
@@ -62,9 +64,11 @@ export function PlannedDocumentRow({ document, choice, onChoose }: PlannedDocume
 }
 
 /** Both sides of a disagreement against what they started from, and the text that is written in the end. */
-function Conflict({ document, choice, onChoose }: PlannedDocumentRowProps) {
+function Conflict({ document, choice, onChoose, onMerge }: PlannedDocumentRowProps) {
   const id = useId();
   const [text, setText] = useState(choice ?? document.mergedText);
+  // What was merged beside this row, or is open again after a new plan.
+  useEffect(() => setText(choice ?? document.mergedText), [choice, document.mergedText]);
   const take = (chosen: string) => {
     setText(chosen);
     onChoose(chosen);
@@ -103,6 +107,11 @@ function Conflict({ document, choice, onChoose }: PlannedDocumentRowProps) {
         onChange={(event) => setText(event.target.value)}
       />
       <span className="cluster-buttons">
+        {mayMerge(document) ? (
+          <Button size="small" onPress={onMerge}>
+            Merge both…
+          </Button>
+        ) : null}
         <Button size="small" tone="primary" isDisabled={hasMarks(text)} onPress={() => onChoose(text)}>
           {hasMarks(text) ? "Both sides are still marked" : "Write this text"}
         </Button>

@@ -1,5 +1,10 @@
-import { type ClusterView, DocumentChange, type PlanSyncResponse } from "@wardline/api/wardline/console/v1/cluster";
-import { useCallback, useEffect, useState } from "react";
+import {
+  type ClusterView,
+  DocumentChange,
+  type PlannedDocument,
+  type PlanSyncResponse,
+} from "@wardline/api/wardline/console/v1/cluster";
+import { Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import {
@@ -13,7 +18,8 @@ import {
   TextField,
   visibleText,
 } from "../../../ui/index.ts";
-import { inOrder, undecided, writtenCount } from "../model/sync-plan.ts";
+import { MergeSheet } from "../../policies/index.ts";
+import { inOrder, mayMerge, stillHold, undecided, writtenCount } from "../model/sync-plan.ts";
 import { PlannedDocumentRow } from "./planned-document.tsx";
 
 const DEADLINES = [
@@ -37,15 +43,26 @@ export function SyncSheet({ cluster, onDone }: { cluster: ClusterView; onDone: (
   const [mode, setMode] = useState<"enforce" | "observe">("enforce");
   const [failure, setFailure] = useState<ShownFailure | null>(null);
   const [isBusy, setBusy] = useState(false);
+  const [merging, setMerging] = useState<PlannedDocument | null>(null);
+  const planned = useRef<readonly PlannedDocument[]>([]);
+  /** Asks anew; what was decided about texts that are others now is open again. */
+  const replan = useCallback(async () => {
+    const next = await connection.clusters.planSync({ clusterName, deleteMissing: deletesMissing });
+    const before = planned.current;
+    planned.current = next.documents;
+    setChoices((chosen) => stillHold(chosen, before, next.documents));
+    setPlan(next);
+    return next;
+  }, [connection, clusterName, deletesMissing]);
   const makePlan = useCallback(async () => {
     setPlan(null);
     setFailure(null);
     try {
-      setPlan(await connection.clusters.planSync({ clusterName, deleteMissing: deletesMissing }));
+      await replan();
     } catch (error) {
       setFailure(shownFailure(error));
     }
-  }, [connection, clusterName, deletesMissing]);
+  }, [replan]);
   useEffect(() => void makePlan(), [makePlan]);
   const documents = plan?.documents ?? [];
   const open = undecided(documents, choices);
@@ -67,9 +84,21 @@ export function SyncSheet({ cluster, onDone }: { cluster: ClusterView; onDone: (
       });
       onDone();
     } catch (error) {
-      setFailure(shownFailure(error));
+      const shown = shownFailure(error);
+      setFailure(shown);
+      if (isMovedOn(shown)) await showClash();
     }
     setBusy(false);
+  };
+  /** Somebody else wrote: what both changed now is merged at once. When it cannot be planned, the failure has the way on. */
+  const showClash = async () => {
+    try {
+      const next = await replan();
+      const open = undecided(next.documents, stillHold(choices, documents, next.documents));
+      setMerging(next.documents.find((document) => open.includes(document.key) && mayMerge(document)) ?? null);
+    } catch {
+      setPlan(null);
+    }
   };
   const pull = async () => {
     if (!plan || isBusy) return;
@@ -83,7 +112,7 @@ export function SyncSheet({ cluster, onDone }: { cluster: ClusterView; onDone: (
     }
     setBusy(false);
   };
-  const isMoved = failure?.code === "VERSION_CONFLICT" || failure?.code === "PLAN_STALE";
+  const isMoved = failure !== null && isMovedOn(failure);
   return (
     <Sheet
       shape="drawer"
@@ -152,6 +181,7 @@ export function SyncSheet({ cluster, onDone }: { cluster: ClusterView; onDone: (
                   document={document}
                   choice={choices.get(document.key)}
                   onChoose={(text) => setChoices(new Map(choices).set(document.key, text))}
+                  onMerge={() => setMerging(document)}
                 />
               ))}
             </ul>
@@ -179,6 +209,30 @@ export function SyncSheet({ cluster, onDone }: { cluster: ClusterView; onDone: (
           </>
         ) : null}
       </div>
+      {merging ? (
+        <Suspense>
+          <MergeSheet
+            key={`${merging.key} ${merging.theirsVersion}`}
+            isOpen
+            path={merging.key}
+            base={merging.baseVersion === 0n ? null : merging.baseText}
+            mine={merging.mineText}
+            theirs={merging.theirsText}
+            names={{
+              mine: "This workspace",
+              theirs: `In the cluster, version ${merging.theirsVersion}${merging.theirsAuthor ? ` by ${merging.theirsAuthor}` : ""}`,
+            }}
+            saveWords="Take the merged text"
+            onClose={() => setMerging(null)}
+            onMerged={(text) => {
+              setChoices(new Map(choices).set(merging.key, text));
+              setMerging(null);
+            }}
+          />
+        </Suspense>
+      ) : null}
     </Sheet>
   );
 }
+
+const isMovedOn = ({ code }: ShownFailure): boolean => code === "VERSION_CONFLICT" || code === "PLAN_STALE";

@@ -41,6 +41,26 @@ export function writtenCount(documents: readonly PlannedDocument[]): number {
   return documents.filter(({ change }) => WRITTEN.includes(change)).length;
 }
 
+/** Whether both sides have a text: one that is deleted is taken or left as a whole. */
+export function mayMerge({ mineText, theirsText }: PlannedDocument): boolean {
+  return mineText !== "" && theirsText !== "";
+}
+
+/** Choices whose texts are in the new plan what they were in the one before; the others were about something else. */
+export function stillHold(
+  choices: ReadonlyMap<string, string>,
+  before: readonly PlannedDocument[],
+  now: readonly PlannedDocument[],
+): ReadonlyMap<string, string> {
+  const old = new Map(before.map((document) => [document.key, document]));
+  const same = now.filter(({ key, mineText, theirsText }) => {
+    const known = old.get(key);
+    return known?.mineText === mineText && known.theirsText === theirsText;
+  });
+  const keys = new Set(same.map(({ key }) => key));
+  return new Map([...choices].filter(([key]) => keys.has(key)));
+}
+
 /** Keys of documents that both sides changed at one place and nobody has decided. */
 export function undecided(documents: readonly PlannedDocument[], choices: ReadonlyMap<string, string>): string[] {
   return documents

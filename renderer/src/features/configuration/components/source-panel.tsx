@@ -6,8 +6,8 @@ import { useConsole } from "../../../data/context.tsx";
 import { failureFromDetail, type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { Button, FailureNotice, formatQuantity, Skeleton, visibleText } from "../../../ui/index.ts";
 import { sourceName } from "../model/source-words.ts";
-import { ProposalSheet } from "./proposal-sheet.tsx";
 import { SourceForm } from "./source-form.tsx";
+import { SourceProposalSheet } from "./source-proposal-sheet.tsx";
 import "./configuration.css";
 
 const ASK_EVERY_MS = 10_000;
@@ -75,7 +75,7 @@ export function SourcePanel() {
         </>
       ) : null}
       {isOpen && proposal.data ? (
-        <ProposalSheet
+        <SourceProposalSheet
           proposal={proposal.data}
           onClose={() => setOpen(false)}
           onTake={async (request) => {

@@ -15,6 +15,8 @@ export interface MergeSheetProps {
   readonly theirs: string;
   /** What the sides are called here: `your draft`, `the folder`. */
   readonly names: { readonly mine: string; readonly theirs: string };
+  /** On the button that ends it; it says what becomes of the text. */
+  readonly saveWords?: string;
   readonly isOpen: boolean;
   readonly onClose: () => void;
   /** Called once, with what the person made of both. Nothing is saved before. */
@@ -23,7 +25,7 @@ export interface MergeSheetProps {
 
 /** Two edits of one file: what comes together by itself, and a choice for each place where they meet. */
 export function MergeSheet(props: MergeSheetProps) {
-  const { path, base, mine, theirs, isOpen, onClose, onMerged } = props;
+  const { path, base, mine, theirs, saveWords = "Save the merged text", isOpen, onClose, onMerged } = props;
   const regions = useMemo(
     () => (isOpen ? regionsOf(path, base, mine, theirs) : []),
     [isOpen, path, base, mine, theirs],
@@ -50,7 +52,7 @@ export function MergeSheet(props: MergeSheetProps) {
           <span className="editor-space" />
           <Button onPress={onClose}>Cancel</Button>
           <Button tone="primary" isDisabled={text === null} onPress={() => text !== null && onMerged(text)}>
-            Save the merged text
+            {saveWords}
           </Button>
         </>
       }

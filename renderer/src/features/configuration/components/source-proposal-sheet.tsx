@@ -20,14 +20,14 @@ import {
 import { MeaningList, MergeSheet, TextDiff } from "../../policies/index.ts";
 import { ACTION_WORDS } from "../model/source-words.ts";
 
-interface ProposalSheetProps {
+interface SourceProposalSheetProps {
   readonly proposal: GetProposalResponse;
   readonly onClose: () => void;
   readonly onTake: (request: MessageInitShape<typeof TakeProposalRequestSchema>) => Promise<void>;
 }
 
 /** What a source has that the workspace has not: text and meaning, and a merge for what both changed. */
-export function ProposalSheet({ proposal, onClose, onTake }: ProposalSheetProps) {
+export function SourceProposalSheet({ proposal, onClose, onTake }: SourceProposalSheetProps) {
   const [shownPath, setShownPath] = useState(proposal.files[0]?.path ?? "");
   const [resolved, setResolved] = useState<ReadonlyMap<string, string>>(new Map());
   const [merging, setMerging] = useState<ProposedFile | null>(null);
