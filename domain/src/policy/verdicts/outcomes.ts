@@ -23,11 +23,28 @@ interface Side {
 
 type SidesOfColumns = Readonly<Record<ComputedColumn, readonly [egress: Side, ingress: Side] | null>>;
 
+/** Pairs by numbers, one after the other. */
+class Level {
+  readonly next = new Map<number, Level>();
+  pair: PairSpace | null = null;
+}
+
+interface PairPlan {
+  /** Worlds in which the source, and the destination, is asked about. */
+  readonly egress: readonly number[];
+  readonly ingress: readonly number[];
+  readonly root: Level;
+}
+
+/** Hosts that follow different states; each host has one at most. */
+const MAX_STANDINGS = 2 ** 20;
+
 export class OutcomeBook {
   readonly #models: readonly AccessModel[];
   readonly #draft: Stance;
   readonly #outcomes: Outcome[] = [];
   readonly #numbers = new Map<string, number>();
+  readonly #plans = new Map<number, PairPlan>();
   readonly #pairs = new Map<string, PairSpace>();
   readonly #tuples: (readonly number[])[] = [[]];
   readonly #tupleNumbers = new Map<string, number>();
@@ -44,6 +61,26 @@ export class OutcomeBook {
   }
 
   pair(from: PlaceGroup, to: PlaceGroup): PairSpace {
+    const plan = this.#planOf(from, to);
+    let level = plan.root;
+    for (const world of plan.egress) level = next(level, spaceCode(from, to, world));
+    for (const world of plan.ingress) level = next(level, spaceCode(to, from, world));
+    level.pair ??= this.#decide(from, to);
+    return level.pair;
+  }
+
+  /** Of two standings the worlds that have a say, so that pairs are told apart by few numbers: there are millions. */
+  #planOf(from: PlaceGroup, to: PlaceGroup): PairPlan {
+    const key = (from.standing.number * MAX_STANDINGS + to.standing.number) * 2 + (from.family === 4 ? 0 : 1);
+    let plan = this.#plans.get(key);
+    if (!plan) {
+      plan = { egress: worldsOf(from.standing), ingress: worldsOf(to.standing), root: new Level() };
+      this.#plans.set(key, plan);
+    }
+    return plan;
+  }
+
+  #decide(from: PlaceGroup, to: PlaceGroup): PairSpace {
     const columns: SidesOfColumns = {
       draft: this.#sides(from, to, (standing) => (standing.isFree ? null : this.#draft)),
       enforced:
@@ -134,6 +171,27 @@ export class OutcomeBook {
     const enforced = column("enforced");
     return { draft, staged, enforced, disagrees: differ([draft.verdict, staged.verdict, enforced.verdict]) };
   }
+}
+
+function next(level: Level, code: number): Level {
+  let found = level.next.get(code);
+  if (!found) {
+    found = new Level();
+    level.next.set(code, found);
+  }
+  return found;
+}
+
+/** What decides there, as a number: equal numbers of one world and family = equal decisions. */
+function spaceCode(own: PlaceGroup, other: PlaceGroup, world: number): number {
+  const view = own.views[world];
+  const remote = other.classes[world];
+  return view && remote ? view.policySpaceOf(remote) * 2 + (remote.isLoopback ? 1 : 0) : -1;
+}
+
+/** The draft's, and those of the stances. */
+function worldsOf({ enforced, staged }: Standing): readonly number[] {
+  return [...new Set([0, worldOf(enforced), worldOf(staged)])];
 }
 
 const CLOSED = builtinDecisionContent("emergencyClosed");

@@ -92,7 +92,11 @@ export class VerdictTable {
       for (const [destination, to] of this.#places.groups.entries()) {
         if (from.isOutside && to.isOutside) continue;
         worked += from.egress.length * to.ingress.length;
-        yield* this.#rowsOf(from, to, this.#reports.of(source, destination), includeAgreeing);
+        const reported = this.#reports.of(source, destination);
+        // Most pairs of groups have nothing to say: they are looked at first, and cost nothing else.
+        if (reported !== null || includeAgreeing || this.#disagree(from, to)) {
+          yield* this.#rowsOf(from, to, reported, includeAgreeing);
+        }
         if (worked < PAIRS_IN_TURN) continue;
         this.#compared += worked;
         worked = 0;
@@ -102,6 +106,15 @@ export class VerdictTable {
     this.#compared += worked;
   }
 
+  #disagree(from: NamedGroup, to: NamedGroup): boolean {
+    for (const own of from.egress) {
+      for (const other of to.ingress) {
+        if (this.#outcomes.pair(own, other).disagrees && isConnection(own, other)) return true;
+      }
+    }
+    return false;
+  }
+
   *#rowsOf(
     from: NamedGroup,
     to: NamedGroup,
@@ -109,18 +122,16 @@ export class VerdictTable {
     includeAgreeing: boolean,
   ): Generator<VerdictRow> {
     const pairsOf = new Map<PortSpace<number>, Pair[]>();
-    let disagrees = false;
     for (const own of from.egress) {
       for (const other of to.ingress) {
         if (!isConnection(own, other)) continue;
-        const pair = this.#outcomes.pair(own, other);
-        disagrees ||= pair.disagrees;
-        const pairs = pairsOf.get(pair.space);
+        const { space } = this.#outcomes.pair(own, other);
+        const pairs = pairsOf.get(space);
         if (pairs) pairs.push([own, other]);
-        else pairsOf.set(pair.space, [[own, other]]);
+        else pairsOf.set(space, [[own, other]]);
       }
     }
-    if (pairsOf.size === 0 || (!disagrees && reported === null && !includeAgreeing)) return;
+    if (pairsOf.size === 0) return;
     const lists = new OutcomeLists();
     const joined = lists.join([...pairsOf.keys()]);
     const row = (ports: readonly PortRangePart[], list: number, own: readonly ReportedPort[], isRecorded: boolean) =>
@@ -206,7 +217,16 @@ class OutcomeLists {
 
 /** Of one family, and not only an address with itself. */
 function isConnection(from: PlaceGroup, to: PlaceGroup): boolean {
-  return from.family === to.family && examplePair(from, to) !== null && isMeant(from, to);
+  return from.family === to.family && isMeant(from, to) && hasTwoEnds(from, to);
+}
+
+/** As {@link examplePair} finds them. */
+function hasTwoEnds(from: PlaceGroup, to: PlaceGroup): boolean {
+  const [source] = from.members;
+  const [destination] = to.members;
+  if (!source || !destination) return source !== destination;
+  if (source.address !== destination.address) return true;
+  return from.members.length + to.members.length > 2 && examplePair(from, to) !== null;
 }
 
 function isMeant(from: PlaceGroup, to: PlaceGroup): boolean {
