@@ -30,6 +30,7 @@ import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import {
   BackendKind,
+  Emergency,
   type Generation,
   GenerationSchema,
   type HostStatus,
@@ -74,6 +75,7 @@ export class FakeAgent implements AgentDialer {
   readonly confirmedOver: number[] = [];
   readonly applied: ApplyRequest[] = [];
   quarantines: Quarantine[] = [];
+  emergency = Emergency.NONE;
   /** What answers for the cluster; `null` as in an agent that is older than clusters. */
   cluster: FakeClusterNode | null = null;
   /** What answers for findings and for flow records; `null` as in an agent that is older than these. */
@@ -161,6 +163,7 @@ export class FakeAgent implements AgentDialer {
       enforced: this.#enforced.generation,
       observedAt: timestampFromMs(Date.now() + 1),
       quarantines: this.quarantines,
+      emergency: this.emergency,
       counters: this.#counters(),
     });
     if (this.#pending) status.pending = this.#pending;
