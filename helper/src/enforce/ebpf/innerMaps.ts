@@ -5,7 +5,17 @@
  */
 import { closeSync, existsSync, renameSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { BpfError, lookupElement, mapInfo, openMapById, openPin, pin, updateElement } from "../../linux/bpf/libbpf.ts";
+import {
+  BpfError,
+  lookupElement,
+  type MapWindow,
+  mapInfo,
+  openMapById,
+  openMapWindow,
+  openPin,
+  pin,
+  updateElement,
+} from "../../linux/bpf/libbpf.ts";
 
 const EPERM = 1;
 
@@ -17,13 +27,24 @@ export interface SlotMaps {
   readonly path?: string;
 }
 
-/** By the record of descriptors that a tree has for its life. */
-const heldByTree = new WeakMap<object, Map<string, number>>();
+interface Held {
+  readonly fd: number;
+  /** Made when it is asked for. */
+  window: MapWindow | null;
+}
 
-function held({ maps }: SlotMaps): Map<string, number> {
-  const known = heldByTree.get(maps) ?? new Map<string, number>();
+/** By the record of descriptors that a tree has for its life. */
+const heldByTree = new WeakMap<object, Map<string, Held>>();
+
+function held({ maps }: SlotMaps): Map<string, Held> {
+  const known = heldByTree.get(maps) ?? new Map<string, Held>();
   heldByTree.set(maps, known);
   return known;
+}
+
+function letGo({ fd, window }: Held): void {
+  window?.close();
+  closeSync(fd);
 }
 
 function nameOf(kind: InnerKind, slot: 0 | 1): string {
@@ -55,8 +76,8 @@ export function installInner(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, fd: n
   place(tree.maps[kind], slot, fd);
   if (path !== null) renameSync(`${path}-new`, path);
   const former = held(tree).get(name);
-  held(tree).set(name, fd);
-  if (former !== undefined) closeSync(former);
+  held(tree).set(name, { fd, window: null });
+  if (former !== undefined) letGo(former);
 }
 
 /** Installs the map of a slot again, which waits until every packet that is being decided now has been. */
@@ -71,13 +92,25 @@ export function reinstallInner(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): bo
 export function innerMap(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): number | null {
   const name = nameOf(kind, slot);
   const known = held(tree).get(name);
-  if (known !== undefined) return known;
+  if (known !== undefined) return known.fd;
   const installed = Buffer.alloc(4);
   if (!lookupElement(tree.maps[kind], slotKey(slot), installed)) return null;
   const id = installed.readUInt32LE();
   const fd = openPinned(tree.path, name, id) ?? openById(id);
-  if (fd !== null) held(tree).set(name, fd);
+  if (fd !== null) held(tree).set(name, { fd, window: null });
   return fd;
+}
+
+/** The memory of the installed map; it belongs to the tree. `null` when the place is empty. */
+export function innerWindow(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): MapWindow | null {
+  if (innerMap(tree, kind, slot) === null) return null;
+  const own = held(tree).get(nameOf(kind, slot));
+  if (own === undefined) return null;
+  if (own.window === null) {
+    const { maxEntries, valueSize } = mapInfo(own.fd);
+    own.window = openMapWindow(own.fd, maxEntries * valueSize);
+  }
+  return own.window;
 }
 
 /** For trees without pins of these. `null` where the kernel does not let us: then the place counts as empty. */
@@ -103,10 +136,10 @@ function openPinned(directory: string | undefined, name: string, id: number): nu
 
 /** Name and descriptor of every inner map that this process holds. */
 export function innerPins(tree: SlotMaps): readonly (readonly [name: string, fd: number])[] {
-  return [...held(tree)];
+  return [...held(tree)].map(([name, { fd }]) => [name, fd]);
 }
 
 export function closeInner(tree: SlotMaps): void {
-  for (const fd of held(tree).values()) closeSync(fd);
+  for (const own of held(tree).values()) letGo(own);
   heldByTree.delete(tree.maps);
 }

@@ -22,9 +22,14 @@ function addressBytes(text: string): { family: 4 | 6; bytes: Uint8Array } {
   return address;
 }
 
+/** From the pool: there are hundreds of them in each apply. */
+function zeroed(length: number): Buffer {
+  return Buffer.allocUnsafe(length).fill(0);
+}
+
 /** Header and first bytes of the transport protocol, for the first packet of a flow. */
 function transportBytes(protocol: number, port: number): Buffer {
-  const bytes = Buffer.alloc(protocol === PROTOCOL.tcp ? 20 : protocol === PROTOCOL.sctp ? 32 : 16);
+  const bytes = zeroed(protocol === PROTOCOL.tcp ? 20 : protocol === PROTOCOL.sctp ? 32 : 16);
   if (protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmpv6) {
     bytes.writeUInt16BE(port, 0);
     return bytes;
@@ -46,7 +51,7 @@ function ipHeader(
   destination: Uint8Array,
   length: number,
 ): Buffer {
-  const header = Buffer.alloc(family === 4 ? 20 : 40);
+  const header = zeroed(family === 4 ? 20 : 40);
   if (family === 4) {
     header.writeUInt8(0x45, 0);
     header.writeUInt16BE(header.length + length, 2);
@@ -72,7 +77,7 @@ export function buildProbePacket(probe: ProbePacket): Buffer {
   const [source, destination] = probe.direction === "egress" ? [local, remote] : [remote, local];
   const transport = transportBytes(probe.protocol, probe.port);
   const header = ipHeader(remote.family, probe.protocol, source.bytes, destination.bytes, transport.length);
-  const ethernet = Buffer.alloc(ETHERNET_SIZE);
+  const ethernet = zeroed(ETHERNET_SIZE);
   ethernet.writeUInt16BE(ETHERTYPE[remote.family], 12);
   return Buffer.concat([ethernet, header, transport]);
 }

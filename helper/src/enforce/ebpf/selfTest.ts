@@ -21,7 +21,7 @@ export interface KernelAnswer {
 
 /** What the tables of `slot` say about a packet. Changes nothing in the kernel. */
 export function askKernel(selftestFd: number, slot: 0 | 1, packet: ProgramPacket): KernelAnswer {
-  const context = Buffer.alloc(SK_BUFF_SIZE);
+  const context = Buffer.allocUnsafe(SK_BUFF_SIZE).fill(0);
   context.writeUInt32LE(slot | (packet.direction === "egress" ? 2 : 0), CB_OFFSET);
   context.writeUInt32LE(packet.set, CB_OFFSET + 4);
   const answer = testRun(selftestFd, buildProbePacket(packet), context).context;

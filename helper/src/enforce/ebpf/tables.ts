@@ -15,7 +15,6 @@ import {
   BPF_MAP_TYPE,
   createMap,
   deleteElement,
-  holdsInMemory,
   mapInfo,
   mapMemory,
   pageSize,
@@ -25,7 +24,7 @@ import {
 } from "../../linux/bpf/libbpf.ts";
 import type { TableImage } from "./image.ts";
 import type { LineRange } from "./imageChanges.ts";
-import { type InnerKind, innerMap, installInner, reinstallInner, type SlotMaps } from "./innerMaps.ts";
+import { type InnerKind, innerMap, innerWindow, installInner, reinstallInner, type SlotMaps } from "./innerMaps.ts";
 import { LINE_SIZE } from "./layout.ts";
 import type { Steps } from "./steps.ts";
 import type { PinnedTree } from "./tree.ts";
@@ -118,6 +117,8 @@ export function provisionSlot(tree: SlotMaps, slot: 0 | 1): void {
       if (present > 0) withInner(tree, "wl_tables", slot, (former) => copyTables(former, fd, present));
     });
   }
+  // What it is compared through takes longer to make than to use.
+  innerWindow(tree, "wl_tables", slot);
   if (innerMap(tree, "wl_hashes", slot) !== null) return;
   const hashes = createWorkloads(LEAST_WORKLOADS);
   installOwned(tree, "wl_hashes", slot, hashes, () => {});
@@ -206,15 +207,10 @@ export function* verifySlot(tree: SlotMaps, slot: 0 | 1, image: TableImage, work
   const size = image.bytes.length;
   for (let from = 0; from < size; from += BYTES_PER_STEP) {
     const bytes = image.bytes.subarray(from, Math.min(size, from + BYTES_PER_STEP));
-    const same = withInner(tree, "wl_tables", slot, (fd) => holdsAt(fd, from, bytes));
-    if (same !== true) throw mismatch("address, class and port");
+    if (innerWindow(tree, "wl_tables", slot)?.holds(from, bytes) !== true) throw mismatch("address, class and port");
     yield;
   }
   if (withInner(tree, "wl_hashes", slot, (fd) => hasExactly(fd, workloads)) !== true) throw mismatch("workload");
-}
-
-function holdsAt(fd: number, offset: number, bytes: Uint8Array): boolean {
-  return mapInfo(fd).maxEntries * LINE_SIZE >= offset + bytes.length && holdsInMemory(fd, offset, bytes);
 }
 
 function hasExactly(fd: number, { keys, values, count }: PackedTable): boolean {
