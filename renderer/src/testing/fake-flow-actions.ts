@@ -7,12 +7,15 @@ const BEFORE = "apiVersion: wardline.io/v1\nkind: Policy\nmetadata: {name: web}\
 export class FakeFlowActions {
   /** What was asked for, for tests. */
   readonly asked: string[] = [];
+  /** How many connections each rule was asked for. */
+  readonly counts: number[] = [];
 
   service() {
-    const { asked } = this;
+    const { asked, counts } = this;
     return {
       proposeRule: async ({ flows, wanted, path }: ProposeRuleRequest) => {
         const [flow] = flows;
+        counts.push(flows.length);
         asked.push(`rule ${Verdict[wanted]} ${flow?.from} ${flow?.to} ${flow?.port} ${path}`);
         return {
           path: path || "web.yaml",

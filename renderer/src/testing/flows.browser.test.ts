@@ -22,8 +22,8 @@ describe.skipIf(browserTestObstacle)(
     const askedOf = (page: Page) => page.evaluate("window.fake.history.asked") as Promise<string[]>;
     const textOf = (page: Page) => page.getByRole("combobox", { name: "Query of the flows" }).inputValue();
 
-    async function open(before = "") {
-      const { page, complaints } = await server.open({ scenario: "normal" });
+    async function open(before = "", scenario = "normal") {
+      const { page, complaints } = await server.open({ scenario });
       if (before !== "") await page.evaluate(before);
       await page.evaluate("windowStore.getState().openHistory('')");
       await gridOf(page)
@@ -60,7 +60,7 @@ describe.skipIf(browserTestObstacle)(
       const moment = await page.evaluate(
         "new Date(window.fake.history.newestMs - 700 * 300000).toISOString().slice(0, 19)",
       );
-      await page.getByRole("textbox", { name: "Time (UTC)" }).fill(String(moment).replace("T", " "));
+      await page.getByRole("textbox", { name: /^Time \(/ }).fill(`${String(moment).replace("T", " ")}Z`);
       await page.keyboard.press("Enter");
       await page.getByText(/^300,00\d–/).waitFor();
       expect(await grid.getByRole("row").count()).toBeLessThan(80);
@@ -142,6 +142,99 @@ describe.skipIf(browserTestObstacle)(
       await dialog.getByText(/web-1 may connect to 203.0.113.9/).waitFor();
       expect(await page.evaluate("window.fake.flowActions.asked")).toEqual(["rule DENY 10.0.1.10 203.0.113.9 443 "]);
       expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("chooses several rows by keyboard and by clicks, copies them, and makes one rule of them", async () => {
+      const { page, complaints, close } = await open();
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      const grid = gridOf(page);
+      await grid.focus();
+      await page.keyboard.press("ArrowDown");
+      for (let row = 0; row < 4; row++) await page.keyboard.press("Shift+ArrowDown");
+      const bar = page.getByRole("toolbar", { name: "Chosen rows" });
+      await bar.getByText("5 rows chosen").waitFor();
+      expect(await grid.locator('[aria-selected="true"]').count()).toBe(5);
+      // The fifth row is another connection, to a port that is refused.
+      await bar.getByRole("button", { name: "Copy as" }).click();
+      await page.getByRole("menuitem", { name: "CSV" }).click();
+      await bar.getByRole("button", { name: "Copied as CSV" }).waitFor();
+      const lines = String(await page.evaluate("navigator.clipboard.readText()"))
+        .trim()
+        .split("\r\n");
+      expect(lines).toHaveLength(6);
+      expect(lines[0]).toMatch(/^When,Host,Way,/);
+      expect(lines[5]).toContain("4444");
+      await bar.getByRole("button", { name: "Allow them by a rule…" }).click();
+      const dialog = page.getByRole("dialog", { name: "Allow these 2 connections" });
+      await dialog.getByText(/may connect to 203.0.113.9/).waitFor();
+      expect(await page.evaluate("window.fake.flowActions.asked")).toEqual(["rule ALLOW 10.0.1.10 203.0.113.9 443 "]);
+      expect(await page.evaluate("window.fake.flowActions.counts")).toEqual([2]);
+      await dialog.getByRole("button", { name: "Leave it as it is" }).click();
+      await bar.getByRole("button", { name: "Make a test…" }).click();
+      await bar.getByText("Some of them were allowed and some denied").waitFor();
+      // One less, one far away, all of them.
+      await grid.locator('[aria-rowindex="3"]').click({ modifiers: ["Control"] });
+      await bar.getByText("4 rows chosen").waitFor();
+      await grid.locator('[aria-rowindex="10"]').click({ modifiers: ["Shift"] });
+      await bar.getByText("8 rows chosen").waitFor();
+      await grid.focus();
+      await page.keyboard.press("Control+a");
+      await bar.getByText("1,200,000 rows chosen").waitFor();
+      await bar.getByText("A copy has the first 10,000").waitFor();
+      expect(await accessibilityViolations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await bar.waitFor({ state: "detached" });
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("puts rows together, opens a group to its rows by keyboard, and goes on to the list of them", async () => {
+      const { page, complaints, close } = await open();
+      await page.locator(".history-bar .select-button").first().click();
+      await page.getByRole("option", { name: "Groups" }).click();
+      await page.getByRole("button", { name: /^peer address/ }).click();
+      await page.getByRole("option", { name: "process", exact: true }).click();
+      const tree = page.getByRole("treegrid", { name: "Flows by process" });
+      await tree.focus();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("ArrowRight");
+      await tree.locator('[aria-expanded="true"]', { hasText: "curl" }).waitFor();
+      await tree.locator('[aria-level="2"]').first().waitFor();
+      await expect.poll(() => askedOf(page), SLOW).toContain("process:curl");
+      expect(await accessibilityViolations(page)).toEqual([]);
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      await page.getByRole("complementary", { name: "Record details" }).waitFor();
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("ArrowLeft");
+      await page.keyboard.press("ArrowLeft");
+      await tree.locator('[aria-expanded="true"]').waitFor({ state: "detached" });
+      await page.keyboard.press("ArrowRight");
+      await tree.locator('[aria-level="2"]').first().waitFor();
+      await page.keyboard.press("End");
+      await tree.getByText("300 older rows: show all of them as a list").click();
+      await gridOf(page).waitFor();
+      await expect.poll(() => textOf(page), SLOW).toBe("process:curl");
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("flags what is evidence of a finding, and cuts a host off only after saying what that does", async () => {
+      const { page, close } = await open("", "anomalies");
+      const flagged = gridOf(page).locator(".record-row", { has: page.locator(".record-flag") });
+      await flagged.first().waitFor();
+      for (const text of await flagged.allInnerTexts()) expect(text).toContain("4444");
+      expect(await gridOf(page).locator(".record-row", { hasText: "4444" }).count()).toBe(await flagged.count());
+      await flagged.first().click();
+      const details = page.getByRole("complementary", { name: "Record details" });
+      await details.getByText("Part of a finding").waitFor();
+      await details.getByRole("button", { name: "Quarantine…" }).click();
+      const dialog = page.getByRole("dialog", { name: "Quarantine web-1" });
+      await dialog.getByText(/is cut off at once/).waitFor();
+      await dialog.getByRole("button", { name: "Leave it as it is" }).click();
+      await details.getByRole("button", { name: "Open it" }).click();
+      await page.getByRole("heading", { name: /contacted 203\.0\.113\.9:4444/ }).waitFor();
       await close();
     });
 

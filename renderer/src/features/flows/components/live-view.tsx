@@ -102,12 +102,12 @@ export function LiveView() {
   const count = countOf(selection, list);
   const leadRank = count === 1 && selection.lead !== null ? rankOf(list, selection.lead) : -1;
   const selected = face === "rows" ? (rows[leadRank] ?? null) : inGroups;
-  const isEmpty = !buffer || rows.length === 0;
+  const isEmpty = obstacle !== null || !buffer || rows.length === 0;
   return (
     <div className="flows" data-inspector={selected ? "" : undefined}>
       <div className="flows-main">
         <FlowsHead columns={columns} onColumns={choose} order={NEWEST_FIRST} onOrder={sortBy} onAsk={ask} />
-        <TimeStrip buffer={buffer} isFrozen={isFrozen} />
+        {obstacle === null ? <TimeStrip buffer={buffer} isFrozen={isFrozen} /> : null}
         <div className="history-place">
           <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
           {face === "groups" ? <GroupChoice grouping={grouping} onGrouping={setGrouping} /> : null}
@@ -187,7 +187,7 @@ export function LiveView() {
             onClear={() => setSelection(NOTHING_SELECTED)}
           />
         ) : null}
-        <LiveFooter list={list} />
+        {obstacle === null ? <LiveFooter list={list} /> : null}
       </div>
       {selected ? (
         <FlowInspector
