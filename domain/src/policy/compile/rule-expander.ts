@@ -64,7 +64,8 @@ export class RuleExpander {
   readonly #units: UnitTable;
   readonly #decisions: DecisionTable;
   readonly #known: Record<Direction, Map<Policy, PolicyRules>> = { ingress: new Map(), egress: new Map() };
-  #ranks: ReadonlyMap<Policy, number> = new Map();
+  #ranks = new Map<Policy, number>();
+  #ordered: readonly Policy[] = [];
   #termCount = 0;
 
   constructor(units: UnitTable, decisions: DecisionTable) {
@@ -72,15 +73,19 @@ export class RuleExpander {
     this.#decisions = decisions;
   }
 
-  /** All policies in canonical order. */
+  /** All policies in canonical order. Those that are where they were are passed over. */
   setOrder(policies: readonly Policy[]): void {
-    const ranks = new Map<Policy, number>();
+    const before = this.#ordered;
+    this.#ordered = policies;
+    if (before.length !== policies.length) this.#ranks = new Map();
+    const isSameAt = (rank: number): boolean => before.length === policies.length && before[rank] === policies[rank];
+    for (const [rank, old] of before.entries()) if (!isSameAt(rank)) this.#ranks.delete(old);
     for (const [rank, policy] of policies.entries()) {
-      ranks.set(policy, rank);
+      if (isSameAt(rank)) continue;
+      this.#ranks.set(policy, rank);
       for (const known of [this.#known.ingress.get(policy), this.#known.egress.get(policy)])
         if (known) known.rank = rank;
     }
-    this.#ranks = ranks;
   }
 
   /** The same object for the same policy. */
