@@ -1,0 +1,153 @@
+import type { Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { accessibilityViolations } from "./axe.ts";
+import { browserTestObstacle, type FakeWindowServer, startFakeWindow } from "./browser.ts";
+
+/** A busy machine may take its time. */
+const SLOW = { timeout: 15_000 };
+
+describe.skipIf(browserTestObstacle)(
+  `live flows in Chromium${browserTestObstacle ? ` (skipped: ${browserTestObstacle})` : ""}`,
+  { timeout: 120_000 },
+  () => {
+    let server: FakeWindowServer;
+    beforeAll(async () => {
+      server = await startFakeWindow();
+    }, 120_000);
+    afterAll(() => server.close());
+
+    const gridOf = (page: Page) => page.getByRole("grid");
+    const queryOf = (page: Page) => page.getByRole("combobox", { name: "Query of the flows" });
+    const askedOf = (page: Page) => page.evaluate("window.fake.flowQuestions") as Promise<string[]>;
+    const everyRow = (page: Page, has: string) =>
+      page.waitForFunction(
+        `(() => { const rows = [...document.querySelectorAll(".record-row")]; return rows.length > 0 && rows.every((row) => ${has}); })()`,
+      );
+
+    async function open(scenario = "normal") {
+      const { page, complaints } = await server.open({ scenario });
+      await page.getByRole("navigation", { name: "Views" }).getByRole("button", { name: "Flows" }).click();
+      await gridOf(page).locator(".record-row").first().waitFor();
+      return { page, complaints, close: () => page.context().close() };
+    }
+
+    it("asks one question: a cell, a chip, a toggle and the text are the same, and the history has it too", async () => {
+      const { page, complaints, close } = await open();
+      await gridOf(page).locator('[data-column="port"]', { hasText: "TCP 5432" }).first().hover();
+      await page.getByTitle("Only port:5432").click();
+      await expect.poll(() => queryOf(page).inputValue(), SLOW).toBe("port:5432");
+      await expect.poll(() => askedOf(page), SLOW).toContain("port:5432");
+      await everyRow(page, 'row.textContent.includes("TCP 5432")');
+      await page.getByRole("button", { name: "Only port:5432: turn round" }).click();
+      await expect.poll(() => queryOf(page).inputValue(), SLOW).toBe("-port:5432");
+      await everyRow(page, '!row.textContent.includes("TCP 5432")');
+      await page.getByRole("button", { name: "denied", exact: true }).click();
+      await expect.poll(() => askedOf(page), SLOW).toContain("-port:5432 verdict:deny");
+      await everyRow(page, 'row.dataset.verdict === "deny"');
+      // By keyboard, from the cell of the row that the keys are on.
+      await gridOf(page).focus();
+      await page.keyboard.press("ArrowDown");
+      for (let cell = 0; cell < 5; cell++) await page.keyboard.press("ArrowRight");
+      await page.keyboard.press("-");
+      await expect.poll(() => queryOf(page).inputValue(), SLOW).toMatch(/^-port:5432,\d+ verdict:deny$/);
+      const text = await queryOf(page).inputValue();
+      await page.getByRole("tab", { name: "History" }).click();
+      await expect.poll(() => page.evaluate("window.fake.history.asked"), SLOW).toContain(text);
+      expect(await queryOf(page).inputValue()).toBe(text);
+      await page.getByRole("tab", { name: "Live" }).click();
+      expect(await queryOf(page).inputValue()).toBe(text);
+      expect(await accessibilityViolations(page)).toEqual([]);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("says what it cannot follow, and the history answers that instead", async () => {
+      const { page, complaints, close } = await open();
+      const before = (await askedOf(page)).length;
+      await queryOf(page).fill("label:app=web");
+      await queryOf(page).press("Enter");
+      await page.getByText("The live view cannot follow that").waitFor();
+      expect(await gridOf(page).count()).toBe(0);
+      await page.getByRole("button", { name: "Ask the history" }).click();
+      await expect.poll(() => page.evaluate("window.fake.history.asked"), SLOW).toContain("label:app=web");
+      expect((await askedOf(page)).length).toBe(before);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("has the columns of the history, in the order that was chosen there", async () => {
+      const { page, close } = await open();
+      await page.getByRole("button", { name: "Columns" }).click();
+      await page.getByRole("checkbox", { name: "Process group" }).press("Space");
+      await page.keyboard.press("Escape");
+      await page.getByRole("columnheader", { name: "Process group" }).waitFor();
+      await gridOf(page).locator('[data-column="cgroup"]', { hasText: "/system.slice/" }).first().waitFor();
+      await page.getByRole("tab", { name: "History" }).click();
+      await page.getByRole("columnheader", { name: "Process group" }).waitFor();
+      await close();
+    });
+
+    it("stands still when it is frozen or sorted, counts what it holds back, and shows the newest when it goes on", async () => {
+      const { page, complaints, close } = await open("flood");
+      const grid = gridOf(page);
+      await page.getByRole("button", { name: "Peer", exact: true }).click();
+      await page.getByText(/^frozen at .* newer held back/).waitFor();
+      const peers = () => grid.locator('[data-column="peer"]').allInnerTexts();
+      const shown = await peers();
+      expect(shown).toEqual(shown.toSorted());
+      const rows = await grid.getAttribute("aria-rowcount");
+      // More than the window holds comes meanwhile: what left it is counted.
+      await page.getByText(/of which [\d,]+ only the history still has/).waitFor();
+      expect(await peers()).toEqual(shown);
+      expect(await grid.getAttribute("aria-rowcount")).toBe(rows);
+      await page
+        .getByRole("contentinfo")
+        .or(page.locator(".flows-footer"))
+        .getByRole("button", { name: "Resume" })
+        .click();
+      await page.getByRole("grid", { name: "Flows, newest first" }).waitFor();
+      await expect.poll(() => gridOf(page).getAttribute("aria-rowcount"), SLOW).toBe("10001");
+      expect(await grid.locator(".record-row").count()).toBeLessThan(80);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("keeps the row under the pointer while hundreds come, and is at the top again afterwards", async () => {
+      const { page, close } = await open("many");
+      const cell = gridOf(page).locator('.record-row:nth-child(4) [data-column="when"]');
+      await cell.hover();
+      const text = await page.locator(".record-row:hover").innerText();
+      await page.getByRole("button", { name: "To the top" }).waitFor();
+      expect(await page.locator(".record-row:hover").innerText()).toBe(text);
+      await page.mouse.move(4, 4);
+      await page.getByRole("button", { name: "To the top" }).waitFor({ state: "detached" });
+      await close();
+    });
+
+    it("puts the rows together, keeps the places of groups, and goes from one to the list of its rows", async () => {
+      const { page, complaints, close } = await open("many");
+      await page.locator(".history-place .select-button").first().click();
+      await page.getByRole("option", { name: "Groups" }).click();
+      const tree = page.getByRole("treegrid", { name: "Flows by peer address" });
+      const names = () => tree.locator(".group-name").allInnerTexts();
+      await expect.poll(async () => (await names()).length, SLOW).toBeGreaterThan(3);
+      const before = await names();
+      await tree.focus();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("ArrowRight");
+      await tree.locator('[aria-level="2"]').first().waitFor();
+      expect((await names()).slice(0, 1)).toEqual(before.slice(0, 1));
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      await page.getByRole("complementary", { name: "Flow details" }).waitFor();
+      expect(await accessibilityViolations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("ArrowLeft");
+      await page.keyboard.press("+");
+      await expect.poll(() => queryOf(page).inputValue(), SLOW).toMatch(/^peer:/);
+      await expect.poll(async () => (await names()).length, SLOW).toBe(1);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+  },
+);
