@@ -7,7 +7,7 @@ import type { FileRef, OpenFile } from "./open-file.ts";
 import { isOutside, isWithin, type QueryControl, type TimeWindow } from "./query-control.ts";
 import type { RowTable, RowTables } from "./row-table.ts";
 import type { Selection } from "./selection.ts";
-import { flagRange, measureColumnsOf, rangeOf } from "./whole-sums.ts";
+import { flagRange, measureColumnsOf, rangeOf, type SumRange } from "./whole-sums.ts";
 
 const CHUNK_ROWS = 1_024;
 /** Rows between two looks at whether the query was cancelled. */
@@ -21,41 +21,41 @@ export interface PartQuestion {
   readonly control: QueryControl;
 }
 
-export class RankedPart {
+type Cut = { readonly window: TimeWindow | null; readonly most: number };
+
+/** What a part is of, and which rows of its table are in it. */
+interface Facts {
   readonly ref: FileRef;
   /** By number of the series. */
   readonly members: Uint8Array;
-  readonly stamp: string;
-  /** Rows that match; of all rows that were looked at, and of them, the records they stand for. */
+  /** Records that were looked at. */
+  readonly searched: number;
+  /** By place in the table: 1 = it is in, as far as measures are concerned; `null` when they say nothing. */
+  readonly flags: Uint8Array | null;
+  readonly cut: Cut | null;
+}
+
+export class RankedPart {
+  /** Rows that are in it, and records that they stand for. */
   readonly count: number;
   readonly matched: number;
-  readonly searched: number;
   /** When the rows of the file were first seen. */
   readonly oldestMs: number;
   readonly newestMs: number;
+  readonly #facts: Facts;
+  readonly #stamp: string;
   /** Kept where the file grows: rows have other places in the next table. */
   readonly #own: RowTable | null;
-  /** By place in the table: 1 = a measure lets it in. */
-  readonly #flags: Uint8Array | null;
-  readonly #cut: { readonly window: TimeWindow | null; readonly most: number } | null;
-  /** Matching rows before each chunk of the table, and all of them at the end; when the first row of each was seen. */
+  /** Rows before each chunk of the table, and all of them at the end; when the first row of each was seen. */
   readonly #before: Uint32Array;
   readonly #times: Float64Array;
 
-  constructor(file: OpenFile, ref: FileRef, tables: RowTables, asked: PartQuestion) {
-    const { selection, window, most, control } = asked;
-    const check = () => control.check();
-    const table = tables.of(file, ref.resolution !== "record", check);
-    this.ref = ref;
-    this.members = selection.series;
-    this.stamp = table.stamp;
+  private constructor(facts: Facts, table: RowTable, control: QueryControl) {
+    this.#facts = facts;
+    this.#stamp = table.stamp;
     this.newestMs = table.rows === 0 ? Number.NEGATIVE_INFINITY : table.timeMs(0);
     this.oldestMs = table.rows === 0 ? Number.POSITIVE_INFINITY : table.timeMs(table.rows - 1);
-    this.#own = ref.isSealed ? null : table;
-    const isWhole = ref.isSealed && isWithin(ref, window);
-    const isCut = !isWhole || most < table.rows;
-    this.#cut = isCut ? { window: isWhole ? null : window, most } : null;
-    this.#flags = selection.isEmpty ? null : flagsOf(file, ref, table, tables, asked);
+    this.#own = facts.ref.isSealed ? null : table;
     const chunks = Math.ceil(table.rows / CHUNK_ROWS);
     this.#before = new Uint32Array(chunks + 1);
     this.#times = new Float64Array(chunks);
@@ -65,20 +65,42 @@ export class RankedPart {
       if (from % CHECK_ROWS === 0) control.check();
       this.#before[chunk] = count;
       this.#times[chunk] = table.timeMs(from);
-      if (!selection.isEmpty) count += this.#countBetween(table, from, Math.min(table.rows, from + CHUNK_ROWS));
+      count += this.#countBetween(table, from, Math.min(table.rows, from + CHUNK_ROWS));
     }
     this.#before[chunks] = count;
     this.count = count;
     this.matched = table.records ? this.#weigh(table, table.records) : count;
-    this.searched = isCut ? searchedOf(table, this.#cut) : ref.records;
+  }
+
+  static find(file: OpenFile, ref: FileRef, tables: RowTables, asked: PartQuestion): RankedPart {
+    const { selection, window, most, control } = asked;
+    const table = tables.of(file, ref.resolution !== "record", () => control.check());
+    const isWhole = ref.isSealed && isWithin(ref, window);
+    const isCut = !isWhole || most < table.rows;
+    const cut = isCut ? { window: isWhole ? null : window, most } : null;
+    const searched = isCut ? searchedOf(table, cut) : ref.records;
+    const flags = selection.isEmpty ? null : flagsOf(file, ref, table, tables, asked);
+    return new RankedPart({ ref, members: selection.series, searched, flags, cut }, table, control);
+  }
+
+  get ref(): FileRef {
+    return this.#facts.ref;
+  }
+
+  get members(): Uint8Array {
+    return this.#facts.members;
+  }
+
+  get searched(): number {
+    return this.#facts.searched;
   }
 
   /** As it was when this was made. @throws StaleList when the file is another one by now */
   table(cache: FileCache, tables: RowTables, control: QueryControl): RowTable {
     if (this.#own) return this.#own;
-    const { ref, stamp } = this;
+    const { ref } = this;
     const table = cache.use(ref, (file) => tables.of(file, ref.resolution !== "record", () => control.check()));
-    if (table.stamp !== stamp) throw new StaleList();
+    if (table.stamp !== this.#stamp) throw new StaleList();
     return table;
   }
 
@@ -116,24 +138,56 @@ export class RankedPart {
   /** All of them, newest first: places in the table. */
   places(table: RowTable): Uint32Array {
     const places = new Uint32Array(this.count);
+    const chunks = this.#before.length - 1;
     let next = 0;
-    for (let at = this.nextFrom(table, 0); at < table.rows; at = this.nextFrom(table, at + 1)) places[next++] = at;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      if (this.#before[chunk] === this.#before[chunk + 1]) continue;
+      const end = Math.min(table.rows, (chunk + 1) * CHUNK_ROWS);
+      for (let at = chunk * CHUNK_ROWS; at < end; at++) if (this.#has(table, at)) places[next++] = at;
+    }
     return places;
   }
 
+  /** How many of them each series has. */
+  countBySeries(table: RowTable, size: number): Uint32Array {
+    const counts = new Uint32Array(size);
+    const { series } = table;
+    const { members, flags, cut } = this.#facts;
+    if (flags || cut) {
+      for (const place of this.places(table)) counts[series[place]!]!++;
+      return counts;
+    }
+    for (let at = 0; at < table.rows; at++) counts[series[at]!]!++;
+    for (let id = 0; id < size; id++) if (members[id] !== 1) counts[id] = 0;
+    return counts;
+  }
+
+  /** Of them, those of some series. */
+  ofSeries(table: RowTable, members: Uint8Array, control: QueryControl): RankedPart {
+    return new RankedPart({ ...this.#facts, members }, table, control);
+  }
+
+  /** Of them, those with a sum in a range. */
+  withSum(table: RowTable, range: SumRange, control: QueryControl): RankedPart {
+    const flags = new Uint8Array(table.rows);
+    flagRange(flags, table, this.#facts.members, range, 0, table.rows);
+    const former = this.#facts.flags;
+    if (former) for (let at = 0; at < flags.length; at++) flags[at]! &= former[at]!;
+    return new RankedPart({ ...this.#facts, flags }, table, control);
+  }
+
   #has(table: RowTable, at: number): boolean {
+    const { members, flags, cut } = this.#facts;
     return (
-      this.members[table.series[at]!] === 1 &&
-      (this.#flags === null || this.#flags[at] === 1) &&
-      (this.#cut === null || isThere(table, at, this.#cut))
+      members[table.series[at]!] === 1 &&
+      (flags === null || flags[at] === 1) &&
+      (cut === null || isThere(table, at, cut))
     );
   }
 
   #countBetween(table: RowTable, from: number, to: number): number {
-    const { members } = this;
+    const { members, flags, cut } = this.#facts;
     const { series } = table;
-    const flags = this.#flags;
-    const cut = this.#cut;
     let count = 0;
     if (cut) {
       for (let at = from; at < to; at++) {
@@ -156,8 +210,6 @@ export class RankedPart {
 
 /** A list was made of what is not there any more. */
 export class StaleList extends Error {}
-
-type Cut = { readonly window: TimeWindow | null; readonly most: number };
 
 function isThere(table: RowTable, at: number, { window, most }: Cut): boolean {
   if (table.row[at]! >= most) return false;

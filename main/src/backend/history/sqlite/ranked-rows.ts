@@ -1,7 +1,6 @@
 /**
  * Results as lists: every matching row has a rank, in any order, and any stretch of ranks can be read. A result is made once
- * and kept for a while. In the order of time it only knows how many rows there are up to where; in any other order it holds
- * where its rows are (some bytes each), never the rows.
+ * and kept for a while. It only knows how many rows there are up to where, never the rows.
  */
 import type { FlowQuery } from "@wardline/domain/flows";
 import type { RowOrder } from "../flow-history.ts";
@@ -14,7 +13,7 @@ import { RowTables } from "./row-table.ts";
 import { select } from "./selection.ts";
 import { SeriesReader } from "./series-info.ts";
 import type { ResolvedLabels } from "./series-members.ts";
-import { sortRows } from "./sorted-list.ts";
+import { SortedList } from "./sorted-list.ts";
 import { windowOf } from "./sum-queries.ts";
 import { type RowPlace, TimeList } from "./time-list.ts";
 
@@ -41,18 +40,12 @@ export interface RankedAnswer {
   readonly rows: readonly FoundRow[];
   readonly from: number;
   readonly rowCount: number;
-  /** Of them, those that have a rank: the newest. */
-  readonly listed: number;
   readonly matched: number;
   readonly searched: number;
   readonly newer: number;
   readonly snapshot: Snapshot;
-  /** Why it is not in the order that was asked for; empty when it is. */
-  readonly unsorted: string;
 }
 
-/** Rows of one result that get a rank in another order than that of time. */
-const MOST_SORTED = 5_000_000;
 const MAX_RESULTS = 6;
 /** Ten million rows, and two columns that measures look at. */
 const TABLES_BYTES = 256 * 1024 * 1024;
@@ -60,18 +53,11 @@ const TABLES_BYTES = 256 * 1024 * 1024;
 interface Result {
   readonly parts: readonly RankedPart[];
   /** `null` = in the order of time. */
-  readonly sorted: Sorted | null;
+  readonly sorted: SortedList | null;
   readonly isOldestFirst: boolean;
   readonly rowCount: number;
   readonly matched: number;
   readonly searched: number;
-  readonly unsorted: string;
-}
-
-/** By rank: index of the part, and number of the row in its file. */
-interface Sorted {
-  readonly partOf: Uint16Array;
-  readonly rowOf: Uint32Array;
 }
 
 export class RankedRows {
@@ -104,15 +90,15 @@ export class RankedRows {
     const now = this.#now(asked.files, control);
     const snapshot = asked.snapshot ?? now.snapshot;
     const result = this.#result(asked, snapshot, now.stamp, control);
-    const { rowCount, matched, searched, unsorted, sorted } = result;
-    const listed = sorted ? sorted.rowOf.length : rowCount;
+    const { rowCount, matched, searched, sorted } = result;
     const list = new TimeList(result.parts, this.#cache, this.#tables, control);
     const wanted = asked.atMs === null || sorted ? asked.from : rankAt(list, result, asked.atMs);
-    const from = Math.max(0, Math.min(wanted, listed));
-    const places = placesOf(list, result, from, Math.min(asked.limit, listed - from));
+    const from = Math.max(0, Math.min(wanted, rowCount));
+    const limit = Math.min(asked.limit, rowCount - from);
+    const places = sorted ? sorted.read(from, limit, control) : inTime(list, result, from, limit);
     const rows = this.#rows(result, places);
     const newer = asked.snapshot === null ? 0 : this.#newer(asked, snapshot, control);
-    return { rows, from, rowCount, listed, matched, searched, newer, snapshot, unsorted };
+    return { rows, from, rowCount, matched, searched, newer, snapshot };
   }
 
   /** How far the newest leaf is, and whether anything was taken out of it. */
@@ -155,14 +141,10 @@ export class RankedRows {
       rowCount += part.count;
       if (part.count > 0) parts.push(part);
     }
-    const { sort, isAscending } = asked.order;
-    const isTooMany = rowCount > MOST_SORTED && sort !== "time";
-    const sorted =
-      sort === "time" || isTooMany ? null : sortRows(parts, asked.order, this.#cache, this.#tables, control);
-    const unsorted = isTooMany
-      ? `${MOST_SORTED.toLocaleString("en")} rows at most are sorted by anything but time: narrow the query or its time range`
-      : "";
-    return { parts, sorted, isOldestFirst: isAscending && !isTooMany, rowCount, matched, searched, unsorted };
+    const { order } = asked;
+    const isSorted = order.sort !== "time";
+    const sorted = isSorted ? new SortedList(parts, order, this.#cache, this.#tables, control) : null;
+    return { parts, sorted, isOldestFirst: order.isAscending, rowCount, matched, searched };
   }
 
   #part(ref: FileRef, asked: RankedQuery, snapshot: Snapshot, control: QueryControl): RankedPart {
@@ -171,7 +153,7 @@ export class RankedRows {
       const isCut = ref.resolution === "record" && ref.firstLeaf === snapshot.leaf;
       const most = isCut ? snapshot.rows : Number.POSITIVE_INFINITY;
       const window = windowOf(asked.query);
-      return new RankedPart(file, ref, this.#tables, { selection, window, most, control });
+      return RankedPart.find(file, ref, this.#tables, { selection, window, most, control });
     });
   }
 
@@ -201,13 +183,9 @@ export class RankedRows {
   }
 }
 
-function placesOf(list: TimeList, result: Result, from: number, limit: number): readonly RowPlace[] {
-  const { sorted, isOldestFirst, rowCount } = result;
-  if (!sorted) return isOldestFirst ? list.read(rowCount - from - limit, limit).reverse() : list.read(from, limit);
-  return Array.from({ length: limit }, (_, index) => ({
-    part: sorted.partOf[from + index]!,
-    row: sorted.rowOf[from + index]!,
-  }));
+function inTime(list: TimeList, result: Result, from: number, limit: number): readonly RowPlace[] {
+  const { isOldestFirst, rowCount } = result;
+  return isOldestFirst ? list.read(rowCount - from - limit, limit).reverse() : list.read(from, limit);
 }
 
 /** The first row that is not before the moment, in the order of the list. */

@@ -1,42 +1,171 @@
 /** What rows are sorted by, as numbers: the smaller one comes first. */
 import type { FlowDimension } from "@wardline/domain/flows";
-import type { RowSort } from "../flow-history.ts";
+import type { RowOrder, RowSort } from "../flow-history.ts";
+import type { FileCache } from "./file-cache.ts";
 import { fileDimension } from "./group-tables.ts";
 import type { OpenFile } from "./open-file.ts";
+import type { QueryControl } from "./query-control.ts";
+import type { RankedPart } from "./ranked-part.ts";
+import type { RowTable, RowTables } from "./row-table.ts";
 import { measureReader, SUMS_OF } from "./selection.ts";
+import { type SumColumns, sumColumnsOf } from "./whole-sums.ts";
 
 export const MEASURE_SORTS = ["bytes", "packets", "connections", "denied", "duration"] as const;
 export type MeasureSort = (typeof MEASURE_SORTS)[number];
 const ADDRESSES: ReadonlySet<RowSort> = new Set(["source", "destination", "peer"]);
 const NUMBERS: ReadonlySet<RowSort> = new Set(["port", "protocol"]);
-/** Of values that are not known: they come last in either direction. */
-const UNKNOWN = Number.MAX_SAFE_INTEGER;
+/** As hex(), which says A to F. */
+const MAPPED = "00000000000000000000FFFF";
+const MANY_ADDRESSES = 500;
 
 export function isMeasureSort(sort: RowSort): sort is MeasureSort {
   return (MEASURE_SORTS as readonly string[]).includes(sort);
 }
 
-/** Of rows of one file, read block by block. */
-export function measureKeys(
-  file: OpenFile,
-  sort: MeasureSort,
-  rows: number,
-  isAscending: boolean,
-  check: () => void,
-): Float64Array {
-  const keys = new Float64Array(rows);
+/** How many rows sort as what: those of a lower bucket come first; within one, those of a lower key. */
+export interface Buckets {
+  readonly counts: Float64Array;
+  /** Smallest and largest key of each bucket. */
+  readonly least: Float64Array;
+  readonly most: Float64Array;
+}
+
+/** What the rows of one part sort as. */
+export interface PartKeys {
+  /** Adds its rows. */
+  readonly count: (table: RowTable, into: Buckets) => void;
+  /** Of its rows, those with keys between two. */
+  readonly between: (table: RowTable, least: number, most: number, control: QueryControl) => RankedPart;
+  readonly keyOf: (table: RowTable) => (place: number) => number;
+}
+
+/** @param parts of one list */
+export function partKeys(
+  parts: readonly RankedPart[],
+  { sort, isAscending }: RowOrder,
+  cache: FileCache,
+  tables: RowTables,
+  control: QueryControl,
+): { readonly keys: readonly PartKeys[]; readonly buckets: number } {
+  if (sort === "time") throw new TypeError("Rows in the order of time have no other keys.");
+  if (isMeasureSort(sort)) {
+    const keys = parts.map((part) => new MeasureKeys(part, sort, isAscending, cache, tables, control));
+    return { keys, buckets: MEASURE_BUCKETS };
+  }
+  const values = parts.map(({ ref, members }) => {
+    control.check();
+    return cache.use(ref, (file) => new SeriesValues(file, sort, members));
+  });
+  const { rankOf, count } = rankValues(values, isAscending);
+  const keys = parts.map((part, index) => seriesKeys(part, values[index]!.ranks(rankOf)));
+  return { keys, buckets: count + 1 };
+}
+
+/** Each value is a bucket. */
+function seriesKeys(part: RankedPart, ranks: Uint32Array): PartKeys {
+  return {
+    count: (table, { counts, least, most }) => {
+      const bySeries = part.countBySeries(table, ranks.length);
+      for (let id = 1; id < ranks.length; id++) {
+        if (bySeries[id] === 0) continue;
+        const rank = ranks[id]!;
+        counts[rank]! += bySeries[id]!;
+        least[rank] = rank;
+        most[rank] = rank;
+      }
+    },
+    between: (table, least, most, control) => {
+      const members = part.members.slice();
+      for (let id = 0; id < members.length; id++) if (ranks[id]! < least || ranks[id]! > most) members[id] = 0;
+      return part.ofSeries(table, members, control);
+    },
+    keyOf:
+      ({ series }) =>
+      (place) =>
+        ranks[series[place]!]!,
+  };
+}
+
+/** Eleven bits of exponent less those that no measure has, and ten of what follows: small numbers have a bucket of their own. */
+const MEASURE_BUCKETS = 65_536;
+const SCRATCH = new Float64Array(1);
+const SCRATCH_WORDS = new Uint32Array(SCRATCH.buffer);
+const BITS_OF_ONE = 1_023 << 10;
+
+/** Sorts as the measure, or as minus the measure. */
+class MeasureKeys implements PartKeys {
+  readonly #part: RankedPart;
+  readonly #isAscending: boolean;
+  readonly #columns: () => SumColumns;
+
+  constructor(
+    part: RankedPart,
+    sort: MeasureSort,
+    isAscending: boolean,
+    cache: FileCache,
+    tables: RowTables,
+    control: QueryControl,
+  ) {
+    const { ref } = part;
+    const check = () => control.check();
+    this.#part = part;
+    this.#isAscending = isAscending;
+    if (ref.isSealed) {
+      this.#columns = () =>
+        cache.use(ref, (file) =>
+          sumColumnsOf(sort, tables.sums(file, ref.resolution !== "record", SUMS_OF[sort], check)),
+        );
+      return;
+    }
+    // Of a file that grows, they are read once.
+    const first = cache.use(ref, (file) => measureValues(file, sort, check));
+    this.#columns = () => ({ first, second: null, isDifference: false });
+  }
+
+  count(table: RowTable, { counts, least, most }: Buckets): void {
+    const { first, second, isDifference } = this.#columns();
+    const places = this.#part.places(table);
+    const { row } = table;
+    const [sign, secondSign] = [this.#isAscending ? 1 : -1, isDifference ? -1 : 1];
+    const base = this.#isAscending ? 0 : MEASURE_BUCKETS - 1;
+    for (let next = 0; next < places.length; next++) {
+      const number = row[places[next]!]!;
+      const value = second === null ? first[number]! : second[number]! + secondSign * first[number]!;
+      SCRATCH[0] = value;
+      const bucket = base + sign * (value < 1 ? 0 : (SCRATCH_WORDS[1]! >>> 10) - BITS_OF_ONE + 1);
+      const key = sign * value;
+      counts[bucket]!++;
+      if (key < least[bucket]!) least[bucket] = key;
+      if (key > most[bucket]!) most[bucket] = key;
+    }
+  }
+
+  between(table: RowTable, least: number, most: number, control: QueryControl): RankedPart {
+    const bounds = this.#isAscending ? { least, most } : { least: -most, most: -least };
+    return this.#part.withSum(table, { ...this.#columns(), ...bounds }, control);
+  }
+
+  keyOf({ row }: RowTable): (place: number) => number {
+    const { first, second, isDifference } = this.#columns();
+    const [sign, secondSign] = [this.#isAscending ? 1 : -1, isDifference ? -1 : 1];
+    if (second === null) return (place) => sign * first[row[place]!]!;
+    return (place) => sign * (second[row[place]!]! + secondSign * first[row[place]!]!);
+  }
+}
+
+/** By number of the row, read block by block. */
+function measureValues(file: OpenFile, sort: MeasureSort, check: () => void): Float64Array {
+  const blocks = file.blocks();
+  const last = blocks.at(-1);
+  const values = new Float64Array(last ? last.firstRow + last.rows : 0);
   const measure = measureReader(file, sort);
-  const sign = isAscending ? 1 : -1;
-  for (const block of file.blocks()) {
+  for (const block of blocks) {
     check();
     // None of these looks at the series.
     const columns = file.readSums(block, SUMS_OF[sort]);
-    const most = Math.min(block.rows, rows - block.firstRow);
-    for (let row = 0; row < most; row++) {
-      keys[block.firstRow + row] = sign * measure(row, 0, columns);
-    }
+    for (let row = 0; row < block.rows; row++) values[block.firstRow + row] = measure(row, 0, columns);
   }
-  return keys;
+  return values;
 }
 
 /** The values of one file's series that were chosen, with what they sort as. */
@@ -52,9 +181,18 @@ export class SeriesValues {
     }
     const { numbers, text } = fileDimension(file, sort as FlowDimension);
     this.#numbers = numbers;
-    for (let id = 1; id < members.length; id++) {
-      if (members[id] !== 1 || this.#values.has(numbers[id]!)) continue;
-      this.#values.set(numbers[id]!, sortable(file, sort, numbers[id]!, text));
+    const isAddress = ADDRESSES.has(sort);
+    const isWanted = new Set<number>();
+    for (let id = 1; id < members.length; id++) if (members[id] === 1) isWanted.add(numbers[id]!);
+    if (isAddress && isWanted.size > MANY_ADDRESSES) {
+      // All at once is many times faster than one by one.
+      for (const [id, key] of file.rows<[number, string]>("SELECT id, hex(key) FROM addresses", {})) {
+        if (isWanted.delete(id)) this.#values.set(id, sortableAddress(key));
+      }
+    }
+    for (const number of isWanted) {
+      const value = isAddress ? addressOf(file, number) : sortableText(sort, text(number));
+      this.#values.set(number, value);
     }
   }
 
@@ -62,10 +200,12 @@ export class SeriesValues {
     return this.#values.values();
   }
 
-  /** By number of the series. */
-  keys(rankOf: (value: string | number | null) => number): Float64Array {
+  /** By number of the series; of those that were chosen. */
+  ranks(rankOf: (value: string | number | null) => number): Uint32Array {
     const ranks = new Map([...this.#values].map(([number, value]) => [number, rankOf(value)]));
-    return this.#numbers.map((number) => ranks.get(number) ?? UNKNOWN);
+    const bySeries = new Uint32Array(this.#numbers.length);
+    for (let id = 0; id < bySeries.length; id++) bySeries[id] = ranks.get(this.#numbers[id]!) ?? 0;
+    return bySeries;
   }
 }
 
@@ -75,23 +215,40 @@ function shapes(file: OpenFile): Float64Array {
   return file.column("verdict").map((verdict, id) => (verdict === 1 ? 0 : enforced[id] === 1 ? 1 : 2));
 }
 
-function sortable(file: OpenFile, sort: RowSort, number: number, text: (number: number) => string) {
-  if (ADDRESSES.has(sort)) {
-    return file.get<{ key: string }>("SELECT hex(key) AS key FROM addresses WHERE id = ?", number)?.key ?? null;
-  }
-  const value = text(number);
+function addressOf(file: OpenFile, number: number): string | number | null {
+  const row = file.get<{ key: string }>("SELECT hex(key) AS key FROM addresses WHERE id = ?", number);
+  return row ? sortableAddress(row.key) : null;
+}
+
+/** IPv4 is kept in its mapped form: a number is put in its place without comparing texts. */
+function sortableAddress(key: string): string | number {
+  return key.startsWith(MAPPED) ? Number.parseInt(key.slice(MAPPED.length), 16) : key;
+}
+
+function sortableText(sort: RowSort, value: string): string | number | null {
   if (value === "") return null;
   return NUMBERS.has(sort) ? Number(value) : value;
 }
 
-/** One order for the values of all files. */
+/** One order for the values of all files; those that are not known come last. */
 export function rankValues(
   files: readonly SeriesValues[],
   isAscending: boolean,
-): (value: string | number | null) => number {
+): { readonly rankOf: (value: string | number | null) => number; readonly count: number } {
   const all = new Set<string | number>();
   for (const { values } of files) for (const value of values) if (value !== null) all.add(value);
-  const ordered = [...all].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const texts: string[] = [];
+  const numbers: number[] = [];
+  for (const value of all) {
+    if (typeof value === "number") numbers.push(value);
+    else texts.push(value);
+  }
+  texts.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  // Where there are both, they are addresses.
+  const before = numbers.length === 0 ? texts.length : texts.filter((text) => text < MAPPED).length;
+  const ordered = [...texts.slice(0, before), ...Float64Array.from(numbers).sort(), ...texts.slice(before)];
   const ranks = new Map(ordered.map((value, index) => [value, isAscending ? index : ordered.length - 1 - index]));
-  return (value) => (value === null ? ordered.length : (ranks.get(value) ?? ordered.length));
+  const rankOf = (value: string | number | null) =>
+    value === null ? ordered.length : (ranks.get(value) ?? ordered.length);
+  return { rankOf, count: ordered.length };
 }

@@ -137,12 +137,11 @@ export class SqliteHistory implements FlowHistory {
         const asked = { files, query, labels: resolved, order, from, atMs, limit, snapshot };
         const answer = await this.#questions.ask<RankedAnswer>("ranks", asked, signal);
         if (!answer) return null;
-        const { rows, rowCount, listed, matched, searched, newer, unsorted } = answer;
-        const progress = progressOf(prepared, matched, searched, true);
+        const { rows, rowCount, matched, searched, newer } = answer;
         return {
-          ...{ rows: rows.map(storedRecord), from: answer.from, rowCount, listed, newer },
+          ...{ rows: rows.map(storedRecord), from: answer.from, rowCount, listed: rowCount, newer },
           snapshot: toSnapshotToken(answer.snapshot),
-          progress: unsorted === "" ? progress : { ...progress, gaps: [unsorted, ...progress.gaps] },
+          progress: progressOf(prepared, matched, searched, true),
         };
       } catch (error) {
         await this.#attempt(() => this.#questions.recover(error, attempt));

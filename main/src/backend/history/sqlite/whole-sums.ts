@@ -1,4 +1,5 @@
 /** Sums of all rows of a sealed partition at once: decoded for the first question that has a measure, looked at by the next. */
+import type { QueryMeasure } from "@wardline/domain/flows";
 import { SUM_COLUMNS, type SumColumn } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { RowTable } from "./row-table.ts";
@@ -42,24 +43,31 @@ export function measureColumnsOf(sums: WholeSums): MeasureColumns {
   };
 }
 
-/** What a measure asks for: a sum of two columns, or the second less the first, from and up to whole numbers. */
-interface SumRange {
+/** The sum of two columns, or the second less the first. By number of the row. */
+export interface SumColumns {
   readonly first: Numbers;
   readonly second: Numbers | null;
   readonly isDifference: boolean;
+}
+
+/** From and up to. */
+export interface SumRange extends SumColumns {
   readonly least: number;
   readonly most: number;
 }
 
-/** `null` for what depends on more than sums. */
+export function sumColumnsOf(measure: Exclude<QueryMeasure, "sent" | "received">, sums: WholeSums): SumColumns {
+  const [first = NOTHING, second = null] = SUMS_OF[measure].map((name) => sums[name] ?? NOTHING);
+  return { first, second, isDifference: measure === "duration" };
+}
+
+/** Which numbers a condition lets in: they are whole. `null` for what depends on more than sums. */
 export function rangeOf({ measure, comparison, value }: MeasureNode, sums: WholeSums): SumRange | null {
   if (measure === "sent" || measure === "received") return null;
-  const [first, second = null] = SUMS_OF[measure].map((name) => sums[name] ?? NOTHING);
-  const isDifference = measure === "duration";
   const least = { ">": Math.floor(value) + 1, ">=": Math.ceil(value), "=": value };
   const most = { "<": Math.ceil(value) - 1, "<=": Math.floor(value), "=": value };
   return {
-    ...{ first: first!, second, isDifference },
+    ...sumColumnsOf(measure, sums),
     least: comparison in least ? least[comparison as keyof typeof least] : Number.NEGATIVE_INFINITY,
     most: comparison in most ? most[comparison as keyof typeof most] : Number.POSITIVE_INFINITY,
   };
