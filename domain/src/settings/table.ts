@@ -51,7 +51,7 @@ export const SETTINGS = {
     choices: ["local", "utc"],
     default: "local",
     title: "Time zone",
-    help: "In which zone times are written. Pointing at a time shows it in both. What is exported is always UTC.",
+    help: "In which zone times are written. Pointing at a time, or the focus on it, shows it in both. What is exported is always UTC.",
   },
   "time.clock": {
     type: "choice",

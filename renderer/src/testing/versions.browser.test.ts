@@ -62,6 +62,18 @@ describe.skipIf(browserTestObstacle)(
       await page.locator(".cm-blame").filter({ hasText: /#\d/ }).first().waitFor();
       expect(await page.locator(".cm-blame").first().getAttribute("title")).toMatch(/Version \d+ by .*\n(Enforced|In)/);
       await inBothThemes(page, "blame");
+      // The same for whoever has no pointer: the line with the cursor is told below the text, and said aloud.
+      await page.locator(".code-editor .cm-content").focus();
+      await page.keyboard.press("Control+Home");
+      await page.locator(".cm-blame-line", { hasText: /^(Version \d+ by |In the draft)/ }).waitFor();
+      const first = await page.locator(".cm-blame-line").innerText();
+      for (let line = 0; line < 40 && (await page.locator(".cm-blame-line").innerText()) === first; line++)
+        await page.keyboard.press("ArrowDown");
+      const other = await page.locator(".cm-blame-line").innerText();
+      expect(other).not.toBe(first);
+      await page
+        .locator("[data-announcer='polite']", { hasText: other.split("\n")[0]?.replace(/\.$/, "") ?? "" })
+        .waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Who changed each line" }).press("Enter");
       await page.locator(".cm-blame").first().waitFor({ state: "detached" });
       expect(complaints).toEqual([]);

@@ -3,10 +3,10 @@
  * and dispatch `setBlame` with an answer of GetBlame; `null` takes the gutter away.
  */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Extension, RangeSet, StateEffect, StateField } from "@codemirror/state";
-import { EditorView, GutterMarker, gutter } from "@codemirror/view";
+import { type EditorState, type Extension, RangeSet, StateEffect, StateField } from "@codemirror/state";
+import { EditorView, GutterMarker, gutter, type Panel, showPanel } from "@codemirror/view";
 import type { GetBlameResponse, VersionEntry } from "@wardline/api/wardline/console/v1/versions";
-import { formatDateTime, visibleText } from "../../../ui/index.ts";
+import { announce, formatDateTime, visibleText } from "../../../ui/index.ts";
 
 export const setBlame = StateEffect.define<GetBlameResponse | null>();
 
@@ -22,6 +22,10 @@ class BlameMarker extends GutterMarker {
     this.#isFirst = isFirst;
   }
 
+  get words(): string {
+    return describe(this.#version);
+  }
+
   override eq(other: BlameMarker): boolean {
     return other.#version === this.#version && other.#isFirst === this.#isFirst;
   }
@@ -29,7 +33,7 @@ class BlameMarker extends GutterMarker {
   override toDOM(): Node {
     const element = document.createElement("div");
     element.className = "cm-blame";
-    element.title = describe(this.#version);
+    element.title = this.words;
     if (this.#isFirst) element.textContent = shortWords(this.#version);
     return element;
   }
@@ -79,8 +83,42 @@ function rangesOf(doc: EditorView["state"]["doc"], { runs, versions }: GetBlameR
   return RangeSet.of(ranges);
 }
 
+/** Of the line with the cursor: the same as its tooltip, for whoever has no pointer. */
+function wordsAtCursor(state: EditorState): string {
+  const line = state.doc.lineAt(state.selection.main.head);
+  let words = "";
+  state.field(markers).between(line.from, line.from, (_from, _to, marker) => {
+    if (marker instanceof BlameMarker) words = marker.words;
+  });
+  return words === "" ? `Line ${line.number} is new; who changed it is asked.` : words;
+}
+
+/** Said aloud when the cursor comes to a line that another version wrote, not on each line. */
+function cursorPanel(view: EditorView): Panel {
+  const dom = document.createElement("div");
+  dom.className = "cm-blame-line";
+  dom.textContent = wordsAtCursor(view.state);
+  return {
+    dom,
+    update: ({ state, docChanged, selectionSet, transactions }) => {
+      const isOther = transactions.some(({ effects }) => effects.some((effect) => effect.is(setBlame)));
+      if (!docChanged && !selectionSet && !isOther) return;
+      const words = wordsAtCursor(state);
+      if (words === dom.textContent) return;
+      dom.textContent = words;
+      if (selectionSet && !docChanged) announce(words);
+    },
+  };
+}
+
 const look = EditorView.theme({
   ".cm-blame-gutter": { minWidth: "0" },
+  ".cm-blame-line": {
+    padding: "4px 8px",
+    whiteSpace: "pre-line",
+    fontSize: "var(--text-12)",
+    color: "var(--text-soft)",
+  },
   ".cm-blame": {
     maxWidth: "120px",
     padding: "0 8px 0 4px",
@@ -94,5 +132,10 @@ const look = EditorView.theme({
 });
 
 export function blameGutter(): Extension {
-  return [markers, look, gutter({ class: "cm-blame-gutter", markers: (view) => view.state.field(markers) })];
+  return [
+    markers,
+    look,
+    gutter({ class: "cm-blame-gutter", markers: (view) => view.state.field(markers) }),
+    showPanel.compute([markers], (state) => (state.field(markers).size > 0 ? cursorPanel : null)),
+  ];
 }
