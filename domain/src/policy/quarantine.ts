@@ -63,6 +63,17 @@ export function withQuarantines(
   };
 }
 
+/** The inventory as people wrote it: without the labels that quarantines hold endpoints by. */
+export function withoutQuarantineLabels(inventory: PolicyWorld["inventory"]): PolicyWorld["inventory"] {
+  const isOverlay = (key: string): boolean => key.startsWith(`${SUBJECT_LABEL}/`);
+  const endpoints = inventory.endpoints.map((endpoint) => {
+    const { labels } = endpoint;
+    if (![...labels.keys()].some(isOverlay)) return endpoint;
+    return { ...endpoint, labels: new Map([...labels].filter(([key]) => !isOverlay(key))) };
+  });
+  return { ...inventory, endpoints };
+}
+
 function withSubjects(
   world: PolicyWorld,
   hostName: string,

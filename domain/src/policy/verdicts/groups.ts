@@ -5,6 +5,7 @@ import { createPartyDescriber } from "../access/party.ts";
 import type { SubjectView } from "../access/view.ts";
 import type { AddressRegion } from "../diff/index.ts";
 import type { Direction, Endpoint } from "../model.ts";
+import { withoutQuarantineLabels } from "../quarantine.ts";
 import { labelGroups } from "../simulate/label-groups.ts";
 import type { Stance, VerdictTableOptions } from "./model.ts";
 import { jointPlaces, modelAt, type Place } from "./places.ts";
@@ -145,7 +146,7 @@ function createStandings({ enforcedOf, stagedOf, isLookedAt }: VerdictTableOptio
 
 /** The group of an endpoint as the first world that knows it has it. */
 function createNames(models: readonly AccessModel[]): (endpoint: Endpoint) => string {
-  const byWorld = models.map(({ world }) => labelGroups(world.inventory));
+  const byWorld = models.map(({ world }) => labelGroups(withoutQuarantineLabels(world.inventory)));
   const names = new Map<string, string>();
   return ({ key }) => {
     const known = names.get(key) ?? byWorld.find((groups) => groups.has(key))?.get(key)?.text ?? key;

@@ -143,9 +143,10 @@ export function joinSides(sides: readonly { readonly verdict: ShownVerdict }[]):
   return ORDER.find((verdict) => sides.some((side) => side.verdict === verdict)) ?? "allow";
 }
 
-/** One verdict for several parts. */
+/** One verdict for several parts. Those that have nothing to say do not make it mixed. */
 export function joinParts(verdicts: Iterable<ShownVerdict>): ShownVerdict {
   const distinct = new Set(verdicts);
+  if (distinct.size > 1) distinct.delete("nothing");
   const [only] = distinct;
   return only === undefined ? "nothing" : distinct.size === 1 ? only : "mixed";
 }
