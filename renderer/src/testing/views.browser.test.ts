@@ -157,7 +157,10 @@ describe.skipIf(browserTestObstacle)(
 
     it("tells in words that the agent rolled back by itself", async () => {
       const { page, close } = await open({ scenario: "expiring" });
-      await page.getByText(/Nobody confirmed in time, so the agent on atlas rolled generation 42 back/).waitFor();
+      const told = /Nobody confirmed in time, so the agent on atlas rolled generation 42 back/;
+      // On the screen, and said aloud at once.
+      await page.locator("#root, [role=dialog]").getByText(told).first().waitFor();
+      await page.locator("[data-announcer=urgent]").getByText(told).waitFor({ state: "attached" });
       await close();
     });
 
