@@ -29,6 +29,28 @@ export function packedDescriptors(): Plugin {
   };
 }
 
+/**
+ * Makes what generated enumerations leave behind removable: as they are written, each is an assignment that no bundler can
+ * tell to be of no use. The one that describes descriptions has fifteen of them.
+ */
+export function removableEnums(): Plugin {
+  return {
+    name: "wardline:removable-enums",
+    apply: "build",
+    transform: {
+      filter: { id: /\/@bufbuild\/protobuf\/dist\/esm\/wkt\/.*_pb\.js$/u },
+      handler(code) {
+        const text = code.replace(
+          /export var (\w+);\s*\(function \(\1\) \{(.*?)\}\)\(\1 \|\| \(\1 = \{\}\)\);/gsu,
+          (_, name: string, body: string) =>
+            `export const ${name} = /*@__PURE__*/ (function (${name}) {${body} return ${name}; })({});`,
+        );
+        return text === code ? null : { code: text };
+      },
+    },
+  };
+}
+
 /** What `unpack` makes these bytes of again. */
 export function pack(bytes: Uint8Array): string {
   const places = new Map<string, number[]>();
