@@ -4,8 +4,6 @@ import { useWindow } from "../data/window-store.ts";
 import { QuestionsSheet } from "../features/activity/index.ts";
 import { useDesktopNotifications } from "../features/alerts/hooks/use-desktop-notifications.ts";
 import { AskSheet } from "../features/ask/index.ts";
-import { FlowsView } from "../features/flows/components/flows-view.tsx";
-import { HostsView } from "../features/hosts/components/hosts-view.tsx";
 import { useDesktopNotes } from "../features/notifications/index.ts";
 import { OverviewView } from "../features/overview/components/overview-view.tsx";
 import { usePendingWatcher } from "../features/ship/hooks/use-pending-watcher.ts";
@@ -26,6 +24,12 @@ import "./app.css";
 
 const AddHostsSheet = lazy(() =>
   import("../features/hosts/components/add-hosts-sheet.tsx").then((module) => ({ default: module.AddHostsSheet })),
+);
+const FlowsView = lazy(() =>
+  import("../features/flows/components/flows-view.tsx").then((module) => ({ default: module.FlowsView })),
+);
+const HostsView = lazy(() =>
+  import("../features/hosts/components/hosts-view.tsx").then((module) => ({ default: module.HostsView })),
 );
 const PoliciesView = lazy(() => import("../features/policies/components/policies-view.tsx"));
 const ClusterView = lazy(() => import("../features/cluster/components/cluster-view.tsx"));
