@@ -97,10 +97,8 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
                       </code>
                     ) : null}
                   </td>
-                  <td className="wrap-anywhere">
-                    {group.example?.decision
-                      ? visibleText(group.example.decision.summary)
-                      : UNMATCHED_WORDS[group.reason]}
+                  <td>
+                    <Because group={group} isOpen={isOpen} />
                   </td>
                 </tr>
                 {isOpen ? (
@@ -124,6 +122,16 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
         <p className="soft">{formatQuantity(leftOut, "flow")} of other groups are counted and not listed.</p>
       ) : null}
     </ScrollRegion>
+  );
+}
+
+/** What decides, in one line; all of it once the group is open. */
+function Because({ group, isOpen }: { readonly group: SimulationGroup; readonly isOpen: boolean }) {
+  const text = group.example?.decision ? visibleText(group.example.decision.summary) : UNMATCHED_WORDS[group.reason];
+  return (
+    <span className={`group-because ${isOpen ? "wrap-anywhere" : "truncate"}`} title={isOpen ? undefined : text}>
+      {text}
+    </span>
   );
 }
 

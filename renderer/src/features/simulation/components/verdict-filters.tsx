@@ -2,7 +2,7 @@ import { Search } from "lucide-react";
 import { Select, Switch, TextField } from "../../../ui/index.ts";
 import { parsePortText } from "../model/port-text.ts";
 import { WINDOW_CHOICES } from "../model/time-windows.ts";
-import { PAIRS, type VerdictFilter } from "../model/verdict-filter.ts";
+import { ORDERS, PAIRS, type VerdictFilter } from "../model/verdict-filter.ts";
 
 interface VerdictFiltersProps {
   readonly filter: VerdictFilter;
@@ -51,6 +51,13 @@ export function VerdictFilters({ filter, onChange }: VerdictFiltersProps) {
         value={filter.window}
         onChange={(window) => change({ window })}
         choices={WINDOW_CHOICES}
+      />
+      <Select
+        label="Order"
+        isLabelHidden
+        value={filter.order}
+        onChange={(order) => change({ order })}
+        choices={ORDERS.map(({ value, label }) => ({ value, label }))}
       />
       <Switch isSelected={filter.isEverything} onChange={(isEverything) => change({ isEverything })}>
         Also where they agree

@@ -1,7 +1,13 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@connectrpc/connect";
 import { useQuery } from "@tanstack/react-query";
-import type { VerdictPart, VerdictService, VerdictVersion } from "@wardline/api/wardline/console/v1/verdicts";
+import {
+  ShownVerdict,
+  type VerdictPart,
+  type VerdictService,
+  type VerdictVersion,
+} from "@wardline/api/wardline/console/v1/verdicts";
+import { Emergency } from "@wardline/api/wardline/v1/host";
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import { useState } from "react";
 import { shownFailure } from "../../../data/failure.ts";
@@ -109,7 +115,18 @@ function Reported({ part }: { part: VerdictPart }) {
   );
 }
 
-function PartWalkthrough({ part, column, versions, ask }: Omit<VerdictPartProps, "isOnly">) {
+/** A closed brake asks no policy, so there are no steps to walk. */
+function PartWalkthrough(props: Omit<VerdictPartProps, "isOnly">) {
+  const { part, versions } = props;
+  const isClosed = part.sides.some(
+    ({ verdict, versionId }) =>
+      verdict === ShownVerdict.DENY && versions.get(versionId)?.emergency === Emergency.CLOSED,
+  );
+  if (isClosed) return <p className="soft">While the emergency brake is closed, no policy is asked.</p>;
+  return <PolicySteps {...props} />;
+}
+
+function PolicySteps({ part, column, versions, ask }: Omit<VerdictPartProps, "isOnly">) {
   const { client, protocol, port } = ask;
   const digests = digestsOf(part, versions);
   const { fromKey, fromAddress, toKey, toAddress } = part;

@@ -1,21 +1,14 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { useVirtualizer } from "@tanstack/react-virtual";
 import { ShownVerdict, type VerdictCell, type VerdictRow } from "@wardline/api/wardline/console/v1/verdicts";
-import { useState } from "react";
+import { useRef } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
-import {
-  Button,
-  formatCount,
-  Moment,
-  ScrollRegion,
-  VERDICT_WORDS,
-  VerdictMark,
-  visibleText,
-} from "../../../ui/index.ts";
+import { Moment, ScrollRegion, VERDICT_WORDS, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { COLUMNS, type ColumnKey, detailOf, formatPorts, NOTHING_WORDS, shapesOf } from "../model/verdicts.ts";
 import type { VerdictPlace } from "./verdict-detail.tsx";
 
-/** Rows in the page before somebody asks for more; they come in the order of importance. */
-const ROWS_AT_ONCE = 100;
+/** Of a row with two lines; each is measured when it comes into the page. */
+const USUAL_ROW_HEIGHT = 62;
 
 interface VerdictTableProps {
   readonly rows: readonly VerdictRow[];
@@ -23,16 +16,25 @@ interface VerdictTableProps {
   readonly onOpen: (place: VerdictPlace) => void;
 }
 
-/** One row a group of connections, one cell a column; each cell opens what stands behind it. */
+/** One row a group of connections, one cell a column; each cell opens what stands behind it. Only rows in sight are in the page. */
 export function VerdictTable({ rows, place, onOpen }: VerdictTableProps) {
   const nowMs = useConsoleNow();
-  const [limit, setLimit] = useState(ROWS_AT_ONCE);
-  const left = rows.length - limit;
+  const scroller = useRef<HTMLElement>(null);
+  const virtualizer = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => USUAL_ROW_HEIGHT,
+    getItemKey: (index) => rows[index]?.id ?? index,
+    overscan: 8,
+  });
+  const items = virtualizer.getVirtualItems();
+  const above = items[0]?.start ?? 0;
+  const below = virtualizer.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
-    <ScrollRegion label="Verdicts" className="verdict-table">
-      <table>
+    <ScrollRegion label="Verdicts" className="verdict-table" scroller={scroller}>
+      <table aria-rowcount={rows.length + 1}>
         <thead>
-          <tr>
+          <tr aria-rowindex={1}>
             <th scope="col">Connections</th>
             {COLUMNS.map(({ key, name, means }) => (
               <th key={key} scope="col" title={means}>
@@ -42,38 +44,47 @@ export function VerdictTable({ rows, place, onOpen }: VerdictTableProps) {
           </tr>
         </thead>
         <tbody>
-          {rows.slice(0, limit).map((row) => (
-            <tr key={row.id}>
-              <th scope="row">
-                <span className="verdict-ends wrap-anywhere">
-                  {visibleText(row.from)} <span aria-hidden="true">→</span>
-                  <span className="visually-hidden"> to </span> {visibleText(row.to)}
-                </span>
-                <span className="verdict-ports">{formatPorts(row.ports)}</span>
-              </th>
-              {COLUMNS.map(({ key }) => (
-                <td key={key}>
-                  <Cell
-                    column={key}
-                    row={row}
-                    nowMs={nowMs}
-                    isOpen={place?.row.id === row.id && place.column === key}
-                    onOpen={() => onOpen({ row, column: key })}
-                  />
-                </td>
-              ))}
-            </tr>
-          ))}
+          {above > 0 ? <Gap height={above} /> : null}
+          {items.map(({ index, key: itemKey }) => {
+            const row = rows[index];
+            if (!row) return null;
+            return (
+              <tr key={itemKey} data-index={index} ref={virtualizer.measureElement} aria-rowindex={index + 2}>
+                <th scope="row">
+                  <span className="verdict-ends wrap-anywhere">
+                    {visibleText(row.from)} <span aria-hidden="true">→</span>
+                    <span className="visually-hidden"> to </span> {visibleText(row.to)}
+                  </span>
+                  <span className="verdict-ports">{formatPorts(row.ports)}</span>
+                </th>
+                {COLUMNS.map(({ key }) => (
+                  <td key={key}>
+                    <Cell
+                      column={key}
+                      row={row}
+                      nowMs={nowMs}
+                      isOpen={place?.row.id === row.id && place.column === key}
+                      onOpen={() => onOpen({ row, column: key })}
+                    />
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          {below > 0 ? <Gap height={below} /> : null}
         </tbody>
       </table>
-      {left > 0 ? (
-        <div className="verdict-more">
-          <Button size="small" onPress={() => setLimit(limit + ROWS_AT_ONCE)}>
-            Show {formatCount(Math.min(left, ROWS_AT_ONCE))} more of {formatCount(left)}
-          </Button>
-        </div>
-      ) : null}
     </ScrollRegion>
+  );
+}
+
+/** The place of rows that are not in the page. */
+function Gap({ height }: { readonly height: number }) {
+  return (
+    // biome-ignore lint/a11y/noAriaHiddenOnFocusable: nothing in it takes the focus.
+    <tr className="verdict-gap" aria-hidden="true">
+      <td colSpan={COLUMNS.length + 1} style={{ height }} />
+    </tr>
   );
 }
 

@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { VerdictColumn, type VerdictVersion } from "@wardline/api/wardline/console/v1/verdicts";
+import { VerdictColumn, type VerdictVersion, type VersionHost } from "@wardline/api/wardline/console/v1/verdicts";
+import { useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { formatQuantity, Moment, visibleText } from "../../../ui/index.ts";
 import { COLUMNS, versionWords } from "../model/verdicts.ts";
@@ -35,6 +36,7 @@ function nothing(column: VerdictColumn): string {
 function VersionLine({ version }: { version: VerdictVersion }) {
   const nowMs = useConsoleNow();
   const [host] = version.hosts;
+  const [isOpen, setOpen] = useState(false);
   const deadline = version.hosts.find((one) => one.deadline)?.deadline;
   const where =
     version.hosts.length === 0
@@ -45,7 +47,16 @@ function VersionLine({ version }: { version: VerdictVersion }) {
   return (
     <dd className="wrap-anywhere" data-unknown={version.unknownBecause === "" ? undefined : ""}>
       <span>{versionWords(version)}</span>
-      {where === "" ? null : <span className="soft"> · {where}</span>}
+      {where === "" ? null : version.hosts.length === 1 ? (
+        <span className="soft"> · {where}</span>
+      ) : (
+        <>
+          {" · "}
+          <button type="button" className="link" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            {where}
+          </button>
+        </>
+      )}
       {version.time ? (
         <span className="faint">
           {" "}
@@ -59,6 +70,34 @@ function VersionLine({ version }: { version: VerdictVersion }) {
           · returns at <Moment timeMs={timestampMs(deadline)} form="clock" />
         </span>
       ) : null}
+      {isOpen ? <HostLines hosts={version.hosts} nowMs={nowMs} /> : null}
     </dd>
+  );
+}
+
+const SHOWN_HOSTS = 200;
+
+/** Each host of a version: which generation it is there, and since when. */
+function HostLines({ hosts, nowMs }: { readonly hosts: readonly VersionHost[]; readonly nowMs: number }) {
+  return (
+    <ul className="verdict-version-hosts">
+      {hosts.slice(0, SHOWN_HOSTS).map(({ hostId, hostName, generation, since }) => (
+        <li key={hostId} className="wrap-anywhere">
+          {visibleText(hostName)}
+          <span className="soft">
+            {generation > 0n ? ` · generation ${generation}` : ""}
+            {since ? (
+              <>
+                {" · since "}
+                <Moment timeMs={timestampMs(since)} nowMs={nowMs} form="short" />
+              </>
+            ) : null}
+          </span>
+        </li>
+      ))}
+      {hosts.length > SHOWN_HOSTS ? (
+        <li className="soft">and {formatQuantity(hosts.length - SHOWN_HOSTS, "more host")}</li>
+      ) : null}
+    </ul>
   );
 }

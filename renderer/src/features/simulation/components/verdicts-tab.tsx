@@ -39,7 +39,7 @@ export function VerdictsTab({ onSimulate }: { onSimulate: () => void }) {
   const again = () => setTurn({ number: turn.number + 1, sequence });
   const isOutdated = turn.sequence !== null && sequence !== turn.sequence;
   const isEmpty = run.status === "done" && rows.length === 0;
-  const isFiltered = JSON.stringify({ ...filter, window: "day" }) !== JSON.stringify(EMPTY_FILTER);
+  const isFiltered = JSON.stringify({ ...filter, window: "day", order: "important" }) !== JSON.stringify(EMPTY_FILTER);
   return (
     <div className="verdicts" data-detail={place ? "" : undefined}>
       <div className="verdicts-main">

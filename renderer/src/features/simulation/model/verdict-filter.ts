@@ -1,4 +1,4 @@
-import { ShownVerdict, VerdictColumn } from "@wardline/api/wardline/console/v1/verdicts";
+import { ShownVerdict, VerdictColumn, VerdictOrder } from "@wardline/api/wardline/console/v1/verdicts";
 import { parsePortText } from "./port-text.ts";
 import type { WindowChoice } from "./time-windows.ts";
 
@@ -13,7 +13,26 @@ export interface VerdictFilter {
   readonly port: string;
   readonly policy: string;
   readonly pair: PairChoice;
+  readonly order: OrderChoice;
 }
+
+export type OrderChoice = "important" | "from" | "to" | "port" | "count";
+
+export const ORDERS: readonly {
+  readonly value: OrderChoice;
+  readonly label: string;
+  readonly order: VerdictOrder;
+  readonly descending: boolean;
+}[] = [
+  { value: "important", label: "Important first", order: VerdictOrder.UNSPECIFIED, descending: false },
+  { value: "count", label: "Most recorded first", order: VerdictOrder.COUNT, descending: true },
+  { value: "from", label: "By who connects", order: VerdictOrder.FROM, descending: false },
+  { value: "to", label: "By who is connected to", order: VerdictOrder.TO, descending: false },
+  { value: "port", label: "By port", order: VerdictOrder.PORT, descending: false },
+];
+
+/** As many as the console lists; only those in sight are in the page. */
+const MAX_ROWS = 5_000;
 
 export const EMPTY_FILTER: VerdictFilter = {
   window: "day",
@@ -22,6 +41,7 @@ export const EMPTY_FILTER: VerdictFilter = {
   port: "",
   policy: "",
   pair: "any",
+  order: "important",
 };
 
 const on = (column: VerdictColumn, ...verdicts: ShownVerdict[]) => ({ column, verdicts });
@@ -59,9 +79,13 @@ export const PAIRS: readonly {
 ];
 
 /** The filter as the backend understands it. Text that is no port yet filters nothing. */
-export function wireFilter({ isEverything, group, port, policy, pair }: VerdictFilter) {
+export function wireFilter({ isEverything, group, port, policy, pair, order }: VerdictFilter) {
   const asked = parsePortText(port);
+  const chosen = ORDERS.find(({ value }) => value === order);
   return {
+    maxRows: MAX_ROWS,
+    order: chosen?.order ?? VerdictOrder.UNSPECIFIED,
+    descending: chosen?.descending ?? false,
     // What nobody knows does not disagree.
     includeAgreeing: isEverything || pair === "unknown",
     group,

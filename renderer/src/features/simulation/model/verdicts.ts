@@ -11,6 +11,7 @@ import {
   type VerdictSource,
   type VerdictVersion,
 } from "@wardline/api/wardline/console/v1/verdicts";
+import { Emergency } from "@wardline/api/wardline/v1/host";
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import { formatPortRange, formatQuantity, type VerdictShape, visibleText } from "../../../ui/index.ts";
 
@@ -147,9 +148,20 @@ const STAGED_WORDS: Record<StagedReason, string> = {
   [StagedReason.OBSERVED_POLICIES]: "policies in observe mode, as if enforced",
 };
 
-/** One version in words: which, and on how many hosts. */
+/** One version in words: which it is, and what holds it up. */
 export function versionWords(version: VerdictVersion): string {
+  const brake = BRAKE_WORDS[version.emergency];
+  return [wordsOf(version), brake].filter(Boolean).join(", ");
+}
+
+const BRAKE_WORDS: Partial<Record<Emergency, string>> = {
+  [Emergency.OPEN]: "but the emergency brake is open: nothing is dropped",
+  [Emergency.CLOSED]: "but the emergency brake is closed: nothing passes",
+};
+
+function wordsOf(version: VerdictVersion): string {
   if (version.unknownBecause !== "") return visibleText(version.unknownBecause);
+  if (version.emergency === Emergency.CLOSED && version.stateDigest === "") return "nothing is applied";
   if (version.isNothing) return "nothing is applied";
   const name =
     version.versionNumber > 0n ? `version ${version.versionNumber}` : `state ${version.stateDigest.slice(0, 8)}`;
