@@ -4,15 +4,7 @@ import { isRunning } from "../../../data/activity.ts";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import {
-  Button,
-  FailureNotice,
-  formatMoment,
-  formatQuantity,
-  type NoticeTone,
-  Tag,
-  visibleText,
-} from "../../../ui/index.ts";
+import { Button, FailureNotice, formatQuantity, Moment, type NoticeTone, Tag, visibleText } from "../../../ui/index.ts";
 import { HostJobSteps } from "./host-job-steps.tsx";
 import "./jobs.css";
 
@@ -49,7 +41,12 @@ export function JobCard({ job }: { job: Job }) {
         </span>
       </header>
       <p className="faint">
-        {visibleText(job.author)} {startedMs === null ? "" : `· ${formatMoment(startedMs, nowMs)}`}
+        {visibleText(job.author)}{" "}
+        {startedMs === null ? null : (
+          <>
+            · <Moment timeMs={startedMs} nowMs={nowMs} />
+          </>
+        )}
       </p>
       {job.hosts.map((host) => (
         <details key={host.hostId} open={job.hosts.length <= 3 || host.state === JobState.FAILED}>

@@ -5,7 +5,7 @@ import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, FailureNotice, formatMoment, SeverityMark, Tag, visibleText } from "../../../ui/index.ts";
+import { Button, FailureNotice, Moment, SeverityMark, Tag, visibleText } from "../../../ui/index.ts";
 import { DELIVERY_NAMES, deliveryTone } from "../model/words.ts";
 import { SilenceForm } from "./silence-form.tsx";
 
@@ -49,7 +49,7 @@ function AlertItem({ alert }: { alert: Alert }) {
         {alert.state === AlertState.PENDING ? <Tag>waits to be sure</Tag> : null}
         {alert.silencedBy ? <Tag>silenced</Tag> : null}
         {alert.acknowledgedBy ? <Tag tone="allow">seen by {visibleText(alert.acknowledgedBy)}</Tag> : null}
-        <span className="alert-time faint">{beganMs === null ? "" : formatMoment(beganMs, nowMs)}</span>
+        <span className="alert-time faint">{beganMs === null ? null : <Moment timeMs={beganMs} nowMs={nowMs} />}</span>
       </span>
       <p className="wrap-anywhere">{visibleText(alert.sentence)}</p>
       {alert.deliveries.length > 0 ? (

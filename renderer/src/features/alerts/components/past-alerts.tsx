@@ -2,14 +2,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
 import { shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import {
-  FailureNotice,
-  formatAge,
-  formatDateTime,
-  formatQuantity,
-  SeverityMark,
-  visibleText,
-} from "../../../ui/index.ts";
+import { FailureNotice, formatAge, formatQuantity, Moment, SeverityMark, visibleText } from "../../../ui/index.ts";
 
 /** What fired before, and how long. */
 export function PastAlerts() {
@@ -28,7 +21,7 @@ export function PastAlerts() {
             <li key={`${alert.id} ${beganMs}`} className="alert-item">
               <span className="alert-line">
                 <SeverityMark severity={alert.severity} />
-                <span className="faint">{beganMs === null ? "" : formatDateTime(beganMs)}</span>
+                <span className="faint">{beganMs === null ? null : <Moment timeMs={beganMs} form="full" />}</span>
                 <span className="faint">
                   {beganMs === null || endedMs === null ? "" : `for ${formatAge(endedMs - beganMs)}`}
                 </span>

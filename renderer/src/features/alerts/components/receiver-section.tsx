@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { failureFromDetail, type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { Button, FailureNotice, formatMoment, Notice, Tag, visibleText } from "../../../ui/index.ts";
+import { Button, FailureNotice, Moment, Notice, Tag, visibleText } from "../../../ui/index.ts";
 import { DELIVERY_NAMES, deliveryTone, receiverText } from "../model/words.ts";
 import { ReceiverForm } from "./receiver-form.tsx";
 
@@ -70,7 +70,12 @@ function ReceiverLine({ receiver, onEdit }: { receiver: Receiver; onEdit: () => 
           <>
             <Tag tone={deliveryTone(last)}>{DELIVERY_NAMES[last.result]}</Tag>
             <span className="faint wrap-anywhere">
-              {visibleText(last.detail)} {lastMs === null ? "" : `· ${formatMoment(lastMs, nowMs)}`}
+              {visibleText(last.detail)}{" "}
+              {lastMs === null ? null : (
+                <>
+                  · <Moment timeMs={lastMs} nowMs={nowMs} />
+                </>
+              )}
             </span>
           </>
         ) : (

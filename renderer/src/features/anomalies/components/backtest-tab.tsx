@@ -8,8 +8,8 @@ import {
   Button,
   FailureNotice,
   formatCount,
-  formatDateTime,
   formatQuantity,
+  Moment,
   Notice,
   Select,
   SeverityMark,
@@ -170,7 +170,9 @@ function Run({ title, run, onlyHere }: { title: string; run: BacktestRun; onlyHe
           <li key={`${finding.host} ${finding.id}`}>
             <span className="finding-row-head">
               <SeverityMark severity={finding.severity} />
-              <span className="faint">{finding.beganAt ? formatDateTime(timestampMs(finding.beganAt)) : ""}</span>
+              <span className="faint">
+                {finding.beganAt ? <Moment timeMs={timestampMs(finding.beganAt)} form="full" /> : null}
+              </span>
               {only.has(finding.id) ? <strong>only here</strong> : null}
             </span>
             <span className="wrap-anywhere">{visibleText(finding.sentence)}</span>

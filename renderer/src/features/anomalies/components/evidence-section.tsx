@@ -7,10 +7,10 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   formatBytes,
-  formatClock,
   formatCount,
   formatProtocolPort,
   formatQuantity,
+  Moment,
   ScrollRegion,
   VERDICT_WORDS,
   VerdictMark,
@@ -73,7 +73,7 @@ function EvidenceRow({ record }: { record: FlowRecord }) {
   const folded = record.foldedFlows > 0;
   return (
     <tr>
-      <td className="code">{firstMs === null ? "–" : formatClock(firstMs)}</td>
+      <td className="code">{firstMs === null ? "–" : <Moment timeMs={firstMs} form="clock" />}</td>
       <td className="wrap-anywhere">
         <End name={record.sourceName} address={record.sourceAddress} />
       </td>

@@ -8,7 +8,7 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
-  formatMoment,
+  Moment,
   Notice,
   ScrollRegion,
   shortKey,
@@ -88,7 +88,12 @@ function Judgement({ anomaly }: { anomaly: Anomaly }) {
         </strong>
         <span className="soft">
           {visibleText(latest.reason)}
-          {latest.time ? ` · ${formatMoment(timestampMs(latest.time), nowMs)}` : ""}
+          {latest.time ? (
+            <>
+              {" "}
+              · <Moment timeMs={timestampMs(latest.time)} nowMs={nowMs} />
+            </>
+          ) : null}
         </span>
       </Notice>
       {failure ? <FailureNotice isCompact failure={failure} /> : null}

@@ -11,8 +11,8 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   FailureNotice,
   formatAge,
-  formatDateTime,
   IconButton,
+  Moment,
   SeverityMark,
   Skeleton,
   Tag,
@@ -111,7 +111,11 @@ function Times({ finding }: { finding: Finding }) {
   const detectedMs = optionalMs(finding.detectedAt);
   return (
     <p className="soft">
-      {beganMs === null ? "" : `Since ${formatDateTime(beganMs)}`}
+      {beganMs === null ? null : (
+        <>
+          Since <Moment timeMs={beganMs} form="full" />
+        </>
+      )}
       {beganMs !== null && lastMs !== null && lastMs > beganMs ? `, for ${formatAge(lastMs - beganMs)}` : ""}
       {beganMs !== null && detectedMs !== null
         ? `; found ${formatAge(Math.max(0, detectedMs - beganMs))} after it began`

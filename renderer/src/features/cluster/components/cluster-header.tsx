@@ -3,7 +3,7 @@ import { MemberState, StoreKind } from "@wardline/api/wardline/v1/cluster";
 import { useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { Button, formatAge, formatClock, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { Button, formatAge, Moment, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { JoinHosts } from "./join-hosts.tsx";
 import { SyncSheet } from "./sync-sheet.tsx";
 
@@ -37,7 +37,12 @@ export function ClusterHeader({
             {term?.leader ? (
               <>
                 <strong>{visibleText(term.leader)}</strong> leads in term {String(term.number)}
-                {sinceMs === null ? "" : ` since ${formatClock(sinceMs)} · ${formatAge(nowMs - sinceMs)}`}
+                {sinceMs === null ? null : (
+                  <>
+                    {" "}
+                    since <Moment timeMs={sinceMs} form="clock" /> · {formatAge(nowMs - sinceMs)}
+                  </>
+                )}
               </>
             ) : (
               <VerdictMark verdict="deny" words="nobody leads" />

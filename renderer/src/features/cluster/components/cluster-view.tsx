@@ -9,8 +9,8 @@ import {
   EmptyState,
   FailureNotice,
   formatAge,
-  formatDateTime,
   formatQuantity,
+  Moment,
   Notice,
   Select,
   Skeleton,
@@ -102,7 +102,14 @@ function Standing({ cluster }: { cluster: Cluster }) {
       ) : null}
       {status?.stale ? (
         <Notice tone="unknown">
-          What is shown was read {readMs === null ? "at an unknown time" : `at ${formatDateTime(readMs)}`}
+          What is shown was read{" "}
+          {readMs === null ? (
+            "at an unknown time"
+          ) : (
+            <>
+              at <Moment timeMs={readMs} form="full" />
+            </>
+          )}
           {readMs === null ? "" : `, ${formatAge(nowMs - readMs)} ago`}, and may have changed since.
         </Notice>
       ) : null}

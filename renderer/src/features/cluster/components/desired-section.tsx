@@ -10,8 +10,8 @@ import {
   Button,
   CountdownRing,
   FailureNotice,
-  formatMoment,
   formatQuantity,
+  Moment,
   shortDigest,
   Tag,
   VerdictMark,
@@ -56,7 +56,11 @@ export function DesiredSection({ cluster }: { cluster: ClusterView }) {
         <span className="soft">
           {formatQuantity(head.documentCount, "document")} ·{" "}
           {head.mode === EnforcementMode.OBSERVE ? "observed only" : "enforced"} · written by {visibleText(head.author)}{" "}
-          {writtenMs === null ? "" : `at ${formatMoment(writtenMs, nowMs)}`}
+          {writtenMs === null ? null : (
+            <>
+              at <Moment timeMs={writtenMs} nowMs={nowMs} />
+            </>
+          )}
           {head.reason ? `: ${visibleText(head.reason)}` : ""} · <code>{shortDigest(head.digest)}</code>
         </span>
       </p>
@@ -199,7 +203,9 @@ function SetHistory({ clusterName, newest, wanted }: { clusterName: string; newe
                 {visibleText(set.author)}
                 {set.reason ? `: ${visibleText(set.reason)}` : ""}
               </td>
-              <td className="nowrap">{set.writtenAt ? formatMoment(optionalMs(set.writtenAt) ?? 0, nowMs) : "–"}</td>
+              <td className="nowrap">
+                {set.writtenAt ? <Moment timeMs={optionalMs(set.writtenAt) ?? 0} nowMs={nowMs} /> : "–"}
+              </td>
               <td>
                 {set.setNumber === wanted ? (
                   <span className="faint">in force</span>

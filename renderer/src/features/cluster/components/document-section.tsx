@@ -4,16 +4,7 @@ import { Suspense, useEffect, useState } from "react";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import {
-  Button,
-  FailureNotice,
-  formatMoment,
-  formatQuantity,
-  Sheet,
-  Skeleton,
-  Tag,
-  visibleText,
-} from "../../../ui/index.ts";
+import { Button, FailureNotice, formatQuantity, Moment, Sheet, Skeleton, Tag, visibleText } from "../../../ui/index.ts";
 import { TextDiff } from "../../policies/index.ts";
 
 const SHOWN = 200;
@@ -80,7 +71,9 @@ export function DocumentSection({ cluster }: { cluster: ClusterView }) {
                   {visibleText(document.author)}
                   {document.reason ? `: ${visibleText(document.reason)}` : ""}
                 </td>
-                <td className="nowrap">{formatMoment(optionalMs(document.writtenAt) ?? 0, nowMs)}</td>
+                <td className="nowrap">
+                  <Moment timeMs={optionalMs(document.writtenAt) ?? 0} nowMs={nowMs} />
+                </td>
                 <td>{String(document.term)}</td>
               </tr>
             ))}
@@ -173,7 +166,7 @@ function DocumentHistory({ clusterName, documentKey, onDone }: DocumentHistoryPr
                       Version {String(each.version)} {each.deleted ? <Tag tone="deny">deleted</Tag> : null}
                     </span>
                     <span className="faint">
-                      {visibleText(each.author)} · {formatMoment(optionalMs(each.writtenAt) ?? 0, nowMs)}
+                      {visibleText(each.author)} · <Moment timeMs={optionalMs(each.writtenAt) ?? 0} nowMs={nowMs} />
                     </span>
                     <span className="faint wrap-anywhere">{visibleText(each.reason)}</span>
                   </span>

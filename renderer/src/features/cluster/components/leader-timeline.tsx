@@ -2,7 +2,7 @@ import { type ClusterStatus, TermEnd } from "@wardline/api/wardline/v1/cluster";
 import { useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { durationMs, optionalMs } from "../../../data/hosts-snapshot.ts";
-import { formatAge, formatClock, formatDateTime, formatQuantity, Select, visibleText } from "../../../ui/index.ts";
+import { formatAge, formatClock, formatQuantity, Moment, Select, visibleText } from "../../../ui/index.ts";
 import { layTimeline } from "../model/timeline.ts";
 import { TERM_ENDS } from "../model/words.ts";
 
@@ -83,7 +83,7 @@ export function LeaderTimeline({ status }: { status: ClusterStatus }) {
                 <tr key={String(term.number)}>
                   <td>{String(term.number)}</td>
                   <td className="wrap-anywhere">{visibleText(term.leader)}</td>
-                  <td>{startMs === null ? "–" : formatDateTime(startMs)}</td>
+                  <td>{startMs === null ? "–" : <Moment timeMs={startMs} form="full" />}</td>
                   <td>{startMs === null ? "–" : formatAge((endMs ?? nowMs) - startMs)}</td>
                   <td>{term.end === TermEnd.UNSPECIFIED && endMs === null ? "it lasts" : TERM_ENDS[term.end]}</td>
                   <td>{gapMs > 0 ? `${(gapMs / 1000).toFixed(1)} s` : "–"}</td>

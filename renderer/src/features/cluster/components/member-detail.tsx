@@ -8,8 +8,7 @@ import {
   Button,
   FailureNotice,
   formatAge,
-  formatDateTime,
-  formatMoment,
+  Moment,
   Notice,
   shortDigest,
   TextField,
@@ -42,15 +41,27 @@ export function MemberDetail({ member, cluster }: { member: Member; cluster: Clu
           </dd>
           <dt>Certificate</dt>
           <dd>
-            {expiresMs === null
-              ? "not known"
-              : expiresMs > nowMs
-                ? `until ${formatDateTime(expiresMs)} · ${formatAge(expiresMs - nowMs)} left`
-                : `over since ${formatDateTime(expiresMs)}`}
+            {expiresMs === null ? (
+              "not known"
+            ) : expiresMs > nowMs ? (
+              <>
+                until <Moment timeMs={expiresMs} form="full" /> · {formatAge(expiresMs - nowMs)} left
+              </>
+            ) : (
+              <>
+                over since <Moment timeMs={expiresMs} form="full" />
+              </>
+            )}
           </dd>
           <dt>Let in</dt>
           <dd className="wrap-anywhere">
-            {admittedMs === null ? "–" : `${formatDateTime(admittedMs)} by ${visibleText(record?.admittedBy ?? "")}`}
+            {admittedMs === null ? (
+              "–"
+            ) : (
+              <>
+                <Moment timeMs={admittedMs} form="full" /> by {visibleText(record?.admittedBy ?? "")}
+              </>
+            )}
           </dd>
           <dt>Labels</dt>
           <dd className="wrap-anywhere">{labels.map(visibleText).join(", ") || "none"}</dd>
@@ -66,9 +77,14 @@ export function MemberDetail({ member, cluster }: { member: Member; cluster: Clu
           </dd>
           <dt>Report</dt>
           <dd>
-            {reportedMs === null
-              ? "never"
-              : `generation ${report?.generation}, in force ${durationMs(report?.took).toFixed(0)} ms after it saw the set, said ${formatMoment(reportedMs, nowMs)}`}
+            {reportedMs === null ? (
+              "never"
+            ) : (
+              <>
+                generation {String(report?.generation)}, in force {durationMs(report?.took).toFixed(0)} ms after it saw
+                the set, said <Moment timeMs={reportedMs} nowMs={nowMs} />
+              </>
+            )}
           </dd>
           <dt>Tables</dt>
           <dd>{report?.programDigest ? <code>{shortDigest(report.programDigest)}</code> : "–"}</dd>

@@ -3,7 +3,7 @@ import { useId, useState } from "react";
 import { useActivity, useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { Button, FailureNotice, formatMoment, TextField, visibleText } from "../../../ui/index.ts";
+import { Button, FailureNotice, Moment, TextField, visibleText } from "../../../ui/index.ts";
 
 const LONGEST_NOTE = 4_000;
 
@@ -63,7 +63,12 @@ function NoteText({ note, onEdit }: { note: Note; onEdit: () => void }) {
       <p className="note-head">
         <code className="wrap-anywhere">{visibleText(note.subject)}</code>
         <span className="faint">
-          {visibleText(note.author)} {editedMs === null ? "" : `· ${formatMoment(editedMs, nowMs)}`}
+          {visibleText(note.author)}{" "}
+          {editedMs === null ? null : (
+            <>
+              · <Moment timeMs={editedMs} nowMs={nowMs} />
+            </>
+          )}
         </span>
         <Button size="small" tone="quiet" onPress={onEdit}>
           Edit

@@ -2,7 +2,7 @@ import { DocumentChange, type PlannedDocument } from "@wardline/api/wardline/con
 import { Suspense, useEffect, useId, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { Button, formatMoment, type NoticeTone, Skeleton, Tag, visibleText } from "../../../ui/index.ts";
+import { Button, Moment, type NoticeTone, Skeleton, Tag, visibleText } from "../../../ui/index.ts";
 import { TextDiff } from "../../policies/index.ts";
 import { CHANGE_WORDS, mayMerge } from "../model/sync-plan.ts";
 
@@ -45,7 +45,11 @@ export function PlannedDocumentRow({ document, choice, onChoose, onMerge }: Plan
           {visibleText(document.path)}
           {document.theirsVersion > 0n ? ` · in the cluster: version ${document.theirsVersion}` : ""}
           {document.theirsAuthor ? ` by ${visibleText(document.theirsAuthor)}` : ""}
-          {theirsMs === null ? "" : `, ${formatMoment(theirsMs, nowMs)}`}
+          {theirsMs === null ? null : (
+            <>
+              , <Moment timeMs={theirsMs} nowMs={nowMs} />
+            </>
+          )}
         </span>
       </div>
       {!isOpen ? null : isConflict ? (

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RuleCounter } from "@wardline/api/wardline/v1/host";
 import { useConsoleNow, useFlowStream } from "../../../data/context.tsx";
-import { formatBytes, formatCount, formatMoment, visibleText } from "../../../ui/index.ts";
+import { formatBytes, formatCount, Moment, visibleText } from "../../../ui/index.ts";
 
 const SHOWN = 200;
 
@@ -40,7 +40,7 @@ export function CounterTable({ counters }: { counters: readonly RuleCounter[] })
                 <td>{formatBytes(counter.bytes)}</td>
                 <td>
                   {counter.lastSeen && counter.packets > 0n ? (
-                    formatMoment(timestampMs(counter.lastSeen), nowMs)
+                    <Moment timeMs={timestampMs(counter.lastSeen)} nowMs={nowMs} />
                   ) : (
                     <span className="faint">never hit</span>
                   )}

@@ -16,9 +16,8 @@ import {
   FailureNotice,
   formatAge,
   formatBytes,
-  formatDateTime,
-  formatMoment,
   formatQuantity,
+  Moment,
   Notice,
   shortDigest,
   VerdictMark,
@@ -118,7 +117,13 @@ function Enforcement({ host }: { host: Host }) {
         </dd>
         <dt>Applied</dt>
         <dd className="wrap-anywhere">
-          {appliedMs === null ? "–" : `${formatMoment(appliedMs, nowMs)} by ${visibleText(enforced?.appliedBy ?? "")}`}
+          {appliedMs === null ? (
+            "–"
+          ) : (
+            <>
+              <Moment timeMs={appliedMs} nowMs={nowMs} /> by {visibleText(enforced?.appliedBy ?? "")}
+            </>
+          )}
         </dd>
         <dt>Tables</dt>
         <dd>
@@ -198,7 +203,15 @@ function Agent({ host }: { host: Host }) {
           {info ? `${visibleText(info.agentVersion)} (${visibleText(info.agentBuild)}), pid ${info.processId}` : "–"}
         </dd>
         <dt>Running since</dt>
-        <dd>{startedMs === null ? "–" : `${formatDateTime(startedMs)} · ${formatAge(nowMs - startedMs)}`}</dd>
+        <dd>
+          {startedMs === null ? (
+            "–"
+          ) : (
+            <>
+              <Moment timeMs={startedMs} form="full" /> · {formatAge(nowMs - startedMs)}
+            </>
+          )}
+        </dd>
         <dt>Memory</dt>
         <dd>{formatBytes(host.status?.memoryBytes ?? 0n)}</dd>
         <dt>Kernel</dt>

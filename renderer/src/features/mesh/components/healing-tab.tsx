@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useActivity, useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { EmptyState, formatMoment, Notice, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { EmptyState, Moment, Notice, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { FAULT_NAMES, MODES, RUN_STATES, repairTimeText } from "../model/healing-words.ts";
 import { groupOf, type RunGroup } from "../model/needs.ts";
 import { HealingSettingsLine } from "./healing-settings.tsx";
@@ -121,7 +121,9 @@ function RunRow({ entry: { run } }: { entry: HostHealingRun }) {
           <span className="soft">{FAULT_NAMES[run.fault]}</span>
           <span className="soft truncate">{run.hosts.map(visibleText).join(", ")}</span>
           {repaired ? <span className="soft">in {repaired}</span> : null}
-          <span className="run-row-time faint">{seenMs === null ? "" : formatMoment(seenMs, nowMs)}</span>
+          <span className="run-row-time faint">
+            {seenMs === null ? null : <Moment timeMs={seenMs} nowMs={nowMs} />}
+          </span>
         </span>
         <span className="wrap-anywhere">{visibleText(run.cause)}</span>
       </button>

@@ -3,7 +3,7 @@ import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import type { MeshPicture } from "../../../data/mesh-picture.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { formatAge, formatMoment, formatQuantity, Tag, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { formatAge, formatQuantity, Moment, Tag, VerdictMark, visibleText } from "../../../ui/index.ts";
 import {
   bitRateText,
   directionWords,
@@ -30,7 +30,11 @@ export function LinkPanel({ link, picture }: { link: MeshLink; picture: MeshPict
         <VerdictMark verdict={words.shape} words={words.words} />
         <Tag>{PROVIDER_NAMES[link.provider]}</Tag>
         {link.bridge ? <Tag tone="observed">the only way</Tag> : null}
-        {sinceMs === null ? null : <span className="soft">since {formatMoment(sinceMs, nowMs)}</span>}
+        {sinceMs === null ? null : (
+          <span className="soft">
+            since <Moment timeMs={sinceMs} nowMs={nowMs} />
+          </span>
+        )}
       </p>
       {link.bridge ? <p className="soft">Without this link the mesh falls apart.</p> : null}
       <DirectionTable link={link} a={a} b={b} />

@@ -2,7 +2,7 @@ import type { MeshDirection, MeshLink, MeshNode } from "@wardline/api/wardline/c
 import { useMemo } from "react";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import type { MeshPicture } from "../../../data/mesh-picture.ts";
-import { DataGrid, formatShortDateTime, type GridColumn, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { DataGrid, type GridColumn, Moment, VerdictMark, visibleText } from "../../../ui/index.ts";
 import type { ShownMesh } from "../model/shown.ts";
 import {
   directionWords,
@@ -113,7 +113,7 @@ function nodeColumns(shown: ShownMesh): GridColumn<MeshNode>[] {
 const meshesOf = ({ identities }: MeshNode) =>
   [...new Set(identities.map(({ provider }) => PROVIDER_NAMES[provider]))].join(", ") || "–";
 
-const momentText = (ms: number | null) => (ms === null ? "not known" : formatShortDateTime(ms));
+const momentText = (ms: number | null) => (ms === null ? "not known" : <Moment timeMs={ms} form="short" />);
 
 export function LinkTable({ picture, shown, selectedId, marked, onSelect }: TableProps) {
   const columns = useMemo(() => linkColumns(picture.nodes), [picture.nodes]);

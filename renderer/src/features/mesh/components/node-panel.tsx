@@ -3,7 +3,7 @@ import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import type { MeshPicture } from "../../../data/mesh-picture.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, formatMoment, formatQuantity, Notice, Tag, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { Button, formatQuantity, Moment, Notice, Tag, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { useMeshLook } from "../model/mesh-store.ts";
 import type { ShownMesh } from "../model/shown.ts";
 import { DAEMON_STATES, directionWords, NODE_STATES, nodeLabel, PROVIDER_NAMES } from "../model/words.ts";
@@ -32,13 +32,23 @@ export function NodePanel({ node, picture, shown }: NodePanelProps) {
     <>
       <p className="mesh-line">
         <VerdictMark verdict={state.shape} words={state.words} />
-        {sinceMs === null ? null : <span className="soft">since {formatMoment(sinceMs, nowMs)}</span>}
+        {sinceMs === null ? null : (
+          <span className="soft">
+            since <Moment timeMs={sinceMs} nowMs={nowMs} />
+          </span>
+        )}
         {node.hostId === "" ? <Tag>not managed</Tag> : null}
         {shown.singlePoints.has(node.id) ? <Tag tone="observed">holds the mesh together</Tag> : null}
         {shown.singleUplinks.has(node.id) ? <Tag tone="observed">hangs on one link</Tag> : null}
       </p>
       <p className="soft">
-        {seenMs === null ? "Never seen. " : `Last seen ${formatMoment(seenMs, nowMs)}. `}
+        {seenMs === null ? (
+          "Never seen. "
+        ) : (
+          <>
+            Last seen <Moment timeMs={seenMs} nowMs={nowMs} />.{" "}
+          </>
+        )}
         {node.groups.length > 0 ? `In ${node.groups.map(visibleText).join(", ")}.` : ""}
       </p>
       {node.problems.map((problem) => (

@@ -8,8 +8,8 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
-  formatDateTime,
   formatQuantity,
+  Moment,
   Notice,
   Select,
   Skeleton,
@@ -101,7 +101,11 @@ export function PathPanel({ picture, shown }: { picture: MeshPicture; shown: Sho
             Find
           </Button>
         </div>
-        {atMs === null ? null : <p className="soft">As it was at {formatDateTime(atMs)}.</p>}
+        {atMs === null ? null : (
+          <p className="soft">
+            As it was at <Moment timeMs={atMs} form="full" />.
+          </p>
+        )}
       </form>
       {failure ? <FailureNotice isCompact failure={failure} title="No way was looked for" /> : null}
       {isBusy ? <Skeleton rows={4} label="Looking for ways" /> : null}

@@ -3,7 +3,7 @@ import { X } from "lucide-react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { formatAge, formatDateTime, IconButton, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { formatAge, IconButton, Moment, VerdictMark, visibleText } from "../../../ui/index.ts";
 import { FAULT_EXPLANATIONS, FAULT_NAMES, RUN_STATES, repairTimeText } from "../model/healing-words.ts";
 import { placeOfTarget } from "../model/target.ts";
 import { CandidateList } from "./candidate-list.tsx";
@@ -59,22 +59,28 @@ function Times({ run }: { run: HealingRun }) {
   return (
     <dl className="mesh-facts">
       <dt>First symptom</dt>
-      <dd>{firstMs === null ? "not known" : formatDateTime(firstMs)}</dd>
+      <dd>{firstMs === null ? "not known" : <Moment timeMs={firstMs} form="full" />}</dd>
       <dt>Recognised</dt>
       <dd>
-        {detectedMs === null
-          ? "not known"
-          : firstMs === null
-            ? formatDateTime(detectedMs)
-            : `${((detectedMs - firstMs) / 1000).toFixed(1)} s after it`}
+        {detectedMs === null ? (
+          "not known"
+        ) : firstMs === null ? (
+          <Moment timeMs={detectedMs} form="full" />
+        ) : (
+          `${((detectedMs - firstMs) / 1000).toFixed(1)} s after it`
+        )}
       </dd>
       <dt>Repaired</dt>
       <dd>
-        {repaired
-          ? `in ${repaired}, from the first symptom to the end of verification`
-          : endedMs === null
-            ? `not yet${firstMs === null ? "" : `: ${formatAge(nowMs - firstMs)} so far`}`
-            : `no; it ended ${formatDateTime(endedMs)}`}
+        {repaired ? (
+          `in ${repaired}, from the first symptom to the end of verification`
+        ) : endedMs === null ? (
+          `not yet${firstMs === null ? "" : `: ${formatAge(nowMs - firstMs)} so far`}`
+        ) : (
+          <>
+            no; it ended <Moment timeMs={endedMs} form="full" />
+          </>
+        )}
       </dd>
       <dt>Decides</dt>
       <dd className="wrap-anywhere">

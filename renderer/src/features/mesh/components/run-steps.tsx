@@ -1,6 +1,6 @@
 import type { HealingRun, HealingStep } from "@wardline/api/wardline/v1/mesh";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { formatClockMs, Tag, visibleText } from "../../../ui/index.ts";
+import { Moment, Tag, visibleText } from "../../../ui/index.ts";
 import { OUTCOMES, PHASE_NAMES } from "../model/healing-words.ts";
 
 /** What happened, step by step, each with its time after the first symptom and its evidence. */
@@ -44,7 +44,7 @@ function Step({ step, firstMs }: { step: HealingStep; firstMs: number | null }) 
         ) : null}
       </div>
       <span className="run-step-time faint">
-        {ms === null ? "" : formatClockMs(ms)}
+        {ms === null ? null : <Moment timeMs={ms} form="clock-ms" />}
         {ms === null || firstMs === null ? null : (
           <>
             <br />+{((ms - firstMs) / 1000).toFixed(1)} s

@@ -2,7 +2,7 @@ import { Waypoints } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { useWindow } from "../../../data/window-store.ts";
 import { hasWebGl } from "../../../graph/web-gl.ts";
-import { EmptyState, FailureNotice, formatDateTime, Notice, Skeleton, visibleText } from "../../../ui/index.ts";
+import { EmptyState, FailureNotice, Moment, Notice, Skeleton, visibleText } from "../../../ui/index.ts";
 import { isTooOld, type MeshSight, useMeshPicture } from "../hooks/use-mesh-picture.ts";
 import { useMeshLook } from "../model/mesh-store.ts";
 import { pointedOut, shownMesh } from "../model/shown.ts";
@@ -68,7 +68,10 @@ function Topology({ sight }: { sight: MeshSight }) {
         {atMs === null ? null : (
           <div className="mesh-past" role="status">
             <span>
-              <strong>You look at {formatDateTime(atMs)}.</strong> Nothing here is live
+              <strong>
+                You look at <Moment timeMs={atMs} form="full" />.
+              </strong>{" "}
+              Nothing here is live
               {isLate ? "; what it was then is being read." : "."}
             </span>
             <button type="button" className="link" onClick={() => look({ atMs: null })}>

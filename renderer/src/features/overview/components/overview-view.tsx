@@ -6,7 +6,7 @@ import { useEffect } from "react";
 import { useActivity, useConsole, useConsoleNow, useHostsStream, useWorkspaceStream } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { EmptyState, FailureNotice, formatMoment, Skeleton } from "../../../ui/index.ts";
+import { EmptyState, FailureNotice, Moment, Skeleton } from "../../../ui/index.ts";
 import { worstOpen } from "../../anomalies/index.ts";
 import { waitsWithCluster } from "../../cluster/index.ts";
 import { FirstRunGuide } from "../../first-run/index.ts";
@@ -72,7 +72,11 @@ export function OverviewView() {
           <p className="overview-quiet">
             <CircleCheck size={18} aria-hidden="true" />
             {hostsStream.status === "live" ? "Nothing. " : "Nothing was open when the hosts were last heard. "}
-            {newest > 0 ? <span className="soft">Hosts heard at {formatMoment(newest, nowMs)}.</span> : null}
+            {newest > 0 ? (
+              <span className="soft">
+                Hosts heard at <Moment timeMs={newest} nowMs={nowMs} />.
+              </span>
+            ) : null}
           </p>
         ) : null}
         {ends.map((end) => (

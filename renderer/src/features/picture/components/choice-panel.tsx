@@ -5,15 +5,7 @@ import { Direction } from "@wardline/api/wardline/v1/policy";
 import { PencilRuler } from "lucide-react";
 import { shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import {
-  Button,
-  FailureNotice,
-  formatQuantity,
-  formatShortDateTime,
-  Notice,
-  Skeleton,
-  visibleText,
-} from "../../../ui/index.ts";
+import { Button, FailureNotice, formatQuantity, Moment, Notice, Skeleton, visibleText } from "../../../ui/index.ts";
 import { usePictureLook } from "../model/picture-store.ts";
 import type { ShownPicture } from "../model/shown.ts";
 import { nodeName } from "../model/words.ts";
@@ -117,4 +109,9 @@ function Suggested({ answer }: { answer: DraftForResponse }) {
 const SHOWN = 4;
 const listed = (texts: readonly string[]) =>
   visibleText(texts.slice(0, SHOWN).join(", ")) + (texts.length > SHOWN ? ` and ${texts.length - SHOWN} more` : "");
-const lastText = (timeMs: number | null) => (timeMs === null ? "" : `, last ${formatShortDateTime(timeMs)}`);
+const lastText = (timeMs: number | null) =>
+  timeMs === null ? null : (
+    <>
+      , last <Moment timeMs={timeMs} form="short" />
+    </>
+  );

@@ -16,7 +16,7 @@ import {
   formatCount,
   formatProtocolPort,
   formatQuantity,
-  formatShortDateTime,
+  Moment,
   Skeleton,
   shortKey,
   VerdictMark,
@@ -135,7 +135,12 @@ function Detail({ detail }: { detail: GetEdgeResponse }) {
 }
 
 const endName = (key: string, address: string) => visibleText(key === "" ? address : shortKey(key));
-const lastText = (timeMs: number | null) => (timeMs === null ? "" : `last ${formatShortDateTime(timeMs)}`);
+const lastText = (timeMs: number | null) =>
+  timeMs === null ? null : (
+    <>
+      last <Moment timeMs={timeMs} form="short" />
+    </>
+  );
 
 function Example({ title, example }: { title: string; example: PictureExample }) {
   const { fromKey, fromAddress, toKey, toAddress, protocol, port } = example;

@@ -1,14 +1,7 @@
 import type { PictureEdge, PictureNode } from "@wardline/api/wardline/console/v1/picture";
 import { useMemo } from "react";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import {
-  DataGrid,
-  formatCount,
-  formatShortDateTime,
-  type GridColumn,
-  VerdictMark,
-  visibleText,
-} from "../../../ui/index.ts";
+import { DataGrid, formatCount, type GridColumn, Moment, VerdictMark, visibleText } from "../../../ui/index.ts";
 import type { ShownPicture } from "../model/shown.ts";
 import {
   classesSaid,
@@ -77,7 +70,7 @@ function edgeColumns(shown: ShownPicture): GridColumn<PictureEdge>[] {
   ];
 }
 
-const momentText = (timeMs: number | null) => (timeMs === null ? "–" : formatShortDateTime(timeMs));
+const momentText = (timeMs: number | null) => (timeMs === null ? "–" : <Moment timeMs={timeMs} form="short" />);
 
 export function GroupTable({ shown, selectedId, onSelect }: TableProps) {
   const columns = useMemo(() => nodeColumns(shown), [shown]);

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type VersionEntry, VersionKind } from "@wardline/api/wardline/console/v1/versions";
 import { useConsoleNow } from "../../../data/context.tsx";
-import { formatMoment, visibleText } from "../../../ui/index.ts";
+import { Moment, visibleText } from "../../../ui/index.ts";
 
 export const KIND_WORDS: Record<VersionKind, string> = {
   [VersionKind.UNSPECIFIED]: "version",
@@ -34,7 +34,7 @@ export function VersionItem({ version, isChosen, onChoose }: VersionItemProps) {
         {isEnforced ? " · ● enforced" : ""}
       </span>
       <span className="faint truncate">
-        {version.createdAt ? formatMoment(timestampMs(version.createdAt), nowMs) : "time unknown"}
+        {version.createdAt ? <Moment timeMs={timestampMs(version.createdAt)} nowMs={nowMs} /> : "time unknown"}
       </span>
     </button>
   );

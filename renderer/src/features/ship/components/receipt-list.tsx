@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Receipt, ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
 import { useConsoleNow, useHostsStream } from "../../../data/context.tsx";
 import { failureFromDetail } from "../../../data/failure.ts";
-import { formatMoment, type NoticeTone, Tag, visibleText } from "../../../ui/index.ts";
+import { Moment, type NoticeTone, Tag, visibleText } from "../../../ui/index.ts";
 import "./receipt-list.css";
 
 const OUTCOMES: Record<ReceiptOutcome, { readonly text: string; readonly tone: NoticeTone }> = {
@@ -34,7 +34,7 @@ export function ReceiptList({ receipts }: { receipts: readonly Receipt[] }) {
               <p className="faint wrap-anywhere">
                 generation {String(receipt.generation?.number ?? "–")} on {visibleText(hostName)} ·{" "}
                 {visibleText(receipt.author)} ·{" "}
-                {receipt.time ? formatMoment(timestampMs(receipt.time), nowMs) : "time unknown"}
+                {receipt.time ? <Moment timeMs={timestampMs(receipt.time)} nowMs={nowMs} /> : "time unknown"}
               </p>
               {receipt.error ? (
                 <p className="wrap-anywhere">

@@ -14,8 +14,8 @@ import {
   Button,
   FailureNotice,
   formatCount,
-  formatMoment,
   formatQuantity,
+  Moment,
   type NoticeTone,
   Spinner,
   Tag,
@@ -77,7 +77,12 @@ export function RolloutCard({ rollout }: { rollout: Rollout }) {
         </span>
       </header>
       <p className="faint">
-        {verb} · {visibleText(rollout.author)} {startedMs === null ? "" : `· ${formatMoment(startedMs, nowMs)}`}
+        {verb} · {visibleText(rollout.author)}{" "}
+        {startedMs === null ? null : (
+          <>
+            · <Moment timeMs={startedMs} nowMs={nowMs} />
+          </>
+        )}
       </p>
       <Stages rollout={rollout} />
       {rollout.explanation ? <p role="status">{visibleText(rollout.explanation)}</p> : null}
@@ -190,7 +195,7 @@ function HostRow({ host, nowMs }: { host: RolloutHost; nowMs: number }) {
             "–"
           )}
         </td>
-        <td>{atMs === null ? "–" : formatMoment(atMs, nowMs)}</td>
+        <td>{atMs === null ? "–" : <Moment timeMs={atMs} nowMs={nowMs} />}</td>
       </tr>
       {host.error ? (
         <tr>
