@@ -194,7 +194,7 @@ export class RankedPart {
         if (members[series[at]!] === 1 && (!flags || flags[at] === 1) && isThere(table, at, cut)) count++;
       }
     } else if (flags) {
-      for (let at = from; at < to; at++) count += flags[at]!;
+      for (let at = from; at < to; at++) count += flags[at]! & members[series[at]!]!;
     } else {
       for (let at = from; at < to; at++) count += members[series[at]!]!;
     }

@@ -13,7 +13,7 @@ import { RowTables } from "./row-table.ts";
 import { select } from "./selection.ts";
 import { SeriesReader } from "./series-info.ts";
 import type { ResolvedLabels } from "./series-members.ts";
-import { SortedList } from "./sorted-list.ts";
+import { SortedList, type SortLimits, USUAL_SORT_LIMITS } from "./sorted-list.ts";
 import { windowOf } from "./sum-queries.ts";
 import { type RowPlace, TimeList } from "./time-list.ts";
 
@@ -62,12 +62,14 @@ interface Result {
 
 export class RankedRows {
   readonly #cache: FileCache;
+  readonly #limits: SortLimits;
   readonly #tables = new RowTables(TABLES_BYTES);
   /** Least recently used first. */
   readonly #results = new Map<string, Result>();
 
-  constructor(cache: FileCache) {
+  constructor(cache: FileCache, limits: SortLimits = USUAL_SORT_LIMITS) {
     this.#cache = cache;
+    this.#limits = limits;
   }
 
   /** The file changed as a whole, or went. */
@@ -143,7 +145,7 @@ export class RankedRows {
     }
     const { order } = asked;
     const isSorted = order.sort !== "time";
-    const sorted = isSorted ? new SortedList(parts, order, this.#cache, this.#tables, control) : null;
+    const sorted = isSorted ? new SortedList(parts, order, this.#cache, this.#tables, control, this.#limits) : null;
     return { parts, sorted, isOldestFirst: order.isAscending, rowCount, matched, searched };
   }
 

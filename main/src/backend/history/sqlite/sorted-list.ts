@@ -11,10 +11,14 @@ import type { RowTables } from "./row-table.ts";
 import { type Buckets, type PartKeys, partKeys } from "./sort-keys.ts";
 import { type RowPlace, TimeList } from "./time-list.ts";
 
-/** Rows that are put in order at a time: enough to scroll on without counting anew. */
-const GATHERED_ROWS = 8_000;
-/** More rows of one key are not gathered: they are a list in the order of time. */
-const MANY_ROWS = 50_000;
+export interface SortLimits {
+  /** Rows that are put in order at a time: enough to scroll on without counting anew. */
+  readonly gathered: number;
+  /** More rows of one key are not gathered: they are a list in the order of time. */
+  readonly many: number;
+}
+
+export const USUAL_SORT_LIMITS: SortLimits = { gathered: 8_000, many: 50_000 };
 const MAX_SEGMENTS = 6;
 
 /** A stretch of ranks. */
@@ -29,6 +33,7 @@ export class SortedList {
   readonly #keys: readonly PartKeys[];
   readonly #cache: FileCache;
   readonly #tables: RowTables;
+  readonly #limits: SortLimits;
   readonly #buckets: Buckets;
   /** Rank of the first row of each bucket, and the number of all rows at the end. */
   readonly #starts: Float64Array;
@@ -45,7 +50,9 @@ export class SortedList {
     cache: FileCache,
     tables: RowTables,
     control: QueryControl,
+    limits: SortLimits = USUAL_SORT_LIMITS,
   ) {
+    this.#limits = limits;
     this.#parts = parts;
     this.#cache = cache;
     this.#tables = tables;
@@ -91,7 +98,7 @@ export class SortedList {
     const buckets = starts.length - 1;
     let [first, last] = [bucket, bucket];
     // As many before as after: a person scrolls on, or back.
-    const isRoom = () => starts[last + 1]! - starts[first]! < GATHERED_ROWS;
+    const isRoom = () => starts[last + 1]! - starts[first]! < this.#limits.gathered;
     while (isRoom()) {
       const canGrow = last + 1 < buckets && !this.#isLong(last + 1);
       const canBegin = first > 0 && !this.#isLong(first - 1);
@@ -105,7 +112,7 @@ export class SortedList {
   /** Many rows of one key. */
   #isLong(bucket: number): boolean {
     const { counts, least, most } = this.#buckets;
-    return counts[bucket]! > MANY_ROWS && least[bucket] === most[bucket];
+    return counts[bucket]! > this.#limits.many && least[bucket] === most[bucket];
   }
 
   /** Their rows, part by part. */
