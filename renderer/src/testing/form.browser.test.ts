@@ -3,9 +3,51 @@ import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityViolations } from "./axe.ts";
 import { browserTestObstacle, type FakeWindowServer, startFakeWindow } from "./browser.ts";
+import { processorTimeOfTasks } from "./task-times.ts";
 
 /** A busy machine may take its time. */
 const SLOW = { timeout: 30_000 };
+
+const THREE_RULES = `# Who may talk to the web tier.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: web
+  namespace: shop
+spec:
+  podSelector:
+    matchLabels: {app: web}
+  ingress:
+    # one
+    - from:
+        - ipBlock: {cidr: 192.0.2.0/24} # the office
+      ports: [{port: 443}]
+    # two
+    - from: [{podSelector: {matchLabels: {app: api}}}]
+    # three
+    - from:
+        - podSelector: {matchLabels: {app: probe}}
+      ports:
+        - port: 9100 # metrics
+`;
+const ADMIN = `apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata:
+  name: guard
+spec:
+  tenant: blue # of a later version
+  priority: 10 # before the teams
+  subject: {namespaces: {}}
+  ingress:
+    - name: probes # from the monitors
+      action: Allow
+      from: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: ops}}}]
+      ports: [{portNumber: {protocol: TCP, port: 9100}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: else}
+`;
 
 const draftOf = (page: Page, path: string) =>
   page.evaluate(`window.fake.files.get(${JSON.stringify(path)})?.text ?? null`) as Promise<string | null>;
@@ -109,6 +151,134 @@ describe.skipIf(browserTestObstacle)(
           violations: [],
         });
       }
+    });
+
+    /** Puts a text into the workspace of the fake backend before it is opened. */
+    async function openText(text: string, face: "Form" | "Both") {
+      const opened = await server.open({ scenario: "normal" });
+      const { page } = opened;
+      page.setDefaultTimeout(60_000);
+      await page.evaluate((content) => {
+        const { files } = (window as unknown as { fake: { files: Map<string, object> } }).fake;
+        const known = files.get("policies/web.yaml");
+        files.set("policies/web.yaml", { ...known, text: content });
+      }, text);
+      await page.keyboard.press("Alt+2");
+      await page
+        .getByRole("button", { name: /web\.yaml/ })
+        .first()
+        .click();
+      await page.getByRole("group", { name: "Show as" }).getByRole("button", { name: face }).click();
+      const card = page.getByRole("region", { name: "Form of the document" });
+      await card.waitFor();
+      return { ...opened, card };
+    }
+
+    it("moves a rule with its comments to where it is dragged, and takes that back byte for byte", async () => {
+      const { page, complaints, card } = await openText(THREE_RULES, "Both");
+      const text = () => draftOf(page, "policies/web.yaml");
+      const handle = (number: number) => card.getByRole("button", { name: new RegExp(`^Move rule ${number} of 3`) });
+      await handle(3).hover();
+      const from = await handle(3).boundingBox();
+      if (!from) throw new Error("The handle has no place.");
+      await page.mouse.down();
+      // A drag begins where the pointer is, before anything is scrolled.
+      await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2 - 12, { steps: 4 });
+      await handle(1).hover();
+      await handle(1).hover();
+      await page.locator(".form-rule[data-over]").waitFor();
+      await page.mouse.up();
+      await page.getByText("rule moved to 1 of 3").waitFor({ state: "attached" });
+      const [head = "", one = "", two = "", three = ""] = THREE_RULES.split(/(?= {4}# (?:one|two|three)\n)/);
+      await expect.poll(text, SLOW).toBe(`${head}${three}${one}${two}`);
+      await card.getByRole("button", { name: /^Move rule 1 of 3/ }).focus();
+      await page.keyboard.press("ControlOrMeta+Z");
+      await expect.poll(text, SLOW).toBe(THREE_RULES);
+      expect(complaints).toEqual([]);
+    });
+
+    it("keeps what was changed here when the file is changed elsewhere meanwhile, until a person chooses", async () => {
+      const { page, complaints, card } = await openText(THREE_RULES, "Form");
+      const theirs = THREE_RULES.replace("192.0.2.0/24", "203.0.113.0/24");
+      await page.evaluate((content) => {
+        const { files } = (window as unknown as { fake: { files: Map<string, object> } }).fake;
+        files.set("policies/web.yaml", { text: content, revision: 99n, modifiedMs: Date.now() });
+      }, theirs);
+      const prefix = card.getByLabel("Prefix", { exact: true });
+      await prefix.first().fill("198.51.100.0/25");
+      await page.getByText("This file was changed elsewhere while you edited it.").waitFor();
+      expect(await prefix.first().inputValue()).toBe("198.51.100.0/25");
+      expect(await draftOf(page, "policies/web.yaml")).toBe(theirs);
+      await page.getByRole("button", { name: /^(?:Drop mine|Use theirs|Take theirs)/ }).click();
+      await expect.poll(() => prefix.first().inputValue(), SLOW).toBe("203.0.113.0/24");
+      // From here on it is theirs that is edited, and it can be saved.
+      await prefix.first().fill("203.0.113.0/25");
+      await expect
+        .poll(() => draftOf(page, "policies/web.yaml"), SLOW)
+        .toBe(theirs.replace("203.0.113.0/24", "203.0.113.0/25"));
+      expect(complaints).toEqual([]);
+    });
+
+    it("edits the policies of administrators, and leads to the text for what it has no fields for", async () => {
+      const { page, complaints, card } = await openText(ADMIN, "Form");
+      const text = () => draftOf(page, "policies/web.yaml");
+      const choose = async (name: RegExp, choice: string) => {
+        await card.getByRole("button", { name }).first().click();
+        await page.getByRole("option", { name: choice, exact: true }).click();
+      };
+      for (const colorScheme of ["dark", "light"] as const) {
+        await page.emulateMedia({ colorScheme, contrast: "no-preference" });
+        await page.locator(`html[data-theme="${colorScheme}"]`).waitFor();
+        expect({ colorScheme, violations: await accessibilityViolations(page) }).toEqual({
+          colorScheme,
+          violations: [],
+        });
+      }
+      await choose(/Action$/, "Deny");
+      await expect.poll(text, SLOW).toBe(ADMIN.replace("action: Allow", "action: Deny"));
+      await card.getByRole("textbox", { name: "Priority" }).fill("12");
+      await expect
+        .poll(text, SLOW)
+        .toBe(ADMIN.replace("action: Allow", "action: Deny").replace("priority: 10 ", "priority: 12 "));
+      await card.getByText("Only in the text: tenant.").waitFor();
+      await card.getByRole("button", { name: "Show it in the text" }).click();
+      await page.locator(".cm-activeLine", { hasText: "tenant: blue" }).waitFor();
+      await page.getByRole("navigation", { name: "Documents of this file" }).getByRole("button").nth(1).click();
+      await card.getByText("The form has no fields for ConfigMap of v1.").waitFor();
+      await card.getByRole("button", { name: "Show it in the text" }).click();
+      await page.locator(".cm-activeLine", { hasText: "apiVersion: v1" }).waitFor();
+      expect(complaints).toEqual([]);
+    });
+
+    it("shows a file of 10,000 documents in a window, and answers every key at once", async () => {
+      const document = (index: number) =>
+        `apiVersion: wardline.io/v1\nkind: Host\nmetadata:\n  name: host-${index} # kept\nspec: {}\n`;
+      const text = Array.from({ length: 10_000 }, (_, index) => document(index)).join("---\n");
+      const { page, complaints, card } = await openText(text, "Form");
+      const outline = page.getByRole("navigation", { name: "Documents of this file" });
+      await outline.getByPlaceholder("Find in 10,000").waitFor();
+      expect(await outline.getByRole("button").count()).toBeLessThan(300);
+      await outline.getByRole("textbox", { name: "Find a document" }).fill("host-9123");
+      await outline.getByRole("button", { name: /host-9123/ }).click();
+      const name = card.getByRole("textbox", { name: "Name", exact: true }).first();
+      await expect.poll(() => name.inputValue(), SLOW).toBe("host-9123");
+      const times = await processorTimeOfTasks(page, async () => {
+        await name.focus();
+        await page.keyboard.press("End");
+        await page.keyboard.type("-new", { delay: 120 });
+        await expect.poll(() => name.inputValue(), SLOW).toBe("host-9123-new");
+      });
+      const longest = Math.max(...times);
+      console.log(`longest task while a document among 10,000 is edited: ${longest.toFixed(1)} ms of processor time`);
+      expect(longest).toBeLessThan(400);
+      await expect
+        .poll(
+          async () =>
+            (await draftOf(page, "policies/web.yaml")) === text.replace("name: host-9123 ", "name: host-9123-new "),
+          SLOW,
+        )
+        .toBe(true);
+      expect(complaints).toEqual([]);
     });
 
     it("shows hostile names as text and runs nothing", async () => {

@@ -152,6 +152,12 @@ interface SelectProps<Value extends string> {
   readonly onChange: (value: Value) => void;
   readonly isLabelHidden?: boolean;
   readonly icon?: ReactNode;
+  readonly id?: string;
+  /** Id of what says more about it. */
+  readonly describedBy?: string;
+  readonly isDisabled?: boolean;
+  readonly isInvalid?: boolean;
+  readonly onFocus?: () => void;
 }
 
 export function Select<Value extends string>({
@@ -161,10 +167,14 @@ export function Select<Value extends string>({
   onChange,
   isLabelHidden,
   icon,
+  describedBy,
+  ...rest
 }: SelectProps<Value>) {
   return (
     <AriaSelect
+      {...rest}
       className="field"
+      {...(describedBy === undefined ? {} : { "aria-describedby": describedBy })}
       value={value}
       onChange={(key) => {
         const chosen = choices.find((choice) => choice.value === key);

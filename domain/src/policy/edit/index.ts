@@ -4,7 +4,14 @@ export { isSwitchedOff } from "./document-edits.ts";
 export { deleteFromDocument, type EditResult, editDocument, insertIntoList, type TextEdits } from "./edit-document.ts";
 export { type FixedFiles, fixFiles } from "./fix-files.ts";
 export { differenceOf, editForm, editFormTogether } from "./form-edit.ts";
-export type { DocumentEdit, FormEdit, FormEditResult, ListEdit, ValueEdit } from "./form-edits.ts";
+export {
+  type DocumentEdit,
+  type FormEdit,
+  type FormEditResult,
+  IN_THE_TEXT,
+  type ListEdit,
+  type ValueEdit,
+} from "./form-edits.ts";
 export {
   disabledItems,
   type FormFile,

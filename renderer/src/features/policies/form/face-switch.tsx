@@ -17,7 +17,7 @@ export function FaceSwitch() {
     () =>
       onKeyCommand("editor.face", () => {
         const now = FACES.findIndex(([face]) => face === useWindow.getState().editorFace);
-        show(FACES[(now + 1) % FACES.length]![0]);
+        showFace(FACES[(now + 1) % FACES.length]![0]);
       }),
     [],
   );
@@ -25,7 +25,13 @@ export function FaceSwitch() {
     // biome-ignore lint/a11y/useSemanticElements: a group of buttons in a header is no set of fields
     <div className="face-switch" role="group" aria-label="Show as">
       {FACES.map(([face, word, title]) => (
-        <button key={face} type="button" title={title} aria-pressed={editorFace === face} onClick={() => show(face)}>
+        <button
+          key={face}
+          type="button"
+          title={title}
+          aria-pressed={editorFace === face}
+          onClick={() => showFace(face)}
+        >
           {word}
         </button>
       ))}
@@ -36,7 +42,7 @@ export function FaceSwitch() {
 /** Two columns of text need the room of the effect, which can be opened again. */
 const ROOM_FOR_THREE_PX = 1700;
 
-function show(face: EditorFace): void {
+export function showFace(face: EditorFace): void {
   const needsRoom = face === "both" && window.innerWidth < ROOM_FOR_THREE_PX;
   useWindow.getState().set({ editorFace: face, ...(needsRoom ? { isEffectShown: false } : {}) });
 }

@@ -21,6 +21,7 @@ import { DocumentCard } from "./components/document-card.tsx";
 import { type DocumentAction, DocumentHead, freeName } from "./components/document-head.tsx";
 import { Outline } from "./components/outline.tsx";
 import { TemplateSheet } from "./components/template-sheet.tsx";
+import { showFace } from "./face-switch.tsx";
 import { useFormWords } from "./hooks/use-form-words.ts";
 import { TextBridge } from "./model/bridge.ts";
 import { FormContext, type FormScope, fieldId, pathKey } from "./model/form-context.ts";
@@ -126,6 +127,13 @@ export default function FormFace({ view, path, diagnostics, documents }: FormFac
       return (answer?.items ?? [])
         .filter(({ kind }) => kind !== "snippet" && (kind !== "key" || what === "name"))
         .map(({ label, detail }) => ({ value: label, detail }));
+    },
+    showText: (path) => {
+      showFace("both");
+      const start = path && readable.root ? keyStartAt(readable.root, path) : null;
+      const offset = path === null ? null : readable.offset + (start ?? readable.root?.start ?? 0);
+      // The text has no place on the page before it is shown.
+      requestAnimationFrame(() => bridge.show(offset));
     },
     current,
     say: setSaid,

@@ -1,6 +1,7 @@
 import { isList, type ValuePath, type YamlValue } from "@wardline/domain/policy/edit";
 import type { Field, Shape } from "@wardline/domain/policy/formats/schema";
 import { useState } from "react";
+import { Select, visibleText } from "../../../../ui/index.ts";
 import { fieldId, useForm, useProblems } from "../model/form-context.ts";
 import { textOf } from "../model/words.ts";
 import { Problems } from "./problems.tsx";
@@ -25,7 +26,17 @@ export function ChoiceInput({ path, field, label, words, value, order, isLabelHi
   const part = form.part.index;
   const shown = textOf(value);
   const canLeaveOut = !field.required;
+  const leftOut =
+    field.default === undefined ? (canLeaveOut ? "(left out)" : "choose…") : `${field.default} (when left out)`;
+  const choices = [
+    ...(canLeaveOut || shown === "" ? [{ value: "", label: leftOut }] : []),
+    ...(shown !== "" && !words.includes(shown)
+      ? [{ value: shown, label: `${visibleText(shown).slice(0, 60)} (unknown)` }]
+      : []),
+    ...words.map((word) => ({ value: word, label: word })),
+  ];
   const change = (word: string) => {
+    if (word === "" && !canLeaveOut) return;
     const edit =
       word === ""
         ? ({ kind: "unset", part, path } as const)
@@ -34,33 +45,18 @@ export function ChoiceInput({ path, field, label, words, value, order, isLabelHi
   };
   return (
     <Row path={path} label={label} isLabelHidden={isLabelHidden ?? false} width={width}>
-      <select
+      <Select
         id={fieldId(path)}
-        className="form-input form-select"
-        aria-label={label}
-        aria-describedby={`${fieldId(path)}-more`}
-        aria-invalid={problems.length > 0}
-        disabled={form.isLocked}
+        label={label}
+        isLabelHidden
+        describedBy={`${fieldId(path)}-more`}
+        isInvalid={problems.length > 0}
+        isDisabled={form.isLocked}
         value={shown}
+        choices={choices}
         onFocus={() => form.enter(path, label, field)}
-        onChange={(event) => change(event.target.value)}
-      >
-        {canLeaveOut || shown === "" ? (
-          <option value="" disabled={!canLeaveOut}>
-            {field.default === undefined
-              ? canLeaveOut
-                ? "(left out)"
-                : "choose…"
-              : `${field.default} (when left out)`}
-          </option>
-        ) : null}
-        {shown !== "" && !words.includes(shown) ? <option value={shown}>{shown.slice(0, 60)} (unknown)</option> : null}
-        {words.map((word) => (
-          <option key={word} value={word}>
-            {word}
-          </option>
-        ))}
-      </select>
+        onChange={change}
+      />
       <Problems id={`${fieldId(path)}-more`} problems={problems} reason={reason} />
     </Row>
   );

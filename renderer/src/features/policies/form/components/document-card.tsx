@@ -5,6 +5,7 @@ import { fieldId, useForm } from "../model/form-context.ts";
 import type { DocumentHead } from "../model/kinds.ts";
 import { isSelector, labelOf } from "../model/words.ts";
 import { FieldInput } from "./field.tsx";
+import { InText } from "./in-text.tsx";
 import { ObjectFields } from "./object-fields.tsx";
 import { RuleList } from "./rule-list.tsx";
 
@@ -101,7 +102,7 @@ function ReadOnlyDocument({ head, text }: { head: DocumentHead; text: string }) 
         {head.kind === ""
           ? "This document does not say what it is (apiVersion and kind), so the form has no fields for it."
           : `The form has no fields for ${visibleText(head.kind)} of ${visibleText(head.apiVersion)}.`}{" "}
-        Edit it in the text.
+        It stays as it is here. <InText path={[]} />
       </p>
       <pre className="form-text code">{visibleText(text.slice(0, 900))}</pre>
     </section>

@@ -1,6 +1,7 @@
 import type { ValuePath, YamlValue } from "@wardline/domain/policy/edit";
 import type { Field } from "@wardline/domain/policy/formats/schema";
 import { useState } from "react";
+import { Select, visibleText } from "../../../../ui/index.ts";
 import { fieldId, useForm, useProblems } from "../model/form-context.ts";
 import { isScalarShape, isSelector, labelOf, starterValue } from "../model/words.ts";
 import { ChoiceInput, ChoicesInput, wordsOf } from "./choice-input.tsx";
@@ -71,23 +72,22 @@ function EitherInput({
   };
   return (
     <div className="form-either">
-      <select
+      <Select
         id={fieldId(path)}
-        className="form-input form-select"
-        aria-label={`${label}: anybody or somebody`}
-        disabled={form.isLocked}
+        label={`${label}: anybody or somebody`}
+        isLabelHidden
+        isDisabled={form.isLocked}
         value={isWord ? value : SOMEBODY}
+        choices={[
+          ...words.map((word) => ({ value: word, label: word })),
+          ...(isWord && !words.includes(value)
+            ? [{ value, label: `${visibleText(value).slice(0, 60)} (unknown)` }]
+            : []),
+          { value: SOMEBODY, label: "a group" },
+        ]}
         onFocus={() => form.enter(path, label, field)}
-        onChange={(event) => change(event.target.value)}
-      >
-        {words.map((word) => (
-          <option key={word} value={word}>
-            {word}
-          </option>
-        ))}
-        {isWord && !words.includes(value) ? <option value={value}>{value.slice(0, 60)} (unknown)</option> : null}
-        <option value={SOMEBODY}>a group</option>
-      </select>
+        onChange={change}
+      />
       {isWord ? null : <ObjectFields path={path} shape={object} value={value} />}
       <Problems problems={problems} reason={reason} />
     </div>

@@ -2,10 +2,11 @@ import { isMapping, type ValuePath, type YamlValue } from "@wardline/domain/poli
 import type { Field, ObjectShape } from "@wardline/domain/policy/formats/schema";
 import { Plus } from "lucide-react";
 import { useState } from "react";
-import { Button, visibleText } from "../../../../ui/index.ts";
+import { Button, Select, visibleText } from "../../../../ui/index.ts";
 import { useForm, useProblems } from "../model/form-context.ts";
 import { groupsOf, isScalarShape, labelOf, starterValue } from "../model/words.ts";
 import { FieldInput } from "./field.tsx";
+import { InText } from "./in-text.tsx";
 import { Problems } from "./problems.tsx";
 
 interface ObjectFieldsProps {
@@ -60,7 +61,8 @@ export function ObjectFields({ path, shape, value, without = [] }: ObjectFieldsP
       {unknown.length > 0 ? (
         <p className="form-note">
           Only in the text: {visibleText(unknown.slice(0, 6).join(", "))}
-          {unknown.length > 6 ? ` and ${unknown.length - 6} more` : ""}. The form leaves it as it is.
+          {unknown.length > 6 ? ` and ${unknown.length - 6} more` : ""}. The form leaves it as it is.{" "}
+          <InText path={[...path, unknown[0] ?? ""]} />
         </p>
       ) : null}
       <Problems problems={problems} />
@@ -122,6 +124,7 @@ function GroupPicker({ path, shape, groups, group, mapping }: GroupPickerProps) 
   const order = Object.keys(fields);
   const part = form.part.index;
   const choose = (name: string) => {
+    if (name === "" || name === group?.[0]) return;
     const added = {
       kind: "set",
       part,
@@ -135,21 +138,21 @@ function GroupPicker({ path, shape, groups, group, mapping }: GroupPickerProps) 
   return (
     <div className="form-row">
       <div className="form-control">
-        <select
-          className="form-input form-select"
-          aria-label={`${shape.title}: given by`}
-          disabled={form.isLocked}
+        <Select
+          label={`${shape.title}: given by`}
+          isLabelHidden
+          isDisabled={form.isLocked}
           value={group?.[0] ?? ""}
+          choices={[
+            ...(group ? [] : [{ value: "", label: "choose…" }]),
+            ...groups.map((names) => ({
+              value: names[0] ?? "",
+              label: names.map(labelOf).join(" and ").toLowerCase(),
+            })),
+          ]}
           onFocus={() => form.enter(path, `${shape.title}: given by`, null)}
-          onChange={(event) => choose(event.target.value)}
-        >
-          {group ? null : <option value="">choose…</option>}
-          {groups.map((names) => (
-            <option key={names[0]} value={names[0]}>
-              {names.map(labelOf).join(" and ").toLowerCase()}
-            </option>
-          ))}
-        </select>
+          onChange={choose}
+        />
         {reason ? <Problems problems={[]} reason={reason} /> : null}
       </div>
     </div>

@@ -1,6 +1,7 @@
 import { type FormEdit, isMapping, type ValuePath, type YamlValue } from "@wardline/domain/policy/edit";
 import type { Field, ObjectShape } from "@wardline/domain/policy/formats/schema";
 import { useState } from "react";
+import { Select, visibleText } from "../../../../ui/index.ts";
 import { fieldId, type Offer, useForm, useProblems } from "../model/form-context.ts";
 import { textOf } from "../model/words.ts";
 import { wordsOf } from "./choice-input.tsx";
@@ -31,6 +32,21 @@ export function PortFields({ path, shape, value }: { path: ValuePath; shape: Obj
     for (const name of gone) if (name in port) edits.push({ kind: "unset", part, path: [...path, name] });
     setReason(form.apply(edits));
   };
+  // Without a port there would be nothing left to say.
+  const canLeaveOut = "port" in port && !fields.protocol?.required;
+  const isKnown = protocol === "" || words.includes(protocol);
+  const choices = [
+    ...(canLeaveOut || protocol === "" ? [{ value: "", label: "TCP (when left out)" }] : []),
+    ...(isKnown
+      ? []
+      : [
+          {
+            value: protocol,
+            label: /^\d+$/.test(protocol) ? `protocol ${protocol}` : visibleText(protocol).slice(0, 40),
+          },
+        ]),
+    ...words.map((word) => ({ value: word, label: word })),
+  ];
   const number = (name: string, label: string) =>
     fields[name] ? (
       <TextInput
@@ -47,29 +63,16 @@ export function PortFields({ path, shape, value }: { path: ValuePath; shape: Obj
   return (
     <div className="form-port">
       {"name" in fields ? number("name", "Name of the port") : null}
-      <select
+      <Select
         id={fieldId([...path, "protocol"])}
-        className="form-input form-select"
-        aria-label="Protocol"
-        disabled={form.isLocked}
+        label="Protocol"
+        isLabelHidden
+        isDisabled={form.isLocked}
         value={protocol}
+        choices={choices}
         onFocus={() => form.enter([...path, "protocol"], "Protocol", fields.protocol!)}
-        onChange={(event) => choose(event.target.value)}
-      >
-        {fields.protocol?.required && protocol !== "" ? null : (
-          <option value="" disabled={!("port" in port)}>
-            TCP (when left out)
-          </option>
-        )}
-        {protocol !== "" && !words.includes(protocol) ? (
-          <option value={protocol}>{/^\d+$/.test(protocol) ? `protocol ${protocol}` : protocol.slice(0, 40)}</option>
-        ) : null}
-        {words.map((word) => (
-          <option key={word} value={word}>
-            {word}
-          </option>
-        ))}
-      </select>
+        onChange={choose}
+      />
       {isIcmp ? (
         <>
           {number("type", "ICMP type")}

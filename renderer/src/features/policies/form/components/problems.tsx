@@ -1,7 +1,9 @@
 import { Severity } from "@wardline/api/wardline/v1/error";
+import { IN_THE_TEXT } from "@wardline/domain/policy/edit";
 import { CircleX, Info, TriangleAlert } from "lucide-react";
 import { visibleText } from "../../../../ui/index.ts";
 import type { FieldProblem } from "../model/problems.ts";
+import { InText } from "./in-text.tsx";
 
 const MOST_SHOWN = 3;
 
@@ -19,7 +21,10 @@ export function Problems({
     <div id={id} className="form-problems">
       {reason ? (
         <p className="form-problem" data-tone="deny" role="alert">
-          <CircleX size={13} aria-hidden="true" /> Not written: {visibleText(reason)}
+          <CircleX size={13} aria-hidden="true" />{" "}
+          <span>
+            Not written: {visibleText(reason)} {reason.endsWith(IN_THE_TEXT) ? <InText path={null} /> : null}
+          </span>
         </p>
       ) : null}
       {problems.slice(0, MOST_SHOWN).map(({ diagnostic }, index) => (

@@ -92,6 +92,14 @@ export class TextBridge {
     this.#view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "nearest" }) });
   }
 
+  /** Takes the focus to the text; `null` = where its cursor is. */
+  show(offset: number | null): void {
+    const { state } = this.#view;
+    const at = offset === null ? state.selection.main.head : Math.min(Math.max(0, offset), state.doc.length);
+    this.#view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "center" }) });
+    this.#view.focus();
+  }
+
   /** Where the cursor of the text goes while the text has the focus. */
   onCursor(listener: (offset: number) => void): () => void {
     return this.#listen((update) => {

@@ -28,6 +28,8 @@ export interface FormScope {
   readonly enter: (path: ValuePath, label: string, field: Field | null) => void;
   /** What the completion of the text would offer for the value, or the name, at the path; empty when it is not there. */
   readonly offer: (path: ValuePath, what: "value" | "name") => Promise<readonly Offer[]>;
+  /** Opens the text beside the form, with the cursor at the path; `null` = where the cursor is. */
+  readonly showText: (path: ValuePath | null) => void;
   /** Where the cursor of the text is. */
   readonly current: string | null;
   readonly say: (message: string) => void;
@@ -74,7 +76,9 @@ export function focusIn(path: ValuePath): void {
   requestAnimationFrame(() => {
     const added = document.getElementById(`${fieldId(path)}-item`);
     added
-      ?.querySelector<HTMLElement>(".form-rule-body :is(input, select), .form-item-body :is(input, select)")
+      ?.querySelector<HTMLElement>(
+        ":is(.form-rule-body, .form-item-body) :is(input:not([type=hidden], [tabindex='-1']), .select-button)",
+      )
       ?.focus();
   });
 }
