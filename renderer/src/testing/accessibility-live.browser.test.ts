@@ -90,10 +90,28 @@ describe.skipIf(browserTestObstacle)(
         (await heardOn(page)).filter(({ voice }) => voice === "urgent").map(({ text }) => text);
       const isSaid = (text: RegExp) =>
         expect.poll(async () => (await urgent()).some((each) => text.test(each)), { timeout: 30_000 }).toBe(true);
+      const now = page.locator("[data-announcer='urgent']", {
+        hasText:
+          /^Generation 42 waits on atlas: 4 min \d+ s left to keep it\. Alt\+K keeps it, Alt\+R rolls it back\.$/,
+      });
+      await now.waitFor({ state: "attached" });
       await page.keyboard.press("Alt+r");
       await isSaid(/^Generation 42 was rolled back on atlas\.$/);
       await page.evaluate("window.fake.isOffline = true");
-      await page.evaluate("window.fake.notify()");
+      await isSaid(/^Connection lost\. /);
+      // The times in the bar go on by the second; nothing of that is said.
+      await page
+        .getByRole("region", { name: "Connection" })
+        .getByText(/Last heard [3-9] s ago/)
+        .waitFor();
+      expect((await urgent()).filter((text) => text.startsWith("Connection lost"))).toHaveLength(1);
+      await page.evaluate("window.fake.isOffline = false");
+      await page.getByRole("region", { name: "Connection" }).waitFor({ state: "detached" });
+      await expect
+        .poll(async () => (await heardOn(page)).some(({ text }) => text.includes("Connected again")), {
+          timeout: 15_000,
+        })
+        .toBe(true);
       const expiring = await server.open({ scenario: "expiring" });
       await expiring.page.evaluate(LISTEN);
       const said = async () => (await heardOn(expiring.page)).map(({ text }) => text).join("\n");

@@ -425,6 +425,8 @@ export class FakeConsole {
           fake.#touchHost();
           yield { sequence, hosts: [fake.host, ...fake.fleet.hosts], now: timestampFromMs(Date.now()) };
           await fake.#change(1_000);
+          // A backend that goes away ends its streams.
+          if (fake.isOffline) await fake.#gate();
         }
       },
       async setHostLabels(request: { labels: Record<string, string> }) {
