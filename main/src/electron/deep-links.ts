@@ -1,5 +1,5 @@
 /**
- * `wardline://flows`, `wardline://policies/web.yaml?line=12`, `wardline://hosts/ID`: links of tickets and chats to a place of
+ * `wardline://flows`, `wardline://policies/web.yaml?line=12` (or `?version=DIGEST`), `wardline://hosts/ID`: links of tickets and chats to a place of
  * the console. A link opens a view and never acts; what it names is looked up by the page, which knows it or says that it does not.
  */
 
@@ -9,7 +9,8 @@ const LONGEST_LINK = 2_000;
 const VIEWS: ReadonlySet<string> = new Set([
   ...["overview", "policies", "flows", "anomalies", "hosts", "cluster", "mesh", "audit", "settings", "changes"],
 ]);
-const LINK = /^wardline:\/\/([a-z]{1,20})(?:\/([^?#\s]{0,1500}))?(?:\?line=(\d{1,7}))?$/i;
+const LINK =
+  /^wardline:\/\/([a-z]{1,20})(?:\/([^?#\s]{0,1500}))?(?:\?line=(\d{1,7})|\?version=(\d{1,9}|[0-9a-f]{12,64}))?$/i;
 
 /**
  * The place as the page's address has it (`#/policies/web.yaml?line=12`); `null` = it is no link of ours.
@@ -22,10 +23,11 @@ export function placeOfLink(link: string): string | null {
   if (!match || !VIEWS.has(view)) return null;
   const argument = decoded(match[2] ?? "");
   if (argument === null) return null;
-  const line = match[3] ? `?line=${Number(match[3])}` : "";
+  if (match[4] && view !== "policies") return null;
+  const rest = match[3] ? `?line=${Number(match[3])}` : match[4] ? `?version=${match[4].toLowerCase()}` : "";
   // Some desktops add a slash to a link without a path.
   const path = argument.replace(/\/+$/, "");
-  return `#/${view}${path === "" ? "" : `/${encodeURIComponent(path)}`}${line}`;
+  return `#/${view}${path === "" ? "" : `/${encodeURIComponent(path)}`}${rest}`;
 }
 
 /** The link among the arguments of a start, as Linux and Windows hand it over. */

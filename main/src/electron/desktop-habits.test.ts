@@ -64,6 +64,9 @@ describe("links of the desktop", () => {
     ["wardline://policies/policies%2Fweb.yaml?line=12", "#/policies/policies%2Fweb.yaml?line=12"],
     ["wardline://policies/policies/web.yaml?line=12", "#/policies/policies%2Fweb.yaml?line=12"],
     ["wardline://mesh/run%2F1", "#/mesh/run%2F1"],
+    ["wardline://policies/web.yaml?version=7", "#/policies/web.yaml?version=7"],
+    ["wardline://policies?version=3F2A9C0011AA", "#/policies?version=3f2a9c0011aa"],
+    ["wardline://flows/src%3A10.0.0.1%20port%3A443", "#/flows/src%3A10.0.0.1%20port%3A443"],
   ])("%s opens %s", (link, place) => {
     expect(placeOfLink(link)).toBe(place);
   });
@@ -72,6 +75,9 @@ describe("links of the desktop", () => {
     "wardline://apply",
     "wardline://hosts/web-1?confirm=1",
     "wardline://hosts/web-1#x",
+    "wardline://hosts/web-1?version=7",
+    "wardline://policies/web.yaml?version=3f2a",
+    "wardline://policies/web.yaml?version=7&line=1",
     "wardline://hosts/%00",
     "wardline://hosts/%E0%A4%A",
     "wardline://user@hosts/x",
@@ -91,7 +97,9 @@ describe("links of the desktop", () => {
         fc.constantFrom("", "wardline://hosts/", "wardline://policies/"),
         (text, start) => {
           const place = placeOfLink(start + text);
-          expect(place === null || /^#\/[a-z]+(\/[^/?#\s<>"]+)?(\?line=\d{1,7})?$/.test(place)).toBe(true);
+          expect(
+            place === null || /^#\/[a-z]+(\/[^/?#\s<>"]+)?(\?line=\d{1,7}|\?version=[0-9a-f]{1,64})?$/.test(place),
+          ).toBe(true);
         },
       ),
     );

@@ -18,6 +18,7 @@ import { TopBar } from "./top-bar.tsx";
 import { useBaseCommands } from "./use-base-commands.ts";
 import { useDesktopShell } from "./use-desktop-shell.ts";
 import { useLook, useTimeKey } from "./use-look.ts";
+import { usePlaceCommands } from "./use-place-commands.ts";
 import { useRoute } from "./use-route.ts";
 import { useShortcuts } from "./use-shortcuts.ts";
 import "./app.css";
@@ -43,6 +44,9 @@ const SuggestionsSheet = lazy(() =>
     default: module.SuggestionsSheet,
   })),
 );
+const VersionSheet = lazy(() =>
+  import("../features/policies/history/version-sheet.tsx").then((module) => ({ default: module.VersionSheet })),
+);
 const ShipDrawer = lazy(() => import("../features/ship/components/ship-drawer.tsx"));
 
 /** The frame: rail, bar, the view, status bar, and what lies over them. */
@@ -51,6 +55,7 @@ export function App() {
   useRoute();
   useShortcuts();
   useBaseCommands();
+  usePlaceCommands();
   useDesktopShell();
   usePendingWatcher();
   useFlowScope();
@@ -61,6 +66,7 @@ export function App() {
   const view = useWindow((state) => state.view);
   const isAddingHosts = useWindow((state) => state.overlay === "add-hosts");
   const isAsking = useWindow((state) => state.overlay === "ask");
+  const isReadingVersion = useWindow((state) => state.overlay === "version");
   const isShipOpen = useWindow((state) => state.overlay === "ship");
   const isSuggesting = useWindow((state) => state.overlay === "suggestions");
   return (
@@ -102,6 +108,11 @@ export function App() {
       {isAsking ? (
         <Suspense fallback={null}>
           <AskSheet />
+        </Suspense>
+      ) : null}
+      {isReadingVersion ? (
+        <Suspense fallback={null}>
+          <VersionSheet />
         </Suspense>
       ) : null}
       {isShipOpen ? (

@@ -1,15 +1,15 @@
 import { useEffect } from "react";
+import { hashOf, type Place } from "../data/place-link.ts";
 import { useWindow, VIEWS, type WindowState } from "../data/window-store.ts";
 
 /** `#/policies/policies%2Fweb.yaml?line=12`: a place that can be linked to. It opens a view and never acts. */
-export function parseRoute(
-  hash: string,
-): { view: (typeof VIEWS)[number]; argument: string | null; line: number | null } | null {
-  const match = /^#\/([a-z]+)(?:\/([^?]*))?(?:\?line=(\d{1,7}))?$/.exec(hash);
+export function parseRoute(hash: string): Required<Place> | null {
+  const match = /^#\/([a-z]+)(?:\/([^?]*))?(?:\?line=(\d{1,7})|\?version=(\d{1,9}|[0-9a-f]{12,64}))?$/.exec(hash);
   const view = VIEWS.find((candidate) => candidate === match?.[1]);
   if (!match || !view) return null;
   try {
-    return { view, argument: match[2] ? decodeURIComponent(match[2]) : null, line: match[3] ? Number(match[3]) : null };
+    const argument = match[2] ? decodeURIComponent(match[2]) : null;
+    return { view, argument, line: match[3] ? Number(match[3]) : null, version: match[4] ?? null };
   } catch {
     return null;
   }
@@ -40,8 +40,13 @@ export function useRoute(): void {
       const route = parseRoute(location.hash);
       if (!route) return;
       const state = useWindow.getState();
-      const { view, filePath, hostId, findingId, openFile, openHost, openFinding, goTo } = state;
-      if (
+      const { view, filePath, hostId, findingId, openFile, openHost, openFinding, openHistory, goTo } = state;
+      if (route.view === "policies" && route.version !== null) {
+        goTo("policies");
+        state.openVersion(route.version, route.argument);
+        // The sheet lies over the place: the same link opens it again when it was closed.
+        history.replaceState(null, "", hashOf({ view: "policies", argument: filePath }));
+      } else if (
         route.view === "policies" &&
         route.argument &&
         (route.argument !== filePath || route.line !== null || view !== "policies")
@@ -51,7 +56,10 @@ export function useRoute(): void {
         openHost(route.argument);
       else if (route.view === "anomalies" && route.argument && (route.argument !== findingId || view !== "anomalies"))
         openFinding(route.argument);
-      else if (route.view === "mesh" && route.argument && (route.argument !== placeInMesh(state) || view !== "mesh"))
+      else if (route.view === "flows" && route.argument) {
+        openHistory(route.argument);
+        history.replaceState(null, "", hashOf({ view: "flows", argument: null }));
+      } else if (route.view === "mesh" && route.argument && (route.argument !== placeInMesh(state) || view !== "mesh"))
         openPlaceInMesh(route.argument);
       else if (route.view !== view) goTo(route.view);
     };

@@ -32,6 +32,8 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
   command("palette.open", "Everywhere", "Go anywhere, do anything, ask", "everywhere", "Ctrl+K"),
   command("ask.open", "Everywhere", "Questions asked, and a new one", "everywhere", "Alt+Q"),
   command("window.freeze", "Everywhere", "Freeze or resume live rows", "everywhere", "Ctrl+."),
+  command("window.new", "Everywhere", "New window, in the desktop program", "everywhere", "Alt+N"),
+  command("window.copy-link", "Everywhere", "Copy a link to this place", "everywhere", "Alt+C"),
   command("window.next-pane", "Everywhere", "Next pane", "everywhere", "F6"),
   command("window.previous-pane", "Everywhere", "Previous pane", "everywhere", "Shift+F6"),
   command("window.shortcuts", "Everywhere", "Keyboard shortcuts", "everywhere", "?"),
@@ -48,6 +50,7 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
   command("editor.complete", "Policies", "Complete", "editor", "Ctrl+Space"),
   command("editor.definition", "Policies", "Where a name is defined", "editor", "F12"),
   command("editor.references", "Policies", "Where a name is used", "editor", "Shift+F12"),
+  command("editor.line-version", "Policies", "Read the version of this line, while they are shown", "editor", "Alt+V"),
   command("flows.search", "Flows", "Search the flows", "flows", "/"),
 ];
 

@@ -46,6 +46,8 @@ export type Overlay =
   | "shortcuts"
   | "ship"
   | "history"
+  /** The files of one version, to be read. */
+  | "version"
   | "import"
   | "add-hosts"
   | "suggestions"
@@ -63,6 +65,8 @@ export interface WindowState {
   readonly markedRange: { readonly fromMs: number; readonly untilMs: number } | null;
   readonly isFrozen: boolean;
   readonly overlay: Overlay;
+  /** The version that is read: by number or digest, and the file to begin with. */
+  readonly versionPlace: { readonly version: string; readonly path: string | null } | null;
   readonly selectedFlowId: bigint | null;
   readonly flowsMode: FlowsMode;
   /** What is asked of flows, live and of the history alike, in the flow query language. */
@@ -82,6 +86,7 @@ export interface WindowState {
   readonly handedOver: readonly { readonly path: string; readonly content: Uint8Array }[];
   readonly goTo: (view: View) => void;
   readonly openFile: (path: string | null, line?: number, column?: number) => void;
+  readonly openVersion: (version: string, path: string | null) => void;
   readonly openHost: (hostId: string) => void;
   readonly openFinding: (findingId: string | null) => void;
   readonly openMesh: (nodeOrLinkId: string | null) => void;
@@ -104,6 +109,7 @@ export const useWindow = create<WindowState>()((set, get) => ({
   markedRange: null,
   isFrozen: false,
   overlay: "none",
+  versionPlace: null,
   selectedFlowId: null,
   flowsMode: "live",
   flowText: "",
@@ -126,6 +132,7 @@ export const useWindow = create<WindowState>()((set, get) => ({
       editorTarget:
         line === undefined ? null : { line, column: column ?? 1, serial: (get().editorTarget?.serial ?? 0) + 1 },
     }),
+  openVersion: (version, path) => set({ versionPlace: { version, path }, overlay: "version" }),
   openHost: (hostId) => set({ view: "hosts", hostId, overlay: "none" }),
   openFinding: (findingId) => set({ view: "anomalies", anomaliesTab: "findings", findingId, overlay: "none" }),
   openMesh: (meshId) => set({ view: "mesh", meshTab: "topology", meshId, overlay: "none" }),

@@ -49,6 +49,12 @@ const OVERLAYS: Readonly<Record<Exclude<Overlay, "none">, Place>> = {
       await page.locator(".text-diff .cm-content").waitFor();
     },
   },
+  version: {
+    open: async (page) => {
+      await page.evaluate(`windowStore.getState().openVersion("1", null)`);
+      await page.locator(".read-text .cm-content").waitFor();
+    },
+  },
   import: {
     open: async (page) => {
       await policies(page);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { browserTestObstacle, type FakeWindowServer, startFakeWindow } from "./browser.ts";
 
@@ -15,6 +16,7 @@ describe.skipIf(browserTestObstacle)(
       // The preload runs before the page: put the double there and load the page again.
       await page.addInitScript(() => {
         const listeners: Record<string, (value: unknown) => void> = {};
+        const asked: string[] = [];
         Object.assign(window, {
           wardlineShell: {
             onFilesOpened: (listener: (files: unknown) => void) => {
@@ -29,7 +31,10 @@ describe.skipIf(browserTestObstacle)(
               listeners.navigate = listener as (value: unknown) => void;
               return () => {};
             },
+            openWindow: (place: string) => asked.push(`window ${place}`),
+            dragOut: (name: string, text: string) => asked.push(`drag ${name}: ${text.length > 0}`),
           },
+          askedOfShell: asked,
           fromShell: listeners,
         });
       });
@@ -58,6 +63,70 @@ describe.skipIf(browserTestObstacle)(
       });
       await page.getByRole("main", { name: "flows" }).waitFor();
       await command("unknown");
+      const asked = () => page.evaluate("window.askedOfShell") as Promise<string[]>;
+      await page.keyboard.press("Alt+2");
+      const row = page.getByRole("button", { name: /web\.yaml/ });
+      await row.click();
+      await page.locator(".code-editor .cm-content").waitFor();
+      await page.keyboard.press("Alt+n");
+      const place = await page.evaluate("location.hash");
+      await expect.poll(asked).toEqual([`window ${place}`]);
+      await page.keyboard.press("Control+k");
+      await page.getByRole("combobox", { name: "Command" }).fill("new window");
+      await page.getByRole("option", { name: /New window, at this place/ }).click();
+      await expect.poll(asked).toEqual([`window ${place}`, `window ${place}`]);
+      // A real drag: the shell is asked for the file, and the page has none of its own under way.
+      const box = await row.boundingBox();
+      if (!box) throw new Error("the row is not shown");
+      await page.mouse.move(box.x + 20, box.y + box.height / 2);
+      await page.mouse.down();
+      await page.mouse.move(box.x + 200, box.y + 60, { steps: 6 });
+      await page.mouse.up();
+      await expect.poll(asked).toEqual([`window ${place}`, `window ${place}`, "drag web.yaml: true"]);
+      expect(complaints).toEqual([]);
+      await page.context().close();
+    });
+
+    it("is not needed in a browser: a file is dragged as a download or saved as a copy, and no window is offered", async () => {
+      const { page, complaints } = await server.open({});
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.keyboard.press("Alt+2");
+      const row = page.getByRole("button", { name: /web\.yaml/ });
+      await row.click();
+      await page.locator(".code-editor .cm-content").waitFor();
+      const dragged = (await row.evaluate((element) => {
+        const data = new DataTransfer();
+        element.dispatchEvent(new DragEvent("dragstart", { bubbles: true, cancelable: true, dataTransfer: data }));
+        return [data.getData("DownloadURL"), data.getData("text/plain")];
+      })) as [string, string];
+      expect(dragged[0]).toMatch(/^application\/yaml:web\.yaml:blob:/);
+      const shown = (await page.evaluate(
+        "[...window.fake.files].find(([path]) => path.endsWith('web.yaml'))[1].text",
+      )) as string;
+      expect(dragged[1]).toBe(shown);
+      await page.getByRole("button", { name: "File actions" }).press("Enter");
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("menuitem", { name: "Save a copy" }).press("Enter"),
+      ]);
+      expect(download.suggestedFilename()).toBe("web.yaml");
+      expect(readFileSync(await download.path(), "utf8")).toBe(shown);
+      const dir = process.env.WARDLINE_SHOTS_DIR;
+      await page.keyboard.press("Control+k");
+      await page.getByRole("combobox", { name: "Command" }).fill("window");
+      await page.getByRole("option").first().waitFor();
+      expect(await page.getByRole("option", { name: /New window/ }).count()).toBe(0);
+      await page.getByRole("combobox", { name: "Command" }).fill("copy a link");
+      for (const theme of ["dark", "light"]) {
+        await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
+        if (dir) await page.screenshot({ path: `${dir}/palette-${theme}.png` });
+      }
+      await page.getByRole("option", { name: /Copy a link to this file/ }).click();
+      const clipboard = () => page.evaluate("navigator.clipboard.readText()") as Promise<string>;
+      await expect.poll(clipboard).toMatch(/^wardline:\/\/policies\/[^/]*web\.yaml$/);
+      await page.keyboard.press("Alt+5");
+      await page.keyboard.press("Alt+c");
+      await expect.poll(clipboard).toMatch(/^wardline:\/\/hosts/);
       expect(complaints).toEqual([]);
       await page.context().close();
     });

@@ -1,6 +1,7 @@
 /** Versions and the configuration of the fake console. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
 import {
   type GetProposalResponse,
   GetProposalResponseSchema,
@@ -10,7 +11,9 @@ import {
 } from "@wardline/api/wardline/console/v1/configuration";
 import { ChangeKind } from "@wardline/api/wardline/console/v1/ship";
 import { VersionKind, type VersionSide } from "@wardline/api/wardline/console/v1/versions";
+import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { LineBlame } from "@wardline/domain/lines";
+import { failure } from "./fake-workspace.ts";
 
 type Files = readonly { readonly path: string; readonly text: string }[];
 
@@ -90,10 +93,21 @@ export class FakeVersions {
       async searchVersions({ text }: { text: string }) {
         await gate();
         const list = [...versions()].sort((one, other) => Number(other.number - one.number));
-        const found = list.filter(({ reason, author }) =>
-          `${reason} ${author}`.toLowerCase().includes(text.toLowerCase()),
+        const found = list.filter(
+          ({ reason, author, id }) => `${reason} ${author}`.toLowerCase().includes(text.toLowerCase()) || id === text,
         );
         return { versions: found.map((version) => fake.#entry(version)), hasMore: false };
+      },
+      async readVersion({ side, path }: { side?: VersionSide | undefined; path: string }) {
+        await gate();
+        const named = side?.side;
+        const version = versions().find(({ number, id }) =>
+          named?.case === "number" ? number === named.value : named?.case === "id" && id.startsWith(named.value),
+        );
+        if (!version)
+          throw failure(ErrorCode.NOT_FOUND, Code.NotFound, "There is no such version on this console.", "");
+        if (path === "") return { id: version.id, paths: version.files.map((file) => file.path) };
+        return { id: version.id, paths: [path], text: version.files.find((file) => file.path === path)?.text ?? "" };
       },
       async compareVersions({ from, to }: { from?: VersionSide | undefined; to?: VersionSide | undefined }) {
         await gate();
@@ -122,9 +136,9 @@ export class FakeVersions {
           versions: versions().map((version) => fake.#entry(version)),
         };
       },
-      async keepVersion({ reason }: { reason: string }) {
+      async keepVersion({ reason, ticket }: { reason: string; ticket: string }) {
         await gate();
-        fake.asked.push(`keep ${reason}`);
+        fake.asked.push(`keep ${reason}${ticket === "" ? "" : ` (${ticket})`}`);
         return { added: true };
       },
       async putBackVersion(request: { side?: VersionSide | undefined; path: string; reason: string }) {

@@ -56,6 +56,88 @@ describe.skipIf(browserTestObstacle)(
       await close();
     });
 
+    it("keeps the workspace as it stands, with a reason and a ticket", async () => {
+      const { page, complaints, close } = await open();
+      await page.getByRole("button", { name: "Versions and receipts" }).press("Enter");
+      const sheet = page.getByRole("dialog", { name: /History/ });
+      await sheet.getByRole("button", { name: "Keep this version…" }).press("Enter");
+      const keep = sheet.getByRole("button", { name: "Keep it" });
+      expect(await keep.isDisabled()).toBe(true);
+      await sheet.getByLabel("Why keep it").fill("before the move");
+      await sheet.getByLabel("Ticket").first().fill("NET-7");
+      await inBothThemes(page, "keep");
+      await keep.press("Enter");
+      await sheet.getByText("Kept.").waitFor();
+      expect(await askedOf(page)).toEqual(["keep before the move (NET-7)"]);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
+    it("reads the files of a version from the history and by a link, and links to it by its digest", async () => {
+      const { page, complaints, close } = await open();
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.getByRole("button", { name: "Versions and receipts" }).press("Enter");
+      const history = page.getByRole("dialog", { name: /History/ });
+      await history.getByRole("button", { name: /^first policies/ }).press("Enter");
+      await history.getByRole("button", { name: "Read its files" }).press("Enter");
+      const sheet = page.getByRole("dialog", { name: /^Version #1/ });
+      const text = sheet.locator(".read-text .cm-content");
+      await text.waitFor();
+      await sheet.getByText(/first policies/).waitFor();
+      expect(await text.getAttribute("contenteditable")).toBe("false");
+      const [name, old] = (await page.evaluate(
+        "(() => { const [file] = window.fake.versions.find(({ number }) => number === 1n).files; return [file.path, file.text]; })()",
+      )) as [string, string];
+      expect(await text.innerText()).toContain(old.split("\n")[0]);
+      await inBothThemes(page, "version");
+      await sheet.getByRole("button", { name: "Copy link" }).press("Enter");
+      await sheet.getByText("Link copied.").waitFor();
+      const link = (await page.evaluate("navigator.clipboard.readText()")) as string;
+      expect(link).toBe(`wardline://policies/${encodeURIComponent(name)}?version=${"1".repeat(12)}`);
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        sheet.getByRole("button", { name: "Save a copy" }).press("Enter"),
+      ]);
+      expect(download.suggestedFilename()).toBe(name.slice(name.lastIndexOf("/") + 1));
+      for (let times = 0; times < 2; times += 1) {
+        await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
+        await page.evaluate(`location.hash = ${JSON.stringify(link.replace("wardline://", "#/"))}`);
+        await sheet.locator(".read-text .cm-content").waitFor();
+      }
+      await page.keyboard.press("Escape");
+      await page.evaluate("location.hash = '#/policies/nowhere.yaml?version=1'");
+      await sheet.getByText(/This version has no file nowhere\.yaml/).waitFor();
+      await page.keyboard.press("Escape");
+      await page.evaluate("location.hash = '#/policies?version=99'");
+      await page
+        .getByRole("dialog", { name: "Version #99" })
+        .getByText(/no such version/)
+        .first()
+        .waitFor();
+      expect(complaints.filter((text) => !text.includes("404"))).toEqual([]);
+      await close();
+    });
+
+    it("opens the version of a line by its mark and by the key", async () => {
+      const { page, complaints, close } = await open();
+      await page.getByRole("button", { name: "Who changed each line" }).press("Enter");
+      const mark = page.locator(".cm-blame[data-version]").filter({ hasText: /#\d/ }).first();
+      await mark.waitFor();
+      const number = await mark.getAttribute("data-version");
+      await mark.click();
+      const sheet = page.getByRole("dialog", { name: `Version #${number}` });
+      await sheet.locator(".read-text .cm-content").waitFor();
+      await page.keyboard.press("Escape");
+      await sheet.waitFor({ state: "detached" });
+      await page.locator(".code-editor .cm-content").focus();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.press("Alt+v");
+      await page.getByRole("dialog", { name: /^Version #/ }).waitFor();
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
     it("shows who changed each line beside the text", async () => {
       const { page, complaints, close } = await open();
       await page.getByRole("button", { name: "Who changed each line" }).press("Enter");

@@ -24,7 +24,7 @@ export function EntryDetail({ row, onClose }: { row: MirroredEntry; onClose: () 
   const { entry, hostName, hostId, log } = row;
   const nowMs = useConsoleNow();
   const receipts = useQuery(ShipService.method.listReceipts, { limit: 100 });
-  const { openHost, goTo, show } = useWindow();
+  const { openHost, openVersion, goTo, show } = useWindow();
   const timeMs = entry?.time ? timestampMs(entry.time) : null;
   const near = (receipts.data?.receipts ?? []).filter(
     (receipt) =>
@@ -79,8 +79,10 @@ export function EntryDetail({ row, onClose }: { row: MirroredEntry; onClose: () 
             {near.map((receipt) => (
               <li key={String(receipt.id)}>
                 generation {String(receipt.generation?.number ?? "?")} of version{" "}
-                <code>{shortDigest(receipt.versionId)}</code>, {visibleText(receipt.author)}:{" "}
-                {visibleText(receipt.reason)}{" "}
+                <button type="button" className="link" onClick={() => openVersion(receipt.versionId, null)}>
+                  <code>{shortDigest(receipt.versionId)}</code>
+                </button>
+                , {visibleText(receipt.author)}: {visibleText(receipt.reason)}{" "}
                 {receipt.time ? <Moment timeMs={timestampMs(receipt.time)} nowMs={nowMs} className="faint" /> : null}
               </li>
             ))}

@@ -6,6 +6,7 @@ import { useConsole } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
 import { formatQuantity, Tag, visibleText } from "../../../ui/index.ts";
 import { baseName, groupByFolder, stateTag } from "../model/file-tree.ts";
+import { useFileDrag } from "../out/use-file-drag.ts";
 import "./file-list.css";
 
 /** Files by folder: how each stands against what is enforced, and how many problems it has. */
@@ -47,6 +48,7 @@ export function FileList({ files, shownPath }: { files: readonly FileSummary[]; 
 
 function FileItem({ file, isShown }: { file: FileSummary; isShown: boolean }) {
   const { drafts } = useConsole();
+  const drag = useFileDrag(file.path);
   useSyncExternalStore(drafts.subscribe, drafts.getVersion);
   const openFile = useWindow((state) => state.openFile);
   const draft = drafts.get(file.path);
@@ -60,6 +62,7 @@ function FileItem({ file, isShown }: { file: FileSummary; isShown: boolean }) {
       aria-current={isShown ? "true" : undefined}
       title={visibleText(file.path)}
       onClick={() => openFile(file.path)}
+      {...drag}
     >
       <span className="file-name truncate">
         {name}

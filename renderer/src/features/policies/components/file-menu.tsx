@@ -2,8 +2,10 @@ import { type ReactNode, useState } from "react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import { runKeyCommand } from "../../../data/key-commands.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, FailureNotice, Sheet, TextField, visibleText } from "../../../ui/index.ts";
+import { saveCopy } from "../out/save-copy.ts";
 
 interface FileMenuProps {
   readonly path: string;
@@ -14,6 +16,12 @@ interface FileMenuProps {
 /** Rename and delete; both open on what happens. Neither changes what a host enforces. */
 export function FileMenu({ path, revision, trigger }: FileMenuProps) {
   const [open, setOpen] = useState<"none" | "rename" | "delete">("none");
+  const { drafts } = useConsole();
+  const act = (key: React.Key) => {
+    if (key === "copy") saveCopy(path, drafts.get(path)?.text ?? "");
+    else if (key === "link") void runKeyCommand("window.copy-link");
+    else setOpen(key === "rename" ? "rename" : "delete");
+  };
   return (
     <>
       <MenuTrigger>
@@ -21,7 +29,13 @@ export function FileMenu({ path, revision, trigger }: FileMenuProps) {
           {trigger}
         </AriaButton>
         <Popover className="popover" placement="bottom end" offset={4}>
-          <Menu className="menu" onAction={(key) => setOpen(key === "rename" ? "rename" : "delete")}>
+          <Menu className="menu" onAction={act}>
+            <MenuItem id="copy" className="menu-item">
+              Save a copy
+            </MenuItem>
+            <MenuItem id="link" className="menu-item">
+              Copy link
+            </MenuItem>
             <MenuItem id="rename" className="menu-item">
               Rename…
             </MenuItem>

@@ -123,7 +123,7 @@ export default function PoliciesView() {
             checkError={check.error}
             isRemoteCheck={check.isRemote}
             fixRequest={fixRequest}
-            actions={<ViewActions />}
+            actions={viewActions()}
           />
         ) : workspace.value ? (
           <EmptyState picture={<PolicyPicture />} title="No policies yet" action={<NewPolicyButton />}>
@@ -163,7 +163,8 @@ export default function PoliciesView() {
     </div>
   );
 
-  function ViewActions() {
+  // Not a component: one made anew with each rendering would take the button away under a pressed key.
+  function viewActions() {
     return (
       <>
         <IconButton label="Versions and receipts" onPress={() => show("history")}>

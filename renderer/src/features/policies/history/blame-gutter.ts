@@ -1,24 +1,32 @@
 /**
  * Who last changed each line, beside the text. A CodeMirror extension: put `blameGutter()` into the editor's extensions,
- * and dispatch `setBlame` with an answer of GetBlame; `null` takes the gutter away.
+ * and dispatch `setBlame` with an answer of GetBlame; `null` takes the gutter away. A click opens the version of a line.
  */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type EditorState, type Extension, RangeSet, StateEffect, StateField } from "@codemirror/state";
 import { EditorView, GutterMarker, gutter, type Panel, showPanel } from "@codemirror/view";
 import type { GetBlameResponse, VersionEntry } from "@wardline/api/wardline/console/v1/versions";
+import { useWindow } from "../../../data/window-store.ts";
 import { announce, formatDateTime, visibleText } from "../../../ui/index.ts";
 
-export const setBlame = StateEffect.define<GetBlameResponse | null>();
+export interface ShownBlame {
+  readonly path: string;
+  readonly blame: GetBlameResponse;
+}
+
+export const setBlame = StateEffect.define<ShownBlame | null>();
 
 const MAX_AUTHOR_CHARACTERS = 10;
 
 class BlameMarker extends GutterMarker {
   readonly #version: VersionEntry | null;
   readonly #isFirst: boolean;
+  readonly #path: string;
 
-  constructor(version: VersionEntry | null, isFirst: boolean) {
+  constructor(version: VersionEntry | null, isFirst: boolean, path: string) {
     super();
     this.#version = version;
+    this.#path = path;
     this.#isFirst = isFirst;
   }
 
@@ -30,9 +38,17 @@ class BlameMarker extends GutterMarker {
     return other.#version === this.#version && other.#isFirst === this.#isFirst;
   }
 
+  /** `false` = the line is in no version yet. */
+  open(): boolean {
+    if (!this.#version) return false;
+    useWindow.getState().openVersion(String(this.#version.number), this.#path);
+    return true;
+  }
+
   override toDOM(): Node {
     const element = document.createElement("div");
     element.className = "cm-blame";
+    if (this.#version) element.dataset.version = String(this.#version.number);
     element.title = this.words;
     if (this.#isFirst) element.textContent = shortWords(this.#version);
     return element;
@@ -72,13 +88,16 @@ const markers = StateField.define<RangeSet<GutterMarker>>({
   },
 });
 
-function rangesOf(doc: EditorView["state"]["doc"], { runs, versions }: GetBlameResponse): RangeSet<GutterMarker> {
+function rangesOf(
+  doc: EditorView["state"]["doc"],
+  { path, blame: { runs, versions } }: ShownBlame,
+): RangeSet<GutterMarker> {
   const byNumber = new Map(versions.map((version) => [version.number, version]));
   const ranges = runs.flatMap(({ firstLine, lineCount, number }) => {
     const version = byNumber.get(number) ?? null;
     return Array.from({ length: lineCount }, (_, index) => firstLine + index)
       .filter((line) => line <= doc.lines)
-      .map((line) => new BlameMarker(version, line === firstLine).range(doc.line(line).from));
+      .map((line) => new BlameMarker(version, line === firstLine, path).range(doc.line(line).from));
   });
   return RangeSet.of(ranges);
 }
@@ -129,13 +148,29 @@ const look = EditorView.theme({
     color: "var(--text-soft)",
     cursor: "help",
   },
+  ".cm-blame[data-version]": { cursor: "pointer" },
 });
 
 export function blameGutter(): Extension {
   return [
     markers,
     look,
-    gutter({ class: "cm-blame-gutter", markers: (view) => view.state.field(markers) }),
+    gutter({
+      class: "cm-blame-gutter",
+      markers: (view) => view.state.field(markers),
+      domEventHandlers: { click: (view, line) => openVersionAt(view, line.from) },
+    }),
     showPanel.compute([markers], (state) => (state.field(markers).size > 0 ? cursorPanel : null)),
   ];
+}
+
+/** Opens the version that the line at this place is from. Returns whether it is in one. */
+export function openVersionAt(view: EditorView, position: number): boolean {
+  const { from, to } = view.state.doc.lineAt(position);
+  let isOpen = false;
+  view.state.field(markers, false)?.between(from, to, (_from, _to, marker) => {
+    if (marker instanceof BlameMarker) isOpen = marker.open();
+    return false;
+  });
+  return isOpen;
 }

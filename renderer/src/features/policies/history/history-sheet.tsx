@@ -5,6 +5,7 @@ import { useDeferredValue, useState } from "react";
 import { shownFailure } from "../../../data/failure.ts";
 import { Button, EmptyState, FailureNotice, Sheet, Skeleton, TextField } from "../../../ui/index.ts";
 import { ReceiptList } from "../../ship/index.ts";
+import { KeepVersion } from "./keep-version.tsx";
 import { VersionDetail } from "./version-detail.tsx";
 import { VersionItem } from "./version-item.tsx";
 import "./history-sheet.css";
@@ -54,13 +55,14 @@ function HistoryBody() {
   }
   if (!shown && text === "")
     return (
-      <EmptyState picture={null} title="No versions yet">
+      <EmptyState picture={null} title="No versions yet" action={<KeepVersion />}>
         A version is kept each time the workspace is applied, imported or restored, and whenever you keep one.
       </EmptyState>
     );
   return (
     <div className="versions">
       <div className="versions-list scroll">
+        <KeepVersion />
         <TextField
           label="Search"
           value={search}

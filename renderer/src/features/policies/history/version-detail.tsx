@@ -2,10 +2,12 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { useQuery } from "@connectrpc/connect-query";
 import { useQueryClient } from "@tanstack/react-query";
+import { ChangeKind } from "@wardline/api/wardline/console/v1/ship";
 import { type VersionEntry, VersionService } from "@wardline/api/wardline/console/v1/versions";
 import { lazy, Suspense, useState } from "react";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
@@ -28,6 +30,7 @@ const sideOf = (number: bigint) => ({ side: { case: "number", value: number } })
 /** One version: who enforces it, what it changes against any other state, and the way back to it. */
 export function VersionDetail({ version, list }: { version: VersionEntry; list: readonly VersionEntry[] }) {
   const nowMs = useConsoleNow();
+  const openVersion = useWindow((state) => state.openVersion);
   const [against, setAgainst] = useState("draft");
   const from = against === "draft" ? DRAFT : against === "enforced" ? LOCAL : sideOf(BigInt(against));
   const comparison = useQuery(
@@ -46,6 +49,9 @@ export function VersionDetail({ version, list }: { version: VersionEntry; list: 
           {visibleText(version.author)}
           {version.ticket === "" ? null : <> · ticket {visibleText(version.ticket)}</>}
         </p>
+        <Button size="small" onPress={() => openVersion(String(version.number), null)}>
+          Read its files
+        </Button>
         {version.enforcedOn.slice(0, 5).map((host) => (
           <p key={host.hostId} className="soft">
             {host.until ? "○ was enforced on" : "● enforced on"} {visibleText(host.hostName) || "this machine"} since{" "}
@@ -77,6 +83,16 @@ export function VersionDetail({ version, list }: { version: VersionEntry; list: 
         <figure key={change.path} className="history-diff">
           <figcaption className="wrap-anywhere">
             <code>{visibleText(change.path)}</code>{" "}
+            {change.kind === ChangeKind.REMOVED ? null : (
+              <Button
+                size="small"
+                tone="quiet"
+                aria-label={visibleText(`Read this file: ${change.path}`)}
+                onPress={() => openVersion(String(version.number), change.path)}
+              >
+                Read this file
+              </Button>
+            )}
             <PutBack
               version={version}
               path={change.path}
