@@ -755,8 +755,9 @@ function flowMatcher({ filter, query }: WatchFlowsRequest): (flow: Flow) => bool
   const hostIds = filter?.hostIds ?? [];
   const question = parseFlowQuery(query, { nowMs: Date.now() }).query ?? EVERYTHING;
   return (flow) => {
-    const { record } = recordOfFlow(flow);
     const isHost = hostIds.length === 0 || hostIds.some((id) => id === flow.host || id === "local");
+    if (question === EVERYTHING) return isHost;
+    const { record } = recordOfFlow(flow);
     return isHost && record !== undefined && matchesQuery(question, fromWireFlowRecord(record, flow.host), NO_LABELS);
   };
 }
