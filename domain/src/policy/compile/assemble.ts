@@ -20,8 +20,17 @@ export interface ProgramTables {
   readonly columns: ProgramColumns;
   /** By index of the decision: its number in the decision table. */
   readonly decisionNumbers: Uint32Array;
-  /** What they differ in from the tables that had these ports. */
-  readonly patch?: { readonly ofPorts: ProgramColumns["ports"]; readonly classIds: readonly number[] };
+  /** What they differ in from the tables before. */
+  readonly patch?: TablesPatch;
+}
+
+/** Of tables that had these ports and decisions. They themselves would hold on to all that came before. */
+export interface TablesPatch {
+  readonly ofPorts: ProgramColumns["ports"];
+  readonly ofDecisions: Uint32Array;
+  readonly classIds: readonly number[];
+  /** Places in `decisionNumbers`. */
+  readonly decisions: readonly number[];
 }
 
 /** The views of one set. */

@@ -54,9 +54,12 @@ export class TablesDigester {
     const before = this.#known === null ? null : numericTables(this.#known.tables.columns);
     const lists = numericTables(tables.columns);
     const { patch } = tables;
-    const changed = patch !== undefined && patch.ofPorts === this.#known?.tables.columns.ports ? patch.classIds : null;
+    const last = this.#known?.tables;
+    const isNext = patch?.ofPorts === last?.columns.ports && patch?.ofDecisions === last?.decisionNumbers;
+    const changes = patch !== undefined && isNext ? patch : null;
+    const changed = changes?.classIds ?? null;
     const numeric = lists.map((list, table) => this.#digestNumeric(list, before?.[table] ?? null, table, changed));
-    const decisions = this.#digestDecisions(tables);
+    const decisions = this.#digestDecisions(tables, changes?.decisions ?? null);
     const hash = this.#createSha256();
     for (const [table, parts] of numeric.entries()) {
       hash.update(wordOf(lists[table]?.rows ?? 0));
@@ -88,10 +91,14 @@ export class TablesDigester {
     });
   }
 
-  #digestDecisions({ decisionNumbers: numbers }: ProgramTables): ReadonlyMap<number, DecisionPart> {
+  /** `changed`: the places that have other decisions than before; `null` = that is not known. */
+  #digestDecisions(
+    { decisionNumbers: numbers }: ProgramTables,
+    changed: readonly number[] | null,
+  ): ReadonlyMap<number, DecisionPart> {
     const parts = new Map<number, DecisionPart>();
     for (let start = 0; start < numbers.length; ) {
-      const part = this.#knownPart(numbers, start) ?? this.#digestPart(numbers, start);
+      const part = this.#knownPart(numbers, start, changed) ?? this.#digestPart(numbers, start);
       parts.set(numbers[start] ?? 0, part);
       start = part.end;
     }
@@ -99,13 +106,14 @@ export class TablesDigester {
   }
 
   /** A part that was digested before and begins here; where it ends depends on nothing but what is in it. */
-  #knownPart(numbers: Uint32Array, start: number): DecisionPart | null {
+  #knownPart(numbers: Uint32Array, start: number, changed: readonly number[] | null): DecisionPart | null {
     const known = this.#known?.decisions.get(numbers[start] ?? 0);
     const before = this.#known?.tables.decisionNumbers;
     if (known === undefined || before === undefined) return null;
     const end = start + known.end - known.start;
     if (end > numbers.length || (!known.isClosed && end !== numbers.length)) return null;
-    if (before !== numbers || known.start !== start) {
+    const isUntouched = changed?.every((place) => place < start || place >= end) ?? before === numbers;
+    if (known.start !== start || !isUntouched) {
       for (let at = start; at < end; at++) if (before[known.start + at - start] !== numbers[at]) return null;
     }
     return { ...known, start, end };

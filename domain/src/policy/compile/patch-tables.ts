@@ -51,6 +51,7 @@ export function patchTables(
   if (classChanges.length === 0) return tables;
   const decisionNumbers = tables.decisionNumbers.slice();
   const decisionFlags = tables.columns.decisionFlags.slice();
+  const changedDecisions: number[] = [];
   for (const { before, table } of classChanges) {
     const replaced = replaceDecisions(pool, before, table, uses);
     if (replaced === null) return null;
@@ -61,13 +62,16 @@ export function patchTables(
       indexes[next] = index;
       decisionNumbers[index] = next;
       decisionFlags[index] = decisions.flagsOf(next);
+      changedDecisions.push(index);
     }
   }
   const { columns } = tables;
   const ports = replaceEntries(columns, classChanges, pool, indexes);
   const others = columns.addresses4.atoms.length + columns.addresses6.atoms.length + columns.classes.atoms.length;
   refuseAbove(others + ports.classIds.length);
-  const patch = { ofPorts: columns.ports, classIds: classChanges.map(({ classId }) => classId) };
+  const classIds = classChanges.map(({ classId }) => classId);
+  const { ports: ofPorts } = columns;
+  const patch = { ofPorts, ofDecisions: tables.decisionNumbers, classIds, decisions: changedDecisions };
   return { columns: { ...columns, ports, decisionFlags }, decisionNumbers, patch };
 }
 
