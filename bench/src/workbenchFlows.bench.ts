@@ -5,11 +5,12 @@
  *
  * Nothing is a double but the agent that makes the live flows: the window is the one that ships, in Debian's Chromium, its
  * console a process of its own with the real store. `WARDLINE_BENCH_PARTS=store,window,live` chooses;
- * `WARDLINE_BENCH_MINUTES` says how long the live view runs (1; the published figure is of 10).
+ * `WARDLINE_BENCH_MINUTES` says how long the live view runs (1; the published figure is of 10); `WARDLINE_BENCH_KEEP` names a
+ * directory that keeps the records for the next run.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -260,8 +261,10 @@ async function measureLive(bench: Workbench, source: FlowSource) {
   });
 }
 
-const directory = mkdtempSync(join(tmpdir(), "wardline-bench-list-"));
-process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+const kept = process.env.WARDLINE_BENCH_KEEP;
+const directory = kept ?? mkdtempSync(join(tmpdir(), "wardline-bench-list-"));
+if (kept === undefined) process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+else mkdirSync(directory, { recursive: true });
 const stateDir = join(directory, "state");
 const result: Record<string, unknown> = { records: RECORDS };
 if (PARTS.includes("store") || PARTS.includes("window")) {

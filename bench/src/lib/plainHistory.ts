@@ -24,9 +24,10 @@ export class PlainHistory {
     this.database = new SqliteDatabase(this.#path);
     this.database.pragma("journal_mode = WAL");
     this.database.pragma("synchronous = NORMAL");
-    this.database.exec(`CREATE TABLE records (id INTEGER PRIMARY KEY, ${COLUMNS.join(", ")})`);
-    this.database.exec("CREATE INDEX records_time ON records (start_ms)");
-    for (const column of INDEXES) this.database.exec(`CREATE INDEX records_${column} ON records (${column}, start_ms)`);
+    this.database.exec(`CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, ${COLUMNS.join(", ")})`);
+    this.database.exec("CREATE INDEX IF NOT EXISTS records_time ON records (start_ms)");
+    for (const column of INDEXES)
+      this.database.exec(`CREATE INDEX IF NOT EXISTS records_${column} ON records (${column}, start_ms)`);
     const marks = COLUMNS.map(() => "?").join(", ");
     this.#insert = this.database.prepare(`INSERT INTO records (${COLUMNS.join(", ")}) VALUES (${marks})`);
   }

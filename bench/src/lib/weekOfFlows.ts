@@ -1,5 +1,6 @@
 /** Records of seven days of a fleet, in a store as it ships and in one plain table. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type RetentionLimits, USUAL_RETENTION_LIMITS } from "@wardline/main/backend/history/flow-history";
 import { SqliteHistory } from "@wardline/main/backend/history/sqlite/sqlite-history";
 import { silentLogger, systemClock } from "@wardline/main/backend/ports";
@@ -11,8 +12,12 @@ const HOSTS = 200;
 const PER_BATCH = 50;
 const WEEK_MS = 7 * 86_400_000;
 
-/** The store is open, and its clock at the end of the week. */
+/** The store is open. What a former run left in the directory, of as many records, is used again. */
 export async function fillWeek(directory: string, records: number, plain: PlainHistory): Promise<SqliteHistory> {
+  const marker = join(directory, "..", `filled-${records}`);
+  if (existsSync(marker)) {
+    return new SqliteHistory({ directory, retention: () => FOREVER, clock: systemClock, logger: silentLogger });
+  }
   mkdirSync(directory, { recursive: true });
   const clock = { now: Date.now(), nowMs: () => clock.now, sleep: systemClock.sleep };
   const history = new SqliteHistory({ directory, retention: () => FOREVER, clock, logger: silentLogger });
@@ -28,5 +33,6 @@ export async function fillWeek(directory: string, records: number, plain: PlainH
     plain.ingest(batches);
   }
   await history.maintain();
+  writeFileSync(marker, "");
   return history;
 }

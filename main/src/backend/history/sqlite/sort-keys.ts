@@ -1,6 +1,7 @@
 /** What rows are sorted by, as numbers: the smaller one comes first. */
 import type { FlowDimension } from "@wardline/domain/flows";
 import type { RowOrder, RowSort } from "../flow-history.ts";
+import { rankAddresses, seriesAddresses } from "./address-ranks.ts";
 import type { FileCache } from "./file-cache.ts";
 import { fileDimension } from "./group-tables.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -12,11 +13,7 @@ import { type SumColumns, sumColumnsOf } from "./whole-sums.ts";
 
 export const MEASURE_SORTS = ["bytes", "packets", "connections", "denied", "duration"] as const;
 export type MeasureSort = (typeof MEASURE_SORTS)[number];
-const ADDRESSES: ReadonlySet<RowSort> = new Set(["source", "destination", "peer"]);
 const NUMBERS: ReadonlySet<RowSort> = new Set(["port", "protocol"]);
-/** As hex(), which says A to F. */
-const MAPPED = "00000000000000000000FFFF";
-const MANY_ADDRESSES = 500;
 
 export function isMeasureSort(sort: RowSort): sort is MeasureSort {
   return (MEASURE_SORTS as readonly string[]).includes(sort);
@@ -51,6 +48,12 @@ export function partKeys(
   if (isMeasureSort(sort)) {
     const keys = parts.map((part) => new MeasureKeys(part, sort, isAscending, cache, tables, control));
     return { keys, buckets: MEASURE_BUCKETS };
+  }
+  if (sort === "source" || sort === "destination" || sort === "peer") {
+    const files = parts.map(({ ref }) => cache.use(ref, (file) => seriesAddresses(file, sort)));
+    control.check();
+    const { ranks, count } = rankAddresses(files, isAscending);
+    return { keys: parts.map((part, index) => seriesKeys(part, ranks[index]!)), buckets: count };
   }
   const values = parts.map(({ ref, members }) => {
     control.check();
@@ -181,18 +184,9 @@ export class SeriesValues {
     }
     const { numbers, text } = fileDimension(file, sort as FlowDimension);
     this.#numbers = numbers;
-    const isAddress = ADDRESSES.has(sort);
-    const isWanted = new Set<number>();
-    for (let id = 1; id < members.length; id++) if (members[id] === 1) isWanted.add(numbers[id]!);
-    if (isAddress && isWanted.size > MANY_ADDRESSES) {
-      // All at once is many times faster than one by one.
-      for (const [id, key] of file.rows<[number, string]>("SELECT id, hex(key) FROM addresses", {})) {
-        if (isWanted.delete(id)) this.#values.set(id, sortableAddress(key));
-      }
-    }
-    for (const number of isWanted) {
-      const value = isAddress ? addressOf(file, number) : sortableText(sort, text(number));
-      this.#values.set(number, value);
+    for (let id = 1; id < members.length; id++) {
+      if (members[id] !== 1 || this.#values.has(numbers[id]!)) continue;
+      this.#values.set(numbers[id]!, sortable(sort, text(numbers[id]!)));
     }
   }
 
@@ -215,17 +209,7 @@ function shapes(file: OpenFile): Float64Array {
   return file.column("verdict").map((verdict, id) => (verdict === 1 ? 0 : enforced[id] === 1 ? 1 : 2));
 }
 
-function addressOf(file: OpenFile, number: number): string | number | null {
-  const row = file.get<{ key: string }>("SELECT hex(key) AS key FROM addresses WHERE id = ?", number);
-  return row ? sortableAddress(row.key) : null;
-}
-
-/** IPv4 is kept in its mapped form: a number is put in its place without comparing texts. */
-function sortableAddress(key: string): string | number {
-  return key.startsWith(MAPPED) ? Number.parseInt(key.slice(MAPPED.length), 16) : key;
-}
-
-function sortableText(sort: RowSort, value: string): string | number | null {
+function sortable(sort: RowSort, value: string): string | number | null {
   if (value === "") return null;
   return NUMBERS.has(sort) ? Number(value) : value;
 }
@@ -237,16 +221,7 @@ export function rankValues(
 ): { readonly rankOf: (value: string | number | null) => number; readonly count: number } {
   const all = new Set<string | number>();
   for (const { values } of files) for (const value of values) if (value !== null) all.add(value);
-  const texts: string[] = [];
-  const numbers: number[] = [];
-  for (const value of all) {
-    if (typeof value === "number") numbers.push(value);
-    else texts.push(value);
-  }
-  texts.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-  // Where there are both, they are addresses.
-  const before = numbers.length === 0 ? texts.length : texts.filter((text) => text < MAPPED).length;
-  const ordered = [...texts.slice(0, before), ...Float64Array.from(numbers).sort(), ...texts.slice(before)];
+  const ordered = [...all].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const ranks = new Map(ordered.map((value, index) => [value, isAscending ? index : ordered.length - 1 - index]));
   const rankOf = (value: string | number | null) =>
     value === null ? ordered.length : (ranks.get(value) ?? ordered.length);
