@@ -151,7 +151,7 @@ export const SETTINGS = {
     choices: ["off", "notify"],
     default: "off",
     title: "Newer versions",
-    help: "Whether the desktop program asks once a day for a newer version and tells of it. It never downloads or installs one; a program that apt or dnf installed is left to them.",
+    help: "Whether the desktop program asks once a day for a newer version and tells of it. This build names no place where releases are made known: whatever is chosen here, nothing is asked, and `Look for a newer version` says so. No build downloads or installs one; a program that apt or dnf installed is left to them.",
   },
   "support.addresses": {
     type: "choice",

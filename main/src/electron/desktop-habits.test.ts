@@ -13,7 +13,7 @@ import { readDraggedFile } from "./drag-out.ts";
 import { DesktopShell, type ShellOptions } from "./shell.ts";
 import { CHANNELS } from "./shell-channels.ts";
 import { FakeElectron, type FakeWindow, fakeEvent } from "./testing/fake-electron.ts";
-import { isNewerVersion, managingPackager, Updates } from "./updates.ts";
+import { isNewerVersion, managingPackager, Updates, updateWords } from "./updates.ts";
 
 let directory: string;
 let electron: FakeElectron;
@@ -288,10 +288,10 @@ describe("news of versions", () => {
   });
 
   it("that are not to be had say why", async () => {
-    expect(await updates().made.check()).toMatchObject({
-      kind: "unknown",
-      reason: expect.stringContaining("no place"),
-    });
+    const nowhere = updates().made;
+    nowhere.set("notify");
+    expect([nowhere.state, await nowhere.check()]).toEqual([{ kind: "nowhere" }, { kind: "nowhere" }]);
+    expect(updateWords(nowhere.state).message).toBe("This build does not look for newer versions.");
     const { made } = updates({ source: { newest: async () => Promise.reject(new Error("no way there")) } });
     expect(await made.check()).toEqual({ kind: "unknown", reason: "no way there" });
     expect(await updates({ source: { newest: async () => null } }).made.check()).toEqual({

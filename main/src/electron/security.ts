@@ -23,17 +23,27 @@ export function mayOpenOutside(url: string): boolean {
   return parsed?.protocol === "https:" && !parsed.username && !parsed.port && OUTSIDE_HOSTS.has(parsed.hostname);
 }
 
-/** No permission, no device, no download, and no request to anything but ourselves. */
+/** What our own page has made and hands over to be saved: the system asks where. */
+const OWN_BLOB = `blob:${APP_ORIGIN}/`;
+/** Text into the clipboard after a click of the person, for "Copy". Reading it is another permission. */
+const OWN_PERMISSION = "clipboard-sanitized-write";
+
+/** No device, no permission but to copy, no download but of what the page made, and no request to anything but ourselves. */
 export function hardenSession(session: SessionPart, logger: Logger): void {
-  session.setPermissionRequestHandler((_contents, permission, callback) => {
+  session.setPermissionRequestHandler((contents, permission, callback) => {
+    if (permission === OWN_PERMISSION && isOwnUrl(contents?.getURL() ?? "")) return callback(true);
     logger.warn({ permission }, "permission refused");
     callback(false);
   });
-  session.setPermissionCheckHandler(() => false);
+  session.setPermissionCheckHandler(
+    (_contents, permission, origin) => permission === OWN_PERMISSION && isOwnUrl(origin),
+  );
   session.setDevicePermissionHandler(() => false);
-  session.on("will-download", (event) => event.preventDefault());
+  session.on("will-download", (event, item) => {
+    if (!item?.getURL().startsWith(OWN_BLOB)) event.preventDefault();
+  });
   session.webRequest.onBeforeRequest((details, callback) => {
-    const allowed = isOwnUrl(details.url) || details.url.startsWith("devtools:");
+    const allowed = isOwnUrl(details.url) || details.url.startsWith(OWN_BLOB) || details.url.startsWith("devtools:");
     if (!allowed) logger.warn({ scheme: URL.parse(details.url)?.protocol }, "request of the page refused");
     callback({ cancel: !allowed });
   });

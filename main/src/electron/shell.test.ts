@@ -198,6 +198,31 @@ describe("what the page may not do", () => {
     expect(download.prevented).toBe(true);
   });
 
+  it("may copy a text and have saved what it made itself, and nothing of others", () => {
+    const mayCopy = (origin: string) =>
+      electron.session.checkHandler?.(null, "clipboard-sanitized-write", origin, null as never);
+    expect([mayCopy("app://wardline/"), mayCopy("app://other/"), mayCopy("https://example.com/")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    const asked: boolean[] = [];
+    for (const url of ["app://wardline/index.html", "https://example.com/"]) {
+      const contents = { getURL: () => url } as never;
+      electron.session.requestHandler?.(contents, "clipboard-sanitized-write", (may) => asked.push(may), null as never);
+    }
+    expect(asked).toEqual([true, false]);
+    const prevented = [
+      ...["blob:app://wardline/1-2", "blob:https://example.com/1", "blob:app://wardline.evil/1"],
+      ...["https://example.com/x", "app://wardline/assets/index.js"],
+    ].map((url) => {
+      const download = fakeEvent();
+      electron.session.emit("will-download", download, { getURL: () => url });
+      return download.prevented;
+    });
+    expect(prevented).toEqual([false, true, true, true, true]);
+  });
+
   it.each([
     ["app://wardline/assets/index.js", true],
     ["devtools://devtools/bundled/x.html", true],
@@ -206,6 +231,8 @@ describe("what the page may not do", () => {
     ["http://127.0.0.1:9/", false],
     ["file:///etc/passwd", false],
     ["app://wardline.evil/", false],
+    ["blob:app://wardline/1-2", true],
+    ["blob:https://example.com/1-2", false],
     ["data:text/html,x", false],
   ])("reaches only its own files: %s", (url, allowed) => {
     expect(electron.session.lets(url)).toBe(allowed);

@@ -19,6 +19,8 @@ export interface ReleaseSource {
 
 export type UpdateState =
   | { readonly kind: "off" }
+  /** This build names no place where releases are made known. */
+  | { readonly kind: "nowhere" }
   /** A package manager looks after this program. */
   | { readonly kind: "managed"; readonly by: string }
   | { readonly kind: "current"; readonly checkedAtMs: number }
@@ -59,9 +61,11 @@ export class Updates {
 
   set(mode: UpdateMode): void {
     this.close();
-    const { managedBy } = this.#options;
-    this.#state = managedBy !== null ? { kind: "managed", by: managedBy } : { kind: "off" };
-    if (mode === "off" || managedBy !== null) return;
+    const { managedBy, source } = this.#options;
+    const isNowhere = source === null;
+    this.#state =
+      managedBy !== null ? { kind: "managed", by: managedBy } : isNowhere ? { kind: "nowhere" } : { kind: "off" };
+    if (mode === "off" || managedBy !== null || isNowhere) return;
     this.#later(FIRST_CHECK_AFTER_MS);
   }
 
@@ -70,7 +74,7 @@ export class Updates {
     const { source, managedBy, nowMs, version, logger } = this.#options;
     if (managedBy !== null) return this.#state;
     if (source === null) {
-      this.#state = { kind: "unknown", reason: "This build names no place where releases are made known." };
+      this.#state = { kind: "nowhere" };
       return this.#state;
     }
     try {
@@ -106,6 +110,12 @@ export function updateWords(state: UpdateState): { readonly message: string; rea
   switch (state.kind) {
     case "off":
       return { message: "Newer versions are not looked for.", detail: "Settings, Desktop, turns it on." };
+    case "nowhere":
+      return {
+        message: "This build does not look for newer versions.",
+        detail:
+          "It names no place where releases are made known, whatever Settings, Desktop says. Look where you got Wardline from.",
+      };
     case "managed":
       return { message: `${state.by} keeps Wardline up to date.`, detail: `Ask ${state.by} for a newer version.` };
     case "current":

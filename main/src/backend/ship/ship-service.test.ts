@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ApplyStep, ChangeKind, ReceiptOutcome } from "@wardline/api/wardline/console/v1/ship";
+import { VersionKind } from "@wardline/api/wardline/console/v1/versions";
 import { EnforcementMode, Verdict } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
@@ -259,8 +260,23 @@ describe("the end of an apply", () => {
     const answer = await tester.ship.rollback({ hostId: "local", generation, reason: "no" });
     expect(answer.generation?.number).toBe(0n);
     expect(await outcomes()).toEqual([ReceiptOutcome.ROLLED_BACK]);
+    // The version that was applied is the draft still: it is not kept once more.
+    const kinds = async () => (await tester.versions.searchVersions({})).versions.map(({ kind }) => VersionKind[kind]);
+    expect(await kinds()).toEqual(["APPLIED"]);
     const failure = await failureOf(tester.ship.confirm({ hostId: "local", generation }));
     expect(failure?.code).toBe(ErrorCode.NOTHING_PENDING);
+  });
+
+  it("keeps a draft that went on since, when the person goes back", async () => {
+    const generation = await applied();
+    await tester.policies.saveFile({ path: "later.yaml", text: "# went on\n" });
+    await tester.ship.rollback({ hostId: "local", generation, reason: "too narrow" });
+    const [kept, sent] = (await tester.versions.searchVersions({})).versions;
+    expect(kept).toMatchObject({
+      ...{ kind: VersionKind.BEFORE, reason: `Before: Rolled back generation ${generation}: too narrow` },
+      ...{ changedPaths: ["later.yaml"], author: sent?.author },
+    });
+    expect(sent?.kind).toBe(VersionKind.APPLIED);
   });
 
   it("stays open when the answer of the agent was lost, and is found by its digests", async () => {

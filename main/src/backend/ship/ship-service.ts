@@ -84,10 +84,20 @@ export class ShipServiceImpl {
   async rollback(request: wire.RollbackRequest) {
     const host = this.#ports.registry.byId(request.hostId);
     const reason = boundedReason(request.reason);
-    return create(
-      wire.RollbackResponseSchema,
-      withGeneration(await this.changes.rollback(host, request.generation, reason)),
-    );
+    const generation = await this.changes.rollback(host, request.generation, reason);
+    this.#keepDraft(`Rolled back generation ${request.generation}${reason === "" ? "" : `: ${reason}`}`);
+    return create(wire.RollbackResponseSchema, withGeneration(generation));
+  }
+
+  /** What the workspace held when the host went back, unless a version has it. The host comes first: a full disk here is no reason to fail. */
+  #keepDraft(reason: string): void {
+    const { workspace, userName, logger } = this.#ports;
+    try {
+      workspace.recordBefore(userName, reason);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      logger.error({ code: error.code, problem: error.message }, "the draft was not kept as a version");
+    }
   }
 
   async #applyTo(
