@@ -49,7 +49,7 @@ describe.skipIf(browserTestObstacle)(
       expect(await cell(page, row, 1).innerText()).toContain("nothing staged");
       expect(await cell(page, row, 2).innerText()).toContain("allowed");
       expect(await cell(page, row, 3).innerText()).toContain("40 times");
-      await page.getByText("3,400,000 of 3,400,000 records checked").waitFor();
+      await page.locator(".run-line", { hasText: "3,400,000 of 3,400,000 records checked" }).waitFor();
       await cell(page, row, 0).getByRole("button").click();
       const detail = page.getByRole("complementary", { name: "Draft verdict" });
       await detail.getByRole("region", { name: "Walkthrough" }).waitFor();
@@ -89,14 +89,14 @@ describe.skipIf(browserTestObstacle)(
 
     it("can be cancelled, and says what was checked until then", async () => {
       const { page } = await open("verdicts-slow");
-      await page.getByText("1,200,000 of 3,400,000 records checked").waitFor();
+      await page.locator(".run-line", { hasText: "1,200,000 of 3,400,000 records checked" }).waitFor();
       await page.getByRole("button", { name: "Cancel" }).click();
       await page.getByText(/Cancelled: 1,200,000 of 3,400,000/).waitFor();
       await page.getByRole("tab", { name: "Simulation" }).click();
       await page.getByRole("button", { name: "Simulate the draft" }).click();
-      await page.getByText("1,200,000 of 3,400,000 flows checked").waitFor();
+      await page.locator(".run-line", { hasText: "1,200,000 of 3,400,000 flows checked" }).waitFor();
       await page.getByRole("button", { name: "Cancel" }).click();
-      await page.getByText(/Cancelled: 1,200,000/).waitFor();
+      await page.locator(".run-line", { hasText: /Cancelled: 1,200,000/ }).waitFor();
     });
 
     it("simulates the draft on recorded flows, and walks to the reason of each group", async () => {

@@ -273,7 +273,7 @@ describe.skipIf(browserTestObstacle)(
       await page.locator(".cm-content").click();
       await page.evaluate("fake.isOffline = true");
       await page.keyboard.type("# offline\n");
-      await page.getByText("kept in this window; sent when the backend is back").waitFor();
+      await page.locator(".editor-status", { hasText: "kept in this window; sent when the backend is back" }).waitFor();
       await page.evaluate("fake.isOffline = false");
       await page.getByText("draft saved").waitFor();
       expect(await page.evaluate(`fake.files.get("policies/database.yaml").text`)).toContain("# offline");
