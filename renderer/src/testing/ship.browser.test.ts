@@ -91,7 +91,7 @@ describe.skipIf(browserTestObstacle)(
       const { page } = await open("verdicts-slow");
       await page.locator(".run-line", { hasText: "1,200,000 of 3,400,000 records checked" }).waitFor();
       await page.getByRole("button", { name: "Cancel" }).click();
-      await page.getByText(/Cancelled: 1,200,000 of 3,400,000/).waitFor();
+      await page.locator(".run-line", { hasText: /Cancelled: 1,200,000 of 3,400,000/ }).waitFor();
       await page.getByRole("tab", { name: "Simulation" }).click();
       await page.getByRole("button", { name: "Simulate the draft" }).click();
       await page.locator(".run-line", { hasText: "1,200,000 of 3,400,000 flows checked" }).waitFor();
