@@ -8,6 +8,8 @@ interface Places {
 
 const PIVOTS = 12;
 const POWER_ROUNDS = 60;
+/** Width to height. */
+const SHAPE = 1.8;
 
 export function firstPlaces(
   graph: Graph,
@@ -60,7 +62,9 @@ function placeParts(graph: Graph, places: Places, linkLength: number): void {
   let rowBottom = 0;
   let rowHeight = 0;
   const parts = partsOf(graph);
-  const widest = Math.max(linkLength * 8, extentOf(parts[0]?.length ?? 0, linkLength) * 1.6);
+  // As wide as a screen for its height, whatever the parts are.
+  const area = parts.reduce((sum, { length }) => sum + (extentOf(length, linkLength) + linkLength) ** 2, 0);
+  const widest = Math.max(linkLength * 8, extentOf(parts[0]?.length ?? 0, linkLength) * 1.6, Math.sqrt(area * SHAPE));
   for (const part of parts) {
     const size = extentOf(part.length, linkLength);
     if (left > 0 && left + size > widest) {

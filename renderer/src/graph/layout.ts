@@ -15,6 +15,9 @@ export interface Place {
 export const LINK_LENGTH = 100;
 const REACH = LINK_LENGTH * 2.2;
 const ITERATIONS = 90;
+const MANY_LINKS = 10;
+/** How much more each further link of such a node gives way. */
+const CRUSH = 1;
 const ITERATIONS_OF_FEW = 40;
 
 type Phase = "sort" | "repel" | "attract" | "move";
@@ -149,8 +152,10 @@ export class GraphLayout {
     const apartX = (this.#x[b] ?? 0) - (this.#x[a] ?? 0);
     const apartY = (this.#y[b] ?? 0) - (this.#y[a] ?? 0);
     const distance = Math.sqrt(apartX * apartX + apartY * apartY) || 1;
-    // A node with many links is not torn by each of them.
-    const pull = (distance - LINK_LENGTH * 0.7) / distance / (1 + Math.min(degree[a] ?? 1, degree[b] ?? 1) * 0.12);
+    // A node with many links is not torn by each of them; with very many it would be crushed by all.
+    const links = Math.min(degree[a] ?? 1, degree[b] ?? 1);
+    const share = 1 + links * 0.12 + Math.max(0, links - MANY_LINKS) * CRUSH;
+    const pull = (distance - LINK_LENGTH * 0.7) / distance / share;
     this.#forceX[a] = (this.#forceX[a] ?? 0) + apartX * pull;
     this.#forceY[a] = (this.#forceY[a] ?? 0) + apartY * pull;
     this.#forceX[b] = (this.#forceX[b] ?? 0) - apartX * pull;

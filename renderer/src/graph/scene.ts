@@ -2,7 +2,7 @@
 import { GraphCanvas } from "./canvas.ts";
 import { DrawnGraph } from "./drawn-graph.ts";
 import { type LinkAttributes, LinkProgram } from "./edge-program.ts";
-import { drawLabel } from "./labels.ts";
+import { LabelBoard } from "./labels.ts";
 import { GraphLayout, type Place } from "./layout.ts";
 import { GraphNodeProgram, type NodeAttributes, setGround } from "./node-program.ts";
 import { type Palette, readPalette } from "./palette.ts";
@@ -56,6 +56,7 @@ export class GraphScene {
   readonly #ports: ScenePorts;
   readonly #graph = new DrawnGraph<NodeAttributes, LinkAttributes>();
   readonly #sigma: GraphCanvas<NodeAttributes, LinkAttributes>;
+  readonly #labels = new LabelBoard();
   #palette: Palette = readPalette();
   #places: Map<string, Place>;
   #input: Drawing | null = null;
@@ -72,7 +73,7 @@ export class GraphScene {
       defaultEdgeType: "link",
       nodeProgramClasses: { node: GraphNodeProgram },
       edgeProgramClasses: { link: LinkProgram },
-      defaultDrawNodeLabel: (context, data) => drawLabel(context, data, this.#palette),
+      defaultDrawNodeLabel: (context, data) => this.#labels.draw(context, data, this.#palette),
       enableEdgeEvents: false,
       zIndex: true,
       labelDensity: 0.6,
@@ -218,6 +219,7 @@ export class GraphScene {
 
   #listen(): void {
     const sigma = this.#sigma;
+    sigma.on("beforeRender", () => this.#labels.clear());
     listenToPointer(sigma, {
       pick: (at) => this.#pick(at),
       isNode: (id) => this.#graph.hasNode(id),

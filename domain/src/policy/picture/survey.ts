@@ -24,7 +24,10 @@ export interface PictureSurvey {
   readonly nodes: readonly PictureNode[];
   /** By `source * nodes + destination`: all that is worth showing though nobody used it. */
   readonly found: ReadonlyMap<number, FoundAccess>;
-  /** The same by importance: what rules say and changes, what they say, what only opens, what only closes. */
+  /**
+   * The same by importance: what rules say and changes, what they say, what only opens, what only closes. Of each the first
+   * of every source, then the second, so that no group seems to have none where not all can be shown.
+   */
   readonly ranked: readonly (readonly FoundAccess[])[];
   /** Pairs of nodes that nothing restricts and that are not in `found`. */
   readonly unrestrictedPairs: number;
@@ -42,11 +45,12 @@ export function* surveyPicture(input: SurveyInput): Generator<void, PictureSurve
   const placed = yield* placeNodes(draft, grouped, input.enforcedAt);
   const book = new EdgeBook(draft, placed.worlds, new PortSets());
   const found = new Map<number, FoundAccess>();
-  const ranked: FoundAccess[][] = [[], [], [], []];
+  const ranked: FoundAccess[][][] = [[], [], [], []];
   const count = grouped.nodes.length;
   let unrestrictedPairs = 0;
   let asked = 0;
   for (let source = 0; source < count; source++) {
+    const ofSource = ranked.map(() => 0);
     for (let destination = 0; destination < count; destination++) {
       const [from, to] = [placed.places[source] ?? [], placed.places[destination] ?? []];
       asked += from.length * to.length + 1;
@@ -60,7 +64,12 @@ export function* surveyPicture(input: SurveyInput): Generator<void, PictureSurve
       if (rank !== null) {
         const each = { source, destination, access };
         found.set(source * count + destination, each);
-        ranked[rank]?.push(each);
+        const turn = ofSource[rank] ?? 0;
+        ofSource[rank] = turn + 1;
+        const turns = ranked[rank] ?? [];
+        const own = turns[turn];
+        if (own) own.push(each);
+        else turns[turn] = [each];
       } else if (access.isUnrestricted) unrestrictedPairs += 1;
     }
   }
@@ -73,7 +82,8 @@ export function* surveyPicture(input: SurveyInput): Generator<void, PictureSurve
     if (isThere) nodes.push({ ...node, ...policiesOf(node.members), unknownMembers });
     if (index % NODES_IN_STEP === 0) yield;
   }
-  return { draft, grouped, placed, book, nodes, found, ranked, unrestrictedPairs, unusedEdges: new Map() };
+  const inTurns = ranked.map((turns) => turns.flat());
+  return { draft, grouped, placed, book, nodes, found, ranked: inTurns, unrestrictedPairs, unusedEdges: new Map() };
 }
 
 function* askInSteps(book: EdgeBook, from: readonly Place[], to: readonly Place[]): Generator<void, EdgeAccess | null> {
