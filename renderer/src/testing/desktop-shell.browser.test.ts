@@ -62,6 +62,15 @@ describe.skipIf(browserTestObstacle)(
         fromShell.navigate("#/flows");
       });
       await page.getByRole("main", { name: "flows" }).waitFor();
+      await page.evaluate(() => {
+        const { fromShell } = window as unknown as { fromShell: { navigate(place: string): void } };
+        fromShell.navigate("#/flows/src%3A10.20.0.11%20port%3A443");
+      });
+      await expect
+        .poll(() =>
+          page.evaluate("(({ view, flowsMode, flowText }) => [view, flowsMode, flowText])(windowStore.getState())"),
+        )
+        .toEqual(["flows", "history", "src:10.20.0.11 port:443"]);
       await command("unknown");
       const asked = () => page.evaluate("window.askedOfShell") as Promise<string[]>;
       await page.keyboard.press("Alt+2");
