@@ -261,10 +261,10 @@ async function measureLive(bench: Workbench, source: FlowSource) {
   });
 }
 
-const kept = process.env.WARDLINE_BENCH_KEEP;
-const directory = kept ?? mkdtempSync(join(tmpdir(), "wardline-bench-list-"));
-if (kept === undefined) process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
-else mkdirSync(directory, { recursive: true });
+const ownDirectory = mkdtempSync(join(tmpdir(), "wardline-bench-list-"));
+process.once("exit", () => rmSync(ownDirectory, { recursive: true, force: true }));
+const directory = process.env.WARDLINE_BENCH_KEEP ?? ownDirectory;
+mkdirSync(directory, { recursive: true });
 const stateDir = join(directory, "state");
 const result: Record<string, unknown> = { records: RECORDS };
 if (PARTS.includes("store") || PARTS.includes("window")) {
@@ -274,15 +274,19 @@ if (PARTS.includes("store") || PARTS.includes("window")) {
   await history.close();
   plain.database.close();
 }
-const source = await FlowSource.serve(join(directory, "agent.sock"));
-const bench = await Workbench.start(stateDir, source.socketPath);
-if (PARTS.includes("window")) result.window = await measureWindow(bench);
-if (PARTS.includes("live")) {
-  // A token opens one session: another window takes another console.
-  await bench.close();
-  const live = await Workbench.start(stateDir, source.socketPath);
-  result.live = await measureLive(live, source);
-  await live.close();
-} else await bench.close();
+if (PARTS.includes("window") || PARTS.includes("live")) {
+  const source = await FlowSource.serve(join(ownDirectory, "agent.sock"));
+  // A link opens one session: each window takes a console of its own.
+  if (PARTS.includes("window")) {
+    const bench = await Workbench.start(stateDir, source.socketPath);
+    result.window = await measureWindow(bench);
+    await bench.close();
+  }
+  if (PARTS.includes("live")) {
+    const bench = await Workbench.start(stateDir, source.socketPath);
+    result.live = await measureLive(bench, source);
+    await bench.close();
+  }
+}
 publish("workbenchFlows", result);
 process.exit(0);
