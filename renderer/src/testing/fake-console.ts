@@ -13,7 +13,7 @@ import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
 import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
 import { HistoryService } from "@wardline/api/wardline/console/v1/history";
-import { type Host, HostService } from "@wardline/api/wardline/console/v1/hosts";
+import { type Host, HostService, type SetQuarantineRequest } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
 import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
 import { NotificationService } from "@wardline/api/wardline/console/v1/notifications";
@@ -163,6 +163,8 @@ export class FakeConsole {
   readonly cluster: FakeCluster;
   readonly anomalies: FakeAnomalies;
   readonly flowActions = new FakeFlowActions();
+  /** Hosts and workloads that were cut off, for tests. */
+  readonly quarantines: string[] = [];
   /** What the live view asked for, for tests. */
   readonly flowQuestions: string[] = [];
   readonly history: FakeHistory;
@@ -428,6 +430,13 @@ export class FakeConsole {
           // A backend that goes away ends its streams.
           if (fake.isOffline) await fake.#gate();
         }
+      },
+      async setQuarantine({ hostId, subject, managementCidrs, reason }: SetQuarantineRequest) {
+        await fake.#gate();
+        if (managementCidrs.includes("0.0.0.0/0"))
+          throw failure(ErrorCode.INVALID_ARGUMENT, Code.InvalidArgument, "Everybody is no management network.", "");
+        fake.quarantines.push(`${hostId} ${subject} ${managementCidrs.join(",")} ${reason}`);
+        return { hostName: hostId };
       },
       async setHostLabels(request: { labels: Record<string, string> }) {
         await fake.#gate();

@@ -232,7 +232,16 @@ describe.skipIf(browserTestObstacle)(
       await details.getByRole("button", { name: "Quarantine…" }).click();
       const dialog = page.getByRole("dialog", { name: "Quarantine web-1" });
       await dialog.getByText(/is cut off at once/).waitFor();
-      await dialog.getByRole("button", { name: "Leave it as it is" }).click();
+      expect(await page.evaluate("window.fake.quarantines")).toEqual([]);
+      // What is refused cuts nobody off, and says why.
+      await dialog.getByRole("textbox", { name: "SSH stays open for" }).fill("0.0.0.0/0");
+      await dialog.getByRole("button", { name: "Cut web-1 off" }).click();
+      await dialog.getByText("Everybody is no management network.").waitFor();
+      await dialog.getByRole("textbox", { name: "SSH stays open for" }).fill("10.9.0.0/24, 10.8.0.1");
+      await dialog.getByRole("textbox", { name: "Why" }).fill("beacon");
+      await dialog.getByRole("button", { name: "Cut web-1 off" }).click();
+      await dialog.waitFor({ state: "detached" });
+      expect(await page.evaluate("window.fake.quarantines")).toEqual(["host-web-1  10.9.0.0/24,10.8.0.1 beacon"]);
       await details.getByRole("button", { name: "Open it" }).click();
       await page.getByRole("heading", { name: /contacted 203\.0\.113\.9:4444/ }).waitFor();
       await close();

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityViolations } from "./axe.ts";
@@ -84,6 +85,24 @@ describe.skipIf(browserTestObstacle)(
       await gridOf(page).locator('[data-column="cgroup"]', { hasText: "/system.slice/" }).first().waitFor();
       await page.getByRole("tab", { name: "History" }).click();
       await page.getByRole("columnheader", { name: "Process group" }).waitFor();
+      await close();
+    });
+
+    it("writes the rows that it holds into a file, in the columns that are shown", async () => {
+      const { page, complaints, close } = await open();
+      await page.keyboard.press("Control+.");
+      await page.getByText(/^frozen at/).waitFor();
+      const rows = Number(await gridOf(page).getAttribute("aria-rowcount")) - 1;
+      await page.evaluate("window.showSaveFilePicker = undefined");
+      await page.getByRole("button", { name: "Export…" }).click();
+      const download = page.waitForEvent("download");
+      await page.getByRole("menuitem", { name: "CSV" }).click();
+      const path = await (await download).path();
+      const lines = (await readFile(path, "utf8")).trimEnd().split("\r\n");
+      expect(lines[0]).toBe("When,Host,Way,Subject,Peer,Port,Verdict,Decided by,Process,Times,Bytes");
+      expect(lines).toHaveLength(rows + 1);
+      await page.getByText(`${rows} rows written`).waitFor();
+      expect(complaints).toEqual([]);
       await close();
     });
 

@@ -15,6 +15,7 @@ import { ColumnChooser } from "./column-chooser.tsx";
 import { FlowInspector } from "./flow-inspector.tsx";
 import { FlowsHead } from "./flows-head.tsx";
 import { GroupChoice, USUAL_GROUPING } from "./group-choice.tsx";
+import { LiveExport } from "./live-export.tsx";
 import { LiveFooter } from "./live-footer.tsx";
 import { LiveGroups } from "./live-groups.tsx";
 import { NoFlows } from "./no-flows.tsx";
@@ -37,6 +38,10 @@ export function LiveView() {
   const [asked, setAsked] = useState<ListOrder>(NEWEST_FIRST);
   // Only a list that stands still can be sorted by anything else.
   const order = isFrozen ? asked : NEWEST_FIRST;
+  useEffect(() => {
+    // The next time that it stands still it begins with the newest.
+    if (!isFrozen) setAsked(NEWEST_FIRST);
+  }, [isFrozen]);
   const [face, setFace] = useState<Face>("rows");
   const [grouping, setGrouping] = useState(USUAL_GROUPING);
   const [selection, setSelection] = useState<Selection>(NOTHING_SELECTED);
@@ -129,6 +134,7 @@ export function LiveView() {
             </Button>
           ) : null}
           <ColumnChooser columns={columns} onColumns={choose} />
+          <LiveExport rows={isEmpty ? [] : rows} columns={columns} />
         </div>
         {obstacle !== null ? (
           <div className="flows-failure">

@@ -48,7 +48,7 @@ export const COLUMNS: Readonly<Record<ColumnName, ColumnInfo>> = {
   verdict: { title: "Verdict", width: 128, sort: RecordSort.VERDICT },
   policy: { title: "Decided by", width: 200, sort: RecordSort.POLICY },
   rule: { title: "Rule", width: 110, sort: null, whyNot: OF_TEXT },
-  process: { title: "Process", width: 120, sort: RecordSort.PROCESS },
+  process: { title: "Process", width: 150, sort: RecordSort.PROCESS },
   user: { title: "User", width: 90, sort: RecordSort.USER },
   cgroup: { title: "Process group", width: 170, sort: RecordSort.CGROUP },
   connections: { title: "Times", width: 70, sort: RecordSort.CONNECTIONS, isNumber: true },

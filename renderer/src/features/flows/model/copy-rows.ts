@@ -57,6 +57,8 @@ function csvCell(item: HistoryRecord, name: ColumnName): string {
       if (!firstSeen || !lastSeen) return "";
       return String(Math.max(0, timestampDate(lastSeen).getTime() - timestampDate(firstSeen).getTime()));
     }
+    case "process":
+      return record.process?.command || record.process?.executable || "";
     case "direction":
       return cellOf(item, name).term?.replace("direction:", "") ?? "";
     default: {

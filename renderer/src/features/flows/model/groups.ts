@@ -9,8 +9,8 @@ import {
   type HistoryRecord,
 } from "@wardline/api/wardline/console/v1/history";
 import { Direction } from "@wardline/api/wardline/v1/policy";
-import { formatValue } from "@wardline/domain/flows";
-import { fromWireFlowRecord } from "@wardline/domain/wire";
+import { formatValue, hasPorts } from "@wardline/domain/flows";
+import { fromWireVerdict } from "@wardline/domain/wire";
 import { measureOf } from "./history.ts";
 
 export interface ShownGroup {
@@ -85,37 +85,39 @@ export function termOfGroup(by: readonly FlowDimension[], values: readonly strin
 
 /** As the stores have it: empty when it is not known, addresses and keys as in the record, numbers in decimal. */
 export function dimensionOf(item: HistoryRecord, dimension: FlowDimension): { value: string; name: string } {
-  if (!item.record) return { value: "", name: "" };
-  const record = fromWireFlowRecord(item.record, item.host);
-  const isIngress = item.record.direction === Direction.INGRESS;
-  const sourceName = item.sourceDisplayName || record.sourceName;
-  const destinationName = item.destinationDisplayName || record.destinationName;
+  const { record } = item;
+  if (!record) return { value: "", name: "" };
+  const { process } = record;
+  const isIngress = record.direction === Direction.INGRESS;
+  const source = { value: record.sourceAddress, name: item.sourceDisplayName || record.sourceName };
+  const destination = {
+    value: record.destinationAddress,
+    name: item.destinationDisplayName || record.destinationName,
+  };
   const plain = (value: string) => ({ value, name: "" });
   switch (dimension) {
     case FlowDimension.HOST:
-      return plain(record.host);
+      return plain(item.host);
     case FlowDimension.SOURCE:
-      return { value: record.sourceAddress, name: sourceName };
+      return source;
     case FlowDimension.DESTINATION:
-      return { value: record.destinationAddress, name: destinationName };
+      return destination;
     case FlowDimension.PEER:
-      return isIngress
-        ? { value: record.sourceAddress, name: sourceName }
-        : { value: record.destinationAddress, name: destinationName };
+      return isIngress ? source : destination;
     case FlowDimension.PORT:
-      return plain(record.protocol === 1 || record.protocol === 58 ? "" : String(record.destinationPort));
+      return plain(hasPorts(record.protocol) ? String(record.destinationPort) : "");
     case FlowDimension.PROTOCOL:
       return plain(String(record.protocol));
     case FlowDimension.PROCESS:
-      return plain(record.process.executable || record.process.command);
+      return plain(process?.executable || process?.command || "");
     case FlowDimension.USER:
-      return plain(record.process.userName);
+      return plain(process?.userName ?? "");
     case FlowDimension.VERDICT:
-      return plain(record.verdict);
+      return plain(fromWireVerdict(record.verdict));
     case FlowDimension.POLICY:
-      return plain(record.policyKeys.join(", "));
+      return plain((record.decision?.policyKeys ?? []).join(", "));
     case FlowDimension.DIRECTION:
-      return plain(record.direction);
+      return plain(isIngress ? "ingress" : "egress");
     case FlowDimension.SUBJECT:
       return plain(record.subjectKey);
     case FlowDimension.CGROUP:

@@ -145,7 +145,9 @@ function ownerCell({ process, cgroupPath, hook }: FlowRecord, column: "process" 
   }
   const path = process.executable.replace(DELETED, "");
   if (process.command === "" && path === "") return UNKNOWN;
-  return { text: process.command || path, term: term("process", path || process.command) };
+  // 0 when several processes took part.
+  const detail = process.pid > 0 ? { detail: String(process.pid) } : {};
+  return { text: process.command || path, ...detail, term: term("process", path || process.command) };
 }
 
 function numberCell(record: FlowRecord, column: ColumnName): CellView {
