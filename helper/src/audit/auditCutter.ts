@@ -23,6 +23,8 @@ export interface CutterPorts {
 export class AuditCutter {
   readonly #ports: CutterPorts;
   #ageCheckedMs: number;
+  /** Up to which entry it is stated: a file that cannot be removed is tried again, and not stated again. */
+  #statedThrough = 0;
   /** Whether the log has grown by a file since it was held against its limits. */
   isDue = true;
   /** How often files were removed. */
@@ -53,8 +55,11 @@ export class AuditCutter {
       const through = { sequence: next.sequence - 1, hash: next.previousHash };
       const isEvidence = brokenAtSequence > 0 && brokenAtSequence <= through.sequence;
       if (isEvidence) why += `; entry ${brokenAtSequence} was changed or missing`;
-      await state(cutContent(firstSequenceOf(closed[0] ?? ""), through, why));
-      checkpoint("stated");
+      if (through.sequence > this.#statedThrough) {
+        await state(cutContent(firstSequenceOf(closed[0] ?? ""), through, why));
+        this.#statedThrough = through.sequence;
+        checkpoint("stated");
+      }
       await this.#remove(closed.slice(0, count));
       this.isDue = false;
       return closed.slice(count);

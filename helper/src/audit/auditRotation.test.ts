@@ -1,6 +1,16 @@
 /** The audit log over many files: what its limits remove, what crashes leave, and what somebody else removed. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -102,6 +112,23 @@ describe("the files of the audit log", () => {
       expect.stringMatching(/^entries 1 to \d+ were removed: they are older than 30 days$/),
     ]);
     expect(chainValid).toBe(true);
+    await log.close();
+  });
+
+  it("are tried again when they cannot be removed, and stated once", async () => {
+    const log = await writeMany(12);
+    const [oldest = ""] = paths();
+    rmSync(oldest);
+    mkdirSync(oldest);
+    for (let count = 0; count < 20; count += 1) await log.append(entry("more"));
+    expect(paths()[0]).toBe(oldest);
+    rmSync(oldest, { recursive: true });
+    await log.append(entry("last"));
+    const { entries, chainValid } = await everything(log);
+    expect(chainValid).toBe(true);
+    const stated = entries.filter((one) => readCut(one)).map(({ argumentDigest }) => argumentDigest);
+    expect(stated.length).toBeGreaterThan(0);
+    expect(new Set(stated).size).toBe(stated.length);
     await log.close();
   });
 
