@@ -89,6 +89,60 @@ describe.skipIf(browserTestObstacle)(
       expect(complaints).toEqual([]);
     });
 
+    it("mends all of one kind in one step, and leaves the others", { timeout: 120_000 }, async () => {
+      const two = (name: string) =>
+        `apiVersion: wardline.io/v1\nkind: Policy\nmetadata: { name: ${name} }\nspec:\n  subjct: { selector: {} }\n  isolate: [Ingress]\n`;
+      const text = [two("a"), two("b"), two("c")].join("---\n");
+      const { page, complaints } = await openFile(/zz\.yaml/, { files: { "policies/zz.yaml": text } });
+      const all = effect(page).getByRole("button", { name: /^Mend all \d+$/ });
+      await all.waitFor();
+      const kind = effect(page)
+        .getByRole("button", { name: /^Mend all 3 WL\d+$/ })
+        .first();
+      const code = (await kind.innerText()).split(" ").at(-1);
+      await kind.click();
+      await expect
+        .poll(async () => (await effect(page).innerText()).includes(`Mend all 3 ${code}`), { timeout: 30_000 })
+        .toBe(false);
+      const mended = await page.evaluate<string>("document.querySelector('.cm-content').innerText");
+      const left = [/subjct/, /Ingress/].filter((wrong) => wrong.test(mended));
+      expect(left).toHaveLength(1);
+      // One undo takes all of it back.
+      await editor(page).click();
+      await page.keyboard.press("Control+z");
+      await expect
+        .poll(() => page.evaluate<string>("document.querySelector('.cm-content').innerText"))
+        .toContain("subjct");
+      await effect(page)
+        .getByRole("button", { name: `Mend all 3 ${code}` })
+        .waitFor();
+      expect(complaints).toEqual([]);
+    });
+
+    it("takes nothing that would make a file too large to be saved, and says so; what is too large can shrink", {
+      timeout: 120_000,
+    }, async () => {
+      const line = `# ${"x".repeat(1021)}\n`;
+      const full = line.repeat(1024).slice(0, 2 ** 20 - 3);
+      const { page } = await openFile(/zz\.yaml/, { files: { "policies/zz.yaml": full } });
+      const said = page.locator(".cm-size-panel");
+      await editor(page).click();
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.insertText("ab");
+      expect(await said.count()).toBe(0);
+      await page.keyboard.insertText("cdef");
+      await said.getByText(/It was not taken: split the file/).waitFor();
+      await expect.poll(() => page.locator(".cm-line").first().textContent()).toMatch(/^ab#/);
+      await expect
+        .poll(() => page.evaluate("window.fake.files.get('policies/zz.yaml').text.length"), { timeout: 30_000 })
+        .toBe(2 ** 20 - 1);
+      await page.evaluate(
+        `fake.files.set("policies/zy.yaml", { text: "# y\\n".repeat(300_000), revision: 1n, modifiedMs: 0 }); fake.notify();`,
+      );
+      await page.evaluate(`windowStore.getState().openFile("policies/zy.yaml")`);
+      await said.getByText(/It can only get smaller here/).waitFor({ timeout: 30_000 });
+    });
+
     it("proves the tests while one types: tick, cross with the rule, and nothing while the text has errors", {
       timeout: 120_000,
     }, async () => {

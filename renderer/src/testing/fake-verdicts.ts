@@ -144,7 +144,7 @@ export class FakeVerdicts {
       );
     }
     if (this.kind === "many") {
-      for (let index = 0; index < 500; index++) {
+      for (let index = 0; index < 4_995; index++) {
         rows.push(
           row(
             `default app=service-${index}`,

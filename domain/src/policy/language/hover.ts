@@ -216,7 +216,7 @@ function cidrNow(text: string, { hosts, workloads, facts }: Vocabulary): readonl
         ? ["No recorded flow came from or went to it."]
         : []
       : [
-          `${count(flows)} recorded flows of ${seen.length === 1 ? "one address" : `${count(seen.length)} addresses`} in it${
+          `${count(flows)} recorded flows${sinceWords(facts)} of ${seen.length === 1 ? "one address" : `${count(seen.length)} addresses`} in it${
             strangers.length > 0
               ? `; ${count(strangers.length)} of them nobody knows: ${strangers
                   .slice(0, 4)
@@ -226,6 +226,11 @@ function cidrNow(text: string, { hosts, workloads, facts }: Vocabulary): readonl
           }.`,
         ]),
   ];
+}
+
+/** How far back they were counted: a window that somebody chose says less than everything that is kept. */
+function sinceWords({ sinceUnixMs }: Vocabulary["facts"]): string {
+  return sinceUnixMs === null ? "" : ` since ${new Date(sinceUnixMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function portNow(text: string, protocolText: string, { facts, portNames }: Vocabulary): readonly string[] {
@@ -255,7 +260,7 @@ function portNow(text: string, protocolText: string, { facts, portNames }: Vocab
     ...(facts.flows === 0
       ? []
       : [
-          `${flows === 0 ? "No" : count(flows)} of ${count(facts.flows)} recorded flows went to it${denied > 0 ? `, ${count(denied)} of them denied` : ""}.`,
+          `${flows === 0 ? "No" : count(flows)} of ${count(facts.flows)} recorded flows${sinceWords(facts)} went to it${denied > 0 ? `, ${count(denied)} of them denied` : ""}.`,
         ]),
   ];
 }
@@ -264,7 +269,7 @@ function protocolNow(text: string, { facts }: Vocabulary): readonly string[] {
   const number = protocolNumber(text);
   if (number === null || facts.flows === 0) return [];
   const flows = facts.ports.filter(({ protocol }) => protocol === number).reduce((sum, use) => sum + use.flows, 0);
-  return [`${count(flows)} of ${count(facts.flows)} recorded flows.`];
+  return [`${count(flows)} of ${count(facts.flows)} recorded flows${sinceWords(facts)}.`];
 }
 
 function policyNow(text: string, namespace: string, { world }: Vocabulary): readonly string[] {

@@ -218,6 +218,15 @@ describe("hover", () => {
       "1,500 of 2,000 recorded flows went to it, 20 of them denied.",
     ]);
   });
+
+  it("says since when flows were counted, where that is known", () => {
+    const { session, offset } = sessionWith(POLICY.replace("5432", "54¦32"));
+    const ports = [{ protocol: 6, port: 5432, flows: 3, denied: 0 }];
+    session.setFacts({ ...NO_FACTS, flows: 9, ports, sinceUnixMs: Date.UTC(2026, 10, 20, 8, 30) });
+    expect(session.hover("db.yaml", offset)?.now).toContain(
+      "3 of 9 recorded flows since 2026-11-20 08:30 UTC went to it.",
+    );
+  });
 });
 
 describe("one session", () => {

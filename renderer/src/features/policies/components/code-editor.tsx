@@ -8,6 +8,7 @@ import { handlersOf, keepState, keptState } from "../editor/kept-states.ts";
 import { followEditorCommands } from "../editor/language-keys.ts";
 import { applyAllFixes, lintProblems } from "../editor/lint-problems.ts";
 import { changeBetween } from "../editor/replace-text.ts";
+import { sizeLimit } from "../editor/size-limit.ts";
 import { TextReports } from "../editor/text-reports.ts";
 import { useLanguageStore } from "../editor/use-language.ts";
 import { applyFix, offsetOf } from "../model/editor-diagnostics.ts";
@@ -77,6 +78,7 @@ export default function CodeEditor({
           ...editingExtensions({ path, store, go }),
           // Line ends stay as the file has them.
           EditorState.lineSeparator.of(/^[^\n]*\r\n/.test(firstText.current) ? "\r\n" : "\n"),
+          sizeLimit(),
           EditorView.contentAttributes.of({ "aria-label": `Text of ${path}` }),
         ],
       });
@@ -99,9 +101,15 @@ export default function CodeEditor({
     viewRef.current = view;
     store.moveTo(view.state.doc.lineAt(view.state.selection.main.head).number);
     viewHandler.current?.(view);
+    // Whoever asks about what is not saved hears of the last key too.
+    const leaving = new AbortController();
+    for (const event of ["pagehide", "beforeunload", "blur"]) {
+      addEventListener(event, report.flush, { capture: true, signal: leaving.signal });
+    }
     const endCommands = followEditorCommands(view, { store, path, go, onSave: onSaveKey });
     return () => {
       endCommands();
+      leaving.abort();
       report.flush();
       keepState(path, { state: view.state, scrollTop: view.scrollDOM.scrollTop });
       viewHandler.current?.(null);
@@ -116,7 +124,7 @@ export default function CodeEditor({
     const present = view.state.doc.toString();
     const wanted = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
     if (present === wanted) return;
-    view.dispatch({ changes: changeBetween(present, wanted), annotations: FromOutside.of(true) });
+    view.dispatch({ changes: changeBetween(present, wanted), annotations: FromOutside.of(true), filter: false });
   }, [text]);
 
   useEffect(() => {

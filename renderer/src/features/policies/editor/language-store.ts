@@ -28,12 +28,20 @@ const NOTHING: LanguageState = {
 /** After the last key, so that proofs do not take the processor from typing. */
 const PROVE_AFTER_MS = 250;
 const LINE_AFTER_MS = 120;
+/** What stands beside the text follows when the typing pauses for so long, */
+const SHOW_AFTER_MS = 120;
+/** and while it does not pause, so often: marks in the text itself are there at once. */
+const SHOW_EVERY_MS = 500;
 
 export class LanguageStore {
   readonly client: LanguageClient;
   readonly #feed: WorkspaceFeed;
   readonly #listeners = new Set<() => void>();
+  readonly #watchers = new Set<() => void>();
   #state = NOTHING;
+  #shown = NOTHING;
+  #shownAtMs = 0;
+  #showTimer: ReturnType<typeof setTimeout> | undefined;
   #version = 0;
   #isAsking = false;
   #proveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -55,6 +63,38 @@ export class LanguageStore {
   };
 
   readonly getState = (): LanguageState => this.#state;
+
+  /** For what stands beside the text: told of the state when the typing pauses, so that a key costs nothing there. */
+  readonly watch = (listener: () => void): (() => void) => {
+    this.#watchers.add(listener);
+    const end = this.subscribe(this.#later);
+    return () => {
+      this.#watchers.delete(listener);
+      if (this.#watchers.size === 0) end();
+    };
+  };
+
+  readonly getShown = (): LanguageState => this.#shown;
+
+  readonly #later = (): void => {
+    const isOther = this.#state.path !== this.#shown.path;
+    // The first answer about a file, and why there is none, are waited for.
+    const isFirst = this.#shown.check === null || this.#state.failure !== this.#shown.failure;
+    clearTimeout(this.#showTimer);
+    if (isOther || isFirst) {
+      this.#show();
+      return;
+    }
+    const dueMs = this.#shownAtMs + SHOW_EVERY_MS - performance.now();
+    this.#showTimer = setTimeout(() => this.#show(), Math.max(0, Math.min(SHOW_AFTER_MS, dueMs)));
+  };
+
+  #show(): void {
+    if (this.#shown === this.#state) return;
+    this.#shown = this.#state;
+    this.#shownAtMs = performance.now();
+    for (const watcher of this.#watchers) watcher();
+  }
 
   /** The text as it stands in the editor now. */
   edit(path: string, text: string): void {

@@ -5,7 +5,7 @@ import { ViewPlugin } from "@codemirror/view";
 import type { CheckAnswer } from "@wardline/domain/policy/language";
 import type { LanguageStore } from "./language-store.ts";
 import { lintProblems } from "./lint-problems.ts";
-import { toWireProblem } from "./wire.ts";
+import { wireProblemsOf } from "./wire.ts";
 
 export function liveLint(store: LanguageStore, path: string): Extension {
   return ViewPlugin.define((view) => {
@@ -14,7 +14,7 @@ export function liveLint(store: LanguageStore, path: string): Extension {
       const { path: current, check, isChecking } = store.getState();
       if (current !== path || isChecking || check === null || check === shown || !view.dom.isConnected) return;
       shown = check;
-      const problems = lintProblems(view.state.doc, path, check.problems.map(toWireProblem), store.client);
+      const problems = lintProblems(view.state.doc, path, wireProblemsOf(check), store.client);
       view.dispatch(setDiagnostics(view.state, problems));
     };
     const unsubscribe = store.subscribe(() => queueMicrotask(show));

@@ -10,6 +10,7 @@ import type { FileCheck } from "./use-file-check.ts";
 import { LAYERS, layerOf } from "./wire.ts";
 
 const STEP = 100;
+const SHOWN_KINDS = 6;
 
 interface ProblemsSectionProps {
   readonly path: string;
@@ -47,6 +48,11 @@ export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
               Mend all {fixable.length}
             </Button>
           ) : null}
+          {kindsOf(fixable).map(([code, alike]) => (
+            <Button key={code} size="small" onPress={() => onFix(alike)}>
+              Mend all {alike.length} {code}
+            </Button>
+          ))}
         </p>
       ) : null}
       <ul className="problems">
@@ -67,6 +73,13 @@ export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
       {elsewhere.length > 0 ? <Elsewhere files={elsewhere} /> : null}
     </section>
   );
+}
+
+/** Codes that several problems have that can be mended, where there are other codes beside them. */
+function kindsOf(fixable: readonly Diagnostic[]): readonly (readonly [code: string, alike: readonly Diagnostic[]])[] {
+  const byCode = Map.groupBy(fixable, ({ code }) => code);
+  if (byCode.size < 2) return [];
+  return [...byCode].filter(([, alike]) => alike.length > 1).slice(0, SHOWN_KINDS);
 }
 
 function Elsewhere({ files }: { readonly files: readonly FileProblems[] }) {

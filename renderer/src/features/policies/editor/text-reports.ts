@@ -1,13 +1,17 @@
 import type { EditorState } from "@codemirror/state";
 
-/** From this length on, the text is handed on only when the typing pauses: it is copied and kept as a whole. */
+/** Handing on copies, keeps and draws the whole text: it waits for the next pause, so that a key costs nothing of it, */
+const PAUSE_MS = 150;
+/** but not for longer than this; a large text only for a pause. */
+const LONGEST_MS = 1_000;
 const LARGE_LENGTH = 256 * 1024;
-const LARGE_AFTER_MS = 400;
+const LARGE_PAUSE_MS = 400;
 
 /** Hands on what was typed, with the line ends of the file. */
 export class TextReports {
   readonly #report: (text: string) => void;
   #waiting: EditorState | null = null;
+  #waitsSinceMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(report: (text: string) => void) {
@@ -20,16 +24,20 @@ export class TextReports {
   }
 
   changed(state: EditorState): void {
+    const nowMs = performance.now();
+    if (this.#waiting === null) this.#waitsSinceMs = nowMs;
     this.#waiting = state;
     clearTimeout(this.#timer);
-    if (state.doc.length <= LARGE_LENGTH) this.flush();
-    else this.#timer = setTimeout(() => this.flush(), LARGE_AFTER_MS);
+    const isLarge = state.doc.length > LARGE_LENGTH;
+    const leftMs = isLarge ? LARGE_PAUSE_MS : Math.max(0, this.#waitsSinceMs + LONGEST_MS - nowMs);
+    this.#timer = setTimeout(() => this.flush(), isLarge ? leftMs : Math.min(PAUSE_MS, leftMs));
   }
 
-  flush(): void {
+  /** Now: before the text is saved, left or closed. */
+  readonly flush = (): void => {
     clearTimeout(this.#timer);
     const state = this.#waiting;
     this.#waiting = null;
     if (state) this.#report(state.sliceDoc());
-  }
+  };
 }

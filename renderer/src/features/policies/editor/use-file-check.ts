@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { useCheck } from "../hooks/use-check.ts";
 import type { LanguageState } from "./language-store.ts";
 import { useLanguage } from "./use-language.ts";
-import { toWireDocuments, toWireProblem } from "./wire.ts";
+import { toWireDocuments, wireProblemsOf } from "./wire.ts";
 
 export interface FileCheck {
   readonly data:
@@ -25,7 +25,7 @@ export function useFileCheck(path: string | null, text: string | null): FileChec
   const remote = useCheck(isRemote ? path : null, isRemote ? text : null);
   const check = language.path === path ? language.check : null;
   const own = useMemo(
-    () => (check ? { diagnostics: check.problems.map(toWireProblem), documents: toWireDocuments(check) } : undefined),
+    () => (check ? { diagnostics: wireProblemsOf(check), documents: toWireDocuments(check) } : undefined),
     [check],
   );
   if (isRemote) {

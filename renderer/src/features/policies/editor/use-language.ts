@@ -7,10 +7,10 @@ export function useLanguageStore(): LanguageStore {
   return languageOf(connection, drafts);
 }
 
-/** The answers about a file; tells the language which text stands in the editor. */
+/** The answers about a file, as of the last pause in typing; tells the language which text stands in the editor. */
 export function useLanguage(path: string | null, text: string | null): LanguageState {
   const store = useLanguageStore();
-  const state = useSyncExternalStore(store.subscribe, store.getState);
+  const state = useSyncExternalStore(store.watch, store.getShown);
   useEffect(() => {
     if (path !== null && text !== null) store.edit(path, text);
   }, [store, path, text]);

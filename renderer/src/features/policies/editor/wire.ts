@@ -12,11 +12,20 @@ const SEVERITIES: Record<DomainDiagnostic["severity"], Severity> = {
   info: Severity.INFO,
 };
 
-export function toWireProblem({ code, severity, message, source, fix }: DomainDiagnostic): Diagnostic {
+function toWireProblem({ code, severity, message, source, fix }: DomainDiagnostic): Diagnostic {
   return create(DiagnosticSchema, {
     ...{ code, message, source, severity: SEVERITIES[severity] },
     ...(fix ? { fix: { title: fix.title, edits: fix.edits.map(({ range, newText }) => ({ range, newText })) } } : {}),
   });
+}
+
+const PROBLEMS = new WeakMap<CheckAnswer, readonly Diagnostic[]>();
+
+/** The problems of a check; made once, for marks and panels alike. */
+export function wireProblemsOf(check: CheckAnswer): readonly Diagnostic[] {
+  const problems = PROBLEMS.get(check) ?? check.problems.map(toWireProblem);
+  PROBLEMS.set(check, problems);
+  return problems;
 }
 
 export function toWireDocuments({ documents }: CheckAnswer): DocumentSummary[] {

@@ -1,10 +1,11 @@
 /** Keeps the thread of the language at what the workspace and the fleet are: texts of all files, drafts first, and facts. */
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { type GetVocabularyResponse, VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
 import type { FleetFacts, RuleUse } from "@wardline/domain/policy/language";
 import type { ConsoleConnection } from "../../../data/console-connection.ts";
 import type { DraftStore } from "../../../data/draft-store.ts";
+import { useWindow, type WindowState } from "../../../data/window-store.ts";
 import type { LanguageClient } from "./language-client.ts";
 
 const MAX_PATHS = 500;
@@ -34,7 +35,15 @@ export class WorkspaceFeed {
 
   start(): void {
     if (this.#stopped.length > 0) return;
-    this.#stopped = [this.#connection.workspace.subscribe(() => void this.#followFiles())];
+    this.#stopped = [
+      this.#connection.workspace.subscribe(() => void this.#followFiles()),
+      // Flows are counted over the time range of the window.
+      useWindow.subscribe((now, before) => {
+        if (now.lastMs === before.lastMs && now.markedRange === before.markedRange) return;
+        clearTimeout(this.#factsTimer ?? undefined);
+        void this.#followFacts();
+      }),
+    ];
     void this.#followFiles();
     void this.#followFacts();
   }
@@ -91,13 +100,20 @@ export class WorkspaceFeed {
 
   async #followFacts(): Promise<void> {
     try {
-      this.#client.setFacts(factsOf(await vocabularyOf(this.#connection).getVocabulary({})));
+      this.#client.setFacts(
+        factsOf(await vocabularyOf(this.#connection).getVocabulary(windowOf(useWindow.getState()))),
+      );
       this.#onChange();
     } catch {
       // Counts stay as they were; the editor works without them.
     }
     if (this.#stopped.length > 0) this.#factsTimer = setTimeout(() => void this.#followFacts(), FACTS_EVERY_MS);
   }
+}
+
+function windowOf({ lastMs, markedRange }: Pick<WindowState, "lastMs" | "markedRange">) {
+  const sinceMs = markedRange?.fromMs ?? (lastMs === null ? null : Date.now() - lastMs);
+  return sinceMs === null ? {} : { since: timestampFromMs(sinceMs) };
 }
 
 function vocabularyOf(connection: ConsoleConnection) {

@@ -38,11 +38,11 @@ describe("readCandidates", () => {
       file: file(1),
     }));
     expect((await readCandidates(many)).files).toHaveLength(500);
-    const heavy = Array.from({ length: 10 }, (_, index) => ({
+    const heavy = Array.from({ length: 30 }, (_, index) => ({
       path: `h${index}.yaml`,
       isFromFolder: false,
-      file: file(4_000_000),
+      file: file(1_000_000),
     }));
-    expect((await readCandidates(heavy)).files).toHaveLength(6);
+    expect((await readCandidates(heavy)).files).toHaveLength(25);
   });
 });

@@ -12,7 +12,8 @@ export interface DroppedSet {
 }
 
 const MOST_FILES = 500;
-const LARGEST_FILE_BYTES = 4 * 1024 * 1024;
+/** As of every policy file, here and on hosts. */
+const LARGEST_FILE_BYTES = 1024 * 1024;
 const LARGEST_SUM_BYTES = 24 * 1024 * 1024;
 const POLICY_NAME = /\.(ya?ml|json)$/i;
 
@@ -40,7 +41,7 @@ export async function readCandidates(candidates: readonly Candidate[]): Promise<
     } else if (files.length >= MOST_FILES) {
       leftOut.push(`${path}: more than ${MOST_FILES} files at once.`);
     } else if (file.size > LARGEST_FILE_BYTES) {
-      leftOut.push(`${path}: larger than 4 MiB; no policy file is.`);
+      leftOut.push(`${path}: larger than 1 MiB, which is what a policy file may have.`);
     } else if (sumBytes + file.size > LARGEST_SUM_BYTES) {
       leftOut.push(`${path}: more than 24 MiB at once.`);
     } else {
