@@ -244,7 +244,7 @@ function Marks() {
         ))}
       </Part>
       <Part name="Moment">
-        {(["moment", "clock", "short", "full"] as const).map((form) => (
+        {(["moment", "clock", "clock-ms", "short", "full"] as const).map((form) => (
           <Moment key={form} timeMs={CHART_TIMES[0] ?? 0} form={form} />
         ))}
       </Part>

@@ -14,11 +14,13 @@ interface MomentProps {
   /** With it the age is said as well. */
   readonly nowMs?: number;
   readonly form?: "moment" | "clock" | "clock-ms" | "short" | "full";
+  /** Instead of what the form says, for rows that are drawn anew only when they read differently. */
+  readonly text?: string;
   readonly className?: string;
 }
 
 /** A time, with both zones in its tooltip and the exact instant for machines. */
-export function Moment({ timeMs, nowMs = timeMs, form = "moment", className }: MomentProps) {
+export function Moment({ timeMs, nowMs = timeMs, form = "moment", text, className }: MomentProps) {
   // Another zone draws everything anew; the clock that ticks changes only what tells an age.
   const fixed = useMemo(() => (form === "moment" ? "" : FORMS[form](timeMs)), [form, timeMs]);
   // Both zones cost a hundred times what the text does: a table of a thousand times would stand still.
@@ -33,7 +35,7 @@ export function Moment({ timeMs, nowMs = timeMs, form = "moment", className }: M
       title={tooltip?.timeMs === timeMs ? tooltip.text : undefined}
       onPointerEnter={tell}
     >
-      {form === "moment" ? formatMoment(timeMs, nowMs) : fixed}
+      {text ?? (form === "moment" ? formatMoment(timeMs, nowMs) : fixed)}
     </time>
   );
 }

@@ -9,6 +9,7 @@ import {
   EmptyState,
   formatMoment,
   formatQuantity,
+  Moment,
   SEVERITY_NAMES,
   Select,
   SeverityMark,
@@ -131,6 +132,7 @@ const FindingRow = memo(function FindingRow({ anomaly, when, isSelected }: Findi
   const { finding } = anomaly;
   if (!finding) return null;
   const judged = finding.feedback[0];
+  const lastMs = optionalMs(finding.lastAt);
   return (
     <li>
       <button
@@ -146,7 +148,9 @@ const FindingRow = memo(function FindingRow({ anomaly, when, isSelected }: Findi
           <span className="truncate soft">{visibleText(finding.host)}</span>
           {finding.state === FindingState.ONGOING ? <Tag tone="observed">goes on</Tag> : null}
           {isOpen(anomaly) || !judged ? null : <Tag>{judged.kind === 1 ? "normal here" : "confirmed"}</Tag>}
-          <span className="finding-row-time faint">{when}</span>
+          <span className="finding-row-time faint">
+            {lastMs === null ? when : <Moment timeMs={lastMs} text={when} />}
+          </span>
         </span>
         <span className="finding-row-sentence">{visibleText(finding.sentence)}</span>
       </button>

@@ -10,6 +10,7 @@ import {
   formatCount,
   formatQuantity,
   Sheet,
+  useAnnounced,
 } from "../../../ui/index.ts";
 import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
 import type { ListOrder } from "../hooks/use-ranked-rows.ts";
@@ -78,6 +79,8 @@ export function ExportSheet({ text, range, order, columns, rowCount, onClose }: 
     }
   };
   const isWriting = progress?.state === "writing";
+  // How far it is changes many times a second: only its end is said aloud.
+  useAnnounced(progress?.state === "done" ? `Written: ${formatQuantity(progress.rows, "row")}` : "");
   return (
     <Sheet
       isOpen
@@ -113,7 +116,7 @@ export function ExportSheet({ text, range, order, columns, rowCount, onClose }: 
         />
         {failure ? <FailureNotice failure={failure} title="The export ended before its end" /> : null}
         {progress ? (
-          <p role="status">
+          <p>
             {progress.state === "done" ? "Written: " : progress.state === "cancelled" ? "Stopped after " : ""}
             {formatCount(progress.rows)} of {formatQuantity(rowCount, "row")} · {formatBytes(progress.bytes)}
           </p>

@@ -16,10 +16,10 @@ import {
   formatAddressPort,
   formatAge,
   formatBytes,
-  formatDateTime,
   formatProtocolPort,
   formatQuantity,
   IconButton,
+  Moment,
   Skeleton,
   shortKey,
   VERDICT_WORDS,
@@ -114,7 +114,15 @@ export function FlowInspector({ flow, flagOf, onCondition, onClose }: FlowInspec
       ) : null}
       <dl className="facts inspector-facts">
         <dt>Time</dt>
-        <dd>{timeMs === null ? "unknown" : `${formatDateTime(timeMs)} · ${formatAge(nowMs - timeMs)} ago`}</dd>
+        <dd>
+          {timeMs === null ? (
+            "unknown"
+          ) : (
+            <>
+              <Moment timeMs={timeMs} form="full" /> · {formatAge(nowMs - timeMs)} ago
+            </>
+          )}
+        </dd>
         <dt>Host</dt>
         <dd className="wrap-anywhere">{visibleText(flow.host)}</dd>
         <dt>Direction</dt>

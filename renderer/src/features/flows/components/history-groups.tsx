@@ -2,7 +2,7 @@ import type { GroupRecordsResponse, HistoryRecord } from "@wardline/api/wardline
 import { memo, useEffect, useMemo, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
-import { FailureNotice, formatCount, formatQuantity, Skeleton } from "../../../ui/index.ts";
+import { FailureNotice, formatCount, formatQuantity, Skeleton, useAnnounced } from "../../../ui/index.ts";
 import type { FlagOf } from "../hooks/use-flags.ts";
 import { useGroupRows } from "../hooks/use-group-rows.ts";
 import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
@@ -42,6 +42,8 @@ export const HistoryGroups = memo(function HistoryGroups(props: HistoryGroupsPro
   const { sinceMs, untilMs } = range;
   const { by, measure } = grouping;
   const opened = useGroupRows(text, range, grouping);
+  // Answers come in pieces: only that it is whole is said aloud.
+  useAnnounced(answer?.message.isFinal ? formatQuantity(answer.message.groupCount, "group") : "");
   useEffect(() => {
     const running = new AbortController();
     setFailure(null);
@@ -89,7 +91,7 @@ export const HistoryGroups = memo(function HistoryGroups(props: HistoryGroupsPro
               onCondition={onCondition}
               onShowAll={onShowAll}
             />
-            <p className="history-searched" aria-live="polite">
+            <p className="history-searched">
               {formatCount(groups.length)} of {formatQuantity(message.groupCount, "group")}
               {message.isFinal ? "" : " so far"}
               {message.searched ? ` · ${searchedText(message.searched)}` : ""}

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, formatDateTime, Select } from "../../../ui/index.ts";
+import { Button, Moment, Select } from "../../../ui/index.ts";
 import { useFlags } from "../hooks/use-flags.ts";
 import type { HistoryRange } from "../hooks/use-history-search.ts";
 import { type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
@@ -76,8 +76,14 @@ export function HistoryView() {
         <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
         {face === "groups" ? <GroupChoice grouping={grouping} onGrouping={setGrouping} /> : null}
         <span className="soft">
-          {sinceMs === null ? "everything kept" : formatDateTime(sinceMs)} to{" "}
-          {untilMs === null ? `now (asked ${formatDateTime(asked)})` : formatDateTime(untilMs)}
+          {sinceMs === null ? "everything kept" : <Moment timeMs={sinceMs} form="full" />} to{" "}
+          {untilMs === null ? (
+            <>
+              now (asked <Moment timeMs={asked} form="full" />)
+            </>
+          ) : (
+            <Moment timeMs={untilMs} form="full" />
+          )}
         </span>
         {marked ? (
           <Button size="small" onPress={() => set({ markedRange: null })}>

@@ -1,7 +1,7 @@
 import { Play } from "lucide-react";
 import { FLOW_BUFFER_ROWS, type FlowBuffer } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, formatClock, formatCount, formatQuantity, formatRate } from "../../../ui/index.ts";
+import { Button, formatCount, formatQuantity, formatRate, Moment } from "../../../ui/index.ts";
 import type { HeldBack, LiveRows } from "../hooks/use-live-rows.ts";
 
 /** How much the list holds, what it does not, and whether it moves. */
@@ -28,7 +28,7 @@ export function LiveFooter({ list }: { list: LiveRows }) {
       ) : (
         <>
           <span className="flows-frozen">
-            frozen at {formatClock(held.sinceMs)}
+            frozen at <Moment timeMs={held.sinceMs} form="clock" />
             {heldText(held)}
           </span>
           {held.pushedOut > 0 ? (

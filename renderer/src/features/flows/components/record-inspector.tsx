@@ -17,8 +17,8 @@ import {
   Button,
   FailureNotice,
   formatAge,
-  formatDateTime,
   IconButton,
+  Moment,
   Skeleton,
   VERDICT_WORDS,
   VerdictMark,
@@ -76,7 +76,15 @@ export function RecordInspector({ item, flagOf, onClose, onAsk }: RecordInspecto
       />
       <dl className="facts inspector-facts">
         <dt>Seen</dt>
-        <dd>{timeMs === null ? "unknown" : `${formatDateTime(timeMs)} · ${formatAge(nowMs - timeMs)} ago`}</dd>
+        <dd>
+          {timeMs === null ? (
+            "unknown"
+          ) : (
+            <>
+              <Moment timeMs={timeMs} form="full" /> · {formatAge(nowMs - timeMs)} ago
+            </>
+          )}
+        </dd>
         {COLUMN_NAMES.filter((name) => name !== "when" && name !== "verdict").map((name) => {
           const { text, detail, isFaint, isCode } = cellOf(item, name as Parameters<typeof cellOf>[1]);
           return (

@@ -11,8 +11,8 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
-  formatMoment,
   formatQuantity,
+  Moment,
   Skeleton,
   shortDigest,
   TextField,
@@ -55,7 +55,7 @@ export function VersionDetail({ version, list }: { version: VersionEntry; list: 
         {version.enforcedOn.slice(0, 5).map((host) => (
           <p key={host.hostId} className="soft">
             {host.until ? "○ was enforced on" : "● enforced on"} {visibleText(host.hostName) || "this machine"} since{" "}
-            {host.since ? formatMoment(timestampMs(host.since), nowMs) : "?"}
+            {host.since ? <Moment timeMs={timestampMs(host.since)} nowMs={nowMs} /> : "?"}
           </p>
         ))}
       </header>

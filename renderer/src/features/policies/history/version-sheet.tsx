@@ -9,8 +9,8 @@ import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
   FailureNotice,
-  formatMoment,
   formatQuantity,
+  Moment,
   Notice,
   Sheet,
   Skeleton,
@@ -154,7 +154,11 @@ function Origin({ entry }: { entry: VersionEntry }) {
   return (
     <span className="soft wrap-anywhere">
       <code>{shortDigest(id)}</code> · {KIND_WORDS[kind]} by {visibleText(author)}
-      {createdAt ? `, ${formatMoment(timestampMs(createdAt), nowMs)}` : ""}
+      {createdAt ? (
+        <>
+          , <Moment timeMs={timestampMs(createdAt)} nowMs={nowMs} />
+        </>
+      ) : null}
       {ticket === "" ? "" : ` · ${visibleText(ticket)}`}: {visibleText(reason.slice(0, 200)) || "no reason given"}
     </span>
   );
