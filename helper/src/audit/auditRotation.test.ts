@@ -116,19 +116,21 @@ describe("the files of the audit log", () => {
   });
 
   it("are tried again when they cannot be removed, and stated once", async () => {
-    const log = await writeMany(12);
+    const log = await writeMany(24, { ...SMALL, maxBytes: 16_384, segmentBytes: 4096 });
     const [oldest = ""] = paths();
     rmSync(oldest);
     mkdirSync(oldest);
-    for (let count = 0; count < 20; count += 1) await log.append(entry("more"));
+    for (let count = 0; count < 40; count += 1) await log.append(entry("more"));
     expect(paths()[0]).toBe(oldest);
-    rmSync(oldest, { recursive: true });
-    await log.append(entry("last"));
-    const { entries, chainValid } = await everything(log);
-    expect(chainValid).toBe(true);
-    const stated = entries.filter((one) => readCut(one)).map(({ argumentDigest }) => argumentDigest);
+    const lines = paths()
+      .slice(1)
+      .flatMap((path) => readFileSync(path, "utf8").trim().split("\n"));
+    const stated = lines.filter((line) => line.includes('"audit.cut"')).map((line) => JSON.parse(line).argumentDigest);
     expect(stated.length).toBeGreaterThan(0);
     expect(new Set(stated).size).toBe(stated.length);
+    rmSync(oldest, { recursive: true });
+    await log.append(entry("last"));
+    expect((await everything(log)).chainValid).toBe(true);
     await log.close();
   });
 
