@@ -76,7 +76,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("columnheader", { name: "Bytes" }).and(page.locator("[aria-sort=descending]")).waitFor();
       await grid.focus();
       await page.keyboard.press("ArrowDown");
-      for (let cell = 0; cell < 5; cell++) await page.keyboard.press("ArrowRight");
+      for (let cell = 0; cell < 6; cell++) await page.keyboard.press("ArrowRight");
       await page.keyboard.press("+");
       await expect.poll(() => textOf(page), SLOW).toBe("port:443");
       await expect.poll(() => askedOf(page), SLOW).toContain("port:443");
@@ -119,7 +119,9 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("button", { name: "Export 1,200,000 rows" }).click();
       expect((await download).suggestedFilename()).toBe("flows.csv");
       await page.getByText(/^Written: 300 of 1,200,000 rows/).waitFor();
-      expect(await page.evaluate("window.fake.history.exported")).toEqual([expect.stringContaining("when,direction,")]);
+      expect(await page.evaluate("window.fake.history.exported")).toEqual([
+        expect.stringContaining("when,verdict,direction,"),
+      ]);
       await close();
     });
 
@@ -163,7 +165,7 @@ describe.skipIf(browserTestObstacle)(
         .trim()
         .split("\r\n");
       expect(lines).toHaveLength(6);
-      expect(lines[0]).toMatch(/^When,Host,Way,/);
+      expect(lines[0]).toMatch(/^When,Verdict,Host,Way,/);
       expect(lines[5]).toContain("4444");
       await bar.getByRole("button", { name: "Allow them by a rule…" }).click();
       const dialog = page.getByRole("dialog", { name: "Allow these 2 connections" });

@@ -48,7 +48,7 @@ describe.skipIf(browserTestObstacle)(
       // By keyboard, from the cell of the row that the keys are on.
       await gridOf(page).focus();
       await page.keyboard.press("ArrowDown");
-      for (let cell = 0; cell < 5; cell++) await page.keyboard.press("ArrowRight");
+      for (let cell = 0; cell < 6; cell++) await page.keyboard.press("ArrowRight");
       await page.keyboard.press("-");
       await expect.poll(() => queryOf(page).inputValue(), SLOW).toMatch(/^-port:5432,\d+ verdict:deny$/);
       const text = await queryOf(page).inputValue();
@@ -88,6 +88,29 @@ describe.skipIf(browserTestObstacle)(
       await close();
     });
 
+    it("shows a stretch of the last minutes in the history, marked by the pointer or as a whole by a button", async () => {
+      const { page, complaints, close } = await open();
+      const strip = await page.locator(".time-strip svg").boundingBox();
+      if (!strip) throw new Error("no strip");
+      const at = (share: number) => strip.x + strip.width * share;
+      await page.mouse.move(at(0.5), strip.y + 10);
+      await page.mouse.down();
+      await page.mouse.move(at(0.7), strip.y + 12, { steps: 4 });
+      await page.mouse.move(at(0.75), strip.y + 12);
+      await page.mouse.up();
+      await page.getByRole("button", { name: "Back to the window's time range" }).waitFor();
+      const marked = (await page.evaluate("windowStore.getState().markedRange")) as { fromMs: number; untilMs: number };
+      expect((marked.untilMs - marked.fromMs) / 1000).toBeGreaterThanOrEqual(44);
+      expect((marked.untilMs - marked.fromMs) / 1000).toBeLessThanOrEqual(46);
+      await page.getByRole("tab", { name: "Live" }).click();
+      await page.getByRole("button", { name: "These minutes in the history" }).press("Enter");
+      await page.getByRole("button", { name: "Back to the window's time range" }).waitFor();
+      const whole = (await page.evaluate("windowStore.getState().markedRange")) as { fromMs: number; untilMs: number };
+      expect(whole.untilMs - whole.fromMs).toBe(180_000);
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
     it("writes the rows that it holds into a file, in the columns that are shown", async () => {
       const { page, complaints, close } = await open();
       await page.keyboard.press("Control+.");
@@ -99,7 +122,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("menuitem", { name: "CSV" }).click();
       const path = await (await download).path();
       const lines = (await readFile(path, "utf8")).trimEnd().split("\r\n");
-      expect(lines[0]).toBe("When,Host,Way,Subject,Peer,Port,Verdict,Decided by,Process,Times,Bytes");
+      expect(lines[0]).toBe("When,Verdict,Host,Way,Subject,Peer,Port,Decided by,Process,Times,Bytes");
       expect(lines).toHaveLength(rows + 1);
       await page.getByText(`${rows} rows written`).waitFor();
       expect(complaints).toEqual([]);

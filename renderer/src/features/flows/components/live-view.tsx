@@ -90,6 +90,10 @@ export function LiveView() {
   const selectInGroups = useCallback((item: HistoryRecord | null) => {
     setInGroups(item === null ? null : (latestRows.current.find((row) => String(row.id) === item.id) ?? null));
   }, []);
+  const mark = useCallback(
+    (fromMs: number, untilMs: number) => set({ flowsMode: "history", markedRange: { fromMs, untilMs } }),
+    [set],
+  );
   const noteView = useCallback((first: number, inView: number) => setView({ first, rows: inView }), []);
   const readSelected = useCallback(
     async (limit: number): Promise<readonly HistoryRecord[]> => {
@@ -112,7 +116,7 @@ export function LiveView() {
     <div className="flows" data-inspector={selected ? "" : undefined}>
       <div className="flows-main">
         <FlowsHead columns={columns} onColumns={choose} order={NEWEST_FIRST} onOrder={sortBy} onAsk={ask} />
-        {obstacle === null ? <TimeStrip buffer={buffer} isFrozen={isFrozen} /> : null}
+        {obstacle === null ? <TimeStrip buffer={buffer} isFrozen={isFrozen} onMark={mark} /> : null}
         <div className="history-place">
           <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
           {face === "groups" ? <GroupChoice grouping={grouping} onGrouping={setGrouping} /> : null}

@@ -71,7 +71,7 @@ export interface ShownColumn {
 }
 
 const USUAL: readonly ColumnName[] = [
-  ...(["when", "host", "direction", "subject", "peer", "port", "verdict", "policy", "process"] as const),
+  ...(["when", "verdict", "host", "direction", "subject", "peer", "port", "policy", "process"] as const),
   ...(["connections", "bytes"] as const),
 ];
 export const USUAL_COLUMNS: readonly ShownColumn[] = USUAL.map((name) => ({ name, width: COLUMNS[name].width }));
