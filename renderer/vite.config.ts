@@ -1,7 +1,7 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 import { oneLanguage } from "./bundling/one-language.ts";
-import { packedDescriptors, removableEnums } from "./bundling/packed-descriptors.ts";
+import { packedDescriptors, packedLibraryDescriptors } from "./bundling/packed-descriptors.ts";
 import { reactModule } from "./bundling/react-module.ts";
 import { workerChunks } from "./bundling/worker-chunks.ts";
 
@@ -10,7 +10,7 @@ import { workerChunks } from "./bundling/worker-chunks.ts";
 export default defineConfig({
   root: import.meta.dirname,
   base: "./",
-  plugins: [react(), workerChunks(), reactModule(), oneLanguage(), packedDescriptors(), removableEnums()],
+  plugins: [react(), workerChunks(), reactModule(), oneLanguage(), packedDescriptors(), packedLibraryDescriptors()],
   build: {
     outDir: "dist",
     emptyOutDir: true,

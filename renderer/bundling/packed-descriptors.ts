@@ -29,22 +29,31 @@ export function packedDescriptors(): Plugin {
   };
 }
 
+const DESCRIPTION_OF_DESCRIPTIONS = /boot\((\{.*\})\);$/mu;
+const ENUMERATION = /export var (\w+);\s*\(function \(\1\) \{(.*?)\}\)\(\1 \|\| \(\1 = \{\}\)\);/gsu;
+
 /**
- * Makes what generated enumerations leave behind removable: as they are written, each is an assignment that no bundler can
- * tell to be of no use. The one that describes descriptions has fifteen of them.
+ * The same for the library's own: the description that describes descriptions is JSON. What its enumerations leave behind
+ * becomes removable as well: as they are written, each is an assignment that no bundler can tell to be of no use.
  */
-export function removableEnums(): Plugin {
+export function packedLibraryDescriptors(): Plugin {
   return {
-    name: "wardline:removable-enums",
+    name: "wardline:packed-library-descriptors",
     apply: "build",
     transform: {
       filter: { id: /\/@bufbuild\/protobuf\/dist\/esm\/wkt\/.*_pb\.js$/u },
       handler(code) {
-        const text = code.replace(
-          /export var (\w+);\s*\(function \(\1\) \{(.*?)\}\)\(\1 \|\| \(\1 = \{\}\)\);/gsu,
+        const [found, json] = DESCRIPTION_OF_DESCRIPTIONS.exec(code) ?? [];
+        let text = code.replace(
+          ENUMERATION,
           (_, name: string, body: string) =>
             `export const ${name} = /*@__PURE__*/ (function (${name}) {${body} return ${name}; })({});`,
         );
+        if (found !== undefined && json !== undefined) {
+          const packed = JSON.stringify(pack(Buffer.from(JSON.stringify(JSON.parse(json)))));
+          const restored = `boot(/*@__PURE__*/ JSON.parse(/*@__PURE__*/ atob(/*@__PURE__*/ unpack(${packed}))));`;
+          text = `import { unpack } from ${UNPACK};\n${text.replace(found, () => restored)}`;
+        }
         return text === code ? null : { code: text };
       },
     },
@@ -80,7 +89,13 @@ function longestMatch(bytes: Uint8Array, index: number, places: readonly number[
   for (const place of places) {
     if (index - place > FARTHEST) continue;
     let length = 0;
-    while (length < LONGEST && index + length < bytes.length && bytes[place + length] === bytes[index + length])
+    // Never into itself: it is copied in one go.
+    while (
+      length < LONGEST &&
+      length < index - place &&
+      index + length < bytes.length &&
+      bytes[place + length] === bytes[index + length]
+    )
       length += 1;
     if (length >= SHORTEST && length > (best?.length ?? 0)) best = { distance: index - place, length };
   }

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a windowed table of absolutely placed rows cannot be a <table>; the ARIA grid roles say the same.
 // biome-ignore-all lint/a11y/useFocusableInteractive: focus stays on the grid, which names its active row (aria-activedescendant).
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useId, useMemo, useRef, useState } from "react";
 import { useSetting } from "../data/settings.ts";
 import { nextSort, type Sort, sortRows } from "./sort.ts";
+import { useWindowedRows } from "./windowed-rows.ts";
 import "./data-grid.css";
 
 export interface GridColumn<Row> {
@@ -42,15 +42,7 @@ export function DataGrid<Row>({ label, rows, columns, idOf, selectedId, marked, 
     const column = columns.find(({ key }) => key === sort?.key);
     return column && sort ? sortRows(rows, column.order, sort.isDescending) : rows;
   }, [rows, columns, sort]);
-  const virtualizer = useVirtualizer({
-    count: sorted.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => rowHeight,
-    overscan: 10,
-    scrollMargin: HEAD_HEIGHT,
-  });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another row height is another layout.
-  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
+  const { rows: placed, totalHeight } = useWindowedRows({ count: sorted.length, scroller, rowHeight, more: 10 });
   const activeIndex = activeId === null ? -1 : sorted.findIndex((row) => idOf(row) === activeId);
   const goTo = (index: number) => {
     const row = sorted[Math.max(0, Math.min(sorted.length - 1, index))];
@@ -74,8 +66,7 @@ export function DataGrid<Row>({ label, rows, columns, idOf, selectedId, marked, 
     event.preventDefault();
   };
   const template = { gridTemplateColumns: columns.map(({ width }) => width).join(" ") };
-  const items = virtualizer.getVirtualItems();
-  const isActiveInPage = items.some(({ index }) => index === activeIndex);
+  const isActiveInPage = placed.some(({ index }) => index === activeIndex);
   return (
     <div
       className="data-grid"
@@ -102,8 +93,8 @@ export function DataGrid<Row>({ label, rows, columns, idOf, selectedId, marked, 
             </span>
           ))}
         </div>
-        <div className="data-grid-rows" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-          {items.map(({ index, start }) => {
+        <div className="data-grid-rows" role="rowgroup" style={{ height: totalHeight }}>
+          {placed.map(({ index, start }) => {
             const row = sorted[index];
             if (row === undefined) return null;
             const id = idOf(row);
@@ -119,7 +110,7 @@ export function DataGrid<Row>({ label, rows, columns, idOf, selectedId, marked, 
                 aria-selected={id === selectedId}
                 data-active={id === activeId ? "" : undefined}
                 data-faded={marked !== null && !marked.has(id) ? "" : undefined}
-                style={{ ...template, height: rowHeight, transform: `translateY(${start - HEAD_HEIGHT}px)` }}
+                style={{ ...template, height: rowHeight, transform: `translateY(${start}px)` }}
                 onClick={() => {
                   setActiveId(id);
                   onSelect(id);

@@ -1,9 +1,9 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { useVirtualizer } from "@tanstack/react-virtual";
 import { ShownVerdict, type VerdictCell, type VerdictRow } from "@wardline/api/wardline/console/v1/verdicts";
-import { useRef } from "react";
+import { useCallback, useRef } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { Moment, ScrollRegion, VERDICT_WORDS, VerdictMark, visibleText } from "../../../ui/index.ts";
+import { useWindowedRows } from "../../../ui/windowed-rows.ts";
 import { COLUMNS, type ColumnKey, detailOf, formatPorts, NOTHING_WORDS, shapesOf } from "../model/verdicts.ts";
 import type { VerdictPlace } from "./verdict-detail.tsx";
 
@@ -20,16 +20,14 @@ interface VerdictTableProps {
 export function VerdictTable({ rows, place, onOpen }: VerdictTableProps) {
   const nowMs = useConsoleNow();
   const scroller = useRef<HTMLElement>(null);
-  const virtualizer = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => USUAL_ROW_HEIGHT,
-    getItemKey: (index) => rows[index]?.id ?? index,
-    overscan: 8,
-  });
-  const items = virtualizer.getVirtualItems();
-  const above = items[0]?.start ?? 0;
-  const below = virtualizer.getTotalSize() - (items.at(-1)?.end ?? 0);
+  const keyOf = useCallback((index: number) => rows[index]?.id ?? "", [rows]);
+  const {
+    rows: placed,
+    totalHeight,
+    measureRow,
+  } = useWindowedRows({ count: rows.length, scroller, rowHeight: USUAL_ROW_HEIGHT, more: 8, keyOf });
+  const above = placed[0]?.start ?? 0;
+  const below = totalHeight - (placed.at(-1)?.end ?? 0);
   return (
     <ScrollRegion label="Verdicts" className="verdict-table" scroller={scroller}>
       <table aria-rowcount={rows.length + 1}>
@@ -45,11 +43,11 @@ export function VerdictTable({ rows, place, onOpen }: VerdictTableProps) {
         </thead>
         <tbody>
           {above > 0 ? <Gap height={above} /> : null}
-          {items.map(({ index, key: itemKey }) => {
+          {placed.map(({ index }) => {
             const row = rows[index];
             if (!row) return null;
             return (
-              <tr key={itemKey} data-index={index} ref={virtualizer.measureElement} aria-rowindex={index + 2}>
+              <tr key={row.id} data-index={index} ref={measureRow} aria-rowindex={index + 2}>
                 <th scope="row">
                   <span className="verdict-ends wrap-anywhere">
                     {visibleText(row.from)} <span aria-hidden="true">→</span>
