@@ -3,7 +3,19 @@ import { join } from "node:path";
 import { createLookup, type ProgramPacket } from "@wardline/domain/policy";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { mapInfo, mapMemory, openPin, pageSize } from "../../linux/bpf/libbpf.ts";
+import {
+  BPF_F_INNER_MAP,
+  BPF_F_MMAPABLE,
+  BPF_MAP_TYPE,
+  createMap,
+  mapInfo,
+  mapMemory,
+  openPin,
+  pageSize,
+  pin,
+  updateElement,
+  writeMapMemory,
+} from "../../linux/bpf/libbpf.ts";
 import { editedPrograms } from "../../testing/editedPrograms.ts";
 import { handProgram } from "../../testing/handProgram.ts";
 import { kernelLabProblem } from "../../testing/kernelLab.ts";
@@ -151,6 +163,49 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
     await apply(large(7));
     expect(infoOf(1)).toEqual(grown);
   });
+
+  it.each([
+    ["before it is installed", false],
+    ["after it was installed, before it has its name", true],
+  ])(
+    "is followed by another process when one dies with a larger map for the other slot, %s",
+    async (_, isInstalled) => {
+      const rule = { direction: "ingress", remote: "10.0.0.1", protocol: 6, verdict: "deny" } as const;
+      const [first, second] = [80, 81].map((port) => handProgram({ rules: [{ ...rule, port }] }));
+      if (first === undefined || second === undefined) throw new Error("two programs");
+      await apply(first);
+      await apply(second);
+      await enforcer.close();
+      // The first program is in slot 1: that of a host that is new decides in 0 before.
+      const directory = join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`);
+      const [outer, present] = [openPin(join(directory, "wl_tables")), openPin(join(directory, "inner_wl_tables_1"))];
+      if (outer === null || present === null) throw new Error("the tables are not pinned");
+      const { maxEntries, valueSize } = mapInfo(present);
+      const flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
+      const shape = { type: BPF_MAP_TYPE.array, name: "wl_tables", keySize: 4, valueSize, flags };
+      const larger = createMap({ ...shape, maxEntries: 2 * maxEntries });
+      const { memory, unmap } = mapMemory(present, maxEntries * valueSize, 0, false);
+      writeMapMemory(larger, 0, new Uint8Array(memory));
+      unmap();
+      pin(larger, join(directory, "inner_wl_tables_1-new"));
+      const value = Buffer.alloc(4);
+      value.writeUInt32LE(larger);
+      if (isInstalled) updateElement(outer, Buffer.from([1, 0, 0, 0]), value);
+      for (const fd of [outer, present, larger]) closeSync(fd);
+
+      await enforcer.open();
+      expect(enforcer.state()).toMatchObject({ programDigest: second.digest, previousProgramDigest: first.digest });
+      for (const port of [80, 81]) {
+        const packet = { set: 0, direction: "ingress", remote: "10.0.0.1", protocol: 6, port } as const;
+        expect(enforcer.ask(packet).decision).toBe(createLookup(first)(packet).index);
+      }
+      enforcer.revert();
+      expect(enforcer.state()).toMatchObject({ programDigest: first.digest, previousProgramDigest: second.digest });
+      await apply(second);
+      await apply(first);
+      expect(enforcer.state().programDigest).toBe(first.digest);
+    },
+  );
 
   it("leaves others their turns", async () => {
     let turns = 0;
