@@ -3,7 +3,7 @@ import { useCallback, useEffect } from "react";
 import { type Command, registerCommands } from "../data/command-registry.ts";
 import { useConsole } from "../data/context.tsx";
 import { useKeyCommand } from "../data/key-commands.ts";
-import { copyLink, hashOf, linkOf, placeNow } from "../data/place-link.ts";
+import { copiedWords, copyLink, hashOf, placeNow } from "../data/place-link.ts";
 import { useWindow } from "../data/window-store.ts";
 import { announce } from "../ui/index.ts";
 
@@ -23,11 +23,7 @@ export function usePlaceCommands(): void {
   }, [connection]);
   const copy = useCallback(() => {
     const place = placeNow(flow());
-    void copyLink(place).then((isDone) =>
-      announce(
-        isDone ? `Link copied: ${linkOf(place)}` : "The link could not be copied: this browser gives no clipboard.",
-      ),
-    );
+    void copyLink(place).then((isDone) => announce(copiedWords(place, isDone)));
   }, [flow]);
   const openWindow = useCallback(() => {
     if (!window.wardlineShell) return false;

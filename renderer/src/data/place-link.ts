@@ -79,4 +79,8 @@ export async function copyLink(place: Place): Promise<boolean> {
   }
 }
 
+/** In words, for who cannot see it. */
+export const copiedWords = (place: Place, isDone: boolean): string =>
+  isDone ? `Link copied: ${linkOf(place)}` : "The link could not be copied: this browser gives no clipboard.";
+
 export const placeNow = (flow: Parameters<typeof flowQueryOf>[0] | null): Place => placeOf(useWindow.getState(), flow);

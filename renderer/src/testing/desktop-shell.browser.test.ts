@@ -133,6 +133,10 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("option", { name: /Copy a link to this file/ }).click();
       const clipboard = () => page.evaluate("navigator.clipboard.readText()") as Promise<string>;
       await expect.poll(clipboard).toMatch(/^wardline:\/\/policies\/[^/]*web\.yaml$/);
+      await page.evaluate("navigator.clipboard.writeText('')");
+      await page.getByRole("button", { name: "File actions" }).press("Enter");
+      await page.getByRole("menuitem", { name: "Copy link" }).press("Enter");
+      await expect.poll(clipboard).toMatch(/^wardline:\/\/policies\/[^/]*web\.yaml$/);
       await page.keyboard.press("Alt+5");
       await page.keyboard.press("Alt+c");
       await expect.poll(clipboard).toMatch(/^wardline:\/\/hosts/);

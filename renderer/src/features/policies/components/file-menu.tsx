@@ -2,9 +2,9 @@ import { type ReactNode, useState } from "react";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
-import { runKeyCommand } from "../../../data/key-commands.ts";
+import { copiedWords, copyLink } from "../../../data/place-link.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, FailureNotice, Sheet, TextField, visibleText } from "../../../ui/index.ts";
+import { announce, Button, FailureNotice, Sheet, TextField, visibleText } from "../../../ui/index.ts";
 import { saveCopy } from "../out/save-copy.ts";
 
 interface FileMenuProps {
@@ -19,8 +19,10 @@ export function FileMenu({ path, revision, trigger }: FileMenuProps) {
   const { drafts } = useConsole();
   const act = (key: React.Key) => {
     if (key === "copy") saveCopy(path, drafts.get(path)?.text ?? "");
-    else if (key === "link") void runKeyCommand("window.copy-link");
-    else setOpen(key === "rename" ? "rename" : "delete");
+    else if (key === "link") {
+      const place = { view: "policies", argument: path } as const;
+      void copyLink(place).then((isDone) => announce(copiedWords(place, isDone)));
+    } else setOpen(key === "rename" ? "rename" : "delete");
   };
   return (
     <>

@@ -4,6 +4,7 @@ import { type VersionEntry, VersionService } from "@wardline/api/wardline/consol
 import { lazy, Suspense, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
+import { useKeyCommand } from "../../../data/key-commands.ts";
 import { copyLink } from "../../../data/place-link.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
@@ -76,6 +77,12 @@ function VersionAt({ name, start, onClose }: VersionAtProps) {
     const link = { view: "policies", argument: path, version: linkName(id) } as const;
     setSaid((await copyLink(link)) ? "Link copied." : "The link could not be copied.");
   };
+  // The window alone knows the number of the version only, which is another one elsewhere.
+  useKeyCommand("window.copy-link", () => {
+    if (id === "") return false;
+    void copy();
+    return true;
+  });
   return (
     <Sheet
       shape="drawer"
