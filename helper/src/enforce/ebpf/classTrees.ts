@@ -1,5 +1,6 @@
 /** The port tree of each class: where in the image it is, and how much room it has there. */
-import { type ClassPorts, type ProgramColumns, portsOfClass, refuse, wholePorts } from "./columns.ts";
+import { type ClassPorts, portsOfClass, wholePorts } from "./classPorts.ts";
+import { type ProgramColumns, refuse } from "./columns.ts";
 import { measureTree, writeTree } from "./lines.ts";
 import type { PackingMemory } from "./packingMemory.ts";
 import { HIGHEST_KEY, type PrefixList, RangeList } from "./ranges.ts";

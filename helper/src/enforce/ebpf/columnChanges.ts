@@ -1,5 +1,6 @@
 /** Where columns of two programs differ. Whole blocks are compared by the platform, which reads memory as fast as it is. */
-import { type ProgramColumns, portsOfClass, wholePorts } from "./columns.ts";
+import { portsOfClass, wholePorts } from "./classPorts.ts";
+import type { ProgramColumns } from "./columns.ts";
 
 const BLOCK = 4096;
 

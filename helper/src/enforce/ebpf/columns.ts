@@ -43,7 +43,7 @@ export interface ProgramColumns {
   readonly classes: { readonly places: Uint32Array; readonly sets: Uint32Array; readonly classIds: Uint32Array };
   /**
    * Keys are `protocol << 16 | port`, values decisions with their flags above; a default is the whole space. Sorted by
-   * class, then as prefixes are. To be read by class, with {@link portsOfClass}, or whole, with {@link wholePorts}.
+   * class, then as prefixes are. To be read as classPorts.ts does.
    */
   readonly ports: PrefixList & { readonly classIds: Uint32Array; readonly places: Places };
   /** `portStarts[i]` to before `portStarts[i + 1]` are the port entries of class `i`. */
@@ -53,28 +53,6 @@ export interface ProgramColumns {
 }
 
 const NOTHING_PATCHED: ReadonlyMap<number, PrefixList> = new Map();
-
-/** Where the port entries of a class are: from one to before another place of these lists. */
-export interface ClassPorts extends PrefixList {
-  readonly from: number;
-  readonly to: number;
-}
-
-export function portsOfClass({ ports, portStarts, patched }: ProgramColumns, classId: number): ClassPorts {
-  const own = patched.get(classId);
-  if (own !== undefined) return { ...own, from: 0, to: own.lows.length };
-  const { lows, highs, values } = ports;
-  return { lows, highs, values, from: portStarts[classId] as number, to: portStarts[classId + 1] as number };
-}
-
-/** Takes as long as there are entries when something is patched. */
-export function wholePorts({ ports, portStarts, patched }: ProgramColumns): ProgramColumns["ports"] {
-  if (patched.size === 0) return ports;
-  const whole = { lows: ports.lows.slice(), highs: ports.highs.slice(), values: ports.values.slice() };
-  for (const [classId, own] of patched)
-    for (const name of ["lows", "highs", "values"] as const) whole[name].set(own[name], portStarts[classId] as number);
-  return { ...whole, classIds: ports.classIds, places: ports.places };
-}
 
 export const MAX_NUMBER = 0x0fff_ffff;
 

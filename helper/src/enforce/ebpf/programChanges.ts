@@ -1,5 +1,6 @@
 /** What differs between two programs, as far as the self-test asks about it. */
 import type { HostProgram } from "@wardline/domain/policy";
+import { portsOfClass, wholePorts } from "./classPorts.ts";
 import {
   changedClasses,
   commonEnd,
@@ -9,7 +10,7 @@ import {
   sameIpv6,
   sameNumbers,
 } from "./columnChanges.ts";
-import { columnsOf, type ProgramColumns, portsOfClass, wholePorts } from "./columns.ts";
+import { columnsOf, type ProgramColumns } from "./columns.ts";
 import { VALUE_FLAGS_SHIFT } from "./layout.ts";
 import { compareLists } from "./listChanges.ts";
 
