@@ -219,6 +219,38 @@ describe.skipIf(browserTestObstacle)(
       expect(complaints).toEqual([]);
     });
 
+    it("offers the words of the file by keyboard and by mouse, and takes any other as well", async () => {
+      const { page, complaints, card } = await openText(THREE_RULES, "Form");
+      const value = card.getByLabel("Labels: value of app").last();
+      await value.focus();
+      await expect.poll(() => value.getAttribute("role"), SLOW).toBe("combobox");
+      await page.keyboard.press("ArrowDown");
+      const offers = page.getByRole("listbox", { name: "Words on offer" });
+      await offers.waitFor();
+      expect(await accessibilityViolations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await offers.waitFor({ state: "detached" });
+      expect(await value.inputValue()).toBe("probe");
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("ArrowDown");
+      const first = (await offers.getByRole("option", { selected: true }).textContent()) ?? "";
+      await page.keyboard.press("Enter");
+      await offers.waitFor({ state: "detached" });
+      expect(first.startsWith(await value.inputValue())).toBe(true);
+      expect(await value.inputValue()).not.toBe("probe");
+      await value.fill("w");
+      await offers.getByRole("option", { name: /^web/ }).click();
+      await expect
+        .poll(() => draftOf(page, "policies/web.yaml"), SLOW)
+        .toBe(THREE_RULES.replace("{app: probe}", "{app: web}"));
+      await value.fill("another");
+      await page.keyboard.press("Enter");
+      await expect
+        .poll(() => draftOf(page, "policies/web.yaml"), SLOW)
+        .toBe(THREE_RULES.replace("{app: probe}", "{app: another}"));
+      expect(complaints).toEqual([]);
+    });
+
     it("edits the policies of administrators, and leads to the text for what it has no fields for", async () => {
       const { page, complaints, card } = await openText(ADMIN, "Form");
       const text = () => draftOf(page, "policies/web.yaml");

@@ -1,13 +1,14 @@
 import { isMapping, type ValuePath, type YamlValue } from "@wardline/domain/policy/edit";
 import type { Field, ObjectShape } from "@wardline/domain/policy/formats/schema";
 import { Plus, X } from "lucide-react";
-import { useId, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { Button, IconButton, visibleText } from "../../../../ui/index.ts";
 import { fieldId, type Offer, useForm, useOffer, useProblems } from "../model/form-context.ts";
 import { textOf } from "../model/words.ts";
 import { ListInput } from "./list-input.tsx";
 import { Problems } from "./problems.tsx";
-import { Offered, useTypedText } from "./text-input.tsx";
+import { useTypedText } from "./text-input.tsx";
+import { WordInput } from "./word-input.tsx";
 
 /** Labels and conditions that must all hold. */
 export function SelectorInput({
@@ -121,17 +122,15 @@ function LabelRow({ path, name, value, field, what }: LabelRowProps) {
     null,
   );
   const [reason, setReason] = useState<string | null>(null);
-  const ids = useId();
   return (
     <div className="form-label-row">
-      <input
+      <WordInput
         className="form-input code"
         aria-label={`${what}: label name`}
         value={keyTyped.text}
         readOnly={form.isLocked}
-        list={`${ids}k`}
-        spellCheck={false}
-        onChange={(event) => keyTyped.change(event.target.value)}
+        offered={names.offered}
+        onText={keyTyped.change}
         onBlur={keyTyped.leave}
         onFocus={() => {
           form.enter(at, "Label", field);
@@ -139,24 +138,21 @@ function LabelRow({ path, name, value, field, what }: LabelRowProps) {
         }}
       />
       <span aria-hidden="true">=</span>
-      <input
+      <WordInput
         id={fieldId(at)}
         className="form-input code"
         aria-label={`${what}: value of ${visibleText(name).slice(0, 80)}`}
         aria-invalid={problems.length > 0}
         value={valueTyped.text}
         readOnly={form.isLocked}
-        list={`${ids}v`}
-        spellCheck={false}
-        onChange={(event) => valueTyped.change(event.target.value)}
+        offered={values.offered}
+        onText={valueTyped.change}
         onBlur={valueTyped.leave}
         onFocus={() => {
           form.enter(at, "Label", field);
           values.ask();
         }}
       />
-      <Offered id={`${ids}k`} words={names.offered} />
-      <Offered id={`${ids}v`} words={values.offered} />
       {form.isLocked ? null : (
         <IconButton
           label={`Remove the label ${visibleText(name).slice(0, 80)}`}
@@ -187,7 +183,6 @@ function NewLabel({ path, field, what, taken, onDone }: NewLabelProps) {
   const [value, setValue] = useState("");
   const [reason, setReason] = useState<string | null>(null);
   const row = useRef<HTMLDivElement>(null);
-  const ids = useId();
   const finish = () => {
     if (name === "") return value === "" ? onDone() : setReason("The label needs a name.");
     if (taken.includes(name)) return setReason(`There is a ${name.slice(0, 100)} already.`);
@@ -210,31 +205,26 @@ function NewLabel({ path, field, what, taken, onDone }: NewLabelProps) {
         finish();
       }}
     >
-      <input
+      <WordInput
         className="form-input code"
         aria-label={`${what}: name of the new label`}
         value={name}
-        list={`${ids}k`}
-        spellCheck={false}
-        // biome-ignore lint/a11y/noAutofocus: the person just asked for this field
+        offered={names.offered}
+        onText={setName}
         autoFocus
-        onChange={(event) => setName(event.target.value)}
         onFocus={() => {
           form.enter(path, "Label", field);
           names.ask();
         }}
       />
       <span aria-hidden="true">=</span>
-      <input
+      <WordInput
         className="form-input code"
         aria-label={`${what}: value of the new label`}
         value={value}
-        list={`${ids}v`}
-        spellCheck={false}
-        onChange={(event) => setValue(event.target.value)}
+        offered={words.values}
+        onText={setValue}
       />
-      <Offered id={`${ids}k`} words={names.offered} />
-      <Offered id={`${ids}v`} words={words.values} />
       <IconButton label="Do not add the label" onPress={onDone}>
         <X size={14} aria-hidden="true" />
       </IconButton>

@@ -1,11 +1,12 @@
 import type { ValuePath, YamlValue } from "@wardline/domain/policy/edit";
 import type { Field } from "@wardline/domain/policy/formats/schema";
-import { type ReactNode, useId, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { visibleText } from "../../../../ui/index.ts";
 import { fieldId, type Offer, pathKey, useForm, useOffer, useProblems } from "../model/form-context.ts";
 import { worstOf } from "../model/problems.ts";
 import { parseTyped, textOf } from "../model/words.ts";
 import { Problems } from "./problems.tsx";
+import { WordInput } from "./word-input.tsx";
 
 /** What is typed and not in the text as it stands: kept until the text says something else. */
 interface Typed {
@@ -76,7 +77,6 @@ export function TextInput(props: TextInputProps) {
   const isOptional = canUnset && !field.required && typeof path.at(-1) === "string";
   const typed = useTypedText(textOf(value), set, isOptional ? unset : null);
   const isInvalid = worstOf(problems) === "deny" || typed.reason !== null;
-  const listId = useId();
   const shared = {
     id: fieldId(path),
     className: "form-input",
@@ -104,15 +104,13 @@ export function TextInput(props: TextInputProps) {
           onChange={(event) => typed.change(event.target.value)}
         />
       ) : (
-        <input
+        <WordInput
           {...shared}
-          type="text"
           inputMode={field.shape.type === "integer" ? "numeric" : "text"}
-          list={offered.length > 0 ? listId : undefined}
-          onChange={(event) => typed.change(event.target.value)}
+          offered={offered}
+          onText={typed.change}
         />
       )}
-      {offered.length > 0 && !isText ? <Offered id={listId} words={offered} /> : null}
       <Problems id={`${fieldId(path)}-more`} problems={problems} reason={typed.reason} />
     </Row>
   );
@@ -125,18 +123,6 @@ function placeholderOf(field: Field): string {
 }
 
 const NO_WORDS: readonly Offer[] = [];
-const MOST_OFFERED = 200;
-
-export function Offered({ id, words }: { id: string; words: readonly Offer[] }) {
-  return (
-    <datalist id={id}>
-      {words.slice(0, MOST_OFFERED).map(({ value, detail }) => (
-        <option key={value} value={value} label={detail ? visibleText(detail) : undefined} />
-      ))}
-    </datalist>
-  );
-}
-
 interface RowProps {
   readonly path: ValuePath;
   readonly label: string;
