@@ -1,6 +1,7 @@
 /**
  * The history of flows: how much it takes in while it is read, how large it is, how fast it answers over ten million
- * records, and whether it stays within its limits for a day. Beside it one plain table of SQLite with the usual indexes.
+ * records, also as lists in any order, and whether it stays within its limits for a day. Beside it one plain table of SQLite
+ * with the usual indexes.
  *
  * `WARDLINE_BENCH_PARTS=ingest,query,retention` chooses; seconds of ingest, records and so on are below.
  */
@@ -17,10 +18,11 @@ import {
 import { RecordJudge } from "@wardline/main/backend/history/record-judge";
 import { SqliteHistory } from "@wardline/main/backend/history/sqlite/sqlite-history";
 import { silentLogger, systemClock } from "@wardline/main/backend/ports";
+import { measureLists } from "./lib/historyLists.ts";
 import { FleetTraffic, HABITS, seeded, WINDOW_MS } from "./lib/historyTraffic.ts";
 import { PlainHistory } from "./lib/plainHistory.ts";
 import { publish } from "./lib/publish.ts";
-import { quantile } from "./lib/statistics.ts";
+import { spread } from "./lib/statistics.ts";
 
 const number = (name: string, usual: number) => Number(process.env[`WARDLINE_BENCH_${name}`] ?? usual);
 const PARTS = (process.env.WARDLINE_BENCH_PARTS ?? "ingest,query,retention").split(",");
@@ -130,11 +132,6 @@ const GROUPS: readonly { readonly by: readonly FlowDimension[]; readonly where: 
     sql: "SELECT source, destination, port, count(*), sum(started) AS n FROM records WHERE host = 'web-1' GROUP BY 1, 2, 3 ORDER BY n DESC LIMIT 20",
   },
 ];
-
-function spread(samples: readonly number[]) {
-  const of = (fraction: number) => Number(quantile(samples, fraction).toFixed(1));
-  return { runs: samples.length, p50: of(0.5), p95: of(0.95), max: of(1) };
-}
 
 async function newest(history: SqliteHistory, query: FlowQuery): Promise<number> {
   const startMs = performance.now();
@@ -253,6 +250,8 @@ async function measureQueries() {
     }
     filters.push({ name, samples, sql });
   }
+  // The whole week too, which has no border to look at.
+  const lists = await measureLists(history, FILTERS, [{ sinceMs: null, untilMs: null }, ...windows], ROUNDS);
   const groups = [];
   for (const { by, where, sql } of GROUPS) {
     const [whole, cut]: [number[], number[]] = [[], []];
@@ -285,6 +284,7 @@ async function measureQueries() {
       all: spread(filters.flatMap(({ samples }) => samples)),
       each: filters.map(({ name, samples }) => ({ name, ...spread(samples) })),
     },
+    lists,
     groupsMs: {
       all: spread(groups.flatMap(({ whole, cut }) => [...whole, ...cut])),
       each: groups.map(({ by, whole, cut }) => ({ by, whole: spread(whole), cutByTime: spread(cut) })),

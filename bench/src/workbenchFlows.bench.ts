@@ -21,7 +21,7 @@ import { systemClock } from "@wardline/main/backend/ports";
 import type { Page } from "playwright";
 import { PlainHistory } from "./lib/plainHistory.ts";
 import { publish } from "./lib/publish.ts";
-import { quantile } from "./lib/statistics.ts";
+import { quantile, spread } from "./lib/statistics.ts";
 import { fillWeek } from "./lib/weekOfFlows.ts";
 import type { ConsoleReport } from "./lib/workbenchConsole.ts";
 import { FlowSource } from "./lib/workbenchFlowSource.ts";
@@ -53,11 +53,6 @@ const FILTERS: readonly (readonly [text: string, sql: string])[] = [
   ["host:app-2 bytes>10M", "host = 'app-2' AND out_bytes + in_bytes > 10e6"],
   ["bytes>40M", "out_bytes + in_bytes > 40e6"],
 ];
-
-function spread(samples: readonly number[]) {
-  const of = (fraction: number) => Number(quantile(samples, fraction).toFixed(1));
-  return { runs: samples.length, p50: of(0.5), p95: of(0.95), max: of(1) };
-}
 
 /** Elapsed, and what the process used of its processors, in milliseconds. */
 interface Timed {

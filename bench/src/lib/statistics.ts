@@ -59,3 +59,9 @@ export function confidenceInterval(samples: readonly number[]): { readonly low: 
   });
   return { low: Number(quantile(medians, 0.025).toFixed(3)), high: Number(quantile(medians, 0.975).toFixed(3)) };
 }
+
+/** Of times that people wait: what is usual, what is rare, and the worst. */
+export function spread(samples: readonly number[]): Record<"runs" | "p50" | "p95" | "max", number> {
+  const of = (fraction: number) => Number(quantile(samples, fraction).toFixed(1));
+  return { runs: samples.length, p50: of(0.5), p95: of(0.95), max: of(1) };
+}
