@@ -136,7 +136,7 @@ export function GroupGrid(props: GroupGridProps) {
             const place = { height: rowHeight, transform: `translateY(${scroll.topOf(index)}px)` };
             if (line.kind === "row") {
               return (
-                <div key={line.id} id={`${prefix}-line-${index}`} role="presentation" className="group-child">
+                <div key={line.id} role="presentation" className="group-child">
                   <RecordRow
                     item={line.item}
                     rank={index}
@@ -146,7 +146,7 @@ export function GroupGrid(props: GroupGridProps) {
                     columns={columns}
                     isSelected={line.item.id === selectedId}
                     activeColumn={index === active ? (columns[0]?.name ?? null) : null}
-                    cellId={`${prefix}-cell`}
+                    cellId={`${prefix}-line-${index}`}
                     flag={flagOf(line.item)}
                     level={2}
                     onPress={() => {
