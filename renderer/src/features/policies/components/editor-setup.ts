@@ -162,9 +162,13 @@ export interface EditingPorts {
   readonly go: LanguageGo;
 }
 
+/** Its box is given, so what a key changes inside is laid out without the rest of the window. */
+const apart = EditorView.theme({ ".cm-scroller": { contain: "strict" } });
+
 /** For the policy editor. */
 export function editingExtensions({ path, store, go }: EditingPorts): Extension[] {
   return [
+    apart,
     evidenceGutter(store, path, (file, line) => go.toPlace(file, line, 1)),
     ...readingExtensions(),
     blameGutter(),

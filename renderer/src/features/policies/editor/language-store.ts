@@ -29,9 +29,9 @@ const NOTHING: LanguageState = {
 const PROVE_AFTER_MS = 250;
 const LINE_AFTER_MS = 120;
 /** What stands beside the text follows when the typing pauses for so long, */
-const SHOW_AFTER_MS = 120;
+const SHOW_AFTER_MS = 250;
 /** and while it does not pause, so often: marks in the text itself are there at once. */
-const SHOW_EVERY_MS = 500;
+const SHOW_EVERY_MS = 1_000;
 
 export class LanguageStore {
   readonly client: LanguageClient;

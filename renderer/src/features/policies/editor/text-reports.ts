@@ -1,7 +1,7 @@
 import type { EditorState } from "@codemirror/state";
 
 /** Handing on copies, keeps and draws the whole text: it waits for the next pause, so that a key costs nothing of it, */
-const PAUSE_MS = 150;
+const PAUSE_MS = 300;
 /** but not for longer than this; a large text only for a pause. */
 const LONGEST_MS = 1_000;
 const LARGE_LENGTH = 256 * 1024;
