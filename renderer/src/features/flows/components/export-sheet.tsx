@@ -12,10 +12,10 @@ import {
   Sheet,
   useAnnounced,
 } from "../../../ui/index.ts";
-import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
 import type { ListOrder } from "../hooks/use-ranked-rows.ts";
 import type { ShownColumn } from "../model/columns.ts";
 import { openTarget } from "../model/file-target.ts";
+import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 
 interface ExportSheetProps {
   readonly text: string;

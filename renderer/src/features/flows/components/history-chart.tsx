@@ -5,7 +5,7 @@ import { shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { FailureNotice, formatCount, formatQuantity } from "../../../ui/index.ts";
 import { type ChartLine, TimeChart } from "../../../ui/time-chart.tsx";
-import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
+import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 
 interface HistoryChartProps {
   readonly text: string;

@@ -12,10 +12,10 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import type { FlagOf } from "../hooks/use-flags.ts";
-import type { HistoryRange } from "../hooks/use-history-search.ts";
 import { type ListOrder, type RankedRows, useRankedRows } from "../hooks/use-ranked-rows.ts";
 import type { ShownColumn } from "../model/columns.ts";
 import { searchedText } from "../model/history.ts";
+import type { HistoryRange } from "../model/history-range.ts";
 import { countOf, NOTHING_SELECTED, rankRanges, type Selection } from "../model/selection.ts";
 import { ColumnChooser } from "./column-chooser.tsx";
 import { ExportSheet } from "./export-sheet.tsx";

@@ -58,10 +58,14 @@ export function LiveView() {
   }, [connection, flowText, obstacle]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: keys mean the rows of one list.
   useEffect(() => setSelection(NOTHING_SELECTED), [serial]);
-  // Whoever points here from elsewhere names a flow; it is chosen once it is there.
+  // Whoever points here from elsewhere names a flow.
   useEffect(() => {
     const rank = selectedFlowId === null ? -1 : rows.findIndex((row) => row.id === selectedFlowId);
-    if (rank < 0) return;
+    if (rank < 0) {
+      // It is not, or no longer, among the newest: nobody is to be taken there later.
+      if (selectedFlowId !== null && rows.length > 0) set({ selectedFlowId: null });
+      return;
+    }
     setSelection(only(list.keyAt(rank)));
     setJump((former) => ({ rank, serial: (former?.serial ?? 0) + 1 }));
     set({ selectedFlowId: null });

@@ -13,8 +13,8 @@ import {
   TextField,
   visibleText,
 } from "../../../ui/index.ts";
-import { type HistoryRange, toWireQuery } from "../hooks/use-history-search.ts";
 import { MAP_CHANGE_NAMES } from "../model/history.ts";
+import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 
 const GROUPINGS = [
   { value: String(MapGrouping.HOST), label: "hosts" },

@@ -1,19 +1,15 @@
-import { toJsonString } from "@bufbuild/protobuf";
 import { useQuery } from "@connectrpc/connect-query";
 import { skipToken } from "@tanstack/react-query";
-import { type HistoryRecord, HistoryRecordSchema } from "@wardline/api/wardline/console/v1/history";
+import type { HistoryRecord } from "@wardline/api/wardline/console/v1/history";
 import { ExplainBasis, PolicyService } from "@wardline/api/wardline/console/v1/policies";
 import type { FlowRecord } from "@wardline/api/wardline/v1/flow_record";
-import { recordAsCli, recordAsNft, recordAsYaml } from "@wardline/domain/flows";
-import { fromWireFlowRecord } from "@wardline/domain/wire";
-import { Copy, X } from "lucide-react";
+import { X } from "lucide-react";
 import { useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { flowVerdict } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
-  ActionMenu,
   Button,
   FailureNotice,
   formatAge,
@@ -28,6 +24,7 @@ import { Walkthrough } from "../../policies/index.ts";
 import type { FlagOf } from "../hooks/use-flags.ts";
 import { COLUMN_NAMES, COLUMNS } from "../model/columns.ts";
 import { cellOf, timeOf } from "../model/record-view.ts";
+import { CopyMenu } from "./copy-menu.tsx";
 import { FindingNote } from "./finding-note.tsx";
 import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
 import { QuarantineSheet } from "./quarantine-sheet.tsx";
@@ -122,8 +119,6 @@ interface ActionsProps {
 }
 
 function Actions({ item, record, onAsk, onPropose, onQuarantine }: ActionsProps) {
-  const plain = fromWireFlowRecord(record, item.host);
-  const copy = (text: string) => void navigator.clipboard.writeText(text).catch(() => {});
   const port = record.protocol === 1 || record.protocol === 58 ? "" : ` port:${record.destinationPort}`;
   const others = `dst:${record.destinationAddress}${port} -src:${record.sourceAddress}`;
   return (
@@ -139,19 +134,7 @@ function Actions({ item, record, onAsk, onPropose, onQuarantine }: ActionsProps)
           Who else?
         </Button>
       ) : null}
-      <ActionMenu
-        label="Copy as"
-        actions={[
-          { id: "cli", label: "Command line", run: () => copy(recordAsCli(plain)) },
-          { id: "yaml", label: "YAML", run: () => copy(recordAsYaml(plain)) },
-          { id: "nft", label: "nft match", run: () => copy(recordAsNft(plain)) },
-          { id: "ndjson", label: "NDJSON", run: () => copy(`${toJsonString(HistoryRecordSchema, item)}\n`) },
-        ]}
-      >
-        <Button size="small" icon={<Copy size={12} aria-hidden="true" />}>
-          Copy as
-        </Button>
-      </ActionMenu>
+      <CopyMenu read={() => Promise.resolve([item])} />
       <Button size="small" onPress={onQuarantine}>
         Quarantine…
       </Button>

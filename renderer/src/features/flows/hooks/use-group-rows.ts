@@ -4,7 +4,7 @@ import { useConsole } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { narrowed } from "../model/chips.ts";
 import { MOST_ROWS, type ShownGroup } from "../model/groups.ts";
-import { type HistoryRange, toWireQuery } from "./use-history-search.ts";
+import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 
 interface Opened {
   readonly rows: readonly HistoryRecord[];

@@ -9,8 +9,8 @@ import {
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
+import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 import type { RowList } from "../model/row-list.ts";
-import { type HistoryRange, toWireQuery } from "./use-history-search.ts";
 
 export interface ListOrder {
   readonly sort: RecordSort;

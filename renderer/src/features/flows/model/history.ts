@@ -38,33 +38,6 @@ export const MEASURE_NAMES: Record<FlowMeasure, string> = {
   [FlowMeasure.PACKETS]: "packets",
 };
 
-/** The field of the query language that finds a value of the dimension; `null` = there is none. */
-const FIELDS: Record<FlowDimension, string | null> = {
-  [FlowDimension.UNSPECIFIED]: null,
-  [FlowDimension.HOST]: "host",
-  [FlowDimension.SOURCE]: "src",
-  [FlowDimension.DESTINATION]: "dst",
-  [FlowDimension.PEER]: "peer",
-  [FlowDimension.PORT]: "port",
-  [FlowDimension.PROTOCOL]: "protocol",
-  [FlowDimension.PROCESS]: "process",
-  [FlowDimension.USER]: "user",
-  [FlowDimension.VERDICT]: "verdict",
-  [FlowDimension.POLICY]: "policy",
-  [FlowDimension.DIRECTION]: "direction",
-  [FlowDimension.SUBJECT]: "subject",
-  [FlowDimension.SOURCE_NAME]: "name",
-  [FlowDimension.DESTINATION_NAME]: "name",
-  [FlowDimension.CGROUP]: "cgroup",
-};
-
-/** `port:443`, `process:"my tool"`; `null` when nothing finds it. */
-export function termOf(dimension: FlowDimension, value: string): string | null {
-  const field = FIELDS[dimension];
-  if (field === null || value === "") return null;
-  return `${field}:${/^[\w./:@%+-]+$/.test(value) ? value : JSON.stringify(value)}`;
-}
-
 /** The text with one more condition; the same text when it is in there already. */
 export function withTerm(text: string, term: string): string {
   const trimmed = text.trim();

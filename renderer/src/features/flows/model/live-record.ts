@@ -1,10 +1,9 @@
 /** A flow as it comes, in the shape that the list of the history has: the same columns and conditions are for both. */
 import { create } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type HistoryRecord, HistoryRecordSchema, HistoryResolution } from "@wardline/api/wardline/console/v1/history";
 import { type Flow, FlowEventKind, FlowHook } from "@wardline/api/wardline/v1/flow";
 import { FlowRecordSchema } from "@wardline/api/wardline/v1/flow_record";
-import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { Verdict } from "@wardline/api/wardline/v1/policy";
 import type { LiveFlow } from "../../../data/flow-buffer.ts";
 
 /** A row that is drawn again ten times a second is read once. */
@@ -46,13 +45,4 @@ export function recordOfFlow(flow: LiveFlow): HistoryRecord {
 /** A connection that was refused at connect() had not been given an address of its own yet. */
 export function hasChosenSource({ hook, sourceAddress }: Pick<Flow, "hook" | "sourceAddress">): boolean {
   return hook !== FlowHook.CONNECT || (sourceAddress !== "0.0.0.0" && sourceAddress !== "::");
-}
-
-/** Of a live row, its time to the millisecond; 0 when the host said none. */
-export function flowTimeMs(flow: LiveFlow): number {
-  return flow.time ? timestampMs(flow.time) : 0;
-}
-
-export function isIncoming({ direction }: Pick<Flow, "direction">): boolean {
-  return direction === Direction.INGRESS;
 }
