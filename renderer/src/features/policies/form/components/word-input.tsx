@@ -1,6 +1,7 @@
 import { type ComponentPropsWithRef, type KeyboardEvent, useId, useState } from "react";
 import { visibleText } from "../../../../ui/index.ts";
 import type { Offer } from "../model/form-context.ts";
+import "./word-input.css";
 
 const MOST_OFFERED = 60;
 
