@@ -5,39 +5,12 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { ActivityService } from "@wardline/api/wardline/console/v1/activity";
-import { AlertService } from "@wardline/api/wardline/console/v1/alerts";
-import { AnomalyService } from "@wardline/api/wardline/console/v1/anomalies";
-import { AskService } from "@wardline/api/wardline/console/v1/ask";
-import { AuditService } from "@wardline/api/wardline/console/v1/audit";
-import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
-import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
-import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
-import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
-import { FlowService } from "@wardline/api/wardline/console/v1/flows";
-import { HistoryService } from "@wardline/api/wardline/console/v1/history";
-import { HostService } from "@wardline/api/wardline/console/v1/hosts";
-import { JobService } from "@wardline/api/wardline/console/v1/jobs";
-import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
-import { NotificationService } from "@wardline/api/wardline/console/v1/notifications";
-import { PictureService } from "@wardline/api/wardline/console/v1/picture";
-import { PolicyService } from "@wardline/api/wardline/console/v1/policies";
-import { RolloutService } from "@wardline/api/wardline/console/v1/rollout";
-import { SettingsService } from "@wardline/api/wardline/console/v1/settings";
-import { ShipService } from "@wardline/api/wardline/console/v1/ship";
-import { SupportService } from "@wardline/api/wardline/console/v1/support";
-import { VerdictService } from "@wardline/api/wardline/console/v1/verdicts";
-import { VersionService } from "@wardline/api/wardline/console/v1/versions";
-import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
-import type { RolloutEvent } from "@wardline/domain/fleet";
 import { ActivityServiceImpl } from "./activity/activity-service.ts";
-import type { AgentDialer, RemoteDialerFactory } from "./agent/dialer.ts";
+import type { AgentDialer } from "./agent/dialer.ts";
 import { SafeModeDialer } from "./agent/safe-mode-dialer.ts";
 import { sshDialerFactory } from "./agent/ssh-dialer.ts";
 import { UnixSocketDialer } from "./agent/unix-dialer.ts";
-import type { AlertServiceImpl } from "./alerts/alert-service.ts";
-import { type AlertOptions, type Alerts, createAlerts, selectableHost } from "./alerts/create-alerts.ts";
+import { createAlerts, selectableHost } from "./alerts/create-alerts.ts";
 import { AnomaliesTable } from "./anomalies/anomalies-table.ts";
 import { AnomalyMirror } from "./anomalies/anomaly-mirror.ts";
 import { AnomalyServiceImpl } from "./anomalies/anomaly-service.ts";
@@ -47,10 +20,11 @@ import { AuditMirror } from "./audit/audit-mirror.ts";
 import { AuditServiceImpl } from "./audit/audit-service.ts";
 import { AuditTables } from "./audit/audit-tables.ts";
 import { ConsoleAudit } from "./audit/console-audit.ts";
+import type { Backend, BackendOptions } from "./backend-types.ts";
 import { ClusterGateway } from "./cluster/cluster-gateway.ts";
 import { ClusterServiceImpl } from "./cluster/cluster-service.ts";
 import { SharedNotes } from "./cluster/notes/shared-notes.ts";
-import { type ConfigurationServiceImpl, createConfiguration } from "./configuration/create-configuration.ts";
+import { createConfiguration } from "./configuration/create-configuration.ts";
 import { FleetServiceImpl } from "./fleet/fleet-service.ts";
 import { introduceAtFirstContact } from "./fleet/host-introduction.ts";
 import { FlowActionsServiceImpl } from "./flows/actions/flow-actions-service.ts";
@@ -59,26 +33,23 @@ import { FlowWriter } from "./flows/flow-writer.ts";
 import { LossesTable } from "./flows/losses.ts";
 import { CollectedHosts } from "./history/collected-hosts.ts";
 import { ExportPositions } from "./history/export/export-positions.ts";
-import type { FlowHistory } from "./history/flow-history.ts";
 import { LossesLog } from "./history/losses-log.ts";
 import { openHistory } from "./history/open-history.ts";
 import { EndpointBook } from "./history/service/endpoint-book.ts";
 import { HistoryServiceImpl } from "./history/service/history-service.ts";
 import { RetentionSettings } from "./history/service/retention-settings.ts";
-import { HostManager, type HostManagerPorts } from "./hosts/host-manager.ts";
+import { HostManager } from "./hosts/host-manager.ts";
 import { HostRuntime } from "./hosts/host-runtime.ts";
 import { HostServiceImpl } from "./hosts/host-service.ts";
 import { introduceLocalHost } from "./hosts/local-host-document.ts";
-import { type HostRegistry, labelOf, type ManagedHost } from "./hosts/managed-host.ts";
+import { labelOf, type ManagedHost } from "./hosts/managed-host.ts";
 import { SshOrigins } from "./hosts/ssh-origins.ts";
 import { Jobs } from "./jobs/job-runner.ts";
 import { JobServiceImpl } from "./jobs/job-service.ts";
 import { AgentLifecycle } from "./lifecycle/agent-lifecycle.ts";
-import { AgentPackage, type PackageLocation } from "./lifecycle/manifest.ts";
+import { AgentPackage } from "./lifecycle/manifest.ts";
 import { checkoutPackage } from "./lifecycle/package-location.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
-import type { MeshHistoryLimits } from "./mesh/history/limits.ts";
-import type { MeshServiceImpl } from "./mesh/mesh-service.ts";
 import { collectMatters } from "./notifications/collect-matters.ts";
 import { NotificationServiceImpl } from "./notifications/notification-service.ts";
 import { Notifications } from "./notifications/notifications.ts";
@@ -87,25 +58,25 @@ import { PictureServiceImpl } from "./picture/picture-service.ts";
 import { PolicyServiceImpl } from "./policies/policy-service.ts";
 import { VocabularyServiceImpl } from "./policies/vocabulary-service.ts";
 import { Workspace } from "./policies/workspace.ts";
-import { type Clock, type Logger, type ShellPort, systemClock } from "./ports.ts";
+import { systemClock } from "./ports.ts";
 import { KeptAnswers } from "./questions/kept-answers.ts";
 import { QuestionDesk } from "./questions/question-desk.ts";
-import type { QuestionAsker } from "./questions/questions.ts";
 import { createGuard } from "./rpc/guard.ts";
-import { SettingsFiles, type SettingsFilesOptions } from "./settings/settings-files.ts";
+import { routeServices, type Services } from "./services.ts";
+import { SettingsFiles } from "./settings/settings-files.ts";
 import { SettingsServiceImpl } from "./settings/settings-service.ts";
-import { createHostNeedsSource, type HostNeedsSource, systemFacts } from "./ship/host-needs.ts";
+import { createHostNeedsSource, systemFacts } from "./ship/host-needs.ts";
 import { RolloutServiceImpl } from "./ship/rollouts/rollout-service.ts";
 import { toWireRollout } from "./ship/rollouts/rollout-wire.ts";
 import { ShipServiceImpl } from "./ship/ship-service.ts";
 import { VerdictServiceImpl } from "./ship/verdicts/verdict-service.ts";
 import { listCandidates } from "./ssh/config/candidates.ts";
 import { processEnvironment } from "./ssh/config/target.ts";
-import { ConsoleSshConnector, type SshConnectorOptions } from "./ssh/ssh-connector.ts";
+import { ConsoleSshConnector } from "./ssh/ssh-connector.ts";
 import { ClusterBasesTable } from "./store/cluster-bases-table.ts";
 import { ClusterNotesTable } from "./store/cluster-notes-table.ts";
 import { FilesTable } from "./store/files-table.ts";
-import { type FlowRetention, FlowsTable } from "./store/flows-table.ts";
+import { FlowsTable } from "./store/flows-table.ts";
 import { HostsTable } from "./store/hosts-table.ts";
 import { JobsTable } from "./store/jobs-table.ts";
 import { ManagedHostsTable } from "./store/managed-hosts-table.ts";
@@ -119,108 +90,8 @@ import { SupportServiceImpl } from "./support/support-service.ts";
 import { VersionIndex } from "./versions/version-index.ts";
 import { VersionServiceImpl } from "./versions/version-service.ts";
 
-export interface BackendOptions {
-  /** Directory of the database; see `defaultStateDir`. */
-  readonly stateDir: string;
-  /** The local agent's socket; see `DEFAULT_AGENT_SOCKET`. */
-  readonly agentSocketPath: string;
-  readonly logger: Logger;
-  readonly shell: ShellPort;
-  /** Author of versions and receipts. */
-  readonly userName: string;
-  readonly clock?: Clock;
-  /** Refuses every call that changes hosts, policies or this console. */
-  readonly isReadOnly?: boolean;
-  /** Neither reads nor writes the person's settings, and contacts no agent until somebody asks for it. */
-  readonly isSafeMode?: boolean;
-  /** Other settings files than the person's and the administrator's (tests). */
-  readonly settingsFiles?: Pick<SettingsFilesOptions, "path" | "lockedPath" | "lockOwnerId">;
-  /** False for commands that end soon: another process collects, or nobody. */
-  readonly collectFlows?: boolean;
-  /** False where nobody looks at the workspace as it grows: a command must find it as the person left it. */
-  readonly introducesLocalHost?: boolean;
-  readonly flowRetention?: FlowRetention;
-  /** Where the history of flows is kept: `postgresql://…`, or beside the database when empty. */
-  readonly history?: string;
-  /** Instead of it (tests). It is closed with the backend. */
-  readonly flowHistory?: FlowHistory;
-  /** How long and how much of the meshes is kept (tests). */
-  readonly meshHistory?: MeshHistoryLimits;
-  /** What is known of connections that hosts cannot do without; else what this machine says of itself. */
-  readonly hostNeeds?: HostNeedsSource;
-  /** Who evaluates and delivers alerts; as `collectFlows` unless given. */
-  readonly alerts?: AlertOptions;
-  /** Takes up roll-outs that other processes left, and hosts that return; as `collectFlows` unless given. */
-  readonly takesUpRollouts?: boolean;
-  /** Called after each step of a roll-out that was written (tests). */
-  readonly onRolloutStep?: (event: RolloutEvent) => void;
-  /** A git remote of policies may be a repository on this machine (tests). */
-  readonly sourceMayBeLocal?: boolean;
-  /** Reaches the local agent some other way (tests). */
-  readonly dialer?: AgentDialer;
-  /** Asks the person some other way than through `questions` (the command line). */
-  readonly asker?: QuestionAsker;
-  /** Another home, configuration or environment for SSH than the process's own. */
-  readonly ssh?: Omit<SshConnectorOptions, "asker">;
-  /** Reaches the agents of other hosts some other way than SSH (tests). */
-  readonly remoteDialer?: RemoteDialerFactory;
-  /** What this console installs on hosts; else what was built in its own checkout. */
-  readonly agentPackage?: PackageLocation;
-  /** Whether a person sits there whenever a host is called (the command line), and how long hosts stay connected. */
-  readonly remote?: HostManagerPorts["remote"];
-}
-
-export interface Services {
-  readonly flowActions: FlowActionsServiceImpl;
-  readonly ask: AskServiceImpl;
-  readonly policies: PolicyServiceImpl;
-  readonly ship: ShipServiceImpl;
-  readonly flows: FlowServiceImpl;
-  readonly hosts: HostServiceImpl;
-  readonly audit: AuditServiceImpl;
-  readonly fleet: FleetServiceImpl;
-  readonly jobs: JobServiceImpl;
-  readonly activity: ActivityServiceImpl;
-  readonly rollouts: RolloutServiceImpl;
-  readonly clusters: ClusterServiceImpl;
-  readonly anomalies: AnomalyServiceImpl;
-  readonly mesh: MeshServiceImpl;
-  readonly alerts: AlertServiceImpl;
-  readonly versions: VersionServiceImpl;
-  readonly configuration: ConfigurationServiceImpl;
-  readonly history: HistoryServiceImpl;
-  readonly picture: PictureServiceImpl;
-  readonly verdicts: VerdictServiceImpl;
-  readonly settings: SettingsServiceImpl;
-  readonly notifications: NotificationServiceImpl;
-  readonly support: SupportServiceImpl;
-}
-
-export interface Backend {
-  /** Registers every service of `wardline.console.v1`. */
-  routes(router: ConnectRouter): void;
-  readonly services: Services;
-  readonly workspace: Workspace;
-  readonly registry: HostRegistry;
-  /** The clusters of the hosts, and the way to write to them. */
-  readonly clusters: ClusterGateway;
-  readonly notes: SharedNotes;
-  readonly manager: HostManager;
-  /** Flow records of all hosts, for months; and of which hosts this process collects them. */
-  readonly history: FlowHistory;
-  readonly alerts: Alerts;
-  readonly notifications: Notifications;
-  /** Who is behind an address, and who has a label. */
-  readonly endpoints: EndpointBook;
-  readonly exportPositions: ExportPositions;
-  readonly collected: CollectedHosts;
-  readonly questions: QuestionDesk;
-  readonly ssh: ConsoleSshConnector;
-  /** From where hosts see this console. */
-  readonly origins: SshOrigins;
-  /** Ends every stream and connection, then the store. Hosts go on as they are. */
-  close(): Promise<void>;
-}
+export type { Backend, BackendOptions } from "./backend-types.ts";
+export type { Services } from "./services.ts";
 
 /** @throws Failure when the database cannot be opened (newer, damaged, no access, disk full). */
 export function createBackend(options: BackendOptions): Backend {
@@ -497,34 +368,17 @@ export function createBackend(options: BackendOptions): Backend {
     ssh,
     origins,
     routes(router) {
-      router.service(AskService, services.ask.routes(guard));
-      router.service(FlowActionsService, services.flowActions.routes(guard));
-      router.service(PolicyService, services.policies.routes(guard));
-      router.service(VocabularyService, vocabulary.routes(guard));
-      router.service(ShipService, services.ship.routes(guard));
-      router.service(VerdictService, services.verdicts.routes(guard));
-      router.service(RolloutService, services.rollouts.routes(guard));
-      router.service(FlowService, services.flows.routes(guard));
-      router.service(HostService, services.hosts.routes(guard));
-      router.service(AuditService, services.audit.routes(guard));
-      router.service(FleetService, { ...services.fleet.routes(guard), ...lifecycle.routes(guard) });
-      router.service(JobService, services.jobs.routes(guard));
-      router.service(ClusterService, services.clusters.routes(guard));
-      router.service(HistoryService, services.history.routes(guard));
-      router.service(AlertService, services.alerts.routes(guard));
-      router.service(AnomalyService, services.anomalies.routes(guard));
-      router.service(MeshService, services.mesh.routes(guard));
-      router.service(PictureService, services.picture.routes(guard));
-      router.service(VersionService, services.versions.routes(guard));
-      router.service(ConfigurationService, services.configuration.routes(guard));
-      router.service(ActivityService, services.activity.routes(guard));
-      router.service(SettingsService, services.settings.routes(guard));
-      router.service(NotificationService, services.notifications.routes(guard));
-      router.service(SupportService, services.support.routes(guard));
+      routeServices(router, services, { vocabulary, lifecycle }, guard);
     },
     async close() {
       closing.abort();
-      await Promise.allSettled([jobs.close(), manager.stop(), services.ask.close(), services.verdicts.close(), ...tasks]);
+      await Promise.allSettled([
+        jobs.close(),
+        manager.stop(),
+        services.ask.close(),
+        services.verdicts.close(),
+        ...tasks,
+      ]);
       mesh.close();
       await history.close();
       store.close();
