@@ -4,7 +4,8 @@ import { startWindow } from "../app/start-window.tsx";
 import { useSettings } from "../data/settings.ts";
 import { useWindow } from "../data/window-store.ts";
 import { showDesignSystem } from "./design-system.tsx";
-import { FakeConsole, SCENARIOS } from "./fake-console.ts";
+import { FakeConsole } from "./fake-console.ts";
+import { SCENARIOS } from "./fake-scenarios.ts";
 
 /** Not a scenario: the components by themselves. */
 const DESIGN_SYSTEM = "design-system";

@@ -11,7 +11,7 @@ import { ClusterService } from "@wardline/api/wardline/console/v1/cluster";
 import { ConfigurationService } from "@wardline/api/wardline/console/v1/configuration";
 import { FleetService } from "@wardline/api/wardline/console/v1/fleet";
 import { FlowActionsService } from "@wardline/api/wardline/console/v1/flow_actions";
-import { FlowService, type WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows";
+import { FlowService } from "@wardline/api/wardline/console/v1/flows";
 import { HistoryService } from "@wardline/api/wardline/console/v1/history";
 import { type Host, HostService, type SetQuarantineRequest } from "@wardline/api/wardline/console/v1/hosts";
 import { JobService } from "@wardline/api/wardline/console/v1/jobs";
@@ -22,8 +22,6 @@ import {
   type DroppedFile,
   FileState,
   ImportAction,
-  type ImportPreview,
-  ImportPreviewSchema,
   PolicyService,
   type SimulatePoliciesRequest,
   type Version,
@@ -43,114 +41,26 @@ import { VerdictService } from "@wardline/api/wardline/console/v1/verdicts";
 import { VersionService } from "@wardline/api/wardline/console/v1/versions";
 import { VocabularyService } from "@wardline/api/wardline/console/v1/vocabulary";
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
 import { type Generation, GenerationSchema } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
-import { EVERYTHING, matchesQuery, NO_LABELS, parseFlowQuery } from "@wardline/domain/flows";
-import { fromWireFlowRecord } from "@wardline/domain/wire";
-import { recordOfFlow } from "../features/flows/model/live-record.ts";
-import { type AnomalyKind, FakeAnomalies } from "./fake-anomalies.ts";
+import { FakeAnomalies } from "./fake-anomalies.ts";
 import { FakeAsk } from "./fake-ask.ts";
-import { type ClusterKind, FakeCluster } from "./fake-cluster.ts";
-import {
-  BROKEN_POLICY,
-  fakeFlow,
-  fakeHost,
-  HOSTILE_NAME,
-  type HostKind,
-  WEB_POLICY,
-  WORKSPACE_FILES,
-} from "./fake-data.ts";
+import { FakeCluster } from "./fake-cluster.ts";
+import { BROKEN_POLICY, fakeHost, HOSTILE_NAME, WEB_POLICY, WORKSPACE_FILES } from "./fake-data.ts";
 import { explain, planHost } from "./fake-engine.ts";
-import { FakeFleet, type FleetKind } from "./fake-fleet.ts";
+import { FakeFleet } from "./fake-fleet.ts";
 import { FakeFlowActions } from "./fake-flow-actions.ts";
 import { FakeHistory } from "./fake-history.ts";
-import { FakeMesh, type MeshKind } from "./fake-mesh.ts";
-import { FakePicture, type PictureKind } from "./fake-picture.ts";
-import { FakeSettings, type SettingsKind } from "./fake-settings.ts";
-import { FakeVerdicts, type VerdictKind } from "./fake-verdicts.ts";
+import { previewOf } from "./fake-import.ts";
+import { fakeLiveFlows } from "./fake-live-flows.ts";
+import { FakeMesh } from "./fake-mesh.ts";
+import { FakePicture } from "./fake-picture.ts";
+import type { Scenario } from "./fake-scenarios.ts";
+import { FakeSettings } from "./fake-settings.ts";
+import { FakeVerdicts } from "./fake-verdicts.ts";
 import { FakeVersions } from "./fake-versions.ts";
 import { fakeVocabularyService } from "./fake-vocabulary.ts";
-import { checkText, documentsOf, type FakeFile, failure, isBinary, summarize } from "./fake-workspace.ts";
-
-export interface Scenario {
-  readonly files: "normal" | "empty" | "errors" | "hostile";
-  readonly host: HostKind;
-  /** Flows in the store at the start, and new ones per second. */
-  readonly flowHistory: number;
-  readonly flowsPerSecond: number;
-  /** The backend is not there at all. */
-  readonly isDown?: boolean;
-  /** Nothing ever answers (loading states). */
-  readonly isSilent?: boolean;
-  /** A policy test of the workspace fails. */
-  readonly hasFailingTest?: boolean;
-  /** Other machines than this one, and what goes on with them. */
-  readonly fleet?: FleetKind;
-  readonly cluster?: ClusterKind;
-  readonly anomalies?: AnomalyKind;
-  readonly mesh?: MeshKind;
-  readonly settings?: SettingsKind;
-  readonly verdicts?: VerdictKind;
-  readonly picture?: PictureKind;
-  /** An applied generation waits, with this many seconds left. */
-  readonly pendingSeconds?: number;
-}
-
-const NORMAL: Scenario = { files: "normal", host: "normal", flowHistory: 400, flowsPerSecond: 6 };
-
-export const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  normal: NORMAL,
-  empty: { files: "empty", host: "normal", flowHistory: 0, flowsPerSecond: 0 },
-  errors: { ...NORMAL, files: "errors" },
-  hostile: { ...NORMAL, files: "hostile" },
-  "no-agent": { ...NORMAL, host: "no-agent", flowHistory: 0, flowsPerSecond: 0 },
-  observe: { ...NORMAL, host: "observe", flowHistory: 0, flowsPerSecond: 0 },
-  lost: { ...NORMAL, host: "lost", flowsPerSecond: 0 },
-  viewer: { ...NORMAL, host: "viewer" },
-  "failing-test": { ...NORMAL, hasFailingTest: true },
-  pending: { ...NORMAL, pendingSeconds: 272 },
-  expiring: { ...NORMAL, pendingSeconds: 4 },
-  many: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 400 },
-  flood: { ...NORMAL, flowHistory: 2_000, flowsPerSecond: 2_000 },
-  everything: { ...NORMAL, fleet: "fleet", cluster: "well", anomalies: "findings", mesh: "mesh" },
-  storm: {
-    ...NORMAL,
-    fleet: "fleet",
-    cluster: "well",
-    anomalies: "findings",
-    mesh: "mesh",
-    flowHistory: 2_000,
-    flowsPerSecond: 2_000,
-  },
-  down: { ...NORMAL, isDown: true },
-  silent: { ...NORMAL, isSilent: true },
-  fleet: { ...NORMAL, fleet: "fleet" },
-  question: { ...NORMAL, fleet: "question" },
-  rollout: { ...NORMAL, fleet: "rollout" },
-  jobs: { ...NORMAL, fleet: "jobs" },
-  cluster: { ...NORMAL, fleet: "fleet", cluster: "well" },
-  "cluster-pending": { ...NORMAL, fleet: "fleet", cluster: "pending" },
-  "cluster-degraded": { ...NORMAL, fleet: "fleet", cluster: "degraded" },
-  "cluster-alone": { ...NORMAL, fleet: "fleet", cluster: "alone" },
-  anomalies: { ...NORMAL, fleet: "fleet", anomalies: "findings" },
-  "anomalies-hostile": { ...NORMAL, fleet: "fleet", anomalies: "hostile" },
-  mesh: { ...NORMAL, fleet: "fleet", mesh: "mesh" },
-  "settings-broken": { ...NORMAL, settings: "broken" },
-  "settings-locked": { ...NORMAL, settings: "locked" },
-  "settings-hostile": { ...NORMAL, settings: "hostile" },
-  "safe-mode": { ...NORMAL, settings: "safe-mode" },
-  "mesh-healing": { ...NORMAL, fleet: "fleet", mesh: "healing" },
-  "verdicts-agree": { ...NORMAL, verdicts: "agree" },
-  "verdicts-many": { ...NORMAL, verdicts: "many" },
-  "verdicts-slow": { ...NORMAL, verdicts: "slow" },
-  "mesh-large": { ...NORMAL, fleet: "fleet", mesh: "large" },
-  "mesh-hostile": { ...NORMAL, fleet: "fleet", mesh: "hostile" },
-  "mesh-outdated": { ...NORMAL, fleet: "fleet", mesh: "outdated" },
-  "mesh-old": { ...NORMAL, fleet: "fleet", mesh: "old" },
-  "picture-large": { ...NORMAL, picture: "large" },
-  "cluster-hostile": { ...NORMAL, fleet: "fleet", cluster: "hostile" },
-};
+import { checkText, documentsOf, type FakeFile, failure, summarize } from "./fake-workspace.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -193,16 +103,16 @@ export class FakeConsole {
     this.scenario = scenario;
     const nowMs = Date.now();
     this.host = fakeHost(scenario.host, nowMs);
-    this.fleet = new FakeFleet(scenario.fleet ?? "none", { notify: () => this.notify(), gate: () => this.#gate() });
+    this.fleet = new FakeFleet(scenario.fleet ?? "none", { notify: () => this.notify(), gate: () => this.gate() });
     this.cluster = new FakeCluster(scenario.cluster ?? "none", {
       notify: () => this.notify(),
-      gate: () => this.#gate(),
+      gate: () => this.gate(),
     });
     this.anomalies = new FakeAnomalies(scenario.anomalies ?? "none", {
       notify: () => this.notify(),
-      gate: () => this.#gate(),
+      gate: () => this.gate(),
     });
-    this.mesh = new FakeMesh(scenario.mesh ?? "none", { notify: () => this.notify(), gate: () => this.#gate() });
+    this.mesh = new FakeMesh(scenario.mesh ?? "none", { notify: () => this.notify(), gate: () => this.gate() });
     this.kept = new FakeVersions({
       versions: () => this.versions,
       files: () => [...this.files].map(([path, { text }]) => ({ path, text })),
@@ -210,22 +120,22 @@ export class FakeConsole {
         this.#write(path, text);
         this.notify();
       },
-      gate: () => this.#gate(),
+      gate: () => this.gate(),
     });
     this.ask = new FakeAsk({
-      gate: () => this.#gate(),
+      gate: () => this.gate(),
       draft: () => this.files,
       enforced: () => this.enforcedFiles,
     });
     const usual = scenario.files === "hostile" ? "hostile" : scenario.files === "empty" ? "empty" : "shop";
-    this.picture = new FakePicture(scenario.picture ?? usual, { gate: () => this.#gate() });
+    this.picture = new FakePicture(scenario.picture ?? usual, { gate: () => this.gate() });
     const verdicts = scenario.files === "hostile" ? "hostile" : scenario.files === "empty" ? "agree" : "changed";
-    this.verdicts = new FakeVerdicts(scenario.verdicts ?? verdicts, { gate: () => this.#gate() });
+    this.verdicts = new FakeVerdicts(scenario.verdicts ?? verdicts, { gate: () => this.gate() });
     this.settings = new FakeSettings(scenario.settings ?? "well", {
       notify: () => this.notify(),
-      gate: () => this.#gate(),
+      gate: () => this.gate(),
     });
-    this.history = new FakeHistory({ gate: () => this.#gate(), isEmpty: scenario.flowHistory === 0 });
+    this.history = new FakeHistory({ gate: () => this.gate(), isEmpty: scenario.flowHistory === 0 });
     if (scenario.files !== "empty") {
       for (const [path, text] of Object.entries(WORKSPACE_FILES)) {
         this.files.set(path, { text, revision: 3n, modifiedMs: nowMs - 7_200_000 });
@@ -262,10 +172,10 @@ export class FakeConsole {
       router.service(PolicyService, this.#policyService());
       router.service(
         VocabularyService,
-        fakeVocabularyService(this.files, () => this.#gate()),
+        fakeVocabularyService(this.files, () => this.gate()),
       );
       router.service(ShipService, this.#shipService());
-      router.service(FlowService, this.#flowService());
+      router.service(FlowService, fakeLiveFlows(this));
       router.service(FleetService, this.fleet.fleetService());
       router.service(ClusterService, this.cluster.service());
       router.service(JobService, this.fleet.jobService());
@@ -335,7 +245,7 @@ export class FakeConsole {
     });
   }
 
-  async #gate(): Promise<void> {
+  async gate(): Promise<void> {
     if (this.scenario.isDown || this.isOffline) throw new ConnectError("Failed to fetch", Code.Unavailable);
     if (this.scenario.isSilent) await new Promise(() => {});
     await sleep(15);
@@ -422,24 +332,24 @@ export class FakeConsole {
     const fake = this;
     return {
       async *watchHosts() {
-        await fake.#gate();
+        await fake.gate();
         for (let sequence = 1n; ; sequence += 1n) {
           fake.#touchHost();
           yield { sequence, hosts: [fake.host, ...fake.fleet.hosts], now: timestampFromMs(Date.now()) };
           await fake.#change(1_000);
           // A backend that goes away ends its streams.
-          if (fake.isOffline) await fake.#gate();
+          if (fake.isOffline) await fake.gate();
         }
       },
       async setQuarantine({ hostId, subject, managementCidrs, reason }: SetQuarantineRequest) {
-        await fake.#gate();
+        await fake.gate();
         if (managementCidrs.includes("0.0.0.0/0"))
           throw failure(ErrorCode.INVALID_ARGUMENT, Code.InvalidArgument, "Everybody is no management network.", "");
         fake.quarantines.push(`${hostId} ${subject} ${managementCidrs.join(",")} ${reason}`);
         return { hostName: hostId };
       },
       async setHostLabels(request: { labels: Record<string, string> }) {
-        await fake.#gate();
+        await fake.gate();
         fake.host.labels = request.labels;
         const lines = Object.entries(request.labels).map(([key, value]) => `    ${key}: ${value}`);
         fake.#write(
@@ -449,7 +359,7 @@ export class FakeConsole {
         return { path: "inventory/atlas.yaml" };
       },
       async getSession() {
-        await fake.#gate();
+        await fake.gate();
         return {
           version: "0.1.0",
           build: "3f9c2ab",
@@ -495,7 +405,7 @@ export class FakeConsole {
     const fake = this;
     return {
       async *watchActivity() {
-        await fake.#gate();
+        await fake.gate();
         for (let sequence = 1n; ; sequence += 1n) {
           const { jobs, rollouts, questions } = fake.fleet;
           const { clusters, unclusteredHostIds, notes } = fake.cluster;
@@ -537,12 +447,12 @@ export class FakeConsole {
       simulatePolicies: (request: SimulatePoliciesRequest, { signal }: { readonly signal: AbortSignal }) =>
         fake.verdicts.simulate(request, signal),
       async getFile({ path }: { path: string }) {
-        await fake.#gate();
+        await fake.gate();
         const { text, revision } = mustHave(path);
         return { path, text, revision };
       },
       async saveFile({ path, text, baseRevision }: { path: string; text: string; baseRevision: bigint }) {
-        await fake.#gate();
+        await fake.gate();
         const current = fake.files.get(path)?.revision ?? 0n;
         if (current !== baseRevision)
           throw failure(
@@ -554,7 +464,7 @@ export class FakeConsole {
         return { revision: fake.#write(path, text), diagnostics: checkText(path, text) };
       },
       async renameFile({ path, newPath }: { path: string; newPath: string }) {
-        await fake.#gate();
+        await fake.gate();
         if (fake.files.has(newPath))
           throw failure(
             ErrorCode.ALREADY_EXISTS,
@@ -568,19 +478,19 @@ export class FakeConsole {
         return {};
       },
       async deleteFile({ path }: { path: string }) {
-        await fake.#gate();
+        await fake.gate();
         mustHave(path);
         fake.files.delete(path);
         fake.notify();
         return {};
       },
       async previewImport({ files }: { files: DroppedFile[] }) {
-        await fake.#gate();
-        return { files: files.map((file) => fake.#preview(file)) };
+        await fake.gate();
+        return { files: files.map((file) => previewOf(file, fake.files.get(file.path))) };
       },
       async importFiles({ files }: { files: DroppedFile[] }) {
-        await fake.#gate();
-        const previews = files.map((file) => fake.#preview(file));
+        await fake.gate();
+        const previews = files.map((file) => previewOf(file, fake.files.get(file.path)));
         previews.forEach((preview, index) => {
           const content = files[index]?.content;
           if (content && (preview.action === ImportAction.ADD || preview.action === ImportAction.REPLACE))
@@ -589,7 +499,7 @@ export class FakeConsole {
         return { files: previews };
       },
       async check({ files }: { files: { path: string; text: string }[] }) {
-        await fake.#gate();
+        await fake.gate();
         const texts = new Map([...fake.files].map(([path, file]) => [path, file.text] as const));
         for (const file of files) texts.set(file.path, file.text);
         return {
@@ -598,21 +508,21 @@ export class FakeConsole {
         };
       },
       async explain(request: { from: string; to: string; protocol: number; port: number }) {
-        await fake.#gate();
+        await fake.gate();
         return explain(request);
       },
       async listVersions() {
-        await fake.#gate();
+        await fake.gate();
         return { versions: fake.versions };
       },
       async getVersion({ id }: { id: string }) {
-        await fake.#gate();
+        await fake.gate();
         const version = fake.versions.find((candidate) => candidate.id === id);
         if (!version) throw failure(ErrorCode.NOT_FOUND, Code.NotFound, "There is no such version.");
         return { version, files: version.files };
       },
       async restoreVersion({ id }: { id: string; reason: string }) {
-        await fake.#gate();
+        await fake.gate();
         const version = fake.versions.find((candidate) => candidate.id === id);
         if (!version) throw failure(ErrorCode.NOT_FOUND, Code.NotFound, "There is no such version.");
         for (const file of version.files) fake.#write(file.path, file.text);
@@ -621,34 +531,11 @@ export class FakeConsole {
     };
   }
 
-  #preview(file: DroppedFile): ImportPreview {
-    const { path, content } = file;
-    if (isBinary(content)) {
-      return create(ImportPreviewSchema, {
-        path,
-        action: ImportAction.REFUSE,
-        refusal: {
-          code: ErrorCode.NOT_TEXT,
-          message: `${path} holds binary data, not text.`,
-          hint: "Drop YAML or JSON files with policies.",
-        },
-      });
-    }
-    const text = new TextDecoder().decode(content);
-    const known = this.files.get(path);
-    return create(ImportPreviewSchema, {
-      path,
-      action: known === undefined ? ImportAction.ADD : known.text === text ? ImportAction.SAME : ImportAction.REPLACE,
-      documents: documentsOf(path, text),
-      diagnostics: checkText(path, text),
-    });
-  }
-
   #shipService() {
     const fake = this;
     return {
       async plan() {
-        await fake.#gate();
+        await fake.gate();
         await sleep(120);
         const diagnostics = [...fake.files].flatMap(([path, file]) => checkText(path, file.text));
         fake.#planCount += 1;
@@ -672,7 +559,7 @@ export class FakeConsole {
         reason: string;
         overrideFailedTestsReason: string;
       }) {
-        await fake.#gate();
+        await fake.gate();
         const { reason, overrideFailedTestsReason: override } = request;
         if (fake.scenario.hasFailingTest && override === "")
           throw failure(ErrorCode.POLICY_TESTS_FAILED, Code.FailedPrecondition, "1 policy test fails.");
@@ -695,78 +582,17 @@ export class FakeConsole {
         };
       },
       async confirm() {
-        await fake.#gate();
+        await fake.gate();
         return { generation: fake.#end(ReceiptOutcome.CONFIRMED) };
       },
       async rollback() {
-        await fake.#gate();
+        await fake.gate();
         return { generation: fake.#end(ReceiptOutcome.ROLLED_BACK) };
       },
       async listReceipts() {
-        await fake.#gate();
+        await fake.gate();
         return { receipts: fake.receipts };
       },
     };
   }
-
-  #flowService() {
-    const fake = this;
-    return {
-      async *watchFlows(request: WatchFlowsRequest) {
-        await fake.#gate();
-        const { flowHistory, flowsPerSecond } = fake.scenario;
-        const options = {
-          hostile: fake.scenario.files === "hostile",
-          observe: fake.host.status?.enforced?.mode === EnforcementMode.OBSERVE,
-        };
-        fake.flowQuestions.push(request.query);
-        const matches = flowMatcher(request);
-        const startMs = Date.now();
-        const spacingMs = 1000 / Math.max(1, flowsPerSecond || 6);
-        const history = Array.from({ length: flowHistory }, (_, index) =>
-          fakeFlow(index + 1, startMs - (flowHistory - index) * spacingMs, options),
-        );
-        let next = flowHistory + 1;
-        const silentHostIds = fake.scenario.host === "no-agent" || fake.scenario.host === "lost" ? ["local"] : [];
-        yield {
-          sequence: 1n,
-          flows: history.filter(matches),
-          ratePerSecond: flowsPerSecond,
-          losses: {},
-          silentHostIds,
-        };
-        for (let sequence = 2n; ; sequence += 1n) {
-          await sleep(500);
-          const count = Math.round(flowsPerSecond / 2);
-          const flows = Array.from({ length: count }, (_, index) =>
-            fakeFlow(next + index, Date.now() - (count - index), options),
-          ).filter(matches);
-          next += count;
-          fake.flowsSent += count;
-          yield {
-            sequence,
-            flows,
-            ratePerSecond: flowsPerSecond,
-            losses: { rateLimited: flowsPerSecond > 0 ? 3n : 0n },
-            silentHostIds,
-          };
-        }
-      },
-      async queryFlows() {
-        await fake.#gate();
-        return { flows: [], total: 0n };
-      },
-    };
-  }
-}
-
-function flowMatcher({ filter, query }: WatchFlowsRequest): (flow: Flow) => boolean {
-  const hostIds = filter?.hostIds ?? [];
-  const question = parseFlowQuery(query, { nowMs: Date.now() }).query ?? EVERYTHING;
-  return (flow) => {
-    const isHost = hostIds.length === 0 || hostIds.some((id) => id === flow.host || id === "local");
-    if (question === EVERYTHING) return isHost;
-    const { record } = recordOfFlow(flow);
-    return isHost && record !== undefined && matchesQuery(question, fromWireFlowRecord(record, flow.host), NO_LABELS);
-  };
 }
