@@ -127,6 +127,9 @@ export class RowTables {
   /** Least recently used first. */
   readonly #known = new Map<string, Kept>();
   readonly #budgetBytes: number;
+  /** Least recently used first; so many at the end are needed now. */
+  #sumsUsed: readonly SumColumn[] = [];
+  #sumsWanted = 0;
 
   constructor(budgetBytes: number) {
     this.#budgetBytes = budgetBytes;
@@ -139,6 +142,8 @@ export class RowTables {
 
   /** Sums of all rows of a sealed file, in the order of writing. */
   sums(file: OpenFile, hasSums: boolean, wanted: readonly SumColumn[], check: () => void): WholeSums {
+    this.#sumsUsed = [...this.#sumsUsed.filter((name) => !wanted.includes(name)), ...wanted];
+    this.#sumsWanted = wanted.length;
     const kept = this.#kept(file, hasSums, check);
     readWholeSums(file, kept.sums, wanted, kept.rows, check);
     this.#evict(file.path);
@@ -164,9 +169,17 @@ export class RowTables {
     return kept;
   }
 
+  /** Sums of other questions go first, and of all files: a question asks all of them. */
   #evict(path: string): void {
     let bytes = 0;
     for (const kept of this.#known.values()) bytes += sizeOf(kept);
+    for (const name of this.#sumsUsed.slice(0, this.#sumsUsed.length - this.#sumsWanted)) {
+      if (bytes <= this.#budgetBytes) return;
+      for (const { sums } of this.#known.values()) {
+        bytes -= sums[name]?.byteLength ?? 0;
+        delete sums[name];
+      }
+    }
     for (const [other, kept] of this.#known) {
       if (bytes <= this.#budgetBytes) return;
       if (other === path) continue;

@@ -4,7 +4,7 @@ import type { SumColumn } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { type ResolvedLabels, SeriesMembers } from "./series-members.ts";
 
-export type Numbers = Float64Array | Uint32Array;
+export type Numbers = Float64Array | Uint32Array | Uint16Array;
 
 /** Decoded columns of a block, or of all of them, that measures look at. */
 export interface MeasureColumns {

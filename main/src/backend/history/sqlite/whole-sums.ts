@@ -18,17 +18,17 @@ export function readWholeSums(
 ): void {
   const missing = SUM_COLUMNS.filter((name) => wanted.includes(name) && !known[name]);
   if (missing.length === 0) return;
-  const columns = missing.map((): Numbers => new Uint32Array(rows));
+  const columns = missing.map((): Numbers => new Uint16Array(rows));
   for (const block of file.blocks()) {
     check();
     const read = file.readSums(block, missing);
     for (const [index, name] of missing.entries()) {
       const values = blockColumn(read, name);
       const { rows: count, firstRow } = block;
-      if (fill(columns[index]!, values, count, firstRow)) continue;
-      // Some number is larger than all before.
-      columns[index] = Float64Array.from(columns[index]!);
-      fill(columns[index], values, count, firstRow);
+      while (!fill(columns[index]!, values, count, firstRow)) {
+        if (columns[index] instanceof Float64Array) break;
+        columns[index] = wider(columns[index]!);
+      }
     }
   }
   for (const [index, name] of missing.entries()) known[name] = columns[index]!;
@@ -91,6 +91,13 @@ export function flagRange(
 }
 
 const NOTHING = new Uint32Array();
+
+/** Some number is larger than all before. */
+function wider(column: Numbers): Numbers {
+  const larger = column instanceof Uint16Array ? new Uint32Array(column.length) : new Float64Array(column.length);
+  for (let row = 0; row < column.length; row++) larger[row] = column[row]!;
+  return larger;
+}
 
 /** False when the array cannot hold a number. */
 function fill(column: Numbers, values: Float64Array, rows: number, firstRow: number): boolean {
