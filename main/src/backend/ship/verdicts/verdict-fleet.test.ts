@@ -82,6 +82,7 @@ async function reaches(rolloutId: string, state: RolloutState): Promise<void> {
       for await (const { rollouts } of tester.rollouts.watchRollouts({})) {
         return rollouts.find(({ id }) => id === rolloutId)?.state;
       }
+      return null;
     }, WAIT)
     .toBe(state);
 }
