@@ -58,6 +58,11 @@ describe("lists of many rows", () => {
     const leafLimits = { rows: 2_700 };
     const ports = { directory, retention: () => FOREVER, clock: systemClock, logger: silentLogger, leafLimits };
     const history = new SqliteHistory(ports);
+    // A host whose clock was wrong: times of one file lie further apart than 32 bits of milliseconds.
+    const wrong = { firstSequence: 1, batches: 2, records: 20, startMs: START_MS - 100 * 86_400_000 };
+    const odd = batchOf("h9", randomBatches(random, wrong));
+    await history.ingest([odd]);
+    await reference.ingest([odd]);
     for (const host of ["h1", "h2", "h3"]) {
       for (let first = 1; first < 60; first += 20) {
         const startMs = START_MS + first * 10_000;
