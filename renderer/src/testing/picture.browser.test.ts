@@ -110,6 +110,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("button", { name: "Reported", exact: true }).last().press("Enter");
       await page.getByRole("columnheader", { name: "Reported" }).and(page.locator("[aria-sort=ascending]")).waitFor();
       const grid = page.getByRole("grid", { name: "Connections between groups" });
+      await grid.getByRole("row").filter({ hasText: "app=api" }).first().waitFor();
       await grid.focus();
       await page.keyboard.press("End");
       await page.keyboard.press("Enter");
@@ -130,7 +131,10 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("button", { name: /^Connections 1/ }).waitFor();
       await page.getByRole("textbox", { name: "Port" }).fill("");
       await page.getByRole("button", { name: /^Groups 9/ }).press("Enter");
-      await page.getByRole("grid", { name: "Groups of the picture" }).focus();
+      const groups = page.getByRole("grid", { name: "Groups of the picture" });
+      // Keys go from row to row, so there have to be rows.
+      await groups.getByRole("row").filter({ hasText: "app=api" }).waitFor();
+      await groups.focus();
       await page.keyboard.press("Home");
       await page.keyboard.press("Enter");
       const group = page.getByRole("complementary", { name: /^Group / });
