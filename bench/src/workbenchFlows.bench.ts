@@ -190,8 +190,9 @@ async function measureWindow(bench: Workbench) {
         note: "The window asks for the chart above the rows at the same time.",
       },
       plainTable: peer,
+      // The longest task of the table is the one that makes it.
       plainTableTimesTheLongestTask: Number(
-        ((peer.builtMs + peer.longestTaskMs) / Math.max(1, list.longestTaskMs)).toFixed(1),
+        (Math.max(peer.builtMs, peer.longestTaskProcessorMs) / Math.max(1, list.longestTaskProcessorMs)).toFixed(1),
       ),
       goal: "no task over 50 ms while scrolling; a filter in less than 100 ms",
     };
