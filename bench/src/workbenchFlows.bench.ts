@@ -8,7 +8,7 @@
  * `WARDLINE_BENCH_MINUTES` says how long the live view runs (1; the published figure is of 10); `WARDLINE_BENCH_KEEP` names a
  * directory that keeps the records for the next run.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -146,8 +146,9 @@ class Workbench {
 
   static async start(stateDir: string, agentSocketPath: string): Promise<Workbench> {
     const program = fileURLToPath(new URL("./lib/workbenchConsole.ts", import.meta.url));
-    const child = fork(program, [stateDir, agentSocketPath], {
-      execArgv: ["--disable-warning=ExperimentalWarning", "--expose-gc"],
+    const options = ["--disable-warning=ExperimentalWarning", "--expose-gc"];
+    const child = spawn(process.execPath, [...options, program, stateDir, agentSocketPath], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     process.once("exit", () => child.kill());
     const [{ url }] = (await once(child, "message")) as [{ url: string }];

@@ -15,8 +15,7 @@ const FIRST_BYTES = 800_000;
 /** Every one of them is asked for and answered before anything is seen. */
 const FIRST_FILES = 6;
 /** What a view brings when it is opened. */
-const NOT_FIRST =
-  /codemirror|@lezer|node_modules\/(?:yaml|sigma|uplot)\/|domain\/src\/policy\/(?:check|formats|read)/u;
+const NOT_FIRST = /codemirror|@lezer|node_modules\/(?:yaml|sigma|uplot)\/|domain\/src\/policy\/(?:check|formats|read)/u;
 
 describe("the window's bundle", () => {
   const directory = mkdtempSync(join(tmpdir(), "wardline-bundle-"));
