@@ -254,7 +254,14 @@ export function createBackend(options: BackendOptions): Backend {
     policies,
     ship,
     rollouts,
-    flows: new FlowServiceImpl({ registry, flows: flowsTable, losses, clock, stored }),
+    flows: new FlowServiceImpl({
+      registry,
+      flows: flowsTable,
+      losses,
+      clock,
+      stored,
+      names: () => book.known().nameOf,
+    }),
     hosts: new HostServiceImpl({
       registry,
       workspace,

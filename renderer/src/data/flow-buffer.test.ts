@@ -33,6 +33,20 @@ describe("reduceFlows", () => {
     expect(second.received).toBe(5);
     expect(second.losses.rateLimited).toBe(3n);
   });
+
+  it("takes names of the inventory for ends that the host had none for, whatever an address is called", () => {
+    const ends = { sourceAddress: "10.0.0.1", destinationAddress: "constructor" };
+    const batch = message(1, [
+      { ...flow(2), ...ends },
+      { ...flow(1), ...ends, sourceName: "web-1" },
+    ]);
+    const { rows } = reduceFlows(null, { ...batch, names: { "10.0.0.1": "web-2" } });
+    expect(rows.map((row) => [row.sourceName, row.sourceDisplayName, row.destinationDisplayName])).toEqual([
+      ["", "web-2", undefined],
+      ["web-1", undefined, undefined],
+    ]);
+  });
+
   it("completes a connection's row with its end, in the same batch or later", () => {
     const start = { ...flow(1), kind: FlowEventKind.START, sourcePort: 40_000, packets: 1n };
     const other = { ...flow(2), kind: FlowEventKind.START, sourcePort: 40_001, packets: 1n };

@@ -41,6 +41,9 @@ export interface FlowLossCounts {
 /** A connection as the window has it: its start with what its end said, once that came. */
 export interface LiveFlow extends Flow {
   readonly endTime?: Timestamp;
+  /** What the console's inventory calls the address, when the host that decided had no name for it. */
+  readonly sourceDisplayName?: string;
+  readonly destinationDisplayName?: string;
 }
 
 export interface FlowBuffer {
@@ -72,7 +75,7 @@ function connectionKey(flow: Flow): string {
  *
  * @param fresh those of `rows` that are new
  */
-function mergeEnds(rows: readonly LiveFlow[], fresh: readonly Flow[]): readonly LiveFlow[] {
+function mergeEnds(rows: readonly LiveFlow[], fresh: readonly LiveFlow[]): readonly LiveFlow[] {
   const ends = new Map<string, Flow>();
   const own = new Set(fresh);
   const merged = new Set<Flow>();
@@ -110,7 +113,10 @@ export function reduceFlows(
   const former = reachesBack ? kept : previous;
   const counted = isAgain ? kept : former;
   const newestKnown = former?.newestId;
-  const fresh = message.flows.filter((flow) => newestKnown === undefined || flow.id > newestKnown).sort(newestFirst);
+  const fresh = message.flows
+    .filter((flow) => newestKnown === undefined || flow.id > newestKnown)
+    .sort(newestFirst)
+    .map((flow) => named(flow, message.names));
   const all = fresh.length === 0 && former ? former.rows : [...fresh, ...(former?.rows ?? [])];
   const merged = fresh.some(({ kind }) => kind === FlowEventKind.END) ? mergeEnds(all, fresh) : all;
   return {
@@ -127,6 +133,20 @@ export function reduceFlows(
     ratePerSecond: message.ratePerSecond,
     silentHostIds: message.silentHostIds,
     strip: addToStrip(former?.strip, fresh),
+  };
+}
+
+function named(flow: Flow, names: Readonly<Record<string, string>>): LiveFlow {
+  // An address is text of a host: it could be called `constructor`.
+  const nameOf = (own: string, address: string) =>
+    own === "" && Object.hasOwn(names, address) ? names[address] : undefined;
+  const source = nameOf(flow.sourceName, flow.sourceAddress);
+  const destination = nameOf(flow.destinationName, flow.destinationAddress);
+  if (source === undefined && destination === undefined) return flow;
+  return {
+    ...flow,
+    ...(source === undefined ? {} : { sourceDisplayName: source }),
+    ...(destination === undefined ? {} : { destinationDisplayName: destination }),
   };
 }
 

@@ -139,7 +139,7 @@ describe.skipIf(browserTestObstacle)(
       expect(await drawer.getByRole("button", { name: /^Return to version 3/ }).isDisabled()).toBe(true);
       await drawer.getByRole("button", { name: /^Version 1/ }).click();
       await drawer.getByRole("button", { name: "Return to version 1, 5 min to confirm" }).click();
-      expect(await askedOf(page)).toEqual(["rollback 0/9", "rollback policy/default/web1/0"]);
+      await expect.poll(() => askedOf(page)).toEqual(["rollback 0/9", "rollback policy/default/web1/0"]);
       await close();
     });
 

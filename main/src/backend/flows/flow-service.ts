@@ -22,6 +22,8 @@ import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 /** At most ten messages a second. */
 const BATCH_INTERVAL_MS = 100;
 const BATCH_SIZE = 1000;
+/** Names that changed show on flows that come later than this; looking at the inventory for every message would cost more. */
+const NAMES_KEPT_MS = 2_000;
 /** A message at least this often, so that the rate and the silent hosts are never old. */
 const HEARTBEAT_MS = 1000;
 /** How soon flows show that another process has stored. */
@@ -40,6 +42,8 @@ export interface FlowServicePorts {
   readonly losses: LossesTable;
   readonly clock: Clock;
   readonly stored: ChangeSignal;
+  /** What the inventory knows at this moment: names of addresses. */
+  readonly names: () => (address: string) => string;
 }
 
 export class FlowServiceImpl {
@@ -75,14 +79,22 @@ export class FlowServiceImpl {
     let lastId = flows.newestId();
     let missed = 0n;
     let sequence = 0n;
-    const message = (batch: readonly Flow[]) =>
-      create(WatchFlowsResponseSchema, {
+    let nameOf = this.#ports.names();
+    let namedAtMs = clock.nowMs();
+    const message = (batch: readonly Flow[]) => {
+      if (batch.length > 0 && clock.nowMs() - namedAtMs > NAMES_KEPT_MS) {
+        nameOf = this.#ports.names();
+        namedAtMs = clock.nowMs();
+      }
+      return create(WatchFlowsResponseSchema, {
         sequence: ++sequence,
         flows: [...batch],
+        names: namesOf(batch, nameOf),
         losses: lost.now(missed),
         ratePerSecond: this.#ratePerSecond(),
         silentHostIds: this.#silentHostIds(),
       });
+    };
 
     const former = this.#newest(request.filter, isWanted, limit, lastId);
     const history = limit > 0 ? wanted(former).slice(-limit) : [];
@@ -141,4 +153,19 @@ export class FlowServiceImpl {
     const { hosts } = this.#ports.registry;
     return hosts.filter((host) => host.connection.state.reachability !== Reachability.CONNECTED).map((host) => host.id);
   }
+}
+
+/** Of the addresses that the flows themselves have no name for. */
+function namesOf(flows: readonly Flow[], nameOf: (address: string) => string): Record<string, string> {
+  const names = new Map<string, string>();
+  const add = (address: string, known: string) => {
+    if (known !== "" || names.has(address)) return;
+    const name = nameOf(address);
+    if (name !== "") names.set(address, name);
+  };
+  for (const flow of flows) {
+    add(flow.sourceAddress, flow.sourceName);
+    add(flow.destinationAddress, flow.destinationName);
+  }
+  return Object.fromEntries(names);
 }

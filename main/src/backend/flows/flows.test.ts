@@ -211,6 +211,18 @@ describe("watching", () => {
     return seen;
   }
 
+  it("says what the inventory calls the addresses, and nothing of those that have a name", async () => {
+    const [own = ""] = tester.agent.addresses;
+    tester.agent.pushFlows([
+      flow({ sourceAddress: own, destinationAddress: "__proto__" }),
+      flow({ sourceAddress: own, sourceName: "client" }),
+    ]);
+    await stored(2);
+    const [first] = await watchUntil({ history: 10 }, ([message]) => message !== undefined);
+    expect(first?.flows).toHaveLength(2);
+    expect(first?.names).toEqual({ [own]: "alpha" });
+  });
+
   it("answers a question from further back than the newest flows, and goes on with what comes", async () => {
     const rare = () => flow({ destinationPort: 22, process: { pid: 7, command: "ssh" } as never });
     tester.agent.pushFlows([rare(), rare()]);

@@ -186,6 +186,14 @@ export declare type WatchFlowsResponse = Message<"wardline.console.v1.WatchFlows
    * @generated from field: repeated string silent_host_ids = 5;
    */
   silentHostIds: string[];
+
+  /**
+   * By address: what the console's inventory calls it now, as in the history. Only addresses of these flows that the flow
+   * itself has no name for.
+   *
+   * @generated from field: map<string, string> names = 6;
+   */
+  names: { [key: string]: string };
 };
 
 /**

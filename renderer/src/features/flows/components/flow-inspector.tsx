@@ -129,7 +129,7 @@ export function FlowInspector({ flow, flagOf, onCondition, onClose }: FlowInspec
         <dd>{flow.direction === Direction.INGRESS ? "incoming" : "outgoing"}</dd>
         <dt>From</dt>
         <dd className="wrap-anywhere">
-          {flow.sourceName ? `${visibleText(flow.sourceName)} ` : ""}
+          {nameText(flow.sourceName || flow.sourceDisplayName)}
           {hasChosenSource(flow) ? (
             <code>{formatAddressPort(flow.sourceAddress, flow.sourcePort)}</code>
           ) : (
@@ -138,7 +138,7 @@ export function FlowInspector({ flow, flagOf, onCondition, onClose }: FlowInspec
         </dd>
         <dt>To</dt>
         <dd className="wrap-anywhere">
-          {flow.destinationName ? `${visibleText(flow.destinationName)} ` : ""}
+          {nameText(flow.destinationName || flow.destinationDisplayName)}
           <code>{visibleText(flow.destinationAddress)}</code>
         </dd>
         <dt>Port</dt>
@@ -285,4 +285,8 @@ function FlowWalkthrough({ flow }: { flow: Flow }) {
       ) : null}
     </section>
   );
+}
+
+function nameText(name: string | undefined): string {
+  return name ? `${visibleText(name)} ` : "";
 }

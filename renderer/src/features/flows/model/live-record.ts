@@ -21,6 +21,8 @@ export function recordOfFlow(flow: LiveFlow): HistoryRecord {
     id: String(flow.id),
     hostId: flow.host,
     host: flow.host,
+    sourceDisplayName: flow.sourceName || (flow.sourceDisplayName ?? ""),
+    destinationDisplayName: flow.destinationName || (flow.destinationDisplayName ?? ""),
     resolution: HistoryResolution.RECORD,
     record: create(FlowRecordSchema, {
       ...(time ? { windowStart: time, firstSeen: time } : {}),
