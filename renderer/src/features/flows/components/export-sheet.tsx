@@ -100,7 +100,7 @@ export function ExportSheet({ text, range, order, columns, rowCount, onClose }: 
         )
       }
     >
-      <div className="flow-form">
+      <div className="flow-form" data-sheet="">
         <ChoiceCards<FormatName>
           label="Format"
           value={name}

@@ -113,7 +113,7 @@ export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
         </>
       }
     >
-      <div className="flow-form">
+      <div className="flow-form" data-sheet="">
         <TextField
           label="File"
           isCode

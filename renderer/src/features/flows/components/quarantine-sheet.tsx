@@ -62,7 +62,7 @@ export function QuarantineSheet({ hostId, host, subjectKey, reason, onClose }: Q
         </>
       }
     >
-      <div className="flow-form">
+      <div className="flow-form" data-sheet="">
         {hasWorkload ? (
           <ChoiceCards<"workload" | "host">
             label="Whom"

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { ExplainBasis, PolicyService, type SimulationGroup } from "@wardline/api/wardline/console/v1/policies";
 import { ChevronDown, ChevronRight } from "lucide-react";
-import { Fragment, useState } from "react";
+import { Fragment, useMemo, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import {
@@ -12,11 +12,13 @@ import {
   formatProtocolPort,
   formatQuantity,
   Moment,
+  protocolName,
   ScrollRegion,
   Skeleton,
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
+import { foldGroups, type GroupRow, portRanges } from "../model/folded-groups.ts";
 import { UNMATCHED_WORDS } from "../model/simulation.ts";
 import { ConnectionActions } from "./connection-actions.tsx";
 
@@ -34,6 +36,7 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
   const nowMs = useConsoleNow();
   const [open, setOpen] = useState<number | null>(null);
   const [limit, setLimit] = useState(SHOWN_AT_ONCE);
+  const rows = useMemo(() => foldGroups(groups), [groups]);
   if (groups.length === 0) {
     return (
       <p className="soft" role="status">
@@ -42,7 +45,7 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
     );
   }
   return (
-    <ScrollRegion label="Groups of flows" className="verdict-table">
+    <ScrollRegion label="Groups of flows" className="verdict-table simulation-groups">
       <table>
         <thead>
           <tr>
@@ -54,7 +57,9 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
           </tr>
         </thead>
         <tbody>
-          {groups.slice(0, limit).map((group, index) => {
+          {rows.slice(0, limit).map((row, index) => {
+            const { group } = row;
+            const { firstMs, lastMs } = timesOf(row);
             const flow = group.example?.flow;
             const isOpen = open === index;
             return (
@@ -75,16 +80,16 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
                       )}
                       <span className="wrap-anywhere">
                         {visibleText(group.from)} → {visibleText(group.to)}{" "}
-                        <span className="verdict-ports">{formatProtocolPort(group.protocol, group.port)}</span>
+                        <span className="verdict-ports">{portsOf(row)}</span>
                       </span>
                     </button>
                   </th>
-                  <td>{formatCount(group.flows)}</td>
+                  <td>{formatCount(row.flows)}</td>
                   <td>
-                    {group.firstSeen && group.lastSeen ? (
+                    {firstMs !== null && lastMs !== null ? (
                       <>
-                        <Moment timeMs={timestampMs(group.firstSeen)} nowMs={nowMs} form="short" /> to{" "}
-                        <Moment timeMs={timestampMs(group.lastSeen)} nowMs={nowMs} form="short" />
+                        <Moment timeMs={firstMs} nowMs={nowMs} form="short" /> to{" "}
+                        <Moment timeMs={lastMs} nowMs={nowMs} form="short" />
                       </>
                     ) : (
                       <span className="faint">unknown</span>
@@ -104,6 +109,12 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
                 {isOpen ? (
                   <tr className="group-open">
                     <td colSpan={5}>
+                      {row.groups.length > 1 ? (
+                        <p className="soft wrap-anywhere">
+                          {formatQuantity(row.groups.length, "port")} with few flows each:{" "}
+                          {portRanges(portsIn(row), Number.POSITIVE_INFINITY)}. This is the first of them.
+                        </p>
+                      ) : null}
                       <GroupDetail group={group} />
                     </td>
                   </tr>
@@ -113,9 +124,9 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
           })}
         </tbody>
       </table>
-      {groups.length > limit ? (
+      {rows.length > limit ? (
         <Button onPress={() => setLimit(limit + SHOWN_AT_ONCE)}>
-          Show more ({formatCount(groups.length - limit)} groups)
+          Show more ({formatCount(rows.length - limit)} groups)
         </Button>
       ) : null}
       {leftOut > 0n ? (
@@ -123,6 +134,25 @@ export function SimulationGroups({ groups, leftOut, isRunning, about }: Simulati
       ) : null}
     </ScrollRegion>
   );
+}
+
+function portsIn({ groups }: GroupRow): readonly number[] {
+  return groups.map(({ port }) => port);
+}
+
+function portsOf(row: GroupRow): string {
+  const { protocol, port } = row.group;
+  if (row.groups.length === 1) return formatProtocolPort(protocol, port);
+  return `${formatQuantity(row.groups.length, `${protocolName(protocol)} port`)}: ${portRanges(portsIn(row))}`;
+}
+
+function timesOf({ groups }: GroupRow): { readonly firstMs: number | null; readonly lastMs: number | null } {
+  const firsts = groups.flatMap(({ firstSeen }) => (firstSeen ? [timestampMs(firstSeen)] : []));
+  const lasts = groups.flatMap(({ lastSeen }) => (lastSeen ? [timestampMs(lastSeen)] : []));
+  return {
+    firstMs: firsts.length > 0 ? Math.min(...firsts) : null,
+    lastMs: lasts.length > 0 ? Math.max(...lasts) : null,
+  };
 }
 
 /** What decides, in one line; all of it once the group is open. */
