@@ -55,10 +55,12 @@ export function patchTables(
   for (const { before, table } of classChanges) {
     const replaced = replaceDecisions(pool, before, table, uses);
     if (replaced === null) return null;
-    for (const [old, next] of replaced) {
+    // One that goes from here may come at another place: all places are given up before any is taken.
+    const places = replaced.map(([old]) => indexes[old] ?? 0);
+    for (const [old] of replaced) indexes[old] = 0;
+    for (const [at, [, next]] of replaced.entries()) {
       if (next >= indexes.length) return null;
-      const index = indexes[old] ?? 0;
-      indexes[old] = 0;
+      const index = places[at] ?? 0;
       indexes[next] = index;
       decisionNumbers[index] = next;
       decisionFlags[index] = decisions.flagsOf(next);
