@@ -34,8 +34,15 @@ export class ThreadWorlds {
   /** Least recently asked first. */
   readonly #kept = new Map<string, Kept>();
 
-  /** Those without a text that are not known here. */
+  /** Those without a text that are not known here. The others stay known while the same question is about all of them. */
   missing(requests: readonly WorldRequest[]): readonly string[] {
+    for (const key of requests.map(keyOf)) {
+      const known = this.#kept.get(key);
+      if (!known) continue;
+      // Reading one of the others must not push it out.
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+    }
     return requests
       .filter((request) => request.files === null && !this.#kept.has(keyOf(request)))
       .map(({ digest }) => digest);
