@@ -26,6 +26,8 @@ export class StateWorlds {
   readonly #loaded = new Map<string, Promise<Loaded>>();
   readonly #numbers = new Map<string, number>();
   readonly #worlds: WorldReference[] = [];
+  /** States that the thread has read for this comparison; it keeps that many, see `ThreadStates`. */
+  readonly #read = new Set<string>();
   readonly draftDigest: string;
 
   /** @throws Failure POLICY_INVALID when the draft has errors */
@@ -96,13 +98,7 @@ export class StateWorlds {
     const key = `${stateDigest} ${variant}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
-    if (this.#worlds.length >= MAX_WORLDS) {
-      throw new Failure({
-        code: ErrorCode.TOO_LARGE,
-        message: `More than ${MAX_WORLDS - 1} different states are in force at once; this one is not compared.`,
-        hint: "Look at fewer hosts at a time.",
-      });
-    }
+    if (this.#worlds.length >= MAX_WORLDS) throw tooManyStates();
     const number = this.#worlds.push({ stateDigest, variant }) - 1;
     this.#numbers.set(key, number);
     return number;
@@ -111,18 +107,21 @@ export class StateWorlds {
   #load(host: ManagedHost, stateDigest: string): Promise<Loaded> {
     const known = this.#loaded.get(stateDigest);
     if (known) return known;
-    const loading = this.#read(host, stateDigest);
+    const loading = this.#readState(host, stateDigest);
     this.#loaded.set(stateDigest, loading);
     // Another host may have what this one does not.
     loading.catch(() => this.#loaded.delete(stateDigest));
     return loading;
   }
 
-  async #read(host: ManagedHost, stateDigest: string): Promise<Loaded> {
+  async #readState(host: ManagedHost, stateDigest: string): Promise<Loaded> {
     const load = (files: LoadRequest["files"]) =>
       this.#thread.call("load", { stateDigest, files } satisfies LoadRequest) as Promise<LoadAnswer>;
+    // One more would push out the first, which is the draft.
+    if (this.#read.size >= MAX_WORLDS && !this.#read.has(stateDigest)) throw tooManyStates();
     let answer = await load(null);
     if (answer.kind === "missing") answer = await load(await this.#filesOf(host, stateDigest));
+    this.#read.add(stateDigest);
     if (answer.kind === "loaded") return answer;
     throw new Failure({
       code: ErrorCode.POLICY_INVALID,
@@ -142,6 +141,14 @@ export class StateWorlds {
           : await fromHost(host, stateDigest);
     return files.map(({ path, text }) => ({ path, text }));
   }
+}
+
+function tooManyStates(): Failure {
+  return new Failure({
+    code: ErrorCode.TOO_LARGE,
+    message: `More than ${MAX_WORLDS - 1} different states are in force at once; this one is not compared.`,
+    hint: "Look at fewer hosts at a time.",
+  });
 }
 
 async function fromHost(host: ManagedHost, stateDigest: string) {
