@@ -67,12 +67,40 @@ describe("threads for heavy work", () => {
     expect(await call(one, "count")).toBe(1);
   });
 
+  it("answer nobody who calls one that ended between two calls, and are not handed out any more", async () => {
+    const one = pool();
+    const held = await one.hold(forever);
+    await held.call("count", null);
+    await held.call("leave", null);
+    await expect.poll(() => held.call("count", null).catch((why: Error) => why.message)).toMatch("examples ended");
+    held.release();
+
+    expect(await call(one, "count")).toBe(1);
+    await call(one, "leave");
+    // The first that comes may still meet it.
+    await expect.poll(() => call(one, "count").catch(() => null)).toBe(1);
+  });
+
+  it("are free as soon as their holder gives up, whatever else that one waits for", async () => {
+    const one = pool();
+    const slow = new AbortController();
+    const held = await one.hold(slow.signal);
+    const waiting = call(one, "count");
+    slow.abort(new Error("too slow"));
+    expect(await waiting).toBe(1);
+    await expect(held.call("count", null)).rejects.toThrow("too slow");
+    held.release();
+    expect(await call(one, "count")).toBe(2);
+  });
+
   it("end with the pool, and so does whoever waits", async () => {
     const one = pool();
-    const hard = call(one, "stubborn").catch((why: Error) => why);
+    const held = await one.hold(forever);
+    const hard = held.call("stubborn", null).catch((why: Error) => why);
     const waiting = call(one, "count").catch((why: Error) => why);
     await one.close();
-    expect(await hard).toBeInstanceOf(Error);
+    expect(await hard).toMatchObject({ code: ErrorCode.CANCELED });
+    await expect(held.call("count", null)).rejects.toMatchObject({ code: ErrorCode.CANCELED });
     expect(await waiting).toMatchObject({ code: ErrorCode.CANCELED });
     await expect(call(one, "count")).rejects.toMatchObject({ code: ErrorCode.CANCELED });
   });

@@ -48,6 +48,8 @@ class PooledThread {
   #unwanted: (() => void) | null = null;
   #calls = 0;
   isDead = false;
+  /** Why it was ended by us. */
+  #endedBecause: Error | null = null;
 
   constructor({ file, what, heapMegabytes = 2_048 }: ThreadPoolOptions) {
     this.#what = what;
@@ -65,6 +67,8 @@ class PooledThread {
 
   call(method: string, argument: unknown, transfer: readonly ArrayBuffer[], signal: AbortSignal): Promise<unknown> {
     if (signal.aborted) return Promise.reject(signal.reason);
+    // What is sent to a thread that ended is never answered.
+    if (this.isDead) return Promise.reject(this.#endedBecause ?? new Error(`A thread for ${this.#what} ended`));
     if (this.#pending) return Promise.reject(new Error("a thread does one call at a time"));
     const id = ++this.#calls;
     return new Promise((resolve, reject) => {
@@ -119,8 +123,9 @@ class PooledThread {
     return !this.isDead;
   }
 
-  async end(): Promise<void> {
+  async end(because: Error | null = null): Promise<void> {
     this.isDead = true;
+    this.#endedBecause ??= because;
     await this.#worker.terminate();
   }
 
@@ -149,7 +154,8 @@ class PooledThread {
             message: "Working this out needs more memory than it may have.",
             hint: "Ask about fewer: one host, one label, one port.",
           })
-        : new Error(`A thread for ${this.#what} ended: ${error?.message ?? "nobody knows why"}`),
+        : (this.#endedBecause ??
+            new Error(`A thread for ${this.#what} ended: ${error?.message ?? "nobody knows why"}`)),
     );
     this.#pending = null;
   }
@@ -189,19 +195,28 @@ export class ThreadPool {
     }
   }
 
-  /** The same for work that is no one function: whoever holds a thread releases it. */
+  /**
+   * The same for work that is no one function: whoever holds a thread releases it. An aborted signal releases it too: who
+   * waits for something else meanwhile, or is not read from any more, keeps no thread from the others.
+   */
   async hold(signal: AbortSignal): Promise<HeldThread & { readonly release: () => void }> {
     const thread = await this.#take(signal);
     let isHeld = true;
+    const release = () => {
+      if (!isHeld) return;
+      isHeld = false;
+      signal.removeEventListener("abort", release);
+      // Who gave up waits for nothing more.
+      void this.#giveBack(thread);
+    };
+    if (signal.aborted) release();
+    else signal.addEventListener("abort", release, { once: true });
     return {
-      call: (method, argument, transfer = []) =>
-        isHeld ? thread.call(method, argument, transfer, signal) : Promise.reject(new Error("the thread was released")),
-      release: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        // Who gave up waits for nothing more.
-        void this.#giveBack(thread);
+      call: (method, argument, transfer = []) => {
+        if (isHeld) return thread.call(method, argument, transfer, signal);
+        return Promise.reject(signal.aborted ? signal.reason : new Error("the thread was released"));
       },
+      release,
     };
   }
 
@@ -212,7 +227,7 @@ export class ThreadPool {
     this.#idle.clear();
     for (const { fail } of this.#waiting) fail(closed());
     this.#waiting.clear();
-    await Promise.all(all.map((thread) => thread.end()));
+    await Promise.all(all.map((thread) => thread.end(closed())));
   }
 
   #take(signal: AbortSignal): Promise<PooledThread> {
@@ -220,11 +235,10 @@ export class ThreadPool {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed) return Promise.reject(closed());
     // The one that was used last knows most of what is asked about.
-    const ready = [...this.#idle].at(-1);
-    if (ready) {
-      const [thread, timer] = ready;
+    for (const [thread, timer] of [...this.#idle].reverse()) {
       clearTimeout(timer);
       this.#idle.delete(thread);
+      if (thread.isDead) continue;
       this.#held.add(thread);
       return Promise.resolve(thread);
     }

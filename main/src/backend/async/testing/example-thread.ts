@@ -24,4 +24,6 @@ serveCalls({
     for (let size = 0; ; size++) kept.push(Array.from({ length: 100_000 }, () => `${size}`));
   },
   quit: () => process.exit(0),
+  /** Answers, and ends after that. */
+  leave: () => void setTimeout(() => process.exit(0)),
 });
