@@ -209,12 +209,10 @@ export class AuditLog {
       query.after === undefined
         ? newestFirst(query.limit, query.before ?? 0, lastSequence)
         : oldestFirst(query.limit, query.after);
-    let page = start();
-    let reading = await this.#read(page);
+    let { page, reading } = await this.#read(start);
     if (reading.brokenAtSequence > 0 && page.entries().length < query.limit) {
       // Where entries are missing, sequences do not tell in which files the page is.
-      page = { ...start(), wants: () => true };
-      reading = await this.#read(page);
+      ({ page, reading } = await this.#read(() => ({ ...start(), wants: () => true })));
     }
     const { firstSequence, last, brokenAtSequence } = reading;
     return {
@@ -232,12 +230,14 @@ export class AuditLog {
     await this.#mutex.run(() => this.#active.file.close());
   }
 
-  async #read(page: PageCollector): Promise<AuditReading> {
+  /** @param start a page for each try: one that fails has collected a part */
+  async #read(start: () => PageCollector): Promise<{ readonly page: PageCollector; readonly reading: AuditReading }> {
     for (;;) {
+      const page = start();
       const { view, cuts } = await this.#mutex.run(async () => ({ view: this.#view(), cuts: this.#cutter.count }));
       const reading = await this.#reader.read(view, page, this.#closing.signal);
       // Files that were removed meanwhile were missing under the reader's hands.
-      if (cuts === this.#cutter.count || reading.brokenAtSequence === 0) return reading;
+      if (cuts === this.#cutter.count || reading.brokenAtSequence === 0) return { page, reading };
     }
   }
 
@@ -248,7 +248,7 @@ export class AuditLog {
   async #verify(): Promise<void> {
     if (this.#closed.length === 0) return;
     try {
-      this.#brokenAtSequence = (await this.#read(NO_PAGE)).brokenAtSequence;
+      this.#brokenAtSequence = (await this.#read(() => NO_PAGE)).reading.brokenAtSequence;
     } catch {
       // Closed meanwhile, or it cannot be read: whoever lists the log is told.
     }

@@ -134,6 +134,25 @@ describe("the files of the audit log", () => {
     await log.close();
   });
 
+  it("are read whole, each entry once, also while many of them are removed under the reader's hands", async () => {
+    await (await writeMany(120, { ...SMALL, maxBytes: 2 ** 30 })).close();
+    const log = await open();
+    await log.list({ limit: 1 });
+    const reading = Promise.all([log.list({ limit: 1000, after: 0 }), log.list({ limit: 1000 })]);
+    await new Promise((resolve) => setImmediate(resolve));
+    await log.append(entry("the removal is due"));
+    const [oldestFirst, newestFirst] = await reading;
+    for (const { entries, chainValid, firstSequence, lastSequence } of [
+      oldestFirst,
+      { ...newestFirst, entries: newestFirst.entries.toReversed() },
+    ]) {
+      expect(chainValid).toBe(true);
+      const whole = Array.from({ length: lastSequence - firstSequence + 1 }, (_, index) => firstSequence + index);
+      expect(entries.map(({ sequence }) => sequence)).toEqual(whole);
+    }
+    await log.close();
+  });
+
   it("take in the single file of before", async () => {
     const log = await writeMany(2, { ...SMALL, segmentBytes: 2 ** 20 });
     await log.close();
