@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { WatchFlowsResponseSchema } from "@wardline/api/wardline/console/v1/flows";
 import { FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
-import { Verdict } from "@wardline/api/wardline/v1/policy";
+import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
 import { FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireQuestion } from "./flow-buffer.ts";
 
@@ -44,6 +44,18 @@ describe("reduceFlows", () => {
     expect(rows.map((row) => [row.sourceName, row.sourceDisplayName, row.destinationDisplayName])).toEqual([
       ["", "web-2", undefined],
       ["web-1", undefined, undefined],
+    ]);
+  });
+
+  it("completes each end of a connection with its own end where both are on one host", () => {
+    const start = { ...flow(1), kind: FlowEventKind.START, sourcePort: 40_000, direction: Direction.EGRESS };
+    const other = { ...start, id: 2n, direction: Direction.INGRESS };
+    const end = { ...start, id: 3n, kind: FlowEventKind.END, packets: 3n };
+    const otherEnd = { ...other, id: 4n, kind: FlowEventKind.END, packets: 4n };
+    const { rows } = reduceFlows(null, message(1, [start, other, end, otherEnd]));
+    expect(rows.map(({ id, packets }) => [Number(id), packets])).toEqual([
+      [2, 4n],
+      [1, 3n],
     ]);
   });
 

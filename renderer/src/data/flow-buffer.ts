@@ -64,9 +64,10 @@ export interface FlowBuffer {
 
 const newestFirst = (a: Flow, b: Flow) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
 
+/** Of two ends on one host, each tells of the connection: one as egress, one as ingress. */
 function connectionKey(flow: Flow): string {
-  const { host, protocol, sourceAddress, sourcePort, destinationAddress, destinationPort } = flow;
-  return `${host} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
+  const { host, direction, protocol, sourceAddress, sourcePort, destinationAddress, destinationPort } = flow;
+  return `${host} ${direction} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
 }
 
 /**

@@ -63,6 +63,25 @@ it("keeps an end exactly when its start was kept: the end does not know the proc
   expect(kept("-process:curl")).toEqual(["1 2", "2 2", "2 3"]);
 });
 
+it("tells the two ends of one connection apart where both are on one host", () => {
+  const flow = (kind: FlowEventKind, direction: Direction, command = ""): Flow => ({
+    ...create(FlowSchema, { ...FLOW, kind, direction, sourcePort: 1, verdict: Verdict.ALLOW }),
+    ...(command === "" ? { process: undefined } : { process: { ...FLOW.process!, command, executable: "" } }),
+  });
+  const { EGRESS, INGRESS } = Direction;
+  const keep = connectionsThat(flowQuestion("process:curl", NOW_MS) ?? (() => false));
+  const kept = keep([
+    flow(FlowEventKind.START, EGRESS, "curl"),
+    flow(FlowEventKind.START, INGRESS, "nginx"),
+    flow(FlowEventKind.END, EGRESS),
+    flow(FlowEventKind.END, INGRESS),
+  ]);
+  expect(kept.map(({ kind, direction }) => [kind, direction])).toEqual([
+    [FlowEventKind.START, EGRESS],
+    [FlowEventKind.END, EGRESS],
+  ]);
+});
+
 it("forgets the oldest of more than 20,000 connections: their ends are asked by themselves", () => {
   const flow = (kind: FlowEventKind, index: number) =>
     create(FlowSchema, { kind, sourcePort: index % 60_000, protocol: Math.floor(index / 60_000) });

@@ -54,15 +54,17 @@ export function connectionsThat(isWanted: (flow: Flow) => boolean): (flows: read
     });
 }
 
+/** Of two ends on one host, each tells of the connection: one as egress, one as ingress. */
 function connectionKey({
   host,
+  direction,
   protocol,
   sourceAddress,
   sourcePort,
   destinationAddress,
   destinationPort,
 }: Flow): string {
-  return `${host} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
+  return `${host} ${direction} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
 }
 
 function asksLabels(node: QueryNode): boolean {
