@@ -1,3 +1,5 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { AuditEntrySchema } from "@wardline/api/wardline/agent/v1/agent";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromWireAuditEntry, toWireAuditEntry } from "../wire/index.ts";
@@ -52,6 +54,18 @@ describe("the chain of an audit log", () => {
         expect(follows({ ...entry, ...changes[field % changes.length] }, log[index - 1] ?? null)).toBe(false);
       }),
     );
+  });
+
+  it("holds in its encoding for a text that was cut within a character", () => {
+    const half = "😀".slice(0, 1);
+    const content = { role: "none", argumentDigest: half, outcome: "refused" } as const;
+    const entry = sealEntry(
+      { ...content, actor: half, action: half, detail: half },
+      new Date(START_MS).toISOString(),
+      null,
+    );
+    const encoded = toBinary(AuditEntrySchema, toWireAuditEntry(entry));
+    expect(follows(fromWireAuditEntry(fromBinary(AuditEntrySchema, encoded)), null)).toBe(true);
   });
 
   it("is not broken by an entry from the wire that nobody can have written, it just does not fit", () => {

@@ -43,14 +43,23 @@ function hashOf(entry: Omit<AuditEntry, "hash">, hash: HashText): string {
   return hash(JSON.stringify([sequence, time, actor, role, action, argumentDigest, outcome, detail, previousHash]));
 }
 
-/** The entry that follows `before` (`null` = it is the first). `hash`: the platform's own is faster than the default. */
+/**
+ * The entry that follows `before` (`null` = it is the first). `hash`: the platform's own is faster than the default.
+ * Half of a character, where somebody cut a text, is replaced: no encoding carries it, so the hash would not fit elsewhere.
+ */
 export function sealEntry(
   content: AuditContent,
   time: string,
   before: AuditPlace | null,
   hash: HashText = hashText,
 ): AuditEntry {
-  const { actor, role, action, argumentDigest, outcome, detail } = content;
+  const { role, outcome } = content;
+  const [actor, action, argumentDigest, detail] = [
+    content.actor.toWellFormed(),
+    content.action.toWellFormed(),
+    content.argumentDigest.toWellFormed(),
+    content.detail.toWellFormed(),
+  ];
   const sequence = (before?.sequence ?? 0) + 1;
   const previousHash = before?.hash ?? CHAIN_START;
   const entry = { sequence, time, actor, role, action, argumentDigest, outcome, detail, previousHash };
