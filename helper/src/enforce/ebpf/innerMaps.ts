@@ -64,20 +64,28 @@ function place(outerFd: number, slot: 0 | 1, fd: number): void {
   updateElement(outerFd, slotKey(slot), value);
 }
 
-/** Replaces the map of a slot by `fd`, which belongs to the tree from then on. */
+/**
+ * Replaces the map of a slot by `fd`, which belongs to the tree from then on; it is closed when that fails. What fails
+ * after the programs read it changes nothing about which one they read, nor about which one is written here.
+ */
 export function installInner(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, fd: number): void {
   const name = nameOf(kind, slot);
   const path = tree.path === undefined ? null : join(tree.path, name);
-  // Pinned before it counts: whoever comes after a crash finds the one that is installed under one of both names.
-  if (path !== null) {
-    if (existsSync(`${path}-new`)) unlinkSync(`${path}-new`);
-    pin(fd, `${path}-new`);
+  try {
+    // Pinned before it counts: whoever comes after a crash finds the one that is installed under one of both names.
+    if (path !== null) {
+      if (existsSync(`${path}-new`)) unlinkSync(`${path}-new`);
+      pin(fd, `${path}-new`);
+    }
+    place(tree.maps[kind], slot, fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
-  place(tree.maps[kind], slot, fd);
-  if (path !== null) renameSync(`${path}-new`, path);
   const former = held(tree).get(name);
   held(tree).set(name, { fd, window: null });
   if (former !== undefined) letGo(former);
+  if (path !== null) renameSync(`${path}-new`, path);
 }
 
 /** Installs the map of a slot again, which waits until every packet that is being decided now has been. */
@@ -88,17 +96,29 @@ export function reinstallInner(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): bo
   return true;
 }
 
-/** Descriptor of an installed map; it belongs to the tree. `null` when the place is empty. */
+/**
+ * Descriptor of an installed map; it belongs to the tree. `null` when the place is empty, and when nobody can open what is
+ * there: see {@link isInstalled}.
+ */
 export function innerMap(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): number | null {
   const name = nameOf(kind, slot);
   const known = held(tree).get(name);
   if (known !== undefined) return known.fd;
-  const installed = Buffer.alloc(4);
-  if (!lookupElement(tree.maps[kind], slotKey(slot), installed)) return null;
-  const id = installed.readUInt32LE();
+  const id = installedId(tree, kind, slot);
+  if (id === null) return null;
   const fd = openPinned(tree.path, name, id) ?? openById(id);
   if (fd !== null) held(tree).set(name, { fd, window: null });
   return fd;
+}
+
+/** Whether the programs find a map in the place, even one that this process cannot open. */
+export function isInstalled(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): boolean {
+  return held(tree).has(nameOf(kind, slot)) || installedId(tree, kind, slot) !== null;
+}
+
+function installedId(tree: SlotMaps, kind: InnerKind, slot: 0 | 1): number | null {
+  const installed = Buffer.alloc(4);
+  return lookupElement(tree.maps[kind], slotKey(slot), installed) ? installed.readUInt32LE() : null;
 }
 
 /** The memory of the installed map; it belongs to the tree. `null` when the place is empty. */
@@ -125,10 +145,15 @@ function openById(id: number): number | null {
 
 function openPinned(directory: string | undefined, name: string, id: number): number | null {
   if (directory === undefined) return null;
-  for (const path of [join(directory, name), join(directory, `${name}-new`)]) {
-    const fd = openPin(path);
+  const path = join(directory, name);
+  for (const candidate of [path, `${path}-new`]) {
+    const fd = openPin(candidate);
     if (fd === null) continue;
-    if (mapInfo(fd).id === id) return fd;
+    if (mapInfo(fd).id === id) {
+      // Somebody died before it had its name; the other one is taken from it when the next map is installed.
+      if (candidate !== path) renameSync(candidate, path);
+      return fd;
+    }
     closeSync(fd);
   }
   return null;

@@ -1,4 +1,5 @@
-import { closeSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, existsSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createLookup, type ProgramPacket } from "@wardline/domain/policy";
 import fc from "fast-check";
@@ -8,6 +9,7 @@ import {
   BPF_F_MMAPABLE,
   BPF_MAP_TYPE,
   createMap,
+  lookupElement,
   mapInfo,
   mapMemory,
   openPin,
@@ -183,7 +185,8 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
       const { maxEntries, valueSize } = mapInfo(present);
       const flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
       const shape = { type: BPF_MAP_TYPE.array, name: "wl_tables", keySize: 4, valueSize, flags };
-      const larger = createMap({ ...shape, maxEntries: 2 * maxEntries });
+      // So large that nobody gives the slot yet another one.
+      const larger = createMap({ ...shape, maxEntries: Math.max(2 * maxEntries, 2 ** 21 / LINE_SIZE) });
       const { memory, unmap } = mapMemory(present, maxEntries * valueSize, 0, false);
       writeMapMemory(larger, 0, new Uint8Array(memory));
       unmap();
@@ -194,6 +197,11 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
       for (const fd of [outer, present, larger]) closeSync(fd);
 
       await enforcer.open();
+      // It has its name then: the next one that is put in its place takes the other.
+      if (isInstalled) {
+        await expect.poll(() => existsSync(join(directory, "inner_wl_tables_1-new"))).toBe(false);
+        expect(installedIn(1)).toBe(pinnedIn(1));
+      }
       expect(enforcer.state()).toMatchObject({ programDigest: second.digest, previousProgramDigest: first.digest });
       for (const port of [80, 81]) {
         const packet = { set: 0, direction: "ingress", remote: "10.0.0.1", protocol: 6, port } as const;
@@ -204,6 +212,57 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
       await apply(second);
       await apply(first);
       expect(enforcer.state().programDigest).toBe(first.digest);
+    },
+  );
+
+  /** Number of the map that the programs read in a slot. */
+  function installedIn(slot: 0 | 1, kind: "wl_tables" | "wl_hashes" = "wl_tables"): number {
+    const fd = openPin(join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`, kind));
+    if (fd === null) throw new Error(`${kind} is not pinned`);
+    const id = Buffer.alloc(4);
+    const isThere = lookupElement(fd, Buffer.from([slot, 0, 0, 0]), id);
+    closeSync(fd);
+    return isThere ? id.readUInt32LE() : 0;
+  }
+
+  function pinnedIn(slot: 0 | 1): number {
+    const fd = openPin(join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`, `inner_wl_tables_${slot}`));
+    if (fd === null) return 0;
+    const { id } = mapInfo(fd);
+    closeSync(fd);
+    return id;
+  }
+
+  const hasSetpriv = spawnSync("setpriv", ["--version"]).status === 0;
+  it.skipIf(!hasSetpriv)(
+    "leaves a slot as it is whose pins are gone, where maps cannot be opened by number",
+    async () => {
+      const rule = { direction: "ingress", remote: "10.0.0.1", protocol: 6, verdict: "deny" } as const;
+      const [first, second] = [80, 81].map((port) => handProgram({ rules: [{ ...rule, port }] }));
+      if (first === undefined || second === undefined) throw new Error("two programs");
+      await apply(first);
+      await apply(second);
+      await expect.poll(() => installedIn(1, "wl_hashes")).toBeGreaterThan(0);
+      await enforcer.close();
+      const directory = join(runner.bpffsDir, `layout-${LAYOUT_VERSION}`);
+      for (const kind of ["wl_tables", "wl_hashes"]) unlinkSync(join(directory, `inner_${kind}_1`));
+      const before = [installedIn(1), installedIn(1, "wl_hashes")];
+      // With what the unit gives to the agent.
+      const confined = ["--no-new-privs", "--bounding-set=-all,+bpf,+perfmon,+net_admin"];
+      const code = `
+      const { openPin } = await import(${JSON.stringify(new URL("../../linux/bpf/libbpf.ts", import.meta.url))});
+      const { provisionSlot } = await import(${JSON.stringify(new URL("./tables.ts", import.meta.url))});
+      const path = ${JSON.stringify(directory)};
+      const maps = { wl_tables: openPin(path + "/wl_tables"), wl_hashes: openPin(path + "/wl_hashes") };
+      provisionSlot({ maps, path }, 1);`;
+      execFileSync("setpriv", [...confined, process.execPath, "--no-warnings", "--input-type=module", "-e", code]);
+      expect([installedIn(1), installedIn(1, "wl_hashes")]).toEqual(before);
+
+      await enforcer.open();
+      for (const port of [80, 81]) {
+        const packet = { set: 0, direction: "ingress", remote: "10.0.0.1", protocol: 6, port } as const;
+        expect(enforcer.ask(packet).decision).toBe(createLookup(first)(packet).index);
+      }
     },
   );
 

@@ -24,7 +24,15 @@ import {
 } from "../../linux/bpf/libbpf.ts";
 import type { TableImage } from "./image.ts";
 import type { LineRange } from "./imageChanges.ts";
-import { type InnerKind, innerMap, innerWindow, installInner, reinstallInner, type SlotMaps } from "./innerMaps.ts";
+import {
+  type InnerKind,
+  innerMap,
+  innerWindow,
+  installInner,
+  isInstalled,
+  reinstallInner,
+  type SlotMaps,
+} from "./innerMaps.ts";
 import { LINE_SIZE } from "./layout.ts";
 import type { Steps } from "./steps.ts";
 import type { PinnedTree } from "./tree.ts";
@@ -104,13 +112,15 @@ function createTables(bytes: number): number {
 
 /**
  * Gives a slot that decides nothing as much room as the other one has, so that the next apply need not wait for a new map.
- * What is in it stays as it is: somebody may still return to it. Throws what the kernel answers; nothing has changed then.
+ * What is in it stays as it is: somebody may still return to it, even to what this process cannot open. Throws what the
+ * kernel answers; nothing has changed then.
  */
 export function provisionSlot(tree: SlotMaps, slot: 0 | 1): void {
   const roomOf = (which: 0 | 1): number =>
     withInner(tree, "wl_tables", which, (fd) => mapInfo(fd).maxEntries * LINE_SIZE) ?? 0;
   const wanted = Math.max(LEAST_BYTES, roomOf(slot === 0 ? 1 : 0));
   const present = roomOf(slot);
+  if (present === 0 && isInstalled(tree, "wl_tables", slot)) return;
   if (present < wanted) {
     const fd = createTables(wanted);
     installOwned(tree, "wl_tables", slot, fd, () => {
@@ -119,7 +129,7 @@ export function provisionSlot(tree: SlotMaps, slot: 0 | 1): void {
   }
   // What it is compared through takes longer to make than to use.
   innerWindow(tree, "wl_tables", slot);
-  if (innerMap(tree, "wl_hashes", slot) !== null) return;
+  if (isInstalled(tree, "wl_hashes", slot)) return;
   const hashes = createWorkloads(LEAST_WORKLOADS);
   installOwned(tree, "wl_hashes", slot, hashes, () => {});
 }
@@ -176,11 +186,11 @@ function createWorkloads(maxEntries: number): number {
 function installOwned(tree: SlotMaps, kind: InnerKind, slot: 0 | 1, fd: number, fill: () => void): void {
   try {
     fill();
-    installInner(tree, kind, slot, fd);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+  installInner(tree, kind, slot, fd);
 }
 
 function keysOf(fd: number): readonly Buffer[] {
