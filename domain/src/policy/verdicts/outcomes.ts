@@ -60,6 +60,7 @@ export class OutcomeBook {
     return outcome;
   }
 
+  /** Of places of one family: what passes before policies is another for each, and pairs with equal numbers share an answer. */
   pair(from: PlaceGroup, to: PlaceGroup): PairSpace {
     const plan = this.#planOf(from, to);
     let level = plan.root;

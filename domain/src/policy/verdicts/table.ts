@@ -109,6 +109,7 @@ export class VerdictTable {
   #disagree(from: NamedGroup, to: NamedGroup): boolean {
     for (const own of from.egress) {
       for (const other of to.ingress) {
+        if (own.family !== other.family) continue;
         if (this.#outcomes.pair(own, other).disagrees && isConnection(own, other)) return true;
       }
     }

@@ -305,6 +305,30 @@ describe("rows", () => {
     expect(describeReported(other).verdict).toBe("nothing");
   });
 
+  it("says the same of hosts with addresses of both families, whether or not agreeing rows are listed", () => {
+    const own = (name: string, number: number) =>
+      host(name, { labels: new Map([["app", name]]), addresses: [`10.0.1.${number}`, `fd00::${number}`] });
+    const both = [own("left", 1), own("right", 2)];
+    const shut = policy("shut", { isolates: { ingress: true, egress: true } });
+    const table = () =>
+      new VerdictTable({
+        worlds: [world(both, [shut]), world(both, [])],
+        draftVersion: 0,
+        enforcedOf: () => following(1, 1),
+        stagedOf: () => null,
+      });
+    const said = (row: VerdictRow) =>
+      JSON.stringify([
+        row.from.text,
+        row.to.text,
+        row.ports,
+        COMPUTED_COLUMNS.map((column) => describeCell(row, column)),
+      ]);
+    const disagreeing = rowsOf(table(), true).filter(({ disagrees }) => disagrees);
+    expect(disagreeing.length).toBeGreaterThan(0);
+    expect(rowsOf(table()).map(said).sort()).toEqual(disagreeing.map(said).sort());
+  });
+
   it("says on how many hosts which state decides", () => {
     const table = new VerdictTable({
       worlds: [open, closed],
