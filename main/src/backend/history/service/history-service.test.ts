@@ -517,3 +517,12 @@ it("what the wire says of a record is what was stored", async () => {
     record: { direction: Direction.INGRESS, verdict: Verdict.DENY, enforced: Verdict.ALLOW, windowSeconds: 10 },
   });
 });
+
+it("sums of a host that lies are as large as the wire can say, and nobody's answer fails of them", async () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  await keep(Array.from({ length: 2_100 }, () => record({ originatorBytes: most, responderBytes: 1 })));
+  const answers = await collect(tester.history.groupRecords({ by: [FlowDimension.HOST] }));
+  const total = answers.at(-1)?.total;
+  expect(total?.responderBytes).toBe(2_100n);
+  expect((total?.originatorBytes ?? 0n) > 2n ** 63n).toBe(true);
+});

@@ -16,6 +16,7 @@ import { Direction } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { FlowDimension, FlowMeasure } from "@wardline/domain/flows";
 import type { FlowSums, HistoryResolution, SearchProgress, StoredRecord } from "../flow-history.ts";
+import { wireCount } from "../wire-count.ts";
 
 const DIMENSIONS: ReadonlyMap<WireDimension, FlowDimension> = new Map([
   [WireDimension.HOST, "host"],
@@ -74,12 +75,12 @@ export function toWireResolution(resolution: HistoryResolution): WireResolution 
 
 export function toWireSums(sums: FlowSums): WireSums {
   return create(FlowSumsSchema, {
-    records: BigInt(sums.records),
-    connections: BigInt(sums.connections),
-    deniedPackets: BigInt(sums.deniedPackets),
-    packets: BigInt(sums.packets),
-    originatorBytes: BigInt(sums.originatorBytes),
-    responderBytes: BigInt(sums.responderBytes),
+    records: wireCount(sums.records),
+    connections: wireCount(sums.connections),
+    deniedPackets: wireCount(sums.deniedPackets),
+    packets: wireCount(sums.packets),
+    originatorBytes: wireCount(sums.originatorBytes),
+    responderBytes: wireCount(sums.responderBytes),
     ...(sums.records === 0
       ? {}
       : { firstSeen: timestampFromMs(sums.firstSeenMs), lastSeen: timestampFromMs(sums.lastSeenMs) }),

@@ -6,6 +6,7 @@ import { FlowRecordSchema, type FlowRecord as WireFlowRecord } from "@wardline/a
 import { DecisionSchema } from "@wardline/api/wardline/v1/policy";
 import type { FlowRecord } from "@wardline/domain/flows";
 import type { StoredRecord } from "../flow-history.ts";
+import { wireCount } from "../wire-count.ts";
 import type { FoundRow } from "./read-rows.ts";
 
 export function storedRecord(row: FoundRow): StoredRecord {
@@ -30,16 +31,16 @@ function wireRecord(row: FoundRow): WireFlowRecord {
     observedName: series.observedName,
     verdict: series.verdict,
     enforced: series.enforced,
-    generation: BigInt(row.generation),
+    generation: wireCount(row.generation),
     subjectKey: series.subject,
     cgroupPath: series.cgroup,
     hook: series.hook,
-    started: BigInt(row.started),
-    ended: BigInt(row.ended),
-    deniedPackets: BigInt(row.denied),
-    packets: BigInt(row.packets),
-    originatorBytes: BigInt(row.outBytes),
-    responderBytes: BigInt(row.inBytes),
+    started: wireCount(row.started),
+    ended: wireCount(row.ended),
+    deniedPackets: wireCount(row.denied),
+    packets: wireCount(row.packets),
+    originatorBytes: wireCount(row.outBytes),
+    responderBytes: wireCount(row.inBytes),
     foldedFlows: row.folded,
   });
   if (series.decision) record.decision = fromBinary(DecisionSchema, series.decision);

@@ -141,3 +141,38 @@ describe("lists of many rows", () => {
     }
   });
 });
+
+it("has a place for every row in any order, also where a host says more bytes than there can be", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "wardline-lists-"));
+  const cache = new FileCache();
+  try {
+    const ports = { directory, retention: () => FOREVER, clock: systemClock, logger: silentLogger };
+    const history = new SqliteHistory(ports);
+    const batches = randomBatches(seededRandom(1), { firstSequence: 1, batches: 1, records: 20, startMs: START_MS });
+    // Every other one, as sums of many records that are each possible could be.
+    for (const [index, record] of batches[0]!.records.entries())
+      if (index % 2 === 0) record.originatorBytes = record.responderBytes = 2n ** 64n - 1n;
+    await history.ingest([batchOf("h1", batches)]);
+    await history.close();
+    const [partition] = await new Catalog(directory).list();
+    const [least, most] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const extent = { minStartMs: least, maxStartMs: most, minEndMs: least, maxEndMs: most };
+    const files = [{ ...partition!, isSealed: false, records: 0, ...extent }];
+    const query: FlowQuery = { where: { kind: "all" }, sinceMs: null, untilMs: null };
+    for (const isAscending of [false, true]) {
+      let checks = 0;
+      const control = new QueryControl(new Int32Array(1));
+      control.check = () => {
+        if (++checks > 10_000) throw new Error("It goes on and on.");
+      };
+      const order = { sort: "bytes" as const, isAscending };
+      const asked = { files, query, labels: {}, order, from: 0, atMs: null, limit: 20, snapshot: null };
+      const bytes = new RankedRows(cache).read(asked, control).rows.map(({ outBytes, inBytes }) => outBytes + inBytes);
+      expect(bytes).toHaveLength(20);
+      expect(bytes).toEqual(bytes.toSorted((a, b) => (isAscending ? a - b : b - a)));
+    }
+  } finally {
+    cache.closeAll();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

@@ -91,6 +91,8 @@ function seriesKeys(part: RankedPart, ranks: Uint32Array): PartKeys {
 
 /** Eleven bits of exponent less those that no measure has, and ten of what follows: small numbers have a bucket of their own. */
 const MEASURE_BUCKETS = 65_536;
+/** Larger ones are put in order as if they were the same: numbers further apart than 64 bits are not put in order. */
+const MOST_APART = 2 ** 63;
 const SCRATCH = new Float64Array(1);
 const SCRATCH_WORDS = new Uint32Array(SCRATCH.buffer);
 const BITS_OF_ONE = 1_023 << 10;
@@ -135,7 +137,9 @@ class MeasureKeys implements PartKeys {
       const number = row[places[next]!]!;
       const value = second === null ? first[number]! : second[number]! + secondSign * first[number]!;
       SCRATCH[0] = value;
-      const bucket = base + sign * (value < 1 ? 0 : (SCRATCH_WORDS[1]! >>> 10) - BITS_OF_ONE + 1);
+      const magnitude = value < 1 ? 0 : (SCRATCH_WORDS[1]! >>> 10) - BITS_OF_ONE + 1;
+      // Sums of a host that lies have no bound.
+      const bucket = base + sign * Math.min(magnitude, MEASURE_BUCKETS - 1);
       const key = sign * value;
       counts[bucket]!++;
       if (key < least[bucket]!) least[bucket] = key;
@@ -151,8 +155,8 @@ class MeasureKeys implements PartKeys {
   keyOf({ row }: RowTable): (place: number) => number {
     const { first, second, isDifference } = this.#columns();
     const [sign, secondSign] = [this.#isAscending ? 1 : -1, isDifference ? -1 : 1];
-    if (second === null) return (place) => sign * first[row[place]!]!;
-    return (place) => sign * (second[row[place]!]! + secondSign * first[row[place]!]!);
+    if (second === null) return (place) => sign * Math.min(first[row[place]!]!, MOST_APART);
+    return (place) => sign * Math.min(second[row[place]!]! + secondSign * first[row[place]!]!, MOST_APART);
   }
 }
 
