@@ -68,7 +68,9 @@ export function sealEntry(
 
 /** Whether nothing of `entry` was changed since it was sealed. It says nothing about its place. */
 export function isIntact(entry: AuditEntry, hash: HashText = hashText): boolean {
-  return entry.hash === hashOf(entry, hash);
+  // A stranger can hash what nobody has sealed: a place that cannot be counted, no time.
+  const mayBeSealed = Number.isSafeInteger(entry.sequence) && entry.sequence > 0 && entry.time !== "";
+  return mayBeSealed && entry.hash === hashOf(entry, hash);
 }
 
 /** Whether `entry` is intact and directly follows `before` (`null` = it is the first). */

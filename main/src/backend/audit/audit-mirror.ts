@@ -20,6 +20,9 @@ const MAX_PAGES = 100;
 const FIRST_ENTRIES = 10_000;
 const ROUND_MS = 30_000;
 const CALL_TIMEOUT_MS = 30_000;
+/** Characters. Agents cut the texts of an entry at 2,000 each. */
+const LONGEST_ENTRY = 16_384;
+const MAX_COUNT = BigInt(Number.MAX_SAFE_INTEGER);
 
 export interface AuditMirrorPorts {
   readonly tables: AuditTables;
@@ -91,7 +94,7 @@ export class AuditMirror {
       atSequence: 0,
       checkedAtMs: clock.nowMs(),
       foundAtMs: clock.nowMs(),
-      toleratedAtSequence: Number(newest.brokenAtSequence),
+      toleratedAtSequence: toCount(newest.brokenAtSequence),
       acceptedBy: author,
       acceptedReason: reason,
     };
@@ -112,15 +115,16 @@ export class AuditMirror {
         afterSequence: BigInt(Math.max(0, (known?.sequence ?? 0) - 1)),
         limit: PAGE_LENGTH,
       });
-      const said = Number(answer.brokenAtSequence);
+      const said = toCount(answer.brokenAtSequence);
+      const wires = answer.entries.slice(0, PAGE_LENGTH);
       const extract = {
-        entries: answer.entries.slice(0, PAGE_LENGTH).map(fromWireAuditEntry),
-        lastSequence: Number(answer.lastSequence),
-        firstSequence: Number(answer.firstSequence),
+        entries: wires.map(readEntry),
+        lastSequence: toCount(answer.lastSequence),
+        firstSequence: toCount(answer.firstSequence),
         brokenAtSequence: said === current.toleratedAtSequence ? 0 : said,
       };
       const finding = followAudit(known, extract, platformHash);
-      current = this.#settle(current, host, finding, answer.entries);
+      current = this.#settle(current, host, finding, wires);
       if (current.state !== "verified") return current;
       const reached = tables.newest(host.id, current.log)?.sequence ?? 0;
       if (reached >= extract.lastSequence) break;
@@ -151,7 +155,7 @@ export class AuditMirror {
       const afterSequence = newest >= firstSequence ? newest : firstSequence - 1n;
       const { entries } = await this.#ask(host, { ascending: true, afterSequence, limit: 1 });
       const [entry] = entries;
-      if (entry && isIntact(fromWireAuditEntry(entry), platformHash)) first.push(entry);
+      if (entry && isIntact(readEntry(entry), platformHash)) first.push(entry);
     }
     tables.write(row, first.map(toRow));
     return row;
@@ -179,14 +183,29 @@ export class AuditMirror {
   }
 }
 
+/** A host may say any number that has 64 bits; above what can be counted it is no place of a log. */
+function toCount(said: bigint): number {
+  return Number(said < MAX_COUNT ? said : MAX_COUNT);
+}
+
+/** An entry that is longer than any agent's does not fit, whatever its hash: it is not kept. */
+function readEntry(wire: WireEntry): AuditEntry {
+  const entry = fromWireAuditEntry(wire);
+  const { actor, action, argumentDigest, outcome, detail } = entry;
+  const length = [actor, action, argumentDigest, outcome, detail].reduce((sum, text) => sum + text.length, 0);
+  return length > LONGEST_ENTRY ? { ...entry, hash: "" } : entry;
+}
+
 function toRow(wire: WireEntry): NewEntry {
   const entry = fromWireAuditEntry(wire);
   return {
-    sequence: entry.sequence,
-    timeMs: Date.parse(entry.time),
+    sequence: toCount(wire.sequence),
+    // One that a person accepted although it does not fit may have none.
+    timeMs: Date.parse(entry.time) || 0,
     actor: entry.actor,
     action: entry.action,
     hash: entry.hash,
-    wire: toBinary(AuditEntrySchema, wire),
+    // Fields that no hash covers are not kept.
+    wire: toBinary(AuditEntrySchema, wire, { writeUnknownFields: false }),
   };
 }

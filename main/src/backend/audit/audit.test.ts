@@ -1,10 +1,15 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
-import { AgentService, type ListAuditRequest } from "@wardline/api/wardline/agent/v1/agent";
+import {
+  AgentService,
+  type ListAuditRequest,
+  type AuditEntry as WireEntry,
+} from "@wardline/api/wardline/agent/v1/agent";
 import { AnomalyService } from "@wardline/api/wardline/agent/v1/anomaly";
 import { ClusterService } from "@wardline/api/wardline/agent/v1/cluster";
 import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
@@ -20,7 +25,7 @@ import { Role } from "@wardline/api/wardline/v1/host";
 import { type AuditEntry, sealEntry } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { csvLine } from "@wardline/domain/text";
-import { toWireAuditEntry } from "@wardline/domain/wire";
+import { fromWireAuditEntry, toWireAuditEntry } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AgentConnection } from "../agent/agent-connection.ts";
 import type { AgentDialer } from "../agent/dialer.ts";
@@ -34,6 +39,7 @@ import { AuditTables } from "./audit-tables.ts";
 import { CONSOLE_LOG_ID, ConsoleAudit } from "./console-audit.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
+const JUST_A_TIME = new Date(START_MS).toISOString();
 
 /** A host that answers for its audit log as the real agent does, from entries that a test may change. */
 class AuditedAgent implements AgentDialer {
@@ -42,6 +48,8 @@ class AuditedAgent implements AgentDialer {
   brokenAtSequence = 0;
   /** Entries that its limits have removed. */
   removedCount = 0;
+  /** What it says instead, entries as they are on the wire. */
+  lie: (answer: HonestAnswer) => void = () => {};
   isAway = false;
   asked: ListAuditRequest[] = [];
 
@@ -85,14 +93,23 @@ class AuditedAgent implements AgentDialer {
     const entries = request.ascending
       ? sorted.filter(({ sequence }) => BigInt(sequence) > request.afterSequence).slice(0, request.limit)
       : sorted.toReversed().slice(0, request.limit);
-    return {
+    const answer = {
       entries: entries.map(toWireAuditEntry),
       chainValid: this.brokenAtSequence === 0,
       brokenAtSequence: BigInt(this.brokenAtSequence),
       lastSequence: BigInt(sorted.at(-1)?.sequence ?? 0),
       firstSequence: BigInt(sorted[0]?.sequence ?? 0),
     };
+    this.lie(answer);
+    return answer;
   }
+}
+
+interface HonestAnswer {
+  readonly entries: WireEntry[];
+  brokenAtSequence: bigint;
+  lastSequence: bigint;
+  firstSequence: bigint;
 }
 
 let directory: string;
@@ -310,6 +327,50 @@ describe("the mirror of audit logs", () => {
     const [verdict] = await verdicts();
     expect(verdict?.[1]).not.toBe("UNKNOWN");
     expect(alpha.asked.length).toBeLessThan(120);
+  });
+
+  const replaceNewest = (answer: HonestAnswer, change: Partial<AuditEntry>, wire: Partial<WireEntry> = {}) => {
+    const [newest] = answer.entries.splice(-1).map((entry) => ({ ...fromWireAuditEntry(entry), ...change }));
+    if (!newest) return;
+    const fields = [newest.sequence, newest.time, newest.actor, newest.role, newest.action, newest.argumentDigest];
+    const text = JSON.stringify([...fields, newest.outcome, newest.detail, newest.previousHash]);
+    const hash = createHash("sha256").update(text).digest("hex");
+    answer.entries.push({ ...toWireAuditEntry({ ...newest, time: newest.time || JUST_A_TIME, hash }), ...wire });
+  };
+
+  it.each([
+    ["an entry without a time", (answer) => replaceNewest(answer, { time: "" }, { time: undefined as never })],
+    ["an entry beyond what can be counted", (answer) => replaceNewest(answer, {}, { sequence: 2n ** 64n - 1n })],
+    ["an entry of a megabyte", (answer) => replaceNewest(answer, { detail: "x".repeat(1_000_000) })],
+    ["a break beyond what can be counted", (answer) => Object.assign(answer, { brokenAtSequence: 2n ** 64n - 1n })],
+  ] as [string, (answer: HonestAnswer) => void][])(
+    "is not ended by a host that says %s, also when a person accepts it, and the others are verified",
+    async (_name, lie) => {
+      const [alpha, beta] = [new AuditedAgent("alpha"), new AuditedAgent("beta")];
+      for (const host of [alpha, beta]) {
+        host.append("apply");
+        addHost(host);
+      }
+      await verdicts();
+      alpha.append("confirm");
+      alpha.lie = lie;
+      const [[, state] = [], other] = await verdicts();
+      expect([state, other]).toEqual(["BROKEN", ["beta", "VERIFIED", 0]]);
+      expect(actionsSeen({ hostIds: ["alpha"] })).toEqual(["alpha apply"]);
+      await service.accept({ hostId: "alpha", reason: "it is what it is" } as never);
+      expect((await verdicts()).map(([host]) => host)).toEqual(["alpha", "beta"]);
+    },
+  );
+
+  it("takes no more entries than it asked for", async () => {
+    const alpha = new AuditedAgent("alpha");
+    alpha.append("apply");
+    addHost(alpha);
+    await verdicts();
+    alpha.append(...Array.from({ length: 499 }, () => "confirm"));
+    alpha.lie = ({ entries }) => void entries.push(...entries.slice(-1));
+    expect(await verdicts()).toEqual([["alpha", "VERIFIED", 0]]);
+    expect(tables.entryCount("alpha", 1)).toBe(500);
   });
 });
 
