@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { lookup } from "../lookup.ts";
@@ -44,52 +45,85 @@ describe("tables that are patched", () => {
     expect(program).toEqual(fresh);
   });
 
-  it("are those of a compilation from nothing when rules of few ports cover each other", () => {
-    const ruleOf = fc.record({
+  it("tell addresses apart that were alike when a rule leaves one of them", () => {
+    const [one, two] = [addressPeer("10.0.0.1/32"), addressPeer("10.0.0.2/32")];
+    const policyOf = (priority: number, edited: PolicyRule) =>
+      policy(`p${priority}`, { tier: "admin", isolates: { ingress: false, egress: false }, priority, rules: [edited] });
+    const worldOf = (edited: PolicyRule) =>
+      world(
+        [host("a")],
+        [
+          policyOf(1, rule("egress", { action: "deny", peers: [one, two], ports: [ports(TCP, 80)] })),
+          policyOf(2, edited),
+          policyOf(3, rule("egress", { action: "deny", peers: [one, two], ports: [ports(TCP, 443)] })),
+          ...many([], []).policies,
+        ],
+      );
+    const compiler = createCompiler(worldOf(rule("egress", { peers: [one, two], ports: [ports(TCP, 80)] })));
+    compiler.program("a");
+    compiler.update(worldOf(rule("egress", { peers: [one], ports: [ports(TCP, 443)] })));
+    const program = compiler.program("a");
+    const packet = { set: 0, direction: "egress", protocol: TCP, port: 443 } as const;
+    expect(lookup(program, { ...packet, remote: "10.0.0.1" }).verdict).toBe("allow");
+    expect(lookup(program, { ...packet, remote: "10.0.0.2" }).verdict).toBe("deny");
+    expect(program).toEqual(compile(compiler.world, "a"));
+  });
+
+  it("are those of a compilation from nothing when rules of few peers and ports cover each other", () => {
+    const shapeOf = fc.record({
+      direction: fc.constantFrom("ingress", "egress"),
       isAllow: fc.boolean(),
-      peer: fc.nat({ max: 2 }),
-      ports: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 3 }),
+      peers: fc.subarray([0, 1, 2], { minLength: 1 }),
+      ports: fc.uniqueArray(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }),
     });
-    type Shape = typeof ruleOf extends fc.Arbitrary<infer Value> ? Value : never;
-    const rules = fc.array(ruleOf, { minLength: 1, maxLength: 4 });
+    type Shape = typeof shapeOf extends fc.Arbitrary<infer Value> ? Value : never;
     const made = (index: number, shape: Shape) =>
-      rule("egress", {
+      rule(shape.direction, {
         index,
         action: shape.isAllow ? "allow" : "deny",
-        peers: [addressPeer(`10.0.0.${shape.peer}/32`)],
+        peers: shape.peers.map((peer) => addressPeer(`10.0.0.${peer}/32`)),
         ports: shape.ports.map((port) => ports(TCP, port)),
       });
-    const edits = fc.array(fc.record({ isUrgent: fc.boolean(), place: fc.nat({ max: 3 }), shape: ruleOf }), {
-      minLength: 1,
-      maxLength: 8,
-    });
+    const shapes = fc.array(shapeOf, { minLength: 3, maxLength: 6 });
+    // Mostly the ports are others, as in most edits; one or two rules at once.
+    const part = { place: fc.nat({ max: 5 }), shape: shapeOf, keeps: fc.constantFrom("peers", "peers", "ports") };
+    const edits = fc.array(fc.array(fc.record(part), { minLength: 1, maxLength: 2 }), { minLength: 1, maxLength: 6 });
     let [versions, patched] = [0, 0];
     fc.assert(
-      fc.property(rules, rules, edits, (urgent, general, steps) => {
-        const lists = {
-          urgent: urgent.map((one, at) => made(at, one)),
-          general: general.map((one, at) => made(at, one)),
+      fc.property(shapes, edits, (first, steps) => {
+        const current = [...first];
+        const worldNow = () => {
+          const rules = current.map((shape, at) => made(at, shape));
+          return many(
+            rules.filter((_, at) => at % 2 === 0),
+            rules.filter((_, at) => at % 2 === 1),
+          );
         };
-        const compiler = createCompiler(many(lists.urgent, lists.general));
+        const compiler = createCompiler(worldNow());
         compiler.program("a");
-        for (const { isUrgent, place, shape } of steps) {
-          const list = isUrgent ? lists.urgent : lists.general;
-          // As an edit mostly is: other ports for the same peer.
-          const at = place % list.length;
-          const peer = (isUrgent ? urgent : general)[at]?.peer ?? 0;
-          list[at] = made(at, { ...shape, peer });
-          compiler.update(many(lists.urgent, lists.general));
+        for (const step of steps) {
+          for (const { place, shape, keeps } of step) {
+            const at = place % current.length;
+            const before = current[at] ?? shape;
+            const { direction } = before;
+            current[at] = {
+              ...shape,
+              direction,
+              ...(keeps === "peers" ? { peers: before.peers } : { ports: before.ports }),
+            };
+          }
+          compiler.update(worldNow());
           const program = compiler.program("a");
-          versions += 1;
           const columns = columnsOfProgram(program);
+          versions += 1;
           if (columns !== null && patchOfPorts(columns.ports) !== null) patched += 1;
           const fresh = compile(compiler.world, "a");
-          if (program.digest !== fresh.digest) expect(program).toEqual(fresh);
-          expect(program.ports).toEqual(fresh.ports);
+          if (!isDeepStrictEqual(program, fresh)) expect(program).toEqual(fresh);
         }
       }),
-      { numRuns: 250, seed: SEED },
+      { numRuns: 800, seed: SEED },
     );
-    expect(patched / versions).toBeGreaterThan(0.1);
+    // The comparison is worth nothing when everything is put together anew.
+    expect(patched / versions).toBeGreaterThan(0.02);
   });
 });

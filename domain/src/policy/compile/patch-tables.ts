@@ -84,9 +84,12 @@ function changeClasses(
   behaviours: AddressBehaviours,
 ): readonly ClassChange[] | null {
   const found: ClassChange[] = [];
-  for (const { signature, behaviour: before } of changes) {
-    const behaviour = behaviours.of(signature);
-    if (behaviour === before) continue;
+  // All of them first: one that stays what it was may be what another one was.
+  const asked = changes.map((change) => ({ ...change, next: behaviours.of(change.signature) }));
+  const others = asked.filter(({ behaviour, next }) => next !== behaviour);
+  // Those that were alike had one atom.
+  if (new Set(others.map(({ behaviour }) => behaviour)).size < others.length) return null;
+  for (const { signature, behaviour: before, next: behaviour } of others) {
     if (signature === NO_UNITS || !behaviours.isOnlyOf(behaviour, signature) || behaviours.isUsed(before)) return null;
     for (let view = 0; view < behaviours.viewCount; view++) {
       const [old, table] = [behaviours.tableOf(before, view), behaviours.tableOf(behaviour, view)];
