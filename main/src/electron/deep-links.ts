@@ -38,6 +38,8 @@ export function linkInArguments(argumentsOfStart: readonly string[]): string | n
 function decoded(text: string): string | null {
   try {
     const plain = decodeURIComponent(text);
+    // Half of a character cannot be written again.
+    if (!plain.isWellFormed()) return null;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
     return /[\u0000-\u001f\u007f]/.test(plain) ? null : plain;
   } catch {

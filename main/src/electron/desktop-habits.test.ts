@@ -73,6 +73,7 @@ describe("links of the desktop", () => {
 
   it.each([
     "wardline://apply",
+    "wardline://hosts/\ud800",
     "wardline://hosts/web-1?confirm=1",
     "wardline://hosts/web-1#x",
     "wardline://hosts/web-1?version=7",
@@ -233,12 +234,35 @@ describe("files dragged out", () => {
     expect(electron.window.contents.dragged.some((each) => existsSync(each))).toBe(false);
   });
 
+  it("that cannot be written are not dragged, and nothing else happens", async () => {
+    writeFileSync(join(directory, "file"), "");
+    await start({ cacheDir: join(directory, "file") });
+    say(CHANNELS.dragOut, { name: "web.yaml", text: "" });
+    expect(electron.window.contents.dragged).toEqual([]);
+    electron.app.emit("before-quit", fakeEvent());
+  });
+
+  it("are removed by the next start when the program was killed", async () => {
+    await start();
+    say(CHANNELS.dragOut, { name: "web.yaml", text: "" });
+    const [path = ""] = electron.window.contents.dragged;
+    expect(existsSync(path)).toBe(true);
+    electron = new FakeElectron();
+    electron.hasLock = false;
+    await start();
+    expect(existsSync(path)).toBe(true);
+    electron = new FakeElectron();
+    await start();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it.each([
     [{ name: "../../etc/cron.d/x.yaml", text: "" }],
     [{ name: "x.desktop", text: "" }],
     [{ name: ".profile.yaml", text: "" }],
     [{ name: "a.yaml\u0000.sh", text: "" }],
     [{ name: "a.yaml", text: "x".repeat(4 * 1024 * 1024 + 1) }],
+    [{ name: `${"網".repeat(100)}.yaml`, text: "" }],
     [{ name: "a.yaml", text: 7 }],
     [null],
     ["a.yaml"],

@@ -95,6 +95,7 @@ export class DesktopShell {
       app.quit();
       return false;
     }
+    this.#dragFolder.clear();
     // Before `ready`: Electron would put everything below the configuration directory.
     app.setPath("userData", join(stateDir, "desktop"));
     app.setPath("sessionData", join(cacheDir, "desktop"));
@@ -176,11 +177,20 @@ export class DesktopShell {
       this.#windows.open(placeOfLink(asLink) ?? "");
     });
     ipcMain.on(CHANNELS.dragOut, (event, message: unknown) => {
+      const { logger, trayIconPath } = this.#options;
       const file = readDraggedFile(message);
       const sender = this.#windows.senderOf(event);
       if (!sender) return;
-      if (!file) this.#options.logger.warn({}, "nothing that can be dragged out");
-      else sender.startDrag({ file: this.#dragFolder.write(file), icon: this.#options.trayIconPath });
+      if (!file) {
+        logger.warn({}, "nothing that can be dragged out");
+        return;
+      }
+      try {
+        sender.startDrag({ file: this.#dragFolder.write(file), icon: trayIconPath });
+      } catch (error) {
+        // A full disk: nothing is dragged, and the program goes on.
+        logger.warn({ err: error }, "file not dragged out");
+      }
     });
   }
 
