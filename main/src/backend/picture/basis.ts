@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type PictureBasis, PictureGrouping as WireGrouping } from "@wardline/api/wardline/console/v1/picture";
+import { Emergency } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { createPolicyReader, type PolicyWorld, type ReadResult, withoutExpired } from "@wardline/domain/policy";
@@ -113,10 +114,14 @@ export class PictureBases {
     const generation = status?.enforced;
     if (!status?.info) return unknownHost(host, "It could not be reached yet.");
     const shared = { host, generation: generation?.number ?? 0n, problem: "", observes: false };
+    if (status.emergency === Emergency.CLOSED) {
+      const brake = "Its emergency brake is closed: nothing passes there, whatever its policies say.";
+      return { ...unknownHost(host, brake), stateDigest: generation?.stateDigest ?? "", generation: shared.generation };
+    }
     if (!generation || generation.number === 0n) return { ...shared, stateDigest: "", at: { kind: "nothing" } };
     const { stateDigest } = generation;
-    // A host in observe mode lets everything through, whatever its policies say.
-    if (generation.mode === EnforcementMode.OBSERVE) {
+    // In observe mode, and while its emergency brake is open, a host lets everything through, whatever its policies say.
+    if (generation.mode === EnforcementMode.OBSERVE || status.emergency === Emergency.OPEN) {
       return { ...shared, stateDigest, observes: true, at: { kind: "nothing" } };
     }
     try {

@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import * as wire from "@wardline/api/wardline/console/v1/picture";
 import { FlowRecordBatchSchema } from "@wardline/api/wardline/v1/flow_record";
+import { Emergency } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode, PolicyFileSchema } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { FlowRecord } from "@wardline/domain/flows";
@@ -196,6 +197,29 @@ describe("GetPicture", () => {
     );
     expect([changed.unchanged, changed.pictureId === first.pictureId]).toEqual([false, false]);
     expect(textsOf(changed).join()).toContain("5433/tcp");
+  });
+
+  it("knows that a pulled emergency brake counts more than the policies of the host", async () => {
+    await apply();
+    const { connection } = tester.backend.registry.local;
+    const pull = async (emergency: Emergency) => {
+      tester.agent.emergency = emergency;
+      tester.agent.changes.notify();
+      await expect.poll(() => connection.state.status?.emergency).toBe(emergency);
+    };
+    const before = await draw();
+    const closesOf = ({ edges }: typeof before) => edges.map(({ closes }) => closes?.text ?? "").join("");
+    expect(closesOf(before)).toBe("");
+    await pull(Emergency.OPEN);
+    const open = await draw({}, { knownPictureId: before.pictureId });
+    expect(open.unchanged).toBe(false);
+    expect(open.hosts).toMatchObject([{ generation: 1n, problem: "", observes: true }]);
+    expect(closesOf(open)).not.toBe("");
+    await pull(Emergency.CLOSED);
+    const closed = await draw({}, { knownPictureId: open.pictureId });
+    expect(closed.unchanged).toBe(false);
+    expect(closed.hosts).toMatchObject([{ generation: 1n, problem: expect.stringContaining("brake is closed") }]);
+    expect(closed.nodes.find(({ id }) => id === WEB)?.unknownMembers).toBe(1);
   });
 
   it("says of a host that is away that what it enforces is its last word, and since when", async () => {
