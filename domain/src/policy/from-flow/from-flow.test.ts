@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { evaluate, readPolicyFiles, resolveFlowEnds } from "../index.ts";
+import { evaluate, readPolicyFiles, resolveFlowEnds, withoutExpired } from "../index.ts";
 import { proveTests } from "../proof/index.ts";
 import { proposeRule, withTest } from "./index.ts";
 
@@ -79,6 +79,42 @@ describe("a rule from a flow", () => {
     expect(evaluate(next, flow("web-1", "db-1", 5432)).verdict).toBe("allow");
     expect(evaluate(next, flow("db-1", "web-1", 443)).verdict).toBe("allow");
   });
+});
+
+it("finds the policy of the subject among many of one file, and counts those that have expired as absent", () => {
+  const host = (index: number) =>
+    HOSTS.split("---\n")[1]!
+      .replace("db-1", `db-${index}`)
+      .replace("app: db", `app: db${index}`)
+      .replace("0.0.2", `0.1.${index}`);
+  const own = (index: number) => DATABASE.replace("name: db", `name: db${index}`).replace("app: db", `app: db${index}`);
+  const numbers = Array.from({ length: 80 }, (_, index) => index);
+  const { files, flow } = setting(numbers.map(host).join("---\n"), numbers.map(own).join("---\n"));
+  const over = DATABASE.replace("spec:", 'spec:\n  tier: admin\n  expires: "2026-01-02T03:04:05Z"').replace(
+    "name: db",
+    "name: over",
+  );
+  const all = [
+    ...files,
+    {
+      path: "over.yaml",
+      text: over
+        .replace("from:", "action: deny\n      from:")
+        .replace("10.9.0.0/16", "0.0.0.0/0")
+        .replace("app: db", "app: db70"),
+    },
+  ];
+  const nowUnixMs = Date.UTC(2026, 5, 1);
+  const reading = readPolicyFiles(all);
+  expect(reading.diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+  const world = withoutExpired(reading.world, nowUnixMs);
+  expect(world.policies).toHaveLength(reading.world.policies.length - 1);
+  const asked = flow("10.8.0.1", "db-70", 5432);
+  const proposal = proposeRule(all, world, asked, "allow", "", nowUnixMs);
+  expect(proposal.remark).toBe("");
+  const [before, after] = [proposal.before, proposal.after].map((text) => text.split("---\n"));
+  expect(after!.flatMap((text, index) => (text === before![index] ? [] : [index]))).toEqual([70]);
+  expect(proposal.world.policies).toHaveLength(world.policies.length);
 });
 
 it("a test from a flow holds where the workspace does what was seen, and not where it does not", () => {

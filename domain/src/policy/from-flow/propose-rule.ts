@@ -3,13 +3,16 @@
  * guessed: each change is read back and evaluated before it is given away.
  */
 import { insertIntoList } from "../edit/index.ts";
+import { readOneDocument } from "../edit/opened.ts";
 import { evaluate } from "../evaluate.ts";
 import type { DirectionEvaluation, Evaluation, PolicyFlow } from "../evaluation.ts";
-import { NAMESPACE_NAME_LABEL } from "../labels.ts";
+import { endpointMatches, NAMESPACE_NAME_LABEL } from "../labels.ts";
 import type { Direction, Endpoint, PolicyWorld, SourceFile, Verdict } from "../model.ts";
+import { withoutExpired } from "../named-peers.ts";
 import { readPolicyFiles } from "../read.ts";
 import { portValue } from "../suggest/document.ts";
 import { flow as inline, type YamlValue } from "../suggest/yaml-text.ts";
+import { splitDocuments } from "../yaml/split.ts";
 
 export interface RuleProposal {
   readonly path: string;
@@ -24,12 +27,15 @@ export interface RuleProposal {
 
 /** Documents of one file that are tried. */
 const MOST_DOCUMENTS = 60;
+const MOST_RULES = 64;
 /** A verdict may need both ends. */
 const MOST_STEPS = 3;
 
 /**
  * @param files of the workspace, which have no errors
+ * @param world of the files, without what has expired
  * @param path the file to change, which may be a new one; empty = where the policies of the subject are
+ * @param nowUnixMs policies that have expired by then count as absent
  */
 export function proposeRule(
   files: readonly SourceFile[],
@@ -37,6 +43,7 @@ export function proposeRule(
   flow: PolicyFlow,
   wanted: Verdict,
   path: string,
+  nowUnixMs = 0,
 ): RuleProposal {
   const decided = evaluate(world, flow);
   const target = path || fileOf(decided, flow) || "from-flows.yaml";
@@ -54,7 +61,7 @@ export function proposeRule(
       return { path: target, before, after: text, world: current, remark: "" };
     }
     const side = sideToChange(evaluation, flow, wanted);
-    const next = side && changeSide({ files, world: current, flow, wanted, path: target, text }, side);
+    const next = side && changeSide({ files, world: current, flow, wanted, path: target, text, nowUnixMs }, side);
     if (!next) break;
     ({ text, world: current } = next);
   }
@@ -108,19 +115,24 @@ interface Work {
   readonly wanted: Verdict;
   readonly path: string;
   readonly text: string;
+  readonly nowUnixMs: number;
 }
 
 function changeSide(work: Work, { direction, own, peer }: SideOf): { text: string; world: PolicyWorld } | null {
   const subject = work.world.inventory.endpoints.find(({ key }) => key === own);
   if (!subject) return null;
   const side: Side = { direction, subject, peerAddress: peer.address };
-  const candidates =
-    work.wanted === "allow" ? [...addedRules(work, side), addedPolicy(work, side)] : [addedPolicy(work, side)];
-  for (const text of candidates) {
+  for (const text of candidates(work, side)) {
     const world = worldWith(work, text);
     if (world && isAnswered(world, work, direction)) return { text, world };
   }
   return null;
+}
+
+/** One after the other: each takes as long as reading the workspace. */
+function* candidates(work: Work, side: Side): Generator<string> {
+  if (work.wanted === "allow") yield* addedRules(work, side);
+  yield addedPolicy(work, side);
 }
 
 function isAnswered(world: PolicyWorld, { flow, wanted }: Work, direction: Direction): boolean {
@@ -129,28 +141,41 @@ function isAnswered(world: PolicyWorld, { flow, wanted }: Work, direction: Direc
 }
 
 /** `null` when the text has errors. */
-function worldWith({ files, path }: Work, text: string): PolicyWorld | null {
+function worldWith({ files, path, nowUnixMs }: Work, text: string): PolicyWorld | null {
   const others = files.filter((file) => file.path !== path);
   const reading = readPolicyFiles([...others, { path, text }]);
-  return reading.ok ? reading.world : null;
+  return reading.ok ? withoutExpired(reading.world, nowUnixMs) : null;
 }
 
 /** One rule more in a policy that is there. */
-function addedRules({ path, text, flow }: Work, side: Side): string[] {
-  if (text === "") return [];
+function* addedRules(work: Work, side: Side): Generator<string> {
+  const { path, text, flow } = work;
   const rule = ruleOf(side, flow);
-  const found: string[] = [];
-  for (let index = 0; index < MOST_DOCUMENTS; index++) {
-    for (let at = 0; at <= 64; at++) {
+  for (const index of documentsOf(work, side.subject).slice(0, MOST_DOCUMENTS)) {
+    let last: string | null = null;
+    // Behind the last rule: the first place that has nothing behind it.
+    for (let at = 0; at <= MOST_RULES; at++) {
       const edit = insertIntoList({ path, text }, index, ["spec", side.direction], at, rule);
-      // Behind the last rule: the first place that has nothing behind it.
       if (!edit.ok) break;
-      if (at < 64 && insertIntoList({ path, text }, index, ["spec", side.direction], at + 1, rule).ok) continue;
-      found.push(edit.text);
-      break;
+      last = edit.text;
     }
+    if (last !== null) yield last;
   }
-  return found;
+}
+
+/** Documents of the file with a policy of the subject, by their numbers: a rule of any other says nothing of it. */
+function documentsOf({ path, text, world }: Work, subject: Endpoint): readonly number[] {
+  const lines = world.policies
+    .filter(
+      ({ source, subject: selector }) =>
+        source.file === path && endpointMatches(selector, subject, world.inventory.namespaces),
+    )
+    .map(({ source }) => source.line);
+  if (lines.length === 0) return [];
+  const documents = (splitDocuments(text) ?? []).filter((document) => readOneDocument(document.text).root);
+  const isOf = (line: number, index: number) =>
+    line >= documents[index]!.firstLine && line < (documents[index + 1]?.firstLine ?? Number.POSITIVE_INFINITY);
+  return [...documents.keys()].filter((index) => lines.some((line) => isOf(line, index)));
 }
 
 /** A policy of its own, of one direction. One that denies comes before all that allow. */

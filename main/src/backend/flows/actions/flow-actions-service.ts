@@ -1,4 +1,5 @@
 /** `wardline.console.v1.FlowActionsService`: changes of files worked out from flows. Nothing is written here. */
+import { setImmediate } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
@@ -41,6 +42,13 @@ const MAX_EFFECTS = 200;
 const MAX_DIAGNOSTICS = 100;
 const TEST_FILE = "tests-from-flows.yaml";
 
+interface Basis {
+  readonly files: readonly SourceFile[];
+  readonly world: PolicyWorld;
+  readonly nowMs: number;
+  readonly revisionOf: (path: string) => bigint;
+}
+
 export class FlowActionsServiceImpl {
   readonly #ports: FlowActionsPorts;
 
@@ -50,14 +58,14 @@ export class FlowActionsServiceImpl {
 
   routes(guard: Guard): ServiceImpl<typeof FlowActionsService> {
     return {
-      proposeRule: guard.unary((request: ProposeRuleRequest) => this.proposeRule(request)),
+      proposeRule: guard.unary((request: ProposeRuleRequest, signal) => this.proposeRule(request, signal)),
       proposeTest: guard.unary((request: ProposeTestRequest) => this.proposeTest(request)),
     };
   }
 
   /** @throws Failure INVALID_ARGUMENT, NOT_FOUND, POLICY_INVALID */
-  proposeRule(request: ProposeRuleRequest) {
-    const { files, world } = this.#basis();
+  async proposeRule(request: ProposeRuleRequest, signal: AbortSignal) {
+    const { files, world, nowMs, revisionOf } = this.#basis();
     const wanted = requireVerdict(request.wanted);
     const flows = flowsOf(world, request.flows);
     let path = request.path === "" ? "" : workspacePath(request.path);
@@ -65,7 +73,10 @@ export class FlowActionsServiceImpl {
     let before: string | null = null;
     const remarks = new Set<string>();
     for (const flow of flows) {
-      const proposal = proposeRule(texts, current, flow, wanted, path);
+      // Each takes as long as reading the workspace some times: others are answered in between.
+      await setImmediate();
+      signal.throwIfAborted();
+      const proposal = proposeRule(texts, current, flow, wanted, path, nowMs);
       path = proposal.path;
       before ??= proposal.before;
       current = proposal.world;
@@ -75,7 +86,7 @@ export class FlowActionsServiceImpl {
     const after = texts.find((file) => file.path === path)?.text ?? "";
     const { rows, leftOut } = diffAccess(createAccessModel(world), createAccessModel(current), { limit: MAX_EFFECTS });
     return create(ProposeRuleResponseSchema, {
-      ...{ path, before: before ?? "", after, baseRevision: this.#revisionOf(path) },
+      ...{ path, before: before ?? "", after, baseRevision: revisionOf(path) },
       effects: rows.map(({ change, from, to, ports }) => {
         const isGained = change === "gained";
         const [could, can] = isGained ? ["could not", "may"] : ["could", "may no longer"];
@@ -93,7 +104,7 @@ export class FlowActionsServiceImpl {
 
   /** @throws Failure INVALID_ARGUMENT, NOT_FOUND, POLICY_INVALID */
   proposeTest(request: ProposeTestRequest) {
-    const { files, world } = this.#basis();
+    const { files, world, revisionOf } = this.#basis();
     const path = request.path === "" ? TEST_FILE : workspacePath(request.path);
     const before = files.find((file) => file.path === path)?.text ?? "";
     if (request.because.length > MAX_BECAUSE) throw invalid(`A reason has at most ${MAX_BECAUSE} characters.`);
@@ -115,13 +126,13 @@ export class FlowActionsServiceImpl {
         ? ""
         : `The workspace does not do so now${counterexample ? `: ${describeCounterexample(counterexample)}` : ""}.`;
     return create(ProposeTestResponseSchema, {
-      ...{ path, before, after, baseRevision: this.#revisionOf(path) },
+      ...{ path, before, after, baseRevision: revisionOf(path) },
       ...{ passes: added.length > 0 && failed.length === 0, reason },
       diagnostics: this.#diagnosticsOf(next),
     });
   }
 
-  #basis(): { readonly files: readonly SourceFile[]; readonly world: PolicyWorld } {
+  #basis(): Basis {
     const { files, reading } = this.#ports.workspace.snapshot();
     if (!reading.ok) {
       throw new Failure({
@@ -131,11 +142,10 @@ export class FlowActionsServiceImpl {
         diagnostics: reading.diagnostics.filter(({ severity }) => severity === "error").slice(0, MAX_DIAGNOSTICS),
       });
     }
-    return { files, world: withoutExpired(reading.world, this.#ports.clock.nowMs()) };
-  }
-
-  #revisionOf(path: string): bigint {
-    return BigInt(this.#ports.workspace.snapshot().files.find((file) => file.path === path)?.revision ?? 0);
+    const nowMs = this.#ports.clock.nowMs();
+    // Of the text that the change begins with: somebody may save another one meanwhile.
+    const revisionOf = (path: string) => BigInt(files.find((file) => file.path === path)?.revision ?? 0);
+    return { files, world: withoutExpired(reading.world, nowMs), nowMs, revisionOf };
   }
 
   #diagnosticsOf(files: readonly SourceFile[]) {
