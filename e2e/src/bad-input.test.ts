@@ -92,7 +92,9 @@ describe.skipIf(problem !== null)(`bad input in the browser${skipReason(problem)
 
   it("leaves a file of 5 MB out and says so", async () => {
     await drop({ name: "large.yaml", content: `# ${"x".repeat(5 * 1024 * 1024)}\n` });
-    await ui.policies.importSheet.getByText("large.yaml: larger than 1 MiB, which is what a policy file may have.").waitFor();
+    await ui.policies.importSheet
+      .getByText("large.yaml: larger than 1 MiB, which is what a policy file may have.")
+      .waitFor();
     await cancel();
   });
 

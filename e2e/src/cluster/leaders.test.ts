@@ -140,8 +140,9 @@ describe.skipIf(problem !== null)(`the leader of a cluster${skipReason(problem)}
     }
     await cluster.allHealthy();
     const after = await cluster.leading(other);
-    // Each outage is far shorter than the lease: nobody has to follow, and nobody follows over and over.
-    expect(after.term - term).toBeLessThanOrEqual(1n);
+    // Each outage is far shorter than the lease: nobody has to follow, and nobody follows over and over. One flap can cost etcd
+    // its own leader; on busy processors its election and the renewal after it take longer than a lease.
+    expect(after.term - term).toBeLessThanOrEqual(2n);
     const { head } = await cluster.write(await cluster.leader(), [note("after-flaps")]);
     await cluster.untilActive(head?.setNumber ?? 0n);
   });

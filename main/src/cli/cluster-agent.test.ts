@@ -106,8 +106,10 @@ describe("a cluster of one real host", () => {
   it("registers and resolves services", async () => {
     const register = ["discovery", "register", "db", "--address", "10.9.0.7", "--port", "5432", "--label", "tier=db"];
     expect((await cli.run(...register)).exitCode).toBe(0);
-    const found = await cli.json("discovery", "resolve", "--label", "tier=db");
-    expect(found.value).toMatchObject({ endpoints: [{ key: expect.stringContaining("db"), addresses: ["10.9.0.7"] }] });
+    // Written is not yet read: the agent hears of it from the store.
+    await expect
+      .poll(async () => (await cli.json("discovery", "resolve", "--label", "tier=db")).value, { timeout: 10_000 })
+      .toMatchObject({ endpoints: [{ key: expect.stringContaining("db"), addresses: ["10.9.0.7"] }] });
     expect((await cli.run("discovery", "deregister", "db")).exitCode).toBe(0);
   });
 

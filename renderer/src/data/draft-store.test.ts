@@ -49,6 +49,22 @@ describe("DraftStore", () => {
     expect(kept.size).toBe(0);
   });
 
+  it("says that nothing is saved from the first key on, and that it is when what was typed was taken back", async () => {
+    const { store } = setUp();
+    await store.open("web.yaml");
+    store.typing("web.yaml");
+    expect([store.get("web.yaml")?.status, store.unsaved().length]).toEqual(["dirty", 1]);
+    store.edit("web.yaml", "a: 1");
+    expect(store.get("web.yaml")?.status).toBe("saved");
+    store.edit("web.yaml", "a: 2");
+    const saving = store.save("web.yaml");
+    store.typing("web.yaml");
+    await saving;
+    expect(store.get("web.yaml")?.status).toBe("dirty");
+    store.edit("web.yaml", "a: 2");
+    expect(store.get("web.yaml")?.status).toBe("saved");
+  });
+
   it("keeps the text in the browser while the backend is away, and sends it when it is back", async () => {
     const { kept, server, store } = setUp();
     await store.open("web.yaml");

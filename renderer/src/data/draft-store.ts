@@ -41,6 +41,8 @@ export class DraftStore {
   readonly #ports: DraftPorts;
   readonly #drafts = new Map<string, Draft>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Texts of which something is typed that is not here yet. */
+  readonly #typing = new Set<string>();
   readonly #listeners = new Set<() => void>();
   #version = 0;
 
@@ -92,9 +94,22 @@ export class DraftStore {
     }
   }
 
-  edit(path: string, text: string): void {
+  /** Something was typed that `edit` brings soon: until then nobody is told that it is saved. */
+  typing(path: string): void {
+    this.#typing.add(path);
     const draft = this.#drafts.get(path);
-    if (!draft || draft.text === text || draft.status === "loading") return;
+    if (draft?.status === "saved") this.#set({ ...draft, status: "dirty" });
+  }
+
+  edit(path: string, text: string): void {
+    const isTyped = this.#typing.delete(path);
+    const draft = this.#drafts.get(path);
+    if (!draft || draft.status === "loading") return;
+    if (draft.text === text) {
+      // Typed and taken back.
+      if (isTyped && draft.status === "dirty" && draft.baseText === text) this.#set({ ...draft, status: "saved" });
+      return;
+    }
     const status = draft.status === "conflict" ? "conflict" : "dirty";
     this.#set({ ...draft, text, status, failure: status === "conflict" ? draft.failure : null });
     this.#keep(path);
@@ -114,7 +129,7 @@ export class DraftStore {
       if (!now) return;
       const isCurrent = now.text === sentText;
       const saved = { baseRevision: revision, baseText: sentText, failure: null, theirs: null };
-      this.#set({ ...now, ...saved, status: isCurrent ? "saved" : "dirty" });
+      this.#set({ ...now, ...saved, status: isCurrent && !this.#typing.has(path) ? "saved" : "dirty" });
       if (isCurrent) this.#ports.storage.removeItem(storageKey(path));
       else this.#schedule(path, SAVE_AFTER_MS);
     } catch (error) {

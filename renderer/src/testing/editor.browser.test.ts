@@ -77,9 +77,9 @@ describe.skipIf(browserTestObstacle)(
       await page.keyboard.press("F8");
       const firstLine = await page.evaluate<string>(`document.querySelector(".cm-activeLine").textContent`);
       await page.keyboard.press("F8");
-      await page.waitForFunction(
-        `document.querySelector(".cm-activeLine").textContent !== ${JSON.stringify(firstLine)}`,
-      );
+      await expect
+        .poll(() => page.evaluate<string>(`document.querySelector(".cm-activeLine").textContent`))
+        .not.toBe(firstLine);
       for (let press = 0; press < 12; press += 1) {
         await page.keyboard.press("F8");
         await page.waitForTimeout(60);
@@ -224,7 +224,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByText("errors; tests run").or(evidence(page, "Test").first()).first().waitFor();
       for (const theme of ["dark", "light"] as const) {
         await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
-        await page.waitForFunction(`document.documentElement.dataset.theme === "${theme}"`);
+        await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
         expect(await accessibilityViolations(page, { themeOnly: theme === "light" }), theme).toEqual([]);
       }
     });

@@ -133,7 +133,7 @@ describe.skipIf(browserTestObstacle)(
       await details.waitFor();
       for (const theme of ["dark", "light"]) {
         await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
-        await page.waitForFunction(`document.documentElement.dataset.theme === "${theme}"`);
+        await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
         expect({ theme, found: await accessibilityViolations(page, { themeOnly: theme === "light" }) }).toEqual({
           theme,
           found: [],

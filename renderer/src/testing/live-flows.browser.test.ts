@@ -21,9 +21,16 @@ describe.skipIf(browserTestObstacle)(
     const queryOf = (page: Page) => page.getByRole("combobox", { name: "Query of the flows" });
     const askedOf = (page: Page) => page.evaluate("window.fake.flowQuestions") as Promise<string[]>;
     const everyRow = (page: Page, has: string) =>
-      page.waitForFunction(
-        `(() => { const rows = [...document.querySelectorAll(".record-row")]; return rows.length > 0 && rows.every((row) => ${has}); })()`,
-      );
+      expect
+        .poll(
+          // Not waitForFunction: asked again, it is what the page's security policy forbids.
+          () =>
+            page.evaluate<boolean>(
+              `(() => { const rows = [...document.querySelectorAll(".record-row")]; return rows.length > 0 && rows.every((row) => ${has}); })()`,
+            ),
+          SLOW,
+        )
+        .toBe(true);
 
     async function open(scenario = "normal") {
       const { page, complaints } = await server.open({ scenario });
@@ -184,6 +191,10 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("complementary", { name: "Flow details" }).waitFor();
       expect(await accessibilityViolations(page)).toEqual([]);
       await page.keyboard.press("Escape");
+      await page.getByRole("complementary", { name: "Flow details" }).waitFor({ state: "detached" });
+      await expect
+        .poll(() => tree.evaluate((grid) => grid.contains(grid.ownerDocument.activeElement)), SLOW)
+        .toBe(true);
       await page.keyboard.press("ArrowLeft");
       await page.keyboard.press("+");
       await expect.poll(() => queryOf(page).inputValue(), SLOW).toMatch(/^peer:/);

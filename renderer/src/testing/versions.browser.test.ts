@@ -27,7 +27,7 @@ describe.skipIf(browserTestObstacle)(
     async function inBothThemes(page: Page, what: string) {
       for (const theme of THEMES) {
         await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
-        await page.waitForFunction(`document.documentElement.dataset.theme === "${theme}"`);
+        await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
         const violations = await accessibilityViolations(page, { themeOnly: theme !== THEMES[0] });
         expect({ what, theme, violations }).toEqual({ what, theme, violations: [] });
         const dir = process.env.WARDLINE_SHOTS_DIR;

@@ -106,7 +106,7 @@ describe.skipIf(browserTestObstacle)(
         await act(page);
         for (const theme of themes) {
           await page.evaluate(`settingsStore.getState().change({ "display.theme": "${theme}" })`);
-          await page.waitForFunction(`document.documentElement.dataset.theme === "${theme}"`);
+          await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: "attached" });
           expect(await accessibilityViolations(page, { themeOnly: theme !== themes[0] }), theme).toEqual([]);
         }
         expect(complaints).toEqual([]);

@@ -50,6 +50,9 @@ export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
   const [asked, setAsked] = useState("");
   const [proposal, setProposal] = useState<Proposal | null>(null);
   const [failure, setFailure] = useState<ShownFailure | null>(null);
+  /** How often the file changed under the proposal, which was worked out anew then. */
+  const [overtaken, setOvertaken] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a file that changed is asked about anew.
   useEffect(() => {
     const own = new AbortController();
     setFailure(null);
@@ -77,7 +80,7 @@ export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
       },
     );
     return () => own.abort();
-  }, [client, kind, seen, expected, asked]);
+  }, [client, kind, seen, expected, asked, overtaken]);
   const write = async () => {
     if (!proposal) return;
     try {
@@ -86,7 +89,10 @@ export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
       onClose();
       openFile(file);
     } catch (error) {
-      setFailure(shownFailure(error));
+      const failed = shownFailure(error);
+      // Nothing was written: what the change means now has to be seen first.
+      if (failed.code === "REVISION_CONFLICT") setOvertaken(overtaken + 1);
+      else setFailure(failed);
     }
   };
   const what = seen.length === 1 ? "this connection" : `these ${formatQuantity(seen.length, "connection")}`;
@@ -128,6 +134,11 @@ export function ProposalSheet({ kind, flows, onClose }: ProposalSheetProps) {
           </Button>
         ) : null}
         {failure ? <FailureNotice failure={failure} title="There is no such change" /> : null}
+        {overtaken > 0 && proposal ? (
+          <p className="soft" role="status">
+            The file was changed meanwhile, so nothing was written. This is the change of the file as it is now.
+          </p>
+        ) : null}
         {obstacle ? <p className="soft">{obstacle}</p> : null}
         {!proposal && !failure && !obstacle ? <Skeleton rows={5} label="Working out the smallest change" /> : null}
         {proposal?.remark ? <p className="soft wrap-anywhere">{visibleText(proposal.remark)}</p> : null}

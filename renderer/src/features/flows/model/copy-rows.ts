@@ -1,11 +1,12 @@
 /** Rows as others read them. Times are UTC and numbers are plain, whatever the window shows. */
 import { toJsonString } from "@bufbuild/protobuf";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type HistoryRecord, HistoryRecordSchema } from "@wardline/api/wardline/console/v1/history";
 import { recordAsCli, recordAsNft, recordAsYaml } from "@wardline/domain/flows";
 import { csvLine } from "@wardline/domain/text";
 import { fromWireFlowRecord } from "@wardline/domain/wire";
 import { flowVerdict } from "../../../data/flow-buffer.ts";
+import { formatUtc } from "../../../ui/time.ts";
 import { COLUMNS, type ColumnName, type ShownColumn } from "./columns.ts";
 import { cellOf } from "./record-view.ts";
 
@@ -39,7 +40,7 @@ function csvCell(item: HistoryRecord, name: ColumnName): string {
   if (!record) return "";
   switch (name) {
     case "when":
-      return record.firstSeen ? timestampDate(record.firstSeen).toISOString() : "";
+      return record.firstSeen ? formatUtc(timestampMs(record.firstSeen)) : "";
     case "verdict":
       return flowVerdict(record);
     case "port":
@@ -55,7 +56,7 @@ function csvCell(item: HistoryRecord, name: ColumnName): string {
     case "duration": {
       const { firstSeen, lastSeen } = record;
       if (!firstSeen || !lastSeen) return "";
-      return String(Math.max(0, timestampDate(lastSeen).getTime() - timestampDate(firstSeen).getTime()));
+      return String(Math.max(0, timestampMs(lastSeen) - timestampMs(firstSeen)));
     }
     case "process":
       return record.process?.command || record.process?.executable || "";

@@ -30,6 +30,8 @@ interface CodeEditorProps {
   readonly diagnostics: readonly Diagnostic[] | null;
   readonly target: EditorTarget | null;
   readonly onChange: (text: string) => void;
+  /** At the first key of what `onChange` hands on in the next pause. */
+  readonly onTyping: () => void;
   readonly onSave: () => void;
   /** The editor, for the form that writes into it; `null` when it is gone. */
   readonly onView?: (view: EditorView | null) => void;
@@ -43,6 +45,7 @@ export default function CodeEditor({
   diagnostics,
   target,
   onChange,
+  onTyping,
   onSave,
   onView,
   fixRequest,
@@ -52,7 +55,7 @@ export default function CodeEditor({
   const reports = useRef<TextReports | null>(null);
   const store = useLanguageStore();
   const handlers = handlersOf(path);
-  handlers.current = { onChange, onSave };
+  handlers.current = { onChange, onTyping, onSave };
   const viewHandler = useRef(onView);
   viewHandler.current = onView;
   const firstText = useRef(text);
@@ -60,7 +63,10 @@ export default function CodeEditor({
   useEffect(() => {
     if (!parent.current) return;
     const own = handlersOf(path);
-    const report = new TextReports((changed) => own.current.onChange(changed));
+    const report = new TextReports(
+      (changed) => own.current.onChange(changed),
+      () => own.current.onTyping(),
+    );
     reports.current = report;
     const kept = keptState(path);
     const go = {

@@ -127,6 +127,7 @@ export function EditorPane({
               target={editorTarget}
               fixRequest={fixRequest}
               onChange={(text) => drafts.edit(path, text)}
+              onTyping={() => drafts.typing(path)}
               onSave={() => void drafts.save(path)}
               onView={setView}
             />

@@ -6,7 +6,11 @@ const MAX_TOTAL_LENGTH = 8 * 1024 * 1024;
 
 /** What the editor of a file calls; the same object for all its lives, because its state holds on to it. */
 export interface EditorHandlers {
-  current: { readonly onChange: (text: string) => void; readonly onSave: () => void };
+  current: {
+    readonly onChange: (text: string) => void;
+    readonly onTyping: () => void;
+    readonly onSave: () => void;
+  };
 }
 
 interface Kept {
@@ -18,7 +22,7 @@ const handlers = new Map<string, EditorHandlers>();
 const states = new Map<string, Kept>();
 
 export function handlersOf(path: string): EditorHandlers {
-  const known = handlers.get(path) ?? { current: { onChange: () => {}, onSave: () => {} } };
+  const known = handlers.get(path) ?? { current: { onChange: () => {}, onTyping: () => {}, onSave: () => {} } };
   handlers.set(path, known);
   return known;
 }

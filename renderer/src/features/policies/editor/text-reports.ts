@@ -10,12 +10,15 @@ const LARGE_PAUSE_MS = 400;
 /** Hands on what was typed, with the line ends of the file. */
 export class TextReports {
   readonly #report: (text: string) => void;
+  readonly #begin: () => void;
   #waiting: EditorState | null = null;
   #waitsSinceMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(report: (text: string) => void) {
+  /** @param begin said at the first key of what `report` brings later */
+  constructor(report: (text: string) => void, begin: () => void) {
     this.#report = report;
+    this.#begin = begin;
   }
 
   /** Whether something typed was not handed on yet. */
@@ -25,8 +28,12 @@ export class TextReports {
 
   changed(state: EditorState): void {
     const nowMs = performance.now();
-    if (this.#waiting === null) this.#waitsSinceMs = nowMs;
+    const isFirst = this.#waiting === null;
     this.#waiting = state;
+    if (isFirst) {
+      this.#waitsSinceMs = nowMs;
+      this.#begin();
+    }
     clearTimeout(this.#timer);
     const isLarge = state.doc.length > LARGE_LENGTH;
     const leftMs = isLarge ? LARGE_PAUSE_MS : Math.max(0, this.#waitsSinceMs + LONGEST_MS - nowMs);
