@@ -15,6 +15,7 @@ import { type AuditScan, scanAuditFile } from "./auditFile.ts";
 import { NO_PAGE, newestFirst, oldestFirst, type PageCollector } from "./auditPages.ts";
 import { AuditReader, type AuditReading, type AuditView } from "./auditReader.ts";
 import { type AuditLimits, DEFAULT_AUDIT_LIMITS, openSegments, segmentPath, statSegment } from "./auditSegments.ts";
+import { setAside } from "./auditStray.ts";
 import { ClockJumps } from "./clockJumps.ts";
 
 export interface AuditPage {
@@ -153,6 +154,7 @@ export class AuditLog {
         await log.record(automatic("audit.repair", detail));
       }
       await log.#tidy(cut);
+      await setAside(directory, (content) => log.append(content));
       log.#verified = log.#verify();
       return log;
     } catch (error) {

@@ -1,5 +1,6 @@
 /** The audit log over many files: what its limits remove, what crashes leave, and what somebody else removed. */
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   mkdirSync,
@@ -165,6 +166,23 @@ describe("the files of the audit log", () => {
     expect([chainValid, entries.map(({ action }) => action)]).toEqual([true, ["act-1", "act-2", "c"]]);
     expect(readdirSync(root)).toEqual(["audit"]);
     await next.close();
+  });
+
+  it("keep and state what an older agent wrote beside them, when it was started once more in between", async () => {
+    await (await writeMany(2)).close();
+    const stray = '{"sequence":1,"action":"apply"}\n';
+    writeFileSync(`${directory}.ndjson`, stray);
+    for (let start = 0; start < 2; start += 1) {
+      const log = await open();
+      const { entries, chainValid } = await everything(log);
+      expect([chainValid, entries.map(({ action }) => action)]).toEqual([true, ["act-1", "act-2", "audit.aside"]]);
+      const digest = createHash("sha256").update(stray).digest("hex");
+      const name = `aside-${digest.slice(0, 16)}.ndjson`;
+      expect(entries[2]).toMatchObject({ argumentDigest: digest, detail: expect.stringContaining(name) });
+      expect(readFileSync(join(directory, name), "utf8")).toBe(stray);
+      expect(readdirSync(root)).toEqual(["audit"]);
+      await log.close();
+    }
   });
 
   it.each([

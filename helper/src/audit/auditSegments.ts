@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { open, readdir, rename, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { AuditEntry } from "@wardline/domain/audit";
 import { isErrno, syncDirectory } from "../files/atomicFile.ts";
 import { makeDirectory } from "../files/directory.ts";
@@ -53,6 +53,7 @@ export async function openSegments(directory: string): Promise<string[]> {
   const path = segmentPath(directory, 1);
   await rename(former, path);
   await syncDirectory(directory);
+  await syncDirectory(dirname(directory));
   return [path];
 }
 
