@@ -26,7 +26,7 @@ import { ProgramRunner } from "../../testing/programRunner.ts";
 import { renumberedProgram } from "../../testing/renumberedProgram.ts";
 import { columnsOf } from "./columns.ts";
 import type { EbpfEnforcer } from "./ebpfEnforcer.ts";
-import { LAYOUT_VERSION, LINE_SIZE } from "./layout.ts";
+import { CONTROL, decodeWord, encodeWord, LAYOUT_VERSION, LINE_SIZE } from "./layout.ts";
 
 const SEED = Number(process.env.WARDLINE_FUZZ_SEED ?? 20_261_121);
 const MANY = 40_000;
@@ -265,6 +265,32 @@ describe.skipIf(problem !== null)(`preparing a generation${problem === null ? ""
       }
     },
   );
+
+  it("does not return to a slot that a process was giving up, or putting in force, when it died", async () => {
+    const rule = { direction: "ingress", remote: "10.0.0.1", protocol: 6, verdict: "deny" } as const;
+    const [first, second] = [80, 81].map((port) => handProgram({ rules: [{ ...rule, port }] }));
+    if (first === undefined || second === undefined) throw new Error("two programs");
+    await apply(first);
+    await apply(second);
+    await enforcer.close();
+    // Both write the word and the label of the slot one after the other; in between it has a label and no stamp.
+    const fd = runner.pin("wl_control");
+    const control = Buffer.alloc(CONTROL.size);
+    lookupElement(fd, Buffer.alloc(4), control);
+    const word = decodeWord(control.readBigUInt64LE(CONTROL.word));
+    const without = { ...word, otherEpoch: 0, otherEnforce: false, otherWorkloads: false };
+    control.writeBigUInt64LE(encodeWord(without), CONTROL.word);
+    updateElement(fd, Buffer.alloc(4), control);
+    closeSync(fd);
+
+    await enforcer.open();
+    expect(enforcer.state()).toMatchObject({ programDigest: second.digest, previousGeneration: 0 });
+    expect(() => enforcer.revert()).toThrow("no earlier generation");
+    expect(enforcer.state()).toMatchObject({ programDigest: second.digest, mode: "enforce" });
+    await apply(first);
+    enforcer.revert();
+    expect(enforcer.state()).toMatchObject({ programDigest: second.digest, previousProgramDigest: first.digest });
+  });
 
   it("leaves others their turns", async () => {
     let turns = 0;

@@ -53,7 +53,7 @@ export class Slots {
     const word = this.#control.read();
     const active = this.#control.readSlot(word.slot);
     const other = this.#control.readSlot(word.slot === 0 ? 1 : 0);
-    const previous = other.epoch === 0 ? EMPTY_SLOT : other;
+    const previous = isReturnable(word, other) ? other : EMPTY_SLOT;
     return {
       attached,
       generation: active.generation,
@@ -143,7 +143,7 @@ export class Slots {
   revert(): void {
     const word = this.#control.read();
     const other = this.#control.readSlot(word.slot === 0 ? 1 : 0);
-    if (other.generation !== 0 && other.epoch === 0)
+    if (other.generation !== 0 && !isReturnable(word, other))
       throw new Failure({ code: ErrorCode.NOTHING_PENDING, message: "There is no earlier generation to return to." });
     this.#control.write(swapped(word));
     this.#ports.onLeft();
@@ -174,4 +174,12 @@ export class Slots {
     const oldest = this.#generations.keys().next().value;
     if (this.#generations.size > REMEMBERED_EPOCHS && oldest !== undefined) this.#generations.delete(oldest);
   }
+}
+
+/**
+ * Whether the slot that does not decide can. Word and label are written one after the other: somebody who died in between
+ * left a label without a stamp in the word, and packets would be decided as if nothing was loaded.
+ */
+function isReturnable(word: ControlWord, other: SlotLabel): boolean {
+  return other.epoch !== 0 && word.otherEpoch !== 0;
 }
