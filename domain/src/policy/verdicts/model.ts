@@ -35,6 +35,8 @@ export interface VerdictTableOptions {
   readonly stagedOf: (hostName: string | null) => Stance | null;
   /** Only connections with an end on one of these; default all. */
   readonly isLookedAt?: (hostName: string | null) => boolean;
+  /** Records are put together by groups, port, host, generation and decision: most of those; default 400,000. */
+  readonly mostParts?: number;
 }
 
 /** The answer of one end. */

@@ -13,10 +13,11 @@ import {
   type ReportedRecord,
   type ShownVerdict,
   type Talker,
+  type VerdictTableOptions,
 } from "./model.ts";
 
-/** Groups with a port that are kept apart; beyond that records are only counted. */
-const MAX_KEPT = 200_000;
+/** What hosts decided between two groups on a port that is kept apart, see `VerdictTableOptions`. */
+const MOST_PARTS = 400_000;
 const MAX_TALKERS = 20;
 const SHOWN_TALKERS = 5;
 const MAX_REMEMBERED_ADDRESSES = 100_000;
@@ -51,12 +52,18 @@ export class ReportBook {
   /** By numbers of both groups, then by protocol and port. */
   readonly #byPair = new Map<number, Map<number, ReportedPort>>();
   readonly #outside = new Map<string, number | null>();
-  #kept = 0;
+  readonly #mostParts: number;
+  #parts = 0;
 
-  constructor(models: readonly AccessModel[], places: GroupedPlaces, isLookedAt: (hostName: string | null) => boolean) {
+  constructor(
+    models: readonly AccessModel[],
+    places: GroupedPlaces,
+    { isLookedAt = () => true, mostParts = MOST_PARTS }: Pick<VerdictTableOptions, "isLookedAt" | "mostParts">,
+  ) {
     this.#models = models;
     this.#places = places;
     this.#isLookedAt = isLookedAt;
+    this.#mostParts = mostParts;
   }
 
   add(record: ReportedRecord): RecordFate {
@@ -71,16 +78,17 @@ export class ReportBook {
     if (!from || !to || !isOneFamily || (from.key === null && to.key === null)) return "unowned";
     const isMeant = [from, to].some(({ key, hostName }) => key !== null && this.#isLookedAt(hostName));
     if (!isMeant) return "elsewhere";
-    const ports = this.#portsOf(from.group, to.group);
     const place = protocol * 65_536 + port;
-    let reported = ports.get(place);
-    if (!reported) {
-      if (this.#kept >= MAX_KEPT) return "too-many";
-      this.#kept += 1;
-      reported = { protocol, port, parts: new Map(), count: 0 };
-      ports.set(place, reported);
+    const key = partKey(record);
+    const known = this.of(from.group, to.group)?.get(place);
+    if (!known?.parts.has(key)) {
+      // Who decides what is named by hosts: without an end, one of them could fill the memory.
+      if (this.#parts >= this.#mostParts) return "too-many";
+      this.#parts += 1;
     }
-    addTo(reported, record, from, to);
+    const reported = known ?? { protocol, port, parts: new Map(), count: 0 };
+    if (!known) this.#portsOf(from.group, to.group).set(place, reported);
+    addTo(reported, key, record, from, to);
     return "counted";
   }
 
@@ -135,9 +143,12 @@ function hostsFirst(
   return one.key < other.key ? -1 : 1;
 }
 
-function addTo(reported: ReportedPort, record: ReportedRecord, from: FoundEnd, to: FoundEnd): void {
-  const { hostId, direction, verdict, decision, generation, count, firstSeenMs, lastSeenMs } = record;
-  const key = `${hostId} ${direction} ${verdict} ${generation} ${decision}`;
+function partKey({ hostId, direction, verdict, decision, generation }: ReportedRecord): string {
+  return `${hostId} ${direction} ${verdict} ${generation} ${decision}`;
+}
+
+function addTo(reported: ReportedPort, key: string, record: ReportedRecord, from: FoundEnd, to: FoundEnd): void {
+  const { count, firstSeenMs, lastSeenMs } = record;
   let part = reported.parts.get(key);
   if (!part) {
     const ends = { from: { key: from.key, address: from.address }, to: { key: to.key, address: to.address } };

@@ -73,7 +73,7 @@ export class VerdictTable {
     const models = options.worlds.map((world) => createAccessModel(world));
     this.#places = groupPlaces(models, options);
     this.#outcomes = new OutcomeBook(models, options.draftVersion);
-    this.#reports = new ReportBook(models, this.#places, options.isLookedAt ?? (() => true));
+    this.#reports = new ReportBook(models, this.#places, options);
   }
 
   /** Pairs of places that were compared. */

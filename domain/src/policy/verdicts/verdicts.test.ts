@@ -377,6 +377,24 @@ describe("rows", () => {
     expect(table.add(record({ sourceAddress: "198.51.100.1" }))).toBe("counted");
   });
 
+  it("keeps a bounded number of decisions apart, however many a host names, and goes on counting those", () => {
+    const table = new VerdictTable({
+      ...{ worlds: [closed, open], draftVersion: 0, mostParts: 2 },
+      enforcedOf: () => following(1, 1),
+      stagedOf: () => null,
+    });
+    expect(table.add(record())).toBe("counted");
+    expect(table.add(record({ port: 23 }))).toBe("counted");
+    expect(table.add(record({ decision: "another" }))).toBe("too-many");
+    expect(table.add(record({ port: 24 }))).toBe("too-many");
+    expect(table.add(record())).toBe("counted");
+    const recorded = rowsOf(table).filter(({ isRecorded }) => isRecorded);
+    expect(recorded.map(({ ports: [part], count }) => [part?.low, count]).sort()).toEqual([
+      [22, 80],
+      [23, 40],
+    ]);
+  });
+
   it("leaves out connections without an end on a chosen host", () => {
     const table = new VerdictTable({
       worlds: [closed, open],

@@ -104,14 +104,15 @@ async function* compare(
 
   const source = create(VerdictSourceSchema);
   const decisions = new RecordedDecisions();
+  let tooMany = 0;
   let toldAtMs = clock.nowMs();
   for await (const { records, progress, isCut } of readRecords(ports.history, window, signal)) {
     for (let start = 0; start < records.length; start += RECORDS_AT_ONCE) {
-      await addRecords(thread, records.slice(start, start + RECORDS_AT_ONCE), { source, decisions });
+      tooMany += await addRecords(thread, records.slice(start, start + RECORDS_AT_ONCE), { source, decisions });
     }
     source.readRecords += BigInt(records.length);
     source.totalRecords = BigInt(Math.max(progress.total, Number(source.readRecords)));
-    source.gaps = [...progress.gaps];
+    source.gaps = [...progress.gaps, ...gapOf(tooMany)];
     source.isCut = isCut;
     if (signal.aborted) return;
     if (clock.nowMs() - toldAtMs < PROGRESS_INTERVAL_MS) continue;
@@ -147,12 +148,20 @@ async function* compare(
   });
 }
 
-/** A turn's worth: this thread only reads them out of the store and hands them on. */
+function gapOf(tooMany: number): readonly string[] {
+  if (tooMany === 0) return [];
+  const records = tooMany === 1 ? "1 record is" : `${tooMany.toLocaleString("en")} records are`;
+  return [
+    `${records} not counted: the window has more different connections and decisions than the table tells apart.`,
+  ];
+}
+
+/** A turn's worth: this thread only reads them out of the store and hands them on. How many have no place any more. */
 async function addRecords(
   thread: HeldThread,
   stored: readonly StoredRecord[],
   { source, decisions }: { readonly source: Source; readonly decisions: RecordedDecisions },
-): Promise<void> {
+): Promise<number> {
   const records: ReportedRecord[] = [];
   for (const one of stored) {
     decisions.note(one);
@@ -167,6 +176,7 @@ async function addRecords(
   const fates = (await thread.call("add", { records } satisfies AddRequest)) as Fates;
   source.builtinRecords += BigInt(fates.builtin ?? 0);
   source.unownedRecords += BigInt(fates.unowned ?? 0);
+  return fates["too-many"] ?? 0;
 }
 
 function tooSlow(): Failure {

@@ -66,6 +66,9 @@ function verdictOf(verdict: Verdict, enforced: Verdict): ReportedRecord["verdict
   return verdict === Verdict.ALLOW || enforced === Verdict.ALLOW ? "allow" : "unknown";
 }
 
+/** Hosts name them: whoever names more is not described. */
+const MOST_DECISIONS = 100_000;
+
 /** The decisions that records name, once each. */
 export class RecordedDecisions {
   readonly #byId = new Map<string, Decision>();
@@ -73,7 +76,8 @@ export class RecordedDecisions {
 
   note({ record }: StoredRecord): void {
     const { decision } = record;
-    if (decision && decision.id !== "" && !this.#byId.has(decision.id)) this.#byId.set(decision.id, decision);
+    if (!decision || decision.id === "" || this.#byId.size >= MOST_DECISIONS) return;
+    if (!this.#byId.has(decision.id)) this.#byId.set(decision.id, decision);
   }
 
   find(id: string): Decision | null {
