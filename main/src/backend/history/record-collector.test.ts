@@ -225,7 +225,7 @@ function impossibleRecords(): FlowRecord[] {
     (record) => Object.assign(record, { windowSeconds: 3_601 }),
     (record) => Object.assign(record, { originatorBytes: 1n << 53n }),
     (record) => Object.assign(record, { sourceAddress: "10.0.0.300" }),
-    (record) => Object.assign(record, { destinationAddress: "" }),
+    (record) => Object.assign(record, { destinationAddress: "", foldedFlows: 0 }),
     (record) => Object.assign(record, { verdict: 9 }),
     (record) => Object.assign(record, { direction: 0 }),
     (record) => Object.assign(record, { destinationPort: 70_000 }),
@@ -242,6 +242,11 @@ describe("the judge of records", () => {
     const judge = new RecordJudge();
     for (const record of impossibleRecords()) expect(judge.judge([record], NOW_MS)).toEqual([]);
     expect(judge.refused).toBe(impossibleRecords().length);
+  });
+
+  it("keeps what was folded without the ends that differed, as a scan is", () => {
+    const record = Object.assign(randomRecord(random, NOW_MS), { destinationAddress: "", foldedFlows: 40_000 });
+    expect(new RecordJudge().judge([record], NOW_MS)).toMatchObject([{ destinationAddress: "", foldedFlows: 40_000 }]);
   });
 
   it("makes texts harmless, and addresses canonical", () => {

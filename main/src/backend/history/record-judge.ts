@@ -38,8 +38,8 @@ export class RecordJudge {
 
   /** False when an address is none. */
   #clean(record: FlowRecord): boolean {
-    const source = this.#address(record.sourceAddress);
-    const destination = this.#address(record.destinationAddress);
+    const source = this.#end(record.sourceAddress, record);
+    const destination = this.#end(record.destinationAddress, record);
     if (source === null || destination === null) return false;
     record.sourceAddress = source;
     record.destinationAddress = destination;
@@ -81,6 +81,11 @@ export class RecordJudge {
     const clean = hasInvisible(cut) ? replaceInvisible(cut, (codePoint) => `\\u{${codePoint.toString(16)}}`) : cut;
     if (text.length <= length) this.#texts.set(text, clean);
     return clean;
+  }
+
+  /** Flows that were folded into one record may have had different ends: then it has none. */
+  #end(text: string, { foldedFlows }: FlowRecord): string | null {
+    return text === "" && foldedFlows > 0 ? "" : this.#address(text);
   }
 
   /** Canonical; `null` for what is none. */

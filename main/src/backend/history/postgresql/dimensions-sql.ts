@@ -30,9 +30,9 @@ const DURATION = "(r.last_ms - r.first_ms)";
 /** Unknown values are NULL, which is last in either direction. */
 const SORTS: Partial<Record<RowSort, string>> = {
   time: "r.first_ms",
-  source: "s.source_key",
-  destination: "s.destination_key",
-  peer: "(CASE s.direction WHEN 1 THEN s.source_key ELSE s.destination_key END)",
+  source: "nullif(s.source_key, ''::bytea)",
+  destination: "nullif(s.destination_key, ''::bytea)",
+  peer: "nullif(CASE s.direction WHEN 1 THEN s.source_key ELSE s.destination_key END, ''::bytea)",
   port: "(CASE WHEN s.protocol IN (1, 58) THEN NULL ELSE s.port END)",
   protocol: "s.protocol",
   verdict: "(CASE WHEN s.verdict = 1 THEN 0 WHEN s.enforced = 1 THEN 1 ELSE 2 END)",

@@ -9,12 +9,16 @@ import { orderOf } from "./radix-order.ts";
 /** IPv4 is kept in its mapped form; as hex() says it. */
 const MAPPED = "00000000000000000000FFFF";
 
+const UNKNOWN = 0xffffffff;
+
 /** Addresses of one file by their numbers in its dictionary. */
 interface Addresses {
   readonly most: number;
   readonly ids: readonly number[];
   readonly keys: readonly number[];
   readonly others: readonly Other[];
+  /** Of folded flows that had different ends. */
+  readonly unknown: readonly number[];
 }
 
 /** Not IPv4. */
@@ -43,20 +47,24 @@ export function seriesAddresses(file: OpenFile, dimension: "source" | "destinati
 }
 
 function readAddresses(file: OpenFile): Addresses {
-  const [ids, keys, others]: [number[], number[], Other[]] = [[], [], []];
+  const [ids, keys, others, unknown]: [number[], number[], Other[], number[]] = [[], [], [], []];
   let most = 0;
   for (const [id, key] of file.rows<[number, string]>("SELECT id, hex(key) FROM addresses", {})) {
     if (id > most) most = id;
-    if (key.startsWith(MAPPED)) {
+    if (key === "") unknown.push(id);
+    else if (key.startsWith(MAPPED)) {
       ids.push(id);
       keys.push(Number.parseInt(key.slice(MAPPED.length), 16));
     } else others.push({ id, key });
   }
   others.sort((a, b) => compare(a.key, b.key));
-  return { most, ids, keys, others };
+  return { most, ids, keys, others, unknown };
 }
 
-/** By number of the series, for each file: the rank of its address among all, and how many ranks there are. */
+/**
+ * By number of the series, for each file: the rank of its address among all, and how many ranks there are. Those that are not
+ * known come last.
+ */
 export function rankAddresses(
   files: readonly SeriesAddresses[],
   isAscending: boolean,
@@ -86,16 +94,17 @@ export function rankAddresses(
     rankOf[fileOf[at]!]![ids[at]!] = count - 1;
   }
   rankTexts(split, others.length);
-  const ranks = files.map(({ numbers }, file) => {
+  const ranks = files.map(({ numbers, addresses: { unknown } }, file) => {
     const own = rankOf[file]!;
+    for (const id of unknown) own[id] = UNKNOWN;
     const bySeries = new Uint32Array(numbers.length);
     for (let id = 1; id < bySeries.length; id++) {
       const rank = own[numbers[id]!]!;
-      bySeries[id] = isAscending ? rank : count - 1 - rank;
+      bySeries[id] = rank === UNKNOWN ? count : isAscending ? rank : count - 1 - rank;
     }
     return bySeries;
   });
-  return { ranks, count };
+  return { ranks, count: count + 1 };
 }
 
 function compare(a: string, b: string): number {

@@ -183,6 +183,22 @@ export function historyContract(name: string, open: () => Promise<ContractStore>
       await expect(list(store.history, { snapshot: "<script>" })).rejects.toThrow("list");
     }, 60_000);
 
+    it("lists folded flows without an end after all whose end is known, whichever way", async () => {
+      const batches = randomBatches(random, { firstSequence: 1, batches: 2, records: 20, startMs: START_MS });
+      for (const { records } of batches) Object.assign(records[3]!, { destinationAddress: "", foldedFlows: 300 });
+      await both([batchOf("h1", batches)]);
+      for (const isAscending of [false, true]) {
+        const order = { sort: "destination", isAscending } as const;
+        const options = { order, from: 0, atMs: null, limit: 100, snapshot: "", labels: LABELS };
+        const ends = (await store.history.rows(EVERYTHING, options, NEVER))!.rows.map(
+          ({ record }) => record.destinationAddress,
+        );
+        expect(ends.slice(-3).map((end) => end === "")).toEqual([false, true, true]);
+        const expected = (await reference.rows(EVERYTHING, options, NEVER))!.rows;
+        expect(ends).toEqual(expected.map(({ record }) => record.destinationAddress));
+      }
+    });
+
     it("takes a host that was forgotten out of lists too", async () => {
       await both(fleetBatches(random, 4, 20));
       const asked = { order: NEWEST, from: 0, atMs: null, limit: 1_000, snapshot: "", labels: LABELS };

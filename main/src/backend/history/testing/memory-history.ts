@@ -49,7 +49,7 @@ function sortValue(sort: Exclude<RowSort, "time">, { plain, wire }: Kept): strin
     case "source":
     case "destination":
     case "peer":
-      return Buffer.from(addressKey(dimensionValue(sort, plain))).toString("hex");
+      return Buffer.from(addressKey(dimensionValue(sort, plain))).toString("hex") || null;
     case "port":
     case "protocol": {
       const value = dimensionValue(sort, plain);
