@@ -52,6 +52,19 @@ describe("the announcer", () => {
     expect(said[3]?.text).toBe("80,000 new flows, 40 refused");
   });
 
+  it("leaves words in the page for a while only, whatever the other voice goes on saying", () => {
+    const { announcer, advance } = announcerOnClock();
+    announcer.urgent("The connection is lost");
+    for (let second = 0; second < 12; second++) {
+      announcer.polite(`Saved ${second}`);
+      advance(1_000);
+    }
+    expect(announcer.getState().urgent.text).toBe("");
+    expect(announcer.getState().polite.text).not.toBe("");
+    advance(ANNOUNCEMENT_BUDGET.keptMs);
+    expect(announcer.getState().polite.text).toBe("");
+  });
+
   it("starts anew after a silence, and forgets what nobody looks at any more", () => {
     const { announcer, said, advance } = announcerOnClock();
     announcer.counts({ "new flows": 1 });

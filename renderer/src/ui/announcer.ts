@@ -57,7 +57,7 @@ export class Announcer {
   #streamGapMs: number = ANNOUNCEMENT_BUDGET.streamGapMs;
   #urgentAtMs = new Map<string, number>();
   #cancelFlush: (() => void) | null = null;
-  #cancelForget: (() => void) | null = null;
+  readonly #cancelForget = new Map<keyof SpokenNow, () => void>();
 
   constructor(ports: AnnouncerPorts) {
     this.#ports = ports;
@@ -77,7 +77,7 @@ export class Announcer {
     for (const [said, atMs] of this.#urgentAtMs) if (nowMs - atMs >= urgentRepeatMs) this.#urgentAtMs.delete(said);
     if (words === "" || this.#urgentAtMs.has(words)) return;
     this.#urgentAtMs.set(words, nowMs);
-    this.#show({ ...this.#now, urgent: { text: words, serial: this.#now.urgent.serial + 1 } });
+    this.#show("urgent", words);
   }
 
   polite(text: string): void {
@@ -146,21 +146,22 @@ export class Announcer {
     this.#leftOut = 0;
     if (parts.length > 0) {
       this.#politeAtMs = nowMs;
-      const text = parts.map((part) => part.replace(/[.\s]+$/u, "")).join(". ");
-      this.#show({ ...this.#now, polite: { text, serial: this.#now.polite.serial + 1 } });
+      this.#show("polite", parts.map((part) => part.replace(/[.\s]+$/u, "")).join(". "));
     }
     this.#plan();
   }
 
-  #show(now: SpokenNow): void {
-    this.#now = now;
+  #show(voice: keyof SpokenNow, text: string): void {
+    this.#tell(voice, { text, serial: this.#now[voice].serial + 1 });
+    this.#cancelForget.get(voice)?.();
+    // Each by itself: what the other voice goes on saying keeps no old words in the page.
+    const forget = () => this.#tell(voice, { ...this.#now[voice], text: "" });
+    this.#cancelForget.set(voice, this.#ports.later(forget, ANNOUNCEMENT_BUDGET.keptMs));
+  }
+
+  #tell(voice: keyof SpokenNow, spoken: Spoken): void {
+    this.#now = { ...this.#now, [voice]: spoken };
     for (const listener of this.#listeners) listener();
-    this.#cancelForget?.();
-    this.#cancelForget = this.#ports.later(() => {
-      this.#cancelForget = null;
-      this.#now = { polite: { ...now.polite, text: "" }, urgent: { ...now.urgent, text: "" } };
-      for (const listener of this.#listeners) listener();
-    }, ANNOUNCEMENT_BUDGET.keptMs);
   }
 }
 
