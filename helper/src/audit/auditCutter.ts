@@ -50,6 +50,8 @@ export class AuditCutter {
       why = `they are older than ${(limits.maxAgeMs / DAY_MS).toLocaleString("en")} days`;
     }
     if (isAgeDue) this.#ageCheckedMs = this.#ports.steadyMs();
+    // Here, since the statement may begin a file itself.
+    this.isDue = false;
     const next = await readFirstEntry(closed[count] ?? activePath);
     if (count > 0 && next) {
       const through = { sequence: next.sequence - 1, hash: next.previousHash };
@@ -61,10 +63,8 @@ export class AuditCutter {
         checkpoint("stated");
       }
       await this.#remove(closed.slice(0, count));
-      this.isDue = false;
       return closed.slice(count);
     }
-    this.isDue = false;
     return [...closed];
   }
 

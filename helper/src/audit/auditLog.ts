@@ -329,7 +329,11 @@ export class AuditLog {
   /** What cannot be removed now stays: the entry that made it due is written, and that is what counts. */
   async #cutIfDue(): Promise<void> {
     try {
-      this.#closed = await this.#cutter.cut(this.#closed, this.#active.path, this.#brokenAtSequence);
+      const { path } = this.#active;
+      this.#closed = await this.#cutter.cut(this.#closed, path, this.#brokenAtSequence);
+      // The statement needed a file of its own: that counts as well.
+      if (path !== this.#active.path)
+        this.#closed = await this.#cutter.cut(this.#closed, this.#active.path, this.#brokenAtSequence);
     } catch {
       this.#cutter.isDue = true;
     }

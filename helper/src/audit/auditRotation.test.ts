@@ -95,6 +95,17 @@ describe("the files of the audit log", () => {
     await again.close();
   });
 
+  it("stay within it after every entry, also where the statement itself begins a file", async () => {
+    const log = await open();
+    for (let index = 0; index < 60; index += 1) {
+      await log.append(entry(`act-${index}`, "x".repeat((index * 97) % 650)));
+      const bytes = paths().reduce((sum, path) => sum + statSync(path).size, 0);
+      expect([index, bytes <= SMALL.maxBytes, bytes]).toEqual([index, true, bytes]);
+    }
+    expect((await everything(log)).chainValid).toBe(true);
+    await log.close();
+  });
+
   it("are removed when all in them is too old, one an hour, so that a wrong clock does not take the log", async () => {
     const limits = { ...SMALL, maxBytes: 2 ** 30, maxAgeMs: 30 * DAY_MS };
     const log = await writeMany(12, limits);
