@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const LARGEST_BYTES = 4 * 1024 * 1024;
-/** File systems take 255. */
-const LONGEST_NAME_BYTES = 200;
+/** File systems take no more. */
+const LONGEST_NAME_BYTES = 255;
 /** Old ones are removed: the desktop has copied them when the next few are dragged. */
 const KEPT = 8;
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,119}\.(?:ya?ml|json|csv|ndjson|nft|conf)$/u;
