@@ -12,7 +12,7 @@ export function ruleLabel(rule: PolicyRule): string {
   return rule.name ?? `${rule.direction}[${rule.index}]`;
 }
 
-export function ruleDecision(policy: Policy, rule: PolicyRule): DecisionContent {
+export function ruleDecision(policy: Pick<Policy, "key" | "tier">, rule: PolicyRule): DecisionContent {
   return {
     id: decisionId(["rule", policy.key, ruleMeaning(rule)]),
     verdict: rule.action === "allow" ? "allow" : "deny",

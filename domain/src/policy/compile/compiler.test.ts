@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Failure } from "../../errors/index.ts";
@@ -152,6 +154,31 @@ describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
     );
     // Once everything has changed in time, it starts anew.
     expect(kept / runs).toBeGreaterThan(0.95);
+  });
+
+  it("holds on to no version of a policy but the last", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    let rules: readonly PolicyRule[] = Array.from({ length: 200 }, (_, index) =>
+      rule("egress", { index, peers: [addressPeer(`10.0.${index}.0/24`)], ports: [ports(6, 1)] }),
+    );
+    const worldNow = () =>
+      world([host("a")], [policy("many", { isolates: { ingress: false, egress: true }, rules: [...rules] })]);
+    const compiler = createCompiler(worldNow());
+    compiler.program("a");
+    const versions: WeakRef<readonly PolicyRule[]>[] = [];
+    for (let edit = 0; edit < 50; edit++) {
+      rules = rules.with(edit, rule("egress", { ...rules[edit], ports: [ports(6, 2 + edit)] }));
+      compiler.update(worldNow());
+      compiler.program("a");
+      const own = compiler.world.policies[0]?.rules;
+      if (own !== undefined) versions.push(new WeakRef(own));
+    }
+    // References are kept until the turn in which they were made is over.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(versions).toHaveLength(50);
+    expect(versions.filter((version) => version.deref() !== undefined).length).toBeLessThan(5);
   });
 
   it("returns the program that it has where nothing changed for the host", () => {

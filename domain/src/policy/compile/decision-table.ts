@@ -12,10 +12,16 @@ import { DECISION_DENIES, DECISION_OBSERVES_ONLY } from "../program-columns.ts";
 import { withRoomForBytes } from "./growing.ts";
 import type { Ends } from "./paint.ts";
 
+/**
+ * What a decision says of its policy. The policy itself would hold on to all of its rules, once for each version of it that a
+ * decision comes from.
+ */
+export type PolicyHead = Pick<Policy, "key" | "tier">;
+
 export class DecisionTable {
   readonly #contents: (DecisionContent | null)[] = [];
   /** Where the decision of a rule comes from. */
-  readonly #policies: (Policy | null)[] = [];
+  readonly #policies: (PolicyHead | null)[] = [];
   readonly #rules: (PolicyRule | null)[] = [];
   #flags = new Uint8Array(64);
   /** As it was in the last program that was asked for its decisions. */
@@ -25,10 +31,17 @@ export class DecisionTable {
     egress: null,
   };
   readonly #numbers = new Map<string, number>();
+  #lastHead: PolicyHead | null = null;
 
   /** A number of its own at each call: ask once for each rule. */
   addRule(policy: Policy, rule: PolicyRule): number {
-    return this.#add(null, policy, rule, rule.action === "allow" ? 0 : DECISION_DENIES);
+    return this.#add(null, this.#headOf(policy), rule, rule.action === "allow" ? 0 : DECISION_DENIES);
+  }
+
+  /** The same object for all rules of a policy, which are added one after the other. */
+  #headOf({ key, tier }: Policy): PolicyHead {
+    if (this.#lastHead?.key !== key || this.#lastHead.tier !== tier) this.#lastHead = { key, tier };
+    return this.#lastHead;
   }
 
   /** The number of a decision that comes from no rule alone. */
@@ -72,7 +85,7 @@ export class DecisionTable {
   }
 
   /** What the decision comes from, when it is that of a rule. */
-  originOf(number: number): { readonly policy: Policy; readonly rule: PolicyRule } | null {
+  originOf(number: number): { readonly policy: PolicyHead; readonly rule: PolicyRule } | null {
     const [policy, rule] = [this.#policies[number], this.#rules[number]];
     return policy && rule ? { policy, rule } : null;
   }
@@ -126,7 +139,7 @@ export class DecisionTable {
     return number;
   }
 
-  #add(content: DecisionContent | null, policy: Policy | null, rule: PolicyRule | null, flags: number): number {
+  #add(content: DecisionContent | null, policy: PolicyHead | null, rule: PolicyRule | null, flags: number): number {
     this.#policies.push(policy);
     this.#rules.push(rule);
     const number = this.#contents.push(content) - 1;

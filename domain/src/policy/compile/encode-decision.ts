@@ -1,8 +1,8 @@
 /** What a program's digest says of a decision: its id's meaning and what people are told, not where it stands. */
 import type { ByteWriter } from "../byte-writer.ts";
 import { type DecisionContent, peerMeaning, portMeaning } from "../decision.ts";
-import { type Peer, type Policy, type PolicyRule, type PortMatch, TIER_ORDER } from "../model.ts";
-import type { DecisionTable } from "./decision-table.ts";
+import { type Peer, type PolicyRule, type PortMatch, TIER_ORDER } from "../model.ts";
+import type { DecisionTable, PolicyHead } from "./decision-table.ts";
 
 /** What follows. */
 const TAG = { content: 0, rule: 1, none: 2, prefixes4: 3, ranges: 4, texts: 5, name: 6, position: 7 } as const;
@@ -26,7 +26,7 @@ function encodeContent(
 }
 
 /** Everything that the id of a rule's decision is a digest of: that takes longer than to write it down. */
-function encodeRule(policy: Policy, rule: PolicyRule, to: ByteWriter): void {
+function encodeRule(policy: PolicyHead, rule: PolicyRule, to: ByteWriter): void {
   to.byte(TAG.rule);
   to.byte(TIER_ORDER.indexOf(policy.tier));
   to.byte(rule.direction === "ingress" ? 0 : 1);

@@ -20,7 +20,7 @@ export class PolicyGroups {
   readonly #byLabel = new Map<string, PolicyGroup[]>();
   readonly #ofEndpoint = new WeakMap<Endpoint, readonly PolicyGroup[]>();
   /** Of the policies of earlier indexes too. */
-  readonly #keys: Map<Policy, string>;
+  readonly #keys: WeakMap<Policy, string>;
   #nextId: number;
   #ranks: ReadonlyMap<Policy, number> | null = null;
 
@@ -32,7 +32,7 @@ export class PolicyGroups {
     this.#namespaces = namespaces;
     this.#policies = policies;
     this.#nextId = previous === null ? 0 : previous.#nextId;
-    this.#keys = previous === null ? new Map() : previous.#keys;
+    this.#keys = previous === null ? new WeakMap() : previous.#keys;
     const before: ReadonlyMap<string, PolicyGroup> = previous === null ? new Map() : previous.#byKey;
     const byKey = new Map<string, Policy[]>();
     for (const policy of policies) {
