@@ -59,7 +59,10 @@ export function SelectionBar({ count, columns, read, onClear }: SelectionBarProp
         Clear
       </Button>
       {count > MOST_COPIED ? (
-        <span className="soft">A copy has the first {formatCount(MOST_COPIED)}; an export has all of the list.</span>
+        <span className="soft">
+          A copy has the first {formatCount(MOST_COPIED)}, and a rule or a test is made of them; an export has all of
+          the list.
+        </span>
       ) : null}
       {note ? (
         <span className="flows-losses" role="status">

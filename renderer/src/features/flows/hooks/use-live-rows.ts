@@ -46,6 +46,8 @@ export function useLiveRows(order: ListOrder): LiveRows {
   const stream = useFlowStream();
   const isFrozen = useWindow((state) => state.isFrozen);
   const text = useWindow((state) => state.flowText);
+  const scopeHostId = useWindow((state) => state.scopeHostId);
+  const lastMs = useWindow((state) => state.lastMs);
   const frozen = useRef<{ readonly buffer: FlowBuffer; readonly atMs: number } | null>(null);
   // A question that was just asked has no rows yet: what was held belongs to the former one.
   if (!isFrozen || stream.value === null) frozen.current = null;
@@ -58,7 +60,7 @@ export function useLiveRows(order: ListOrder): LiveRows {
   );
   const list = useMemo(() => listOf(rows, isNewestFirst), [rows, isNewestFirst]);
   // One list a question and order; a number, as the grid compares it.
-  const serial = useSerial(`${text} ${order.sort} ${order.isAscending}`);
+  const serial = useSerial(JSON.stringify([text, scopeHostId, lastMs, order]));
   return {
     ...list,
     ...{ serial, stream, buffer, rows, isRunning: false, gaps: [], want: nothing },

@@ -89,6 +89,20 @@ it("a list that stands still is sorted by every column that the store sorts by, 
   expect(order(RecordSort.HOST, true)[0]).toBe(1);
   expect(order(RecordSort.VERDICT, false)[0]).toBe(2);
   expect(order(RecordSort.TIME, true)).toEqual([1, 2, 3, 4]);
+  const sortedBy = (sort: RecordSort, isAscending: boolean, ...own: Partial<LiveFlow>[]) =>
+    sortedItems(
+      own.map((each, index) => flow(index, each)),
+      recordOfFlow,
+      { sort, isAscending },
+    ).map(({ id }) => Number(id));
+  const ends = ["10.0.0.10", "2001:db8::1", "10.0.0.9", "::1"].map((sourceAddress) => ({ sourceAddress }));
+  expect(sortedBy(RecordSort.SOURCE, true, ...ends, { hook: FlowHook.CONNECT, sourceAddress: "::" })).toEqual([
+    3, 2, 0, 1, 4,
+  ]);
+  expect(sortedBy(RecordSort.PORT, true, { protocol: 1, destinationPort: 0 }, {})).toEqual([1, 0]);
+  const { ALLOW, DENY } = Verdict;
+  const verdicts = [{ verdict: DENY, enforced: DENY }, { verdict: DENY, enforced: ALLOW }, {}];
+  expect(sortedBy(RecordSort.VERDICT, true, ...verdicts)).toEqual([2, 1, 0]);
   for (const { sort } of Object.values(COLUMNS))
     if (sort !== null) expect(order(sort, true).toSorted()).toEqual([1, 2, 3, 4]);
 });
@@ -145,6 +159,11 @@ describe("rows as others read them", () => {
 it("one proposal has each connection once, whatever the originator's port; a test needs one verdict", () => {
   expect(distinctFlows([flow(1), flow(2), flow(3, { destinationPort: 22 })])).toHaveLength(2);
   expect(distinctFlows([flow(1, { sourceAddress: "", subjectKey: "" })])).toEqual([]);
+  const folded = { destinationAddress: "", subjectKey: "Host/web-1" };
+  expect(distinctFlows([flow(1, folded)])).toEqual([]);
+  expect(distinctFlows([flow(1, { ...folded, direction: Direction.INGRESS })])).toMatchObject([{ to: "Host/web-1" }]);
+  expect(distinctFlows([flow(1, { sourceAddress: "", direction: Direction.INGRESS })])).toEqual([]);
+  expect(distinctFlows([flow(1, { sourceAddress: "0.0.0.0" })])).toMatchObject([{ from: "Host/web-1" }]);
   expect(commonVerdict([flow(1), flow(2)])).toBe(Verdict.ALLOW);
   expect(commonVerdict([flow(1), flow(2, { verdict: Verdict.DENY })])).toBeNull();
 });

@@ -2,7 +2,7 @@
 
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import type { FlowRecord } from "@wardline/api/wardline/v1/flow_record";
-import { Verdict } from "@wardline/api/wardline/v1/policy";
+import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { flowVerdict } from "../../../data/flow-buffer.ts";
 
 /** What a live flow and a record of the history have in common. */
@@ -26,14 +26,11 @@ const UNCHOSEN: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
 
 export function seenFlow(flow: ProposedFlow) {
   const { sourceAddress, destinationAddress, subjectKey, protocol, destinationPort, direction } = flow;
-  return {
-    ...{
-      from: UNCHOSEN.has(sourceAddress) ? subjectKey : sourceAddress,
-      to: destinationAddress || subjectKey,
-      subjectKey,
-    },
-    ...{ protocol, port: destinationPort, direction },
-  };
+  // The subject is the end on the host: whom it talks to is nobody's guess.
+  const isIngress = direction === Direction.INGRESS;
+  const from = UNCHOSEN.has(sourceAddress) && !isIngress ? subjectKey : sourceAddress;
+  const to = destinationAddress === "" && isIngress ? subjectKey : destinationAddress;
+  return { from, to, subjectKey, protocol, port: destinationPort, direction };
 }
 
 /** The connections of rows, each once. Rows of sums that have lost an end are none. */
