@@ -17,6 +17,8 @@ export interface CutterPorts {
   readonly steadyMs: () => number;
   /** Writes the statement into the log, on disk when it returns. */
   readonly state: (content: AuditContent) => Promise<void>;
+  /** The first entry that does not fit, as the files are now; 0 = all fit. Never rejects. */
+  readonly verify: () => Promise<number>;
   readonly checkpoint: (step: "stated" | "removed") => void;
 }
 
@@ -39,8 +41,8 @@ export class AuditCutter {
    * Returns the files that are left of `closed`. Throws the errors of the file system: then nothing was removed that is not
    * stated, and the next call goes on.
    */
-  async cut(closed: readonly string[], activePath: string, brokenAtSequence: number): Promise<string[]> {
-    const { limits, state, checkpoint } = this.#ports;
+  async cut(closed: readonly string[], activePath: string): Promise<string[]> {
+    const { limits, state, verify, checkpoint } = this.#ports;
     const isAgeDue = this.#ports.steadyMs() - this.#ageCheckedMs >= AGE_INTERVAL_MS;
     if ((!this.isDue && !isAgeDue) || closed.length === 0) return [...closed];
     let count = this.isDue ? await this.#countOverSize(closed) : 0;
@@ -55,6 +57,8 @@ export class AuditCutter {
     const next = await readFirstEntry(closed[count] ?? activePath);
     if (count > 0 && next) {
       const through = { sequence: next.sequence - 1, hash: next.previousHash };
+      // Nobody can look at what goes any later.
+      const brokenAtSequence = await verify();
       const isEvidence = brokenAtSequence > 0 && brokenAtSequence <= through.sequence;
       if (isEvidence) why += `; entry ${brokenAtSequence} was changed or missing`;
       if (through.sequence > this.#statedThrough) {

@@ -1,6 +1,6 @@
 /** One line of the audit log. What an entry is and how entries are chained is in `domain/audit`. */
 import { createHash } from "node:crypto";
-import type { AuditEntry, AuditOutcome, AuditRole, HashText } from "@wardline/domain/audit";
+import type { AuditContent, AuditEntry, AuditOutcome, AuditRole, HashText } from "@wardline/domain/audit";
 
 export const platformHash: HashText = (text) => createHash("sha256").update(text).digest("hex");
 
@@ -27,4 +27,20 @@ export function parseEntry(line: string): AuditEntry | null {
   } catch {
     return null;
   }
+}
+
+const MAX_TEXT_LENGTH = 2_000;
+
+/** With texts that are cut to what an entry may have. */
+export function bounded(content: AuditContent): AuditContent {
+  return {
+    ...content,
+    actor: content.actor.slice(0, MAX_TEXT_LENGTH),
+    detail: content.detail.slice(0, MAX_TEXT_LENGTH),
+  };
+}
+
+/** What the agent did by itself. */
+export function automatic(action: string, detail: string): AuditContent {
+  return { actor: "agent", role: "none", action, argumentDigest: "", outcome: "automatic", detail };
 }

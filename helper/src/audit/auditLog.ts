@@ -10,11 +10,11 @@ import { type AuditContent, type AuditEntry, type AuditPlace, mayBegin, sealEntr
 import { syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
 import { Mutex } from "../generations/mutex.ts";
 import { AuditCutter } from "./auditCutter.ts";
-import { platformHash } from "./auditEntry.ts";
-import { type AuditScan, scanAuditFile } from "./auditFile.ts";
+import { automatic, bounded, platformHash } from "./auditEntry.ts";
+import { scanAuditFile } from "./auditFile.ts";
 import { NO_PAGE, newestFirst, oldestFirst, type PageCollector } from "./auditPages.ts";
-import { AuditReader, type AuditReading, type AuditView } from "./auditReader.ts";
-import { type AuditLimits, DEFAULT_AUDIT_LIMITS, openSegments, segmentPath, statSegment } from "./auditSegments.ts";
+import { AuditReader, type AuditReading, type AuditView, newestOf } from "./auditReader.ts";
+import { type AuditLimits, DEFAULT_AUDIT_LIMITS, openSegments, segmentPath } from "./auditSegments.ts";
 import { setAside } from "./auditStray.ts";
 import { ClockJumps } from "./clockJumps.ts";
 
@@ -52,20 +52,6 @@ interface Waiting {
 
 /** Entries that could not be written and wait for space. More than this are counted only. */
 const MAX_WAITING = 256;
-const MAX_TEXT_LENGTH = 2_000;
-
-function bounded(content: AuditContent): AuditContent {
-  return {
-    ...content,
-    actor: content.actor.slice(0, MAX_TEXT_LENGTH),
-    detail: content.detail.slice(0, MAX_TEXT_LENGTH),
-  };
-}
-
-function automatic(action: string, detail: string): AuditContent {
-  return { actor: "agent", role: "none", action, argumentDigest: "", outcome: "automatic", detail };
-}
-
 interface Opened {
   readonly directory: string;
   readonly closed: string[];
@@ -114,6 +100,7 @@ export class AuditLog {
       wallMs: clocks.wallMs,
       steadyMs: clocks.bootMs ?? clocks.wallMs,
       state: (content) => this.#write(bounded(content), this.#now()),
+      verify: () => this.#verifyNow(),
       checkpoint: this.#checkpoint,
     });
   }
@@ -256,6 +243,17 @@ export class AuditLog {
     }
   }
 
+  /** While the mutex is held. Files that were verified before cost nothing unless they were touched. */
+  async #verifyNow(): Promise<number> {
+    try {
+      const { brokenAtSequence } = await this.#reader.read(this.#view(), NO_PAGE, this.#closing.signal);
+      this.#brokenAtSequence ||= brokenAtSequence;
+    } catch {
+      // What cannot be read is judged as it was.
+    }
+    return this.#brokenAtSequence;
+  }
+
   #now(): string {
     return new Date(this.#wallMs()).toISOString();
   }
@@ -330,25 +328,13 @@ export class AuditLog {
   async #cutIfDue(): Promise<void> {
     try {
       const { path } = this.#active;
-      this.#closed = await this.#cutter.cut(this.#closed, path, this.#brokenAtSequence);
+      this.#closed = await this.#cutter.cut(this.#closed, path);
       // The statement needed a file of its own: that counts as well.
-      if (path !== this.#active.path)
-        this.#closed = await this.#cutter.cut(this.#closed, this.#active.path, this.#brokenAtSequence);
+      if (path !== this.#active.path) this.#closed = await this.#cutter.cut(this.#closed, this.#active.path);
     } catch {
       this.#cutter.isDue = true;
     }
   }
-}
-
-/** Of the file that is written, or of those before while it has none. */
-async function newestOf(closed: readonly string[], active: AuditScan): Promise<AuditEntry | null> {
-  let { last } = active;
-  for (const path of closed.toReversed()) {
-    if (last) break;
-    const { sizeBytes } = await statSegment(path);
-    last = (await scanAuditFile({ path, sizeBytes, before: undefined }, () => {})).last;
-  }
-  return last;
 }
 
 interface Clocks {

@@ -82,3 +82,14 @@ export class AuditReader {
     return scan;
   }
 }
+
+/** Of the file that is written, or of those before while it has none. */
+export async function newestOf(closed: readonly string[], active: AuditScan): Promise<AuditEntry | null> {
+  let { last } = active;
+  for (const path of closed.toReversed()) {
+    if (last) break;
+    const { sizeBytes } = await statSegment(path);
+    last = (await scanAuditFile({ path, sizeBytes, before: undefined }, () => {})).last;
+  }
+  return last;
+}

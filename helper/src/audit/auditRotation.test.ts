@@ -225,6 +225,18 @@ describe("the files of the audit log", () => {
     },
   );
 
+  it("say that they were touched when the limits remove them before anybody has looked", async () => {
+    const log = await writeMany(10);
+    const [oldest = ""] = paths();
+    change(oldest, (text) => text.replace("root", "ruth"));
+    for (let index = 0; index < 20; index += 1) await log.append(entry("more"));
+    expect(paths()).not.toContain(oldest);
+    const statements = paths().flatMap((path) => readFileSync(path, "utf8").match(/to \d+ were removed: [^"]*/g) ?? []);
+    expect(statements).toContainEqual(expect.stringMatching(/; entry 1 was changed or missing$/));
+    expect(log.problems).toEqual([expect.stringContaining("entry 1 ")]);
+    await log.close();
+  });
+
   it("hold after a crash at any step every entry that was taken, and only stated ones are missing", {
     timeout: 30_000,
   }, async () => {

@@ -8,6 +8,7 @@ import { lstat, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { AuditContent } from "@wardline/domain/audit";
 import { syncDirectory } from "../files/atomicFile.ts";
+import { automatic } from "./auditEntry.ts";
 
 /**
  * States such a log with its hash, then moves it into the directory; a crash in between states it twice. Where that fails,
@@ -24,8 +25,7 @@ export async function setAside(directory: string, append: (content: AuditContent
     const argumentDigest = hash.digest("hex");
     const name = `aside-${argumentDigest.slice(0, 16)}.ndjson`;
     const detail = `an older agent wrote a log of its own meanwhile: its ${stat.size} bytes are kept as ${name}`;
-    const subject = { actor: "agent", role: "none", action: "audit.aside" } as const;
-    await append({ ...subject, argumentDigest, outcome: "automatic", detail });
+    await append({ ...automatic("audit.aside", detail), argumentDigest });
     await rename(path, join(directory, name));
     await syncDirectory(directory);
     await syncDirectory(dirname(directory));
