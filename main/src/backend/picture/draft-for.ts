@@ -110,6 +110,8 @@ function recordsOf(
 /** A record stands for connections that were let through, and for packets that were not. */
 function* flowsOf(record: FlowRecord): Generator<readonly [RecordedFlow, number]> {
   const { direction, protocol, sourceAddress, destinationAddress, verdict, enforced, subjectKey, host } = record;
+  // Folded: nobody knows any more between whom.
+  if (sourceAddress === "" || destinationAddress === "") return;
   const flow = {
     ...{ timeMs: record.lastSeenMs, direction, protocol, sourceAddress, destinationAddress },
     ...{ port: record.destinationPort, verdict, enforced, subjectKey, host },

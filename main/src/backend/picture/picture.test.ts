@@ -286,6 +286,18 @@ describe("DraftFor", () => {
     expect((await draftFor(DB)).notes.join()).toContain("1 of 1 endpoints recorded nothing");
   });
 
+  it("says nothing of folded flows: nobody knows any more between whom they were", async () => {
+    const folded = { destinationAddress: "", destinationPort: 0, foldedFlows: 9_000, started: 9_000 };
+    await keep([record({ started: 40 }), record(folded)]);
+    const { text } = await draftFor(WEB);
+    const picture = await draw();
+    expect(picture.notes.join()).toContain("more different ends than are kept (1)");
+    await history.forgetHost("local");
+    await keep([record({ started: 40 })]);
+    expect(text).toContain("5432");
+    expect(text).toBe((await draftFor(WEB)).text);
+  });
+
   it("needs somebody to write for", async () => {
     expect(await failureOf(draftFor())).toBe(ErrorCode.INVALID_ARGUMENT);
     expect(await failureOf(draftFor("world"))).toBe(ErrorCode.INVALID_ARGUMENT);

@@ -43,11 +43,15 @@ export async function readTalks(
   const all = await read({ kind: "all" });
   const observed = await read({ kind: "and", parts: [field("verdict", "deny"), field("enforced", "allow")] });
   const letThrough = new Map(observed.groups.map(({ values, sums }) => [values.join("\n"), sums]));
-  const sums = all.groups.map((group) => sumsOf(group, letThrough.get(group.values.join("\n")) ?? null));
+  // Folded records have lost an end: nobody knows any more between whom.
+  const known = all.groups.filter(({ values: [, , source, destination] }) => source !== "" && destination !== "");
+  const folded = all.groups.length - known.length;
+  const sums = known.map((group) => sumsOf(group, letThrough.get(group.values.join("\n")) ?? null));
   const book = { inventory, nameOf: () => "" };
   const notes = [...all.gaps];
   const leftOut = all.groupCount - all.groups.length;
   if (leftOut > 0) notes.push(`The ${leftOut.toLocaleString("en")} smallest talks of the window are not counted.`);
+  if (folded > 0) notes.push(`Not counted: talks with more different ends than are kept (${folded.toLocaleString("en")}).`);
   const flows = countTalks(sums, book).map(({ allowed, denied, policyKeys: _, ...ends }): PictureFlow => {
     const times = [allowed, denied].filter(({ records }) => records > 0);
     return {
