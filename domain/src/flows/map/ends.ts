@@ -112,6 +112,7 @@ function workloadEnd(key: string, labels: ReadonlyMap<string, string>): End {
 }
 
 function externalEnd(address: string, name: string): End {
-  const shown = name === "" ? address : `${name} (${address})`;
+  // Folded flows have lost the end in which they differ.
+  const shown = address === "" ? "different addresses" : name === "" ? address : `${name} (${address})`;
   return { id: `address:${address}`, kind: "external", name: shown, labels: NO_LABELS, member: address };
 }

@@ -260,3 +260,8 @@ describe("compareServiceMaps", () => {
     ]);
   });
 });
+
+it("has a name for the end that folded flows have lost", () => {
+  const map = buildServiceMap([sums({ destinationAddress: "", port: 0 })], INVENTORY, BY_HOST);
+  expect(map.nodes.map(({ name }) => name)).toEqual(["different addresses", "web-1"]);
+});
