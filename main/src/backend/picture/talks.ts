@@ -51,7 +51,8 @@ export async function readTalks(
   const notes = [...all.gaps];
   const leftOut = all.groupCount - all.groups.length;
   if (leftOut > 0) notes.push(`The ${leftOut.toLocaleString("en")} smallest talks of the window are not counted.`);
-  if (folded > 0) notes.push(`Not counted: talks with more different ends than are kept (${folded.toLocaleString("en")}).`);
+  if (folded > 0)
+    notes.push(`Not counted: talks with more different ends than are kept (${folded.toLocaleString("en")}).`);
   const flows = countTalks(sums, book).map(({ allowed, denied, policyKeys: _, ...ends }): PictureFlow => {
     const times = [allowed, denied].filter(({ records }) => records > 0);
     return {
