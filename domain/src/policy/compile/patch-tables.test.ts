@@ -126,4 +126,78 @@ describe("tables that are patched", () => {
     // The comparison is worth nothing when everything is put together anew.
     expect(patched / versions).toBeGreaterThan(0.02);
   });
+
+  it("are those of a compilation from nothing whatever is edited: nested networks, ranges, tiers, rules that come and go", () => {
+    const networks = [
+      "10.0.0.1/32",
+      "10.0.0.2/32",
+      "10.0.0.0/31",
+      "10.0.0.0/24",
+      "0.0.0.0/0",
+      "fd00::1/128",
+      "fd00::/64",
+    ];
+    const shapeOf = fc.record({
+      direction: fc.constantFrom("ingress" as const, "egress" as const),
+      action: fc.constantFrom("allow" as const, "deny" as const, "pass" as const),
+      peers: fc.subarray(networks, { maxLength: 3 }),
+      protocol: fc.constantFrom(TCP, TCP, TCP, 17),
+      low: fc.integer({ min: 1, max: 8 }),
+      span: fc.constantFrom(0, 0, 0, 1, 3),
+      hasMore: fc.boolean(),
+    });
+    type Shape = typeof shapeOf extends fc.Arbitrary<infer Value> ? Value : never;
+    const made = (index: number, { direction, action, peers: prefixes, protocol, low, span, hasMore }: Shape) =>
+      rule(direction, {
+        ...{ index, action },
+        peers: prefixes.map((prefix) => addressPeer(prefix)),
+        ports: [ports(protocol, low, low + span), ...(hasMore ? [ports(protocol, low + 20)] : [])],
+      });
+    const editOf = fc.record({
+      ...{ policy: fc.nat({ max: 3 }), at: fc.nat({ max: 8 }), shape: shapeOf },
+      kind: fc.constantFrom("ports", "ports", "ports", "peers", "action", "whole", "add", "remove", "swap"),
+    });
+    type Edit = typeof editOf extends fc.Arbitrary<infer Value> ? Value : never;
+    const edited = (rules: Shape[], { at, shape, kind }: Edit): void => {
+      const place = rules.length === 0 ? 0 : at % rules.length;
+      const before = rules[place];
+      if (kind === "add" || before === undefined) rules.splice(place, 0, shape);
+      else if (kind === "remove") rules.splice(place, 1);
+      else if (kind === "swap") rules.push(...rules.splice(place, 1));
+      else if (kind === "whole") rules[place] = shape;
+      else if (kind === "peers") rules[place] = { ...before, peers: shape.peers };
+      else if (kind === "action") rules[place] = { ...before, action: shape.action };
+      else rules[place] = { ...shape, direction: before.direction, action: before.action, peers: before.peers };
+    };
+    const policies = fc.array(fc.array(shapeOf, { minLength: 1, maxLength: 5 }), { minLength: 4, maxLength: 4 });
+    const edits = fc.array(fc.array(editOf, { minLength: 1, maxLength: 2 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(policies, edits, fc.boolean(), (first, steps, isIsolated) => {
+        const current = first.map((rules) => [...rules]);
+        const worldNow = () => {
+          const open = { ingress: false, egress: false };
+          const tiers = current.slice(0, 3).map((rules, at) => {
+            const own = rules.map((shape, index) => made(index, shape));
+            // Enough rules that an edit is a small part of the whole.
+            const others = at === 1 ? (many([], []).policies[1]?.rules ?? []) : [];
+            return policy(`p${at}`, { tier: "admin", isolates: open, priority: at + 1, rules: [...own, ...others] });
+          });
+          const last = (current[3] ?? []).map((shape, index) => made(index, { ...shape, action: "allow" }));
+          const isolates = { ingress: isIsolated, egress: isIsolated };
+          return world([host("a"), host("b")], [...tiers, policy("p3", { isolates, rules: last })]);
+        };
+        const compiler = createCompiler(worldNow());
+        for (const name of ["a", "b"]) compiler.program(name);
+        for (const step of steps) {
+          for (const edit of step) edited(current[edit.policy] ?? [], edit);
+          compiler.update(worldNow());
+          for (const name of ["a", "b"]) {
+            const [program, fresh] = [compiler.program(name), compile(compiler.world, name)];
+            if (!isDeepStrictEqual(program, fresh)) expect(program).toEqual(fresh);
+          }
+        }
+      }),
+      { numRuns: 300, seed: SEED },
+    );
+  });
 });
