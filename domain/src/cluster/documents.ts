@@ -204,3 +204,38 @@ function partedFromSeparator({ text, firstLine }: Piece): Omit<ClusterDocument, 
   const lines = separator === "" ? 0 : 1;
   return { text: text.slice(separator.length), separator, firstLine: firstLine + lines };
 }
+
+/** Values that are compared of two documents; what has more, by aliases in aliases, is taken for different. */
+const MAX_COMPARED_VALUES = 100_000;
+
+/** Whether two texts of one document each hold the same values: comments, layout and the order of fields do not count. */
+export function sayTheSame(one: string, other: string): boolean {
+  const left = rootOf(one);
+  const right = rootOf(other);
+  let compared = 0;
+  const isSame = (mine: YamlNode, yours: YamlNode): boolean => {
+    if (++compared > MAX_COMPARED_VALUES) return false;
+    if (mine.kind === "scalar") return yours.kind === "scalar" && mine.value === yours.value;
+    if (mine.kind === "list") {
+      if (yours.kind !== "list" || mine.items.length !== yours.items.length) return false;
+      return mine.items.every((item, index) => {
+        const counterpart = yours.items[index];
+        return counterpart !== undefined && isSame(item, counterpart);
+      });
+    }
+    if (yours.kind !== "map" || mine.entries.length !== yours.entries.length) return false;
+    const values = new Map(yours.entries.map(({ key, value }) => [key, value]));
+    return mine.entries.every(({ key, value }) => {
+      const counterpart = values.get(key);
+      return counterpart !== undefined && isSame(value, counterpart);
+    });
+  };
+  return left !== null && right !== null && isSame(left, right);
+}
+
+function rootOf(text: string): YamlNode | null {
+  const report = new Reporter(new DiagnosticSink(1), new LineIndex("", text, 1));
+  const limits = DEFAULT_READ_LIMITS;
+  const { roots } = readYaml(wholeText(text), report, limits, limits.maxFullParserTokensPerFile, true);
+  return roots.length === 1 && report.errorCount === 0 ? (roots[0] ?? null) : null;
+}

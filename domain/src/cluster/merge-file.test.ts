@@ -63,6 +63,19 @@ describe("mergeFile", () => {
     );
   });
 
+  it("does not take a line of one document for the same line of another", () => {
+    const one = (name: string, port: number, comment = "") => ({ name, port, comment });
+    const base = file([one("d", 2)]);
+    const ours = file([one("d", 1, "# why"), one("e", 2)]);
+    const theirs = file([one("d", 1)]);
+    for (const [mine, other] of [
+      [ours, theirs],
+      [theirs, ours],
+    ] as const) {
+      expect(mergeFile(PATH, base, mine, other)).toEqual({ kind: "merged", text: ours });
+    }
+  });
+
   it("merges to what both sides meant, document by document, or says that they disagree", () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, ours, theirs) => {

@@ -3,7 +3,7 @@
  * that were both added at the end of a file do not meet, however their lines do.
  */
 import { type MergeRegion, mergeLines } from "../lines/index.ts";
-import { type ClusterDocument, readClusterDocuments } from "./documents.ts";
+import { type ClusterDocument, readClusterDocuments, sayTheSame } from "./documents.ts";
 import {
   type ConflictReason,
   type DocumentSide,
@@ -42,8 +42,10 @@ export function mergeFile(
   const mayRead = reads(path, ours) && reads(path, theirs);
   const byDocument = mayRead ? mergeDocuments(path, base ?? "", ours, theirs) : null;
   const disputed = byDocument !== null && conflictsOf(byDocument) > 0;
-  if (text !== null && !disputed && (!mayRead || reads(path, text))) return { kind: "merged", text };
   const together = byDocument && agreedText(byDocument);
+  // Lines that are alike in two documents can be taken for each other: what one side said of one is then put into the other.
+  const isMistaken = text !== null && together !== null && !meanTheSame(path, text, together);
+  if (text !== null && !disputed && !isMistaken && (!mayRead || reads(path, text))) return { kind: "merged", text };
   if (together !== null && reads(path, together)) return { kind: "merged", text: together };
   const reason = base === null ? "added" : "lines";
   // Lines alone would have come together: one side renamed or deleted a document that the other changed.
@@ -67,6 +69,16 @@ function conflictOf(
 
 function reads(path: string, text: string): boolean {
   return text.trim() === "" || readClusterDocuments({ path, text }).ok;
+}
+
+/** Comments, order and layout do not count. */
+function meanTheSame(path: string, one: string, other: string): boolean {
+  const [left, right] = [one, other].map((text) => documentsOf(path, text));
+  if (!left || !right || left.size !== right.size) return false;
+  return [...left].every(([key, { text }]) => {
+    const counterpart = right.get(key);
+    return counterpart !== undefined && (text === counterpart.text || sayTheSame(text, counterpart.text));
+  });
 }
 
 function conflictsOf(regions: readonly MergeRegion[]): number {
