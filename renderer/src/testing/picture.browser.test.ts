@@ -63,8 +63,10 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("img", { name: /9 groups and 12 connections. The tables/ }).waitFor();
       await expect.poll(() => page.evaluate(PLACES), SLOW).toContain("app=legacy");
       const places = await page.evaluate(PLACES);
-      const { found, box } = (await page.evaluate(FIND_MARKS)) as Marks;
-      expect(found.length).toBeGreaterThan(20);
+      // The canvas is drawn a frame after the places are known.
+      const marks = async () => (await page.evaluate(FIND_MARKS)) as Marks;
+      await expect.poll(async () => (await marks()).found.length, SLOW).toBeGreaterThan(20);
+      const { found, box } = await marks();
       for (const overlay of ["Reported", "Difference"])
         await page.getByRole("button", { name: overlay, exact: true }).click();
       const [first] = found;

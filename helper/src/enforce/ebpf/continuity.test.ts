@@ -119,8 +119,16 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     await killAgent();
     const tree = join(lab.bpffsDir, TREE);
     unlinkSync(join(tree, "link_ingress"));
-    await allowedSender.askUdp(HOST_ADDRESS[4], 7002);
-    expect(await host.countUdp(7002)).toBe(1);
+    // The kernel lets go of a link a moment after its pin.
+    await expect
+      .poll(
+        async () => {
+          await allowedSender.askUdp(HOST_ADDRESS[4], 7002);
+          return await host.countUdp(7002);
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(1);
     const repaired = makeEnforcer();
     expect((await repaired.open()).attached).toBe(true);
     await allowedSender.askUdp(HOST_ADDRESS[4], 7002);
