@@ -29,8 +29,10 @@ const LEFT_OUT = ["**/node_modules/**", "**/dist/**"];
 // Suites that need root, a kernel feature or a program skip themselves by name: see helper/src/testing and e2e.
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // These limits prove nothing: they end what hangs. A busy machine is five times slower than an idle one.
+    testTimeout: 90_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 20_000 } },
     pool: "forks",
     // Many tests wait: for timeouts of refused connections, for deadlines, for processes and for other machines. With as many
     // workers as processors a small machine is idle half of the time.

@@ -24,9 +24,9 @@ export const CHROMIUM_ARGUMENTS = [
 const RENDERER_INDEX = fileURLToPath(new URL("../../renderer/dist/index.html", import.meta.url));
 const RESULTS_DIR = fileURLToPath(new URL("../../test-results", import.meta.url));
 /** How long a click may wait for its target: long, because the tests share few processors with everything else. */
-const ACTION_LIMIT_MS = 20_000;
+const ACTION_LIMIT_MS = 40_000;
 /** For a step, and for starting and ending the whole system. */
-export const STEP_LIMIT_MS = 90_000;
+export const STEP_LIMIT_MS = 180_000;
 
 /** Why the whole system cannot run here, or `null`. For `describe.skipIf`; put it into the name. */
 export function systemProblem(): string | null {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const PROGRAM = fileURLToPath(new URL("../../bin/wardline", import.meta.url));
-const READY_LIMIT_MS = 20_000;
-const STOP_LIMIT_MS = 10_000;
+const READY_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
 
 export interface StartProgram {
   readonly name: string;

@@ -27,7 +27,7 @@ const CHROMIUM_ARGUMENTS = [
 export const browserTestObstacle = existsSync(CHROMIUM_PATH) ? "" : `no ${CHROMIUM_PATH}`;
 
 /** Long enough for a busy machine; short enough that a test fails by itself and says where. */
-const ACTION_TIMEOUT_MS = 15_000;
+const ACTION_TIMEOUT_MS = 30_000;
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",

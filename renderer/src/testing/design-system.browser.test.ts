@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityViolations } from "./axe.ts";
 import { browserTestObstacle, type FakeWindowServer, startFakeWindow } from "./browser.ts";
 
-const ACTION_LIMIT_MS = 15_000;
+const ACTION_LIMIT_MS = 30_000;
 const UI = join(import.meta.dirname, "../ui");
 
 /** Names of components as the sources export them. */
