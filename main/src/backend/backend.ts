@@ -61,6 +61,7 @@ import { Workspace } from "./policies/workspace.ts";
 import { systemClock } from "./ports.ts";
 import { KeptAnswers } from "./questions/kept-answers.ts";
 import { QuestionDesk } from "./questions/question-desk.ts";
+import { FlowReplays } from "./replay/flow-replays.ts";
 import { createGuard } from "./rpc/guard.ts";
 import { routeServices, type Services } from "./services.ts";
 import { SettingsFiles } from "./settings/settings-files.ts";
@@ -153,7 +154,8 @@ export function createBackend(options: BackendOptions): Backend {
     },
     onChanged: (id) => registry.find(id)?.connection.retryNow(),
   });
-  const policies = new PolicyServiceImpl({ workspace, versions, registry, flows: flowsTable, clock, userName });
+  const replays = new FlowReplays({ flows: flowsTable, clock });
+  const policies = new PolicyServiceImpl({ workspace, versions, registry, replays, clock, userName });
 
   const planning = { registry, workspace, versions, flows: flowsTable, clock, needsOf };
   const leases = new LeaseTable(store);
@@ -260,7 +262,7 @@ export function createBackend(options: BackendOptions): Backend {
       losses,
       clock,
       stored,
-      names: () => book.known().nameOf,
+      book,
     }),
     hosts: new HostServiceImpl({
       registry,
@@ -304,7 +306,7 @@ export function createBackend(options: BackendOptions): Backend {
       ...{ saved: new SavedQueriesTable(store), retention: retentionSettings, lossesLog },
     }),
     verdicts: new VerdictServiceImpl({
-      ...{ workspace, versions, registry, history, receipts, flows: flowsTable, clock, userName },
+      ...{ workspace, versions, registry, history, receipts, replays, clock, userName },
       rollouts: () => rolloutsTable.list(20),
     }),
     picture: new PictureServiceImpl({ workspace, registry, versions, clock, history, book }),
@@ -384,6 +386,7 @@ export function createBackend(options: BackendOptions): Backend {
         manager.stop(),
         services.ask.close(),
         services.verdicts.close(),
+        replays.close(),
         ...tasks,
       ]);
       mesh.close();

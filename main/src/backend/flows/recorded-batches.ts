@@ -24,12 +24,23 @@ export async function recordedFlows(
   signal: AbortSignal,
 ): Promise<RecordedFlows> {
   const untilId = flows.newestId();
+  const total = await countRecorded(flows, filter, untilId, signal);
+  return { total, batches: readBatches(flows, filter, untilId, signal) };
+}
+
+/** Matching flows up to an id; fewer when the signal aborts. @throws Failure INVALID_ARGUMENT as the filter */
+export async function countRecorded(
+  flows: Pick<FlowsTable, "oldestId" | "countBetween">,
+  filter: FlowFilter | undefined,
+  untilId: number,
+  signal: AbortSignal,
+): Promise<number> {
   let total = 0;
   for (let afterId = flows.oldestId() - 1; afterId < untilId && !signal.aborted; afterId += COUNTED_IDS) {
     total += flows.countBetween(filter, afterId, Math.min(untilId, afterId + COUNTED_IDS));
     await nextTurn();
   }
-  return { total, batches: readBatches(flows, filter, untilId, signal) };
+  return total;
 }
 
 /** As many at a time as are read and judged in one turn: how long that takes depends on the policies. */

@@ -7,8 +7,8 @@ import { toWireDiagnostic } from "@wardline/domain/wire";
 import { mergeSignals } from "../async/signal.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
+import type { FlowReplays } from "../replay/flow-replays.ts";
 import { boundedReason, boundedTicket, type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
-import type { FlowsTable } from "../store/flows-table.ts";
 import type { StoredVersion, VersionsTable } from "../store/versions-table.ts";
 import { explain } from "./explain.ts";
 import { importFiles, previewImport } from "./import-service.ts";
@@ -26,7 +26,7 @@ export interface PolicyServicePorts {
   readonly workspace: Workspace;
   readonly versions: VersionsTable;
   readonly registry: HostRegistry;
-  readonly flows: FlowsTable;
+  readonly replays: FlowReplays;
   readonly clock: Clock;
   readonly userName: string;
 }
