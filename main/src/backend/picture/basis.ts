@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import { type PictureBasis, PictureGrouping as WireGrouping } from "@wardline/api/wardline/console/v1/picture";
-import { Emergency } from "@wardline/api/wardline/v1/host";
+import { BackendKind, Emergency } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { createPolicyReader, type PolicyWorld, type ReadResult, withoutExpired } from "@wardline/domain/policy";
@@ -120,8 +120,13 @@ export class PictureBases {
     }
     if (!generation || generation.number === 0n) return { ...shared, stateDigest: "", at: { kind: "nothing" } };
     const { stateDigest } = generation;
+    const canOnlyObserve = status.info.backend === BackendKind.OBSERVE;
+    if (!status.attached && !canOnlyObserve) {
+      const loose = "Its programs are not attached, so nothing decides there.";
+      return { ...unknownHost(host, loose), stateDigest, generation: shared.generation };
+    }
     // In observe mode, and while its emergency brake is open, a host lets everything through, whatever its policies say.
-    if (generation.mode === EnforcementMode.OBSERVE || status.emergency === Emergency.OPEN) {
+    if (canOnlyObserve || generation.mode === EnforcementMode.OBSERVE || status.emergency === Emergency.OPEN) {
       return { ...shared, stateDigest, observes: true, at: { kind: "nothing" } };
     }
     try {

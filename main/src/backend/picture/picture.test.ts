@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import * as wire from "@wardline/api/wardline/console/v1/picture";
 import { FlowRecordBatchSchema } from "@wardline/api/wardline/v1/flow_record";
-import { Emergency } from "@wardline/api/wardline/v1/host";
+import { BackendKind, Emergency } from "@wardline/api/wardline/v1/host";
 import { EnforcementMode, PolicyFileSchema } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { FlowRecord } from "@wardline/domain/flows";
@@ -75,7 +75,9 @@ async function keep(records: readonly FlowRecord[]): Promise<void> {
 beforeEach(async () => {
   history = new MemoryHistory();
   const options = { flowHistory: history, collectFlows: false, introducesLocalHost: false };
-  tester = startTestConsole(new FakeAgent(), options);
+  const agent = new FakeAgent();
+  agent.backend = BackendKind.EBPF;
+  tester = startTestConsole(agent, options);
   const { local } = tester.backend.registry;
   await expect.poll(() => local.connection.state.status?.info?.agentVersion ?? "").not.toBe("");
   hostName = local.connection.hostName;
@@ -220,6 +222,24 @@ describe("GetPicture", () => {
     expect(closed.unchanged).toBe(false);
     expect(closed.hosts).toMatchObject([{ generation: 1n, problem: expect.stringContaining("brake is closed") }]);
     expect(closed.nodes.find(({ id }) => id === WEB)?.unknownMembers).toBe(1);
+  });
+
+  it("takes nothing for enforced where the programs are not attached, or can only observe", async () => {
+    await apply();
+    const { connection } = tester.backend.registry.local;
+    const before = await draw();
+    tester.agent.isDetached = true;
+    tester.agent.changes.notify();
+    await expect.poll(() => connection.state.status?.attached).toBe(false);
+    const loose = await draw({}, { knownPictureId: before.pictureId });
+    expect(loose.hosts).toMatchObject([{ generation: 1n, problem: expect.stringContaining("not attached") }]);
+    expect(loose.nodes.find(({ id }) => id === WEB)?.unknownMembers).toBe(1);
+    tester.agent.backend = BackendKind.OBSERVE;
+    tester.agent.changes.notify();
+    await expect.poll(() => connection.state.status?.info?.backend).toBe(BackendKind.OBSERVE);
+    const observing = await draw({}, { knownPictureId: loose.pictureId });
+    expect(observing.hosts).toMatchObject([{ generation: 1n, problem: "", observes: true }]);
+    expect(observing.edges.some(({ closes }) => (closes?.text ?? "") !== "")).toBe(true);
   });
 
   it("says of a host that is away that what it enforces is its last word, and since when", async () => {

@@ -62,6 +62,8 @@ export class FakeAgent implements AgentDialer {
   addresses: string[] = ["10.0.0.1"];
   role = Role.OPERATOR;
   backend = BackendKind.OBSERVE;
+  /** Something took its programs away. */
+  isDetached = false;
   apiMin = 1;
   apiMax = 1;
   /** Dialling fails with this while it is set. */
@@ -159,7 +161,7 @@ export class FakeAgent implements AgentDialer {
         agentVersion: "0.1.0",
         startedAt: timestampFromMs(1_700_000_000_000),
       },
-      attached: this.backend !== BackendKind.OBSERVE,
+      attached: this.backend !== BackendKind.OBSERVE && !this.isDetached,
       enforced: this.#enforced.generation,
       observedAt: timestampFromMs(Date.now() + 1),
       quarantines: this.quarantines,
@@ -217,8 +219,8 @@ export class FakeAgent implements AgentDialer {
   async *#watchFlows(signal: AbortSignal) {
     for (let next = 0; !signal.aborted; ) {
       const seen = this.changes.version;
-      for (const message of this.flowMessages.slice(next)) yield message;
-      next = this.flowMessages.length;
+      // Messages that come while one is on its way belong to the stream too.
+      while (next < this.flowMessages.length && !signal.aborted) yield this.flowMessages[next++]!;
       await this.changes.wait(seen, 2000, signal);
     }
   }
