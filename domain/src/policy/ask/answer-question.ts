@@ -2,7 +2,8 @@
 
 import type { Answer, AskSources } from "./answer.ts";
 import { answerChanged } from "./change-answers.ts";
-import { answerNeverHit, answerNoPolicy, answerSelectedBy, answerUsesPort, answerWhyFlow } from "./policy-answers.ts";
+import { answerWhyFlow } from "./flow-answers.ts";
+import { answerNeverHit, answerNoPolicy, answerSelectedBy, answerUsesPort } from "./policy-answers.ts";
 import type { Question } from "./question.ts";
 import { answerReach } from "./reach-answers.ts";
 

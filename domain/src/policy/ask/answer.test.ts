@@ -9,8 +9,16 @@ import type { PolicyFlow } from "../evaluation.ts";
 import type { PolicyWorld } from "../model.ts";
 import { proveTests } from "../proof/index.ts";
 import { readPolicyFiles } from "../read.ts";
-import { arbitraryWorld, policy } from "../testing/index.ts";
-import { type Answer, type AskSources, AskVocabulary, answerQuestion, parseQuestion, testOfAnswer } from "./index.ts";
+import { arbitraryWorld, host, policy, selectorFor, world as testWorld, workload } from "../testing/index.ts";
+import {
+  type Answer,
+  type AskedFlow,
+  type AskSources,
+  AskVocabulary,
+  answerQuestion,
+  parseQuestion,
+  testOfAnswer,
+} from "./index.ts";
 import { ASKED_SERVICES, askedWorld } from "./testing.ts";
 
 const WORLDS = Number(process.env.WARDLINE_ASK_WORLDS ?? 15);
@@ -222,10 +230,48 @@ describe("an answer", () => {
       direction: "ingress" as const,
       enforced: "deny" as const,
       host: "db-1",
+      subjectKey: "Host/db-1",
     });
     expect(ask("why was flow 812 denied?", world, { flow }).sentence).toBe(
       "192.0.2.1 → Host/db-1 (10.0.0.7) 22/tcp was denied by db-1: denied: default/db isolates ingress and no rule allows it (db.yaml:1). It would be decided the same now: denied: default/db isolates ingress and no rule allows it (db.yaml:1).",
     );
+  });
+
+  it("explains a recorded flow of whom its host says it was, also where several have the address", () => {
+    const shared = "10.0.0.5";
+    const job = workload("job", "app", { labels: new Map([["app", "job"]]) });
+    const near = workload("a-near", null, { addresses: [shared] });
+    const closed = policy("job", {
+      subject: selectorFor("app=job"),
+      isolates: { ingress: true, egress: true },
+    });
+    const ofApp = testWorld([near, job, host("app", { addresses: [shared] })], [closed]);
+    const denial = evaluate(ofApp, {
+      from: { endpointKey: null, address: "192.0.2.1" },
+      to: { endpointKey: job.key, address: shared },
+      protocol: 6,
+      port: 80,
+    }).directions[1].decision;
+    const flow = (changes: Partial<AskedFlow>) => () => ({
+      ...{ id: 9n, fromAddress: "192.0.2.1", toAddress: shared, protocol: 6, port: 80, host: "app" },
+      ...{ direction: "ingress" as const, enforced: "deny" as const, subjectKey: job.key },
+      ...{ decision: denial, ...changes },
+    });
+    const asked = (changes: Partial<AskedFlow>) => ask("why was flow 9 denied?", ofApp, { flow: flow(changes) });
+    expect(asked({}).sentence).toContain(`${job.key} (${shared}) 80/tcp was denied`);
+    expect(asked({}).sentence).toContain("decided the same now");
+    expect(asked({}).notes).toEqual([]);
+    // Nobody recorded the other end: the address is the host's, and who else has it is said.
+    const outside = asked({ direction: "egress", subjectKey: "", fromAddress: shared, toAddress: "192.0.2.1" });
+    expect(outside.sentence).toContain(`Host/app (${shared}) → 192.0.2.1`);
+    expect(outside.notes).toEqual([`${near.key} has the address ${shared} too: the answer now is that of Host/app.`]);
+    // Refused at connect(), before the connection had an address.
+    const early = asked({ direction: "egress", fromAddress: "0.0.0.0", toAddress: "192.0.2.1" });
+    expect(early.sentence).toContain(`${job.key} (${shared}) → 192.0.2.1`);
+    // What the inventory lost counts as its host's.
+    const gone = asked({ subjectKey: "Workload/default/gone", toAddress: "10.9.9.9" });
+    expect(gone.sentence).toContain("Host/app (10.9.9.9) 80/tcp was denied by app");
+    expect(gone.sentence).toContain("Now it would be allowed");
   });
 
   it.each([

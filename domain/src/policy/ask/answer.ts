@@ -68,6 +68,8 @@ export interface AskedFlow {
   /** What was done with the packet. */
   readonly enforced: "allow" | "deny";
   readonly host: string;
+  /** Whose connection the host says it was: of the source when it was leaving, else of the destination; may be empty. */
+  readonly subjectKey: string;
 }
 
 /** What an answer needs; whoever asks has it, or says why not. Each is called at most once. */

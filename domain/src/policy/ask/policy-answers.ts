@@ -1,18 +1,15 @@
 /** Answers about policies themselves: whom they select, which rules were never hit, who uses a port. */
 import { ErrorCode, Failure } from "../../errors/index.ts";
-import { decideConnection, formatPortSet, membersOf, reach } from "../access/index.ts";
-import { canonicalAddress } from "../address.ts";
-import { type DecisionContent, describeDecision, ruleDecision, ruleLabel } from "../decision.ts";
+import { formatPortSet, membersOf, reach } from "../access/index.ts";
+import { describeDecision, ruleDecision, ruleLabel } from "../decision.ts";
 import { hostEndpoint, sharesHostNetwork } from "../endpoints.ts";
-import type { FlowEnd, PolicyFlow } from "../evaluation.ts";
 import { endpointMatches, formatSelector } from "../labels.ts";
 import type { Endpoint, Inventory, Policy, PolicyRule, PolicyWorld, PortMatch } from "../model.ts";
 import { orderPolicies } from "../order.ts";
-import { policyPort } from "../packet-port.ts";
-import type { Answer, AnswerRow, AskedFlow, AskSources } from "./answer.ts";
+import type { Answer, AnswerRow, AskSources } from "./answer.ts";
 import { modelOf } from "./model-book.ts";
 import type { AskSubject, Question } from "./question.ts";
-import { connectionText, exampleOf, listed, reasonText } from "./reach-answers.ts";
+import { listed } from "./reach-answers.ts";
 
 const DEFAULT_ROWS = 100;
 
@@ -232,45 +229,4 @@ function namesPorts({ ports }: PolicyRule, asked: readonly PortMatch[]): boolean
       }),
     ) ?? false
   );
-}
-
-export function answerWhyFlow(question: Extract<Question, { kind: "why-flow" }>, sources: AskSources): Answer {
-  if (!sources.flow)
-    throw new Failure({ code: ErrorCode.INVALID_ARGUMENT, message: "No recorded flows are kept here." });
-  const flow = sources.flow();
-  const { world } = sources;
-  const policyFlow = toPolicyFlow(world.inventory, flow);
-  const model = modelOf(world);
-  const connection = { ...policyFlow, ...decideConnection(model, policyFlow) };
-  const then = `${flow.enforced === "allow" ? "allowed" : "denied"} by ${flow.host}: ${describeDecision(flow.decision, flow.direction)}${place(flow.decision)}`;
-  const isSame = connection.enforced === flow.enforced;
-  const now = isSame
-    ? "It would be decided the same now"
-    : `Now it would be ${connection.enforced === "allow" ? "allowed" : "denied"}`;
-  return {
-    question,
-    verdict: flow.enforced === "allow" ? "yes" : "no",
-    sentence: `${connectionText(connection)} was ${then}. ${now}: ${reasonText(connection)}.`,
-    notes: [],
-    rows: [],
-    rowsLeftOut: 0,
-    examples: [exampleOf(world, connection)],
-    flowQuery: `src:${flow.fromAddress} dst:${flow.toAddress}`,
-  };
-}
-
-function place({ source }: DecisionContent): string {
-  return source === null || source.file === "" ? "" : ` (${source.file}:${source.line})`;
-}
-
-function toPolicyFlow(inventory: Inventory, { fromAddress, toAddress, protocol, port }: AskedFlow): PolicyFlow {
-  const end = (text: string): FlowEnd => {
-    const address = canonicalAddress(text) ?? text;
-    const owner = inventory.endpoints.find(({ addresses }) =>
-      addresses.some((own) => canonicalAddress(own) === address),
-    );
-    return { endpointKey: owner?.key ?? null, address };
-  };
-  const family = toAddress.includes(":") ? 6 : 4;
-  return { from: end(fromAddress), to: end(toAddress), protocol, port: policyPort(family, protocol, port) };
 }

@@ -1,11 +1,20 @@
+import { create } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { AnswerRowKind, AnswerVerdict, AskBasis, AskKind, AskReading } from "@wardline/api/wardline/console/v1/ask";
+import {
+  AnswerRowKind,
+  AnswerVerdict,
+  AskBasis,
+  AskKind,
+  AskReading,
+  AskRequestSchema,
+} from "@wardline/api/wardline/console/v1/ask";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { ErrorCode } from "@wardline/domain/errors";
 import { readPolicyFiles } from "@wardline/domain/policy";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect, startTestConsole, type TestConsole } from "../testing/console.ts";
+import { AskServiceImpl } from "./ask-service.ts";
 
 const INVENTORY = ["web-1 web 10.0.0.11", "web-2 web 10.0.0.12", "db-1 db 10.0.1.1"]
   .map((line) => line.split(" "))
@@ -150,5 +159,23 @@ describe("questions", () => {
     const elsewhere = { basis: AskBasis.ENFORCED, hostId: "nowhere" };
     expect(await failureOf(answer("who can reach db?", elsewhere))).toMatchObject({ code: ErrorCode.NOT_FOUND });
     expect(await failureOf(answer("why was flow 7 denied?"))).toMatchObject({ code: ErrorCode.NOT_FOUND });
+  });
+
+  it("wait for a host no longer than for an answer, nor longer than who asks", async () => {
+    const { workspace, registry } = tester.backend;
+    const silent = Object.create(registry.local, {
+      enforced: { value: { fetch: () => new Promise(() => undefined) } },
+    });
+    const ports = {
+      ...{ workspace, registry: Object.create(registry, { local: { value: silent } }) },
+      ...{ clock: { nowMs: Date.now }, deadlineMs: 50 },
+    };
+    const service = new AskServiceImpl(ports as unknown as ConstructorParameters<typeof AskServiceImpl>[0]);
+    const request = create(AskRequestSchema, { text: "who can reach db?", basis: AskBasis.ENFORCED });
+    const { signal } = new AbortController();
+    await expect(service.ask(request, signal)).rejects.toMatchObject({ code: ErrorCode.DEADLINE_EXCEEDED });
+    const gone = new Error("gone");
+    await expect(service.ask(request, AbortSignal.abort(gone))).rejects.toBe(gone);
+    await service.close();
   });
 });

@@ -22,7 +22,7 @@ const USUAL_ROWS = 100;
 const MOST_ROWS = 1_000;
 const USUAL_RULES = 20;
 const MOST_RULES = 200;
-/** Waiting for a thread included; what takes longer is refused. */
+/** Waiting for a host and for a thread included; what takes longer is refused. */
 const DEADLINE_MS = 10_000;
 const MOST_RECEIPTS = 1_000;
 const MOST_VERSIONS = 10_000;
@@ -73,17 +73,18 @@ export class AskServiceImpl {
     const limit = pageSize(request.limit, USUAL_ROWS, MOST_ROWS);
     // Names are those of the state that is asked about, so it is needed first.
     const isEnforced = request.basis === wire.AskBasis.ENFORCED;
-    const first = isEnforced ? await this.#enforced(request.hostId) : this.#draft();
     const end = new AbortController();
     const timer = setTimeout(() => end.abort(tooSlow()), this.#ports.deadlineMs ?? DEADLINE_MS);
+    const until = AbortSignal.any([signal, end.signal]);
     try {
-      return await this.#threads.use(AbortSignal.any([signal, end.signal]), async (thread) => {
+      const first = isEnforced ? await this.#enforced(request.hostId, until) : this.#draft();
+      return await this.#threads.use(until, async (thread) => {
         const names = first.asked;
         const { text } = request;
         const read = await callWith(thread, "read", [names], ([own]) => ({ text, names: own }) satisfies ReadRequest);
         if (read.kind === "response") return responseOf(read.bytes);
         if (read.kind !== "question") throw new Error(`a thread for questions answered ${read.kind}`);
-        const ground = await this.#ground(read.needs, first, request.hostId);
+        const ground = await this.#ground(read.needs, first, request.hostId, until);
         const counters = read.needs.kind === "never-hit" ? countersOf(this.#host(request.hostId)) : null;
         const flow = read.needs.kind === "why-flow" ? this.#flow(read.needs.flowId) : null;
         const worlds = [names, ground.asked, ...(ground.before?.asked ? [ground.before.asked] : [])] as const;
@@ -127,10 +128,10 @@ export class AskServiceImpl {
     return findRulesOnWire(this.#ports.workspace.snapshot().reading.world, text, most);
   }
 
-  #ground(needs: Needs, first: Ground, hostId: string): Ground | Promise<Ground> {
-    if (needs.kind === "changed") return this.#change(needs.span, hostId);
+  #ground(needs: Needs, first: Ground, hostId: string, until: AbortSignal): Ground | Promise<Ground> {
+    if (needs.kind === "changed") return this.#change(needs.span, hostId, until);
     // Only a host counts what its rules decide.
-    if (needs.kind === "never-hit" && first.basis.kind !== wire.AskBasis.ENFORCED) return this.#enforced(hostId);
+    if (needs.kind === "never-hit" && first.basis.kind !== wire.AskBasis.ENFORCED) return this.#enforced(hostId, until);
     return first;
   }
 
@@ -141,9 +142,9 @@ export class AskServiceImpl {
     return { asked, basis: basisOf(asked, { kind: wire.AskBasis.DRAFT, sinceMs }) };
   }
 
-  async #enforced(hostId: string): Promise<Ground> {
+  async #enforced(hostId: string, until: AbortSignal): Promise<Ground> {
     const host = this.#host(hostId);
-    const { generation, ...asked } = await this.#worlds.enforced(host);
+    const { generation, ...asked } = await unlessAborted(this.#worlds.enforced(host), until);
     return { asked, basis: hostBasis(asked, host, generation) };
   }
 
@@ -151,8 +152,8 @@ export class AskServiceImpl {
     return hostId === "" ? this.#ports.registry.local : this.#ports.registry.byIdOrName(hostId);
   }
 
-  async #change(span: ChangeSpan, hostId: string): Promise<Ground> {
-    if (span.kind === "draft") return { ...this.#draft(), before: await this.#enforced(hostId) };
+  async #change(span: ChangeSpan, hostId: string, until: AbortSignal): Promise<Ground> {
+    if (span.kind === "draft") return { ...this.#draft(), before: await this.#enforced(hostId, until) };
     const [after, before] = span.kind === "version" ? this.#versions(span.number) : this.#lastChange(hostId);
     const asked = this.#worlds.version(after.id);
     const old = before ? this.#worlds.version(before.id) : null;
@@ -222,6 +223,7 @@ export class AskServiceImpl {
       direction: flow.direction === Direction.EGRESS ? "egress" : "ingress",
       enforced: flow.enforced === Verdict.ALLOW ? "allow" : "deny",
       host: flow.host,
+      subjectKey: flow.subjectKey,
     };
   }
 }
@@ -245,6 +247,17 @@ async function callWith<Method extends "read" | "answer", const Worlds extends r
   };
   const answer = await send([]);
   return answer.kind === "missing" ? send(answer.digests) : answer;
+}
+
+/** What is asked of a host goes on without us; it has a deadline of its own. */
+async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", stop));
 }
 
 function responseOf(bytes: Uint8Array): wire.AskResponse {
