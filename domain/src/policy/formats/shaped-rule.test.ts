@@ -10,6 +10,7 @@ import { ShapedRule } from "../yaml/quick/shaped-rule.ts";
 import { Reporter } from "../yaml/reporter.ts";
 import { readWithLibrary } from "../yaml/testing/library.ts";
 import { disturbedShapes, shapedPolicies } from "../yaml/testing/shaped-texts.ts";
+import { cleaned } from "../yaml/testing/texts.ts";
 import { readDocument } from "./read-document.ts";
 
 const NUM_RUNS = Number(process.env.WARDLINE_YAML_RUNS ?? 1500);
@@ -25,7 +26,8 @@ function meaningOf(text: string, root: YamlNode) {
 }
 
 /** Compares what both trees mean, places and diagnostics included; returns how many rules were read at once. */
-function compare(text: string): number {
+function compare(raw: string): number {
+  const text = cleaned(raw);
   // The quick reader is given one document at a time.
   if (/\n---(?:\s|$)/.test(text)) return 0;
   const quick = readQuickly(text, DEFAULT_READ_LIMITS);
@@ -58,7 +60,8 @@ describe("rules of the common shape mean what they mean read in full", { timeout
   it("changed at random", () => {
     fc.assert(
       fc.property(disturbedShapes, (text) => void compare(text)),
-      { numRuns: NUM_RUNS, ...AGAIN },
+      // A lone carriage return is replaced before anything is read: the two readers would take it for different things.
+      { numRuns: NUM_RUNS, examples: [["a: 1\r#\n"]], ...AGAIN },
     );
   });
 

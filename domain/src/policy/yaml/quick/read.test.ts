@@ -6,16 +6,13 @@ import type { YamlNode } from "../node.ts";
 import { splitDocuments } from "../split.ts";
 import { readWithLibrary } from "../testing/library.ts";
 import { disturbedShapes, shapedPolicies } from "../testing/shaped-texts.ts";
-import { disturbed, fixtureTexts, grown, pieced } from "../testing/texts.ts";
+import { cleaned, disturbed, fixtureTexts, grown, pieced } from "../testing/texts.ts";
 import { readQuickly } from "./read.ts";
-
-/** What reading file by file replaces before anything is parsed. */
-const BAD_CHARACTERS = /(?<!^)\uFEFF|\r(?!\n)/g;
 
 /** Compares every document that the quick reader accepts with the library's reading; returns how many those are. */
 function compare(raw: string): number {
   let accepted = 0;
-  for (const { text, stream, offset } of splitDocuments(raw.replace(BAD_CHARACTERS, "\uFFFD")) ?? []) {
+  for (const { text, stream, offset } of splitDocuments(cleaned(raw)) ?? []) {
     const quick = readQuickly(stream, DEFAULT_READ_LIMITS, offset, offset + text.length);
     if (quick.kind === "declined") continue;
     accepted += 1;

@@ -189,3 +189,8 @@ export const grown: fc.Arbitrary<string> = fc
     const text = (startsWithMarker ? "---\n" : "") + documents.join("---\n");
     return usesCarriageReturns ? text.replaceAll("\n", "\r\n") : text;
   });
+
+/** As reading file by file has replaced it before anything is parsed. */
+export function cleaned(text: string): string {
+  return text.replace(/(?<!^)\uFEFF|\r(?!\n)/g, "\uFFFD");
+}
