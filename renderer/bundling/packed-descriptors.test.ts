@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { pack } from "./packed-descriptors.ts";
+import { pack, packLibrary } from "./packed-descriptors.ts";
 import { LONGEST, unpack } from "./unpack.ts";
 
 const GENERATED = join(import.meta.dirname, "../../api/gen");
@@ -45,5 +45,21 @@ describe("packed descriptions", () => {
       cases.push(Uint8Array.from({ length: next() % 2_000 }, () => next() % (1 + (round % 7))));
     }
     for (const bytes of cases) expect(unpack(pack(bytes))).toBe(base64(bytes));
+  });
+
+  it("are made of the library's own, and of it as it is written now: another way of writing ends the build", () => {
+    const directory = join(import.meta.dirname, "../../node_modules/@bufbuild/protobuf/dist/esm/wkt/google/protobuf");
+    const files = readdirSync(directory).filter((name) => name.endsWith("_pb.js"));
+    for (const file of files) {
+      const packed = packLibrary(readFileSync(join(directory, file), "utf8"), join(directory, file));
+      expect(packed.includes("unpack("), file).toBe(file === "descriptor_pb.js");
+    }
+    const id = join(directory, "descriptor_pb.js");
+    const code = readFileSync(id, "utf8");
+    const packed = packLibrary(code, id);
+    expect(packed.length).toBeLessThan(code.length);
+    expect(packed).not.toContain("boot({");
+    expect(() => packLibrary(code.replace("boot({", "start({"), id)).toThrow("no description");
+    expect(() => packLibrary("export var Kind;\nKind = {};\n", join(directory, "any_pb.js"))).toThrow("enumeration");
   });
 });

@@ -32,32 +32,52 @@ export function packedDescriptors(): Plugin {
 const DESCRIPTION_OF_DESCRIPTIONS = /boot\((\{.*\})\);$/mu;
 const ENUMERATION = /export var (\w+);\s*\(function \(\1\) \{(.*?)\}\)\(\1 \|\| \(\1 = \{\}\)\);/gsu;
 
+const DESCRIPTIONS = "/google/protobuf/descriptor_pb.js";
+
 /**
  * The same for the library's own: the description that describes descriptions is JSON. What its enumerations leave behind
  * becomes removable as well: as they are written, each is an assignment that no bundler can tell to be of no use.
  */
 export function packedLibraryDescriptors(): Plugin {
+  let isPacked = false;
   return {
     name: "wardline:packed-library-descriptors",
     apply: "build",
     transform: {
       filter: { id: /\/@bufbuild\/protobuf\/dist\/esm\/wkt\/.*_pb\.js$/u },
-      handler(code) {
-        const [found, json] = DESCRIPTION_OF_DESCRIPTIONS.exec(code) ?? [];
-        let text = code.replace(
-          ENUMERATION,
-          (_, name: string, body: string) =>
-            `export const ${name} = /*@__PURE__*/ (function (${name}) {${body} return ${name}; })({});`,
-        );
-        if (found !== undefined && json !== undefined) {
-          const packed = JSON.stringify(pack(Buffer.from(JSON.stringify(JSON.parse(json)))));
-          const restored = `boot(/*@__PURE__*/ JSON.parse(/*@__PURE__*/ atob(/*@__PURE__*/ unpack(${packed}))));`;
-          text = `import { unpack } from ${UNPACK};\n${text.replace(found, () => restored)}`;
-        }
+      handler(code, id) {
+        isPacked ||= id.endsWith(DESCRIPTIONS);
+        const text = packLibrary(code, id);
         return text === code ? null : { code: text };
       },
     },
+    buildEnd(error) {
+      if (!error && !isPacked)
+        this.error(`nothing that ends with ${DESCRIPTIONS} was met: the library has it elsewhere`);
+    },
   };
+}
+
+/**
+ * The library's file as it is bundled.
+ *
+ * Throws when it is written in another way than it was: what is not recognised would be shipped as it is.
+ */
+export function packLibrary(code: string, id: string): string {
+  const text = code.replace(
+    ENUMERATION,
+    (_, name: string, body: string) =>
+      `export const ${name} = /*@__PURE__*/ (function (${name}) {${body} return ${name}; })({});`,
+  );
+  if (text.includes("export var")) throw new Error(`${id} has an enumeration that is written in another way`);
+  const [found, json] = DESCRIPTION_OF_DESCRIPTIONS.exec(text) ?? [];
+  if (found === undefined || json === undefined) {
+    if (id.endsWith(DESCRIPTIONS)) throw new Error(`${id} has no description of descriptions`);
+    return text;
+  }
+  const packed = JSON.stringify(pack(Buffer.from(JSON.stringify(JSON.parse(json)))));
+  const restored = `boot(/*@__PURE__*/ JSON.parse(/*@__PURE__*/ atob(/*@__PURE__*/ unpack(${packed}))));`;
+  return `import { unpack } from ${UNPACK};\n${text.replace(found, () => restored)}`;
 }
 
 /** What `unpack` makes these bytes of again. */
