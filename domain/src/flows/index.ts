@@ -17,7 +17,7 @@ export {
 } from "./language/parse.ts";
 export { protocolName, protocolNumber } from "./language/protocols.ts";
 export { formatValue } from "./language/quoting.ts";
-export { flowFilterOf, type LiveFilter } from "./live-filter.ts";
+export { asksLabels, connectionKey, connectionsThat, flowMatcher, recordOfFlow } from "./live.ts";
 export { buildServiceMap, buildServiceMaps, type MapOptions } from "./map/build.ts";
 export { compareServiceMaps, type MapChange, type MapChangeKind, type MapOfWindow, totalOfMap } from "./map/compare.ts";
 export { type CountedTalk, countTalks } from "./map/counted.ts";

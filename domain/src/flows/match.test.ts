@@ -1,9 +1,5 @@
-import { create } from "@bufbuild/protobuf";
-import { FlowFilterSchema } from "@wardline/api/wardline/console/v1/flows";
-import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
 import { parseFlowQuery } from "./language/parse.ts";
-import { flowFilterOf } from "./live-filter.ts";
 import { type LabelResolver, matchesPattern, matchesQuery } from "./match.ts";
 import { sampleRecord } from "./testing/samples.ts";
 
@@ -111,54 +107,5 @@ describe("matchesPattern", () => {
     ["a.c", "abc", false],
   ])("%j on %j: %j", (pattern, text, expected) => {
     expect(matchesPattern(pattern, text)).toBe(expected);
-  });
-});
-
-describe("flowFilterOf", () => {
-  const hostIdsOf = (name: string) => (name === "web-1" ? ["h1"] : name === "web-*" ? ["h1", "h2"] : []);
-  it("says what the live view can say", () => {
-    const text = `verdict:deny direction:in,out protocol:tcp port:80,443 -port:22 10.0.0.0/8 -192.0.2.1 host:web-*
-      policy:NetworkPolicy/default/web -policy:Policy/ops/x process:curl -process:nginx user:root -user:0 "a b"`;
-    const live = flowFilterOf(queryOf(text), hostIdsOf);
-    expect(live).toEqual({
-      ok: true,
-      filter: create(FlowFilterSchema, {
-        verdicts: [Verdict.DENY],
-        directions: [Direction.INGRESS, Direction.EGRESS],
-        protocols: [6],
-        ports: [80, 443],
-        excludePorts: [22],
-        addresses: ["10.0.0.0/8"],
-        excludeAddresses: ["192.0.2.1"],
-        hostIds: ["h1", "h2"],
-        policyKeys: ["NetworkPolicy/default/web"],
-        excludePolicyKeys: ["Policy/ops/x"],
-        processes: ["curl"],
-        excludeProcesses: ["nginx"],
-        users: ["root"],
-        excludeUsers: ["0"],
-        text: "a b",
-      }),
-    });
-    expect(flowFilterOf(queryOf(""), hostIdsOf)).toEqual({ ok: true, filter: create(FlowFilterSchema) });
-    expect(flowFilterOf(queryOf("since:-1h"), hostIdsOf)).toMatchObject({
-      filter: { since: { seconds: BigInt(NOW_MS / 1000 - 3600) } },
-    });
-  });
-  it.each([
-    ["a OR port:80", "text:a OR port:80", "alternatives of different kinds"],
-    ["port:80 port:80-90", "port:80-90", "a second condition on port"],
-    ["port:80-90", "port:80-90", "ranges of ports"],
-    ["bytes>1M a", "bytes>1M", "a measure is known of records, not of single flows"],
-    ["src:10.0.0.1", "src:10.0.0.1", "the live view has no such filter"],
-    ["label:app=web", "label:app=web", "the live view has no such filter"],
-    ["-host:web-1", "-host:web-1", "host cannot be excluded there"],
-    ["host:nosuch", "host:nosuch", "no host of this console is called so"],
-    ["policy:web", "policy:web", "policies need their whole key there"],
-    ["process:ng*", "process:ng*", "* stands for itself there"],
-    ["a b", "text:b", "a second condition on text"],
-    ["-(a b)", "-(text:a text:b)", "a group cannot be excluded"],
-  ])("%j cannot be followed", (text, part, reason) => {
-    expect(flowFilterOf(queryOf(text), hostIdsOf)).toEqual({ ok: false, part, reason });
   });
 });

@@ -1,92 +1,56 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Flow, FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
-import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { FlowSchema } from "@wardline/api/wardline/v1/flow";
+import type { LabelResolver } from "@wardline/domain/flows";
 import { expect, it } from "vitest";
-import { connectionsThat, flowQuestion } from "./flow-question.ts";
+import type { EndpointFacts } from "../history/service/endpoint-book.ts";
+import { flowQuestion } from "./flow-question.ts";
 
-const NOW_MS = Date.UTC(2026, 10, 20);
 const FLOW = create(FlowSchema, {
-  host: "web-1",
-  time: timestampFromMs(NOW_MS),
-  direction: Direction.EGRESS,
-  protocol: 6,
-  sourceAddress: "10.0.0.1",
-  destinationAddress: "203.0.113.9",
-  destinationPort: 4443,
-  verdict: Verdict.DENY,
-  enforced: Verdict.ALLOW,
-  process: { pid: 7, command: "curl", executable: "/usr/bin/curl" },
+  ...{ host: "web-1", subjectKey: "Host/web-1", sourceAddress: "10.0.0.1", destinationAddress: "203.0.113.9" },
+  ...{ protocol: 6, destinationPort: 443 },
 });
 
-it("says of single flows what the language says of records", () => {
-  const matches = (text: string) => flowQuestion(text, NOW_MS)?.(FLOW);
-  for (const text of [
-    "port:4000-5000",
-    "(port:1 OR host:web-*)",
-    "verdict:deny enforced:allow",
-    "-policy:*",
-    "process:curl",
-  ])
-    expect({ text, is: matches(text) }).toEqual({ text, is: true });
-  for (const text of ["port:443", "-dst:203.0.113.0/24", "until:2026-11-19", "text:nginx"])
-    expect({ text, is: matches(text) }).toEqual({ text, is: false });
-  expect(flowQuestion("  ", NOW_MS)).toBeNull();
-});
-
-it("refuses what it cannot read and what it cannot know", () => {
-  expect(() => flowQuestion("prot:1", NOW_MS)).toThrow(/field/);
-  expect(() => flowQuestion("port:443 -(label:app=web)", NOW_MS)).toThrow(/label/);
-});
-
-it("keeps an end exactly when its start was kept: the end does not know the process", () => {
-  const flow = (kind: FlowEventKind, sourcePort: number, command = ""): Flow => ({
-    ...create(FlowSchema, { ...FLOW, kind, sourcePort, verdict: Verdict.ALLOW }),
-    ...(command === "" ? { process: undefined } : { process: { ...FLOW.process!, command, executable: "" } }),
-  });
-  const stream = [
-    flow(FlowEventKind.START, 1, "curl"),
-    flow(FlowEventKind.START, 2, "wget"),
-    flow(FlowEventKind.END, 2),
-    flow(FlowEventKind.END, 1),
-    // Of this one the start was never seen.
-    flow(FlowEventKind.END, 3),
-  ];
-  const kept = (text: string) => {
-    const keep = connectionsThat(flowQuestion(text, NOW_MS) ?? (() => false));
-    // In two batches, as they come.
-    return [...keep(stream.slice(0, 2)), ...keep(stream.slice(2))].map(
-      ({ kind, sourcePort }) => `${kind} ${sourcePort}`,
-    );
+/** A book in which labels can be changed, and that counts what it is asked. */
+function bookOf(holders: Record<string, ReturnType<LabelResolver>>) {
+  const asked: string[] = [];
+  const known: Partial<EndpointFacts> = {
+    hostNames: (value: string) => (value === "front" ? ["front", "web-1"] : [value]),
+    labels: (label: string) => {
+      asked.push(label);
+      return holders[label] ?? { subjectKeys: [], addresses: [] };
+    },
   };
-  expect(kept("process:curl")).toEqual(["1 1", "2 1"]);
-  expect(kept("-process:curl")).toEqual(["1 2", "2 2", "2 3"]);
+  const facts = () => known as EndpointFacts;
+  return { asked, known: facts, facts: async () => facts() };
+}
+
+it("is none for an empty text, and refuses what it cannot read", async () => {
+  const book = bookOf({});
+  expect(await flowQuestion("  ", 0, book)).toBeNull();
+  await expect(flowQuestion("prot:1", 0, book)).rejects.toThrow(/field/);
 });
 
-it("tells the two ends of one connection apart where both are on one host", () => {
-  const flow = (kind: FlowEventKind, direction: Direction, command = ""): Flow => ({
-    ...create(FlowSchema, { ...FLOW, kind, direction, sourcePort: 1, verdict: Verdict.ALLOW }),
-    ...(command === "" ? { process: undefined } : { process: { ...FLOW.process!, command, executable: "" } }),
-  });
-  const { EGRESS, INGRESS } = Direction;
-  const keep = connectionsThat(flowQuestion("process:curl", NOW_MS) ?? (() => false));
-  const kept = keep([
-    flow(FlowEventKind.START, EGRESS, "curl"),
-    flow(FlowEventKind.START, INGRESS, "nginx"),
-    flow(FlowEventKind.END, EGRESS),
-    flow(FlowEventKind.END, INGRESS),
-  ]);
-  expect(kept.map(({ kind, direction }) => [kind, direction])).toEqual([
-    [FlowEventKind.START, EGRESS],
-    [FlowEventKind.END, EGRESS],
-  ]);
+it("knows hosts by all their names, as the history does", async () => {
+  const question = await flowQuestion("host:front", 0, bookOf({}));
+  expect(question?.isWanted(FLOW)).toBe(true);
 });
 
-it("forgets the oldest of more than 20,000 connections: their ends are asked by themselves", () => {
-  const flow = (kind: FlowEventKind, index: number) =>
-    create(FlowSchema, { kind, sourcePort: index % 60_000, protocol: Math.floor(index / 60_000) });
-  const keep = connectionsThat(({ kind }) => kind === FlowEventKind.START);
-  keep(Array.from({ length: 20_001 }, (_, index) => flow(FlowEventKind.START, index)));
-  expect(keep([flow(FlowEventKind.END, 0)])).toEqual([]);
-  expect(keep([flow(FlowEventKind.END, 1), flow(FlowEventKind.END, 20_000)])).toHaveLength(2);
+it("follows labels: looked up once, and anew when it is refreshed", async () => {
+  const holders: Record<string, ReturnType<LabelResolver>> = {
+    "app=web": { subjectKeys: ["Host/web-1"], addresses: [] },
+    "app=db": { subjectKeys: [], addresses: ["203.0.113.9"] },
+  };
+  const book = bookOf(holders);
+  const matches = async (text: string) => (await flowQuestion(text, 0, book))?.isWanted(FLOW);
+  expect(await matches("label:app=web")).toBe(true);
+  expect(await matches("port:443 -(label:app=web)")).toBe(false);
+  expect(await matches("label:app=db -label:app=cache")).toBe(true);
+  const question = await flowQuestion("label:app=web", 0, book);
+  book.asked.length = 0;
+  for (let flow = 0; flow < 3; flow++) question?.isWanted(FLOW);
+  expect(book.asked).toEqual(["app=web"]);
+  holders["app=web"] = { subjectKeys: [], addresses: [] };
+  expect(question?.isWanted(FLOW)).toBe(true);
+  question?.refresh();
+  expect(question?.isWanted(FLOW)).toBe(false);
 });

@@ -10,12 +10,16 @@ import {
 } from "@wardline/api/wardline/console/v1/flows";
 import { Reachability } from "@wardline/api/wardline/console/v1/hosts";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
+import { connectionsThat } from "@wardline/domain/flows";
 import type { ChangeSignal } from "../async/signal.ts";
+import type { EndpointBook } from "../history/service/endpoint-book.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { type Guard, pageSize, safeNumber } from "../rpc/guard.ts";
-import type { FlowsTable } from "../store/flows-table.ts";
-import { connectionsThat, flowQuestion } from "./flow-question.ts";
+import type { CountedSecond, FlowsTable } from "../store/flows-table.ts";
+import { ArrivalRate } from "./arrival-rate.ts";
+import { type FlowQuestion, flowQuestion } from "./flow-question.ts";
+import { FlowTail } from "./flow-tail.ts";
 import { LossesOfReader, type LossesTable } from "./losses.ts";
 import { type RecordedFlows, recordedFlows } from "./recorded-batches.ts";
 
@@ -29,8 +33,8 @@ const HEARTBEAT_MS = 1000;
 /** How soon flows show that another process has stored. */
 const POLL_INTERVAL_MS = 250;
 const MAX_HISTORY = 10_000;
-/** A reader that is further behind than this jumps, and is told how much it missed. */
-const MAX_LAG = 20_000;
+/** Between two pieces of what a reader is behind: others get their turn. */
+const CATCH_UP_MS = 5;
 const RATE_WINDOW_S = 5;
 /** Stored flows that a question looks through for its newest answers; the history has a search for more. */
 const MAX_SEARCHED = 20_000;
@@ -42,8 +46,8 @@ export interface FlowServicePorts {
   readonly losses: LossesTable;
   readonly clock: Clock;
   readonly stored: ChangeSignal;
-  /** What the inventory knows at this moment: names of addresses. */
-  readonly names: () => (address: string) => string;
+  /** Names of addresses, and who has which label. */
+  readonly book: Pick<EndpointBook, "facts" | "known">;
 }
 
 export class FlowServiceImpl {
@@ -56,11 +60,7 @@ export class FlowServiceImpl {
   routes(guard: Guard): ServiceImpl<typeof FlowService> {
     return {
       watchFlows: guard.stream((request: WatchFlowsRequest, signal) => this.watch(request, signal)),
-      queryFlows: guard.unary((request: QueryFlowsRequest) => {
-        const limit = pageSize(request.limit, 200, 1000);
-        const { flows, total } = this.#ports.flows.query(request.filter, limit, safeNumber(request.beforeId, "The id"));
-        return create(QueryFlowsResponseSchema, { flows, total: BigInt(total) });
-      }),
+      queryFlows: guard.unary((request: QueryFlowsRequest) => this.query(request)),
     };
   }
 
@@ -69,34 +69,57 @@ export class FlowServiceImpl {
     return recordedFlows(this.#ports.flows, filter, signal);
   }
 
+  /** The newest that match, below an id (0 = from the newest). @throws Failure QUERY_INVALID, INVALID_ARGUMENT */
+  async query(request: QueryFlowsRequest) {
+    const { flows, clock, book } = this.#ports;
+    const limit = pageSize(request.limit, 200, 1000);
+    const beforeId = safeNumber(request.beforeId, "The id");
+    const question = await flowQuestion(request.query, clock.nowMs(), book);
+    if (!question) {
+      const { flows: found, total } = flows.query(request.filter, limit, beforeId);
+      return create(QueryFlowsResponseSchema, { flows: found, total: BigInt(total) });
+    }
+    const upToId = beforeId > 0 ? beforeId - 1 : flows.newestId();
+    const found = connectionsThat(question.isWanted)(this.#newest(request.filter, question, limit, upToId));
+    return create(QueryFlowsResponseSchema, {
+      flows: found.slice(-limit).reverse(),
+      total: BigInt(found.length),
+    });
+  }
+
   /** The newest matching flows (oldest of them first), then new ones in batches. */
   async *watch(request: WatchFlowsRequest, signal: AbortSignal) {
-    const { flows, losses, clock, stored, registry } = this.#ports;
-    const isWanted = flowQuestion(request.query, clock.nowMs());
-    const wanted = isWanted ? connectionsThat(isWanted) : (found: readonly Flow[]) => found;
+    const { flows, losses, clock, stored, registry, book } = this.#ports;
+    const question = await flowQuestion(request.query, clock.nowMs(), book);
+    const wanted = question ? connectionsThat(question.isWanted) : (found: readonly Flow[]) => found;
     const lost = new LossesOfReader(losses, registry);
     const limit = Math.min(request.history, MAX_HISTORY);
-    let lastId = flows.newestId();
-    let missed = 0n;
+    let newestId = flows.newestId();
+    const tail = new FlowTail(flows, request.filter, question !== null, newestId);
+    const rate = new ArrivalRate(this.#storedPerSecond(), newestId, clock.nowMs());
+    let passed = 0n;
     let sequence = 0n;
-    let nameOf = this.#ports.names();
+    let nameOf = book.known().nameOf;
     let namedAtMs = clock.nowMs();
-    const message = (batch: readonly Flow[]) => {
-      if (batch.length > 0 && clock.nowMs() - namedAtMs > NAMES_KEPT_MS) {
-        nameOf = this.#ports.names();
+    const message = (batch: readonly Flow[], passedSeconds: readonly CountedSecond[] = []) => {
+      if (clock.nowMs() - namedAtMs > NAMES_KEPT_MS) {
+        question?.refresh();
+        if (batch.length > 0) nameOf = book.known().nameOf;
         namedAtMs = clock.nowMs();
       }
       return create(WatchFlowsResponseSchema, {
         sequence: ++sequence,
         flows: [...batch],
         names: namesOf(batch, nameOf),
-        losses: lost.now(missed),
-        ratePerSecond: this.#ratePerSecond(),
+        losses: lost.now(0n),
+        ratePerSecond: rate.perSecond(newestId, clock.nowMs()),
         silentHostIds: this.#silentHostIds(),
+        passed,
+        passedSeconds: passedSeconds.map(toWireSecond),
       });
     };
 
-    const former = this.#newest(request.filter, isWanted, limit, lastId);
+    const former = this.#newest(request.filter, question, limit, newestId);
     const history = limit > 0 ? wanted(former).slice(-limit) : [];
     for (let start = 0; start === 0 || start < history.length; start += BATCH_SIZE) {
       yield message(history.slice(start, start + BATCH_SIZE));
@@ -104,47 +127,44 @@ export class FlowServiceImpl {
     let sentAtMs = clock.nowMs();
     while (!signal.aborted) {
       const seen = stored.version;
-      const newestId = flows.newestId();
-      if (newestId - lastId > MAX_LAG) {
-        missed += BigInt(newestId - MAX_LAG - lastId);
-        lastId = newestId - MAX_LAG;
-      }
-      const batch = newestId > lastId ? flows.between(request.filter, lastId, newestId, BATCH_SIZE) : [];
-      const isFull = batch.length === BATCH_SIZE;
-      lastId = isFull ? Number(batch.at(-1)?.id ?? newestId) : newestId;
-      const kept = wanted(batch);
-      if (kept.length > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
+      newestId = flows.newestId();
+      const piece = tail.next(newestId);
+      passed += BigInt(piece.passed);
+      const kept = wanted(piece.flows);
+      if (kept.length > 0 || piece.passed > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
         sentAtMs = clock.nowMs();
-        yield message(kept);
-        await clock.sleep(BATCH_INTERVAL_MS, signal);
-      }
-      if (!isFull) await stored.wait(seen, POLL_INTERVAL_MS, signal);
+        yield message(kept, question ? [] : piece.passedSeconds);
+        // Whoever is behind gets the next piece as soon as it has taken this one.
+        await clock.sleep(piece.isMore ? CATCH_UP_MS : BATCH_INTERVAL_MS, signal);
+      } else if (piece.isMore) await clock.sleep(0, signal);
+      if (!piece.isMore) await stored.wait(seen, POLL_INTERVAL_MS, signal);
     }
   }
 
   /** Stored flows up to an id, oldest first: enough of them that as many as wanted answer the question, if there are. */
   #newest(
     filter: FlowFilter | undefined,
-    isWanted: ((flow: Flow) => boolean) | null,
+    question: FlowQuestion | null,
     limit: number,
     lastId: number,
-  ): Flow[] {
+  ): readonly Flow[] {
     if (limit === 0) return [];
     const { flows } = this.#ports;
-    if (!isWanted) return flows.before(filter, lastId + 1, limit).reverse();
+    if (!question) return flows.before(filter, lastId + 1, limit).reverse();
     const found: Flow[] = [];
     let matching = 0;
     for (let beforeId = lastId + 1; matching < limit && found.length < MAX_SEARCHED; ) {
       const page = flows.before(filter, beforeId, SEARCHED_AT_ONCE);
       found.push(...page);
-      matching += page.filter(isWanted).length;
+      matching += page.filter(question.isWanted).length;
       if (page.length < SEARCHED_AT_ONCE) break;
       beforeId = Number(page.at(-1)?.id ?? 0n);
     }
     return found.reverse();
   }
 
-  #ratePerSecond(): number {
+  /** Over the last five seconds of the flows' own time. */
+  #storedPerSecond(): number {
     const { flows, clock } = this.#ports;
     return flows.countSince((clock.nowMs() - RATE_WINDOW_S * 1000) * 1000) / RATE_WINDOW_S;
   }
@@ -153,6 +173,10 @@ export class FlowServiceImpl {
     const { hosts } = this.#ports.registry;
     return hosts.filter((host) => host.connection.state.reachability !== Reachability.CONNECTED).map((host) => host.id);
   }
+}
+
+function toWireSecond({ second, allowed, denied, observed }: CountedSecond) {
+  return { unixSeconds: BigInt(second), allowed: BigInt(allowed), denied: BigInt(denied), observed: BigInt(observed) };
 }
 
 /** Of the addresses that the flows themselves have no name for. */

@@ -91,6 +91,18 @@ describe("collecting", () => {
     expect(flows[2]).toEqual({ ...sent, id: flows[2]?.id });
   });
 
+  it("uses up no id for what it knows already: readers would take the gap for flows that they missed", async () => {
+    const sent = Array.from({ length: 30 }, (_, index) => flow({ sourcePort: index }));
+    tester.agent.pushFlows(sent);
+    await stored(30);
+    tester.agent.dropConnections();
+    tester.agent.pushFlows([...sent, flow({ destinationPort: 22 })]);
+    await stored(31);
+    expect((await query()).flows.map(({ id }) => Number(id))).toEqual(
+      Array.from({ length: 31 }, (_, index) => 31 - index),
+    );
+  });
+
   it("reads the history again after a gap", async () => {
     tester.agent.pushFlows([flow()]);
     await stored(1);
@@ -236,6 +248,31 @@ describe("watching", () => {
       () => tester.agent.pushFlows([flow(), rare()]),
     );
     expect(seen.flatMap(({ flows }) => flows.map(({ destinationPort }) => destinationPort))).toEqual([22, 22, 22]);
+  });
+
+  it.each([
+    ["process:ssh OR port:53", 2],
+    ["-process:* port:400-500", 2],
+    ["-label:app=none port:53", 1],
+    ["-(label:app=none port:53) bytes>50", 1],
+  ])("follows %j as it answers it afterwards", async (text, ofFour) => {
+    const some = () => [
+      flow({ process: { pid: 7, command: "ssh" } as never }),
+      flow({ protocol: 17, destinationPort: 53 }),
+      flow({ kind: FlowEventKind.DENY, verdict: Verdict.DENY, bytes: 0n }),
+      flow({ originatorBytes: 40n, responderBytes: 20n }),
+    ];
+    tester.agent.pushFlows(some());
+    await stored(4);
+    const seen = await watchUntil(
+      { history: 100, query: text },
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 3 * ofFour,
+      () => tester.agent.pushFlows([...some(), ...some()]),
+    );
+    await stored(12);
+    const { flows, total } = await tester.flows.queryFlows({ query: text });
+    expect(Number(total)).toBe(3 * ofFour);
+    expect(seen.flatMap((message) => message.flows.map(({ id }) => id))).toEqual(flows.map(({ id }) => id).reverse());
   });
 
   it("gives the newest of the history first and then what comes", async () => {

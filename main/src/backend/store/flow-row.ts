@@ -28,6 +28,8 @@ export interface FlowRow {
   cgroup_path: string;
   packets: number;
   bytes: number;
+  originator_bytes: number;
+  responder_bytes: number;
   hook: number;
   /** 0 = the process is unknown. */
   process_pid: number;
@@ -67,6 +69,8 @@ export const FLOW_COLUMNS = [
   "cgroup_path",
   "packets",
   "bytes",
+  "originator_bytes",
+  "responder_bytes",
   "hook",
   "process_pid",
   "process_user_id",
@@ -108,6 +112,8 @@ export function flowValues(origin: FlowOrigin, flow: Flow, decisionRow: number |
     flow.cgroupPath,
     bounded(flow.packets),
     bounded(flow.bytes),
+    bounded(flow.originatorBytes),
+    bounded(flow.responderBytes),
     flow.hook,
     flow.process?.pid ?? 0,
     flow.process?.userId ?? 0,
@@ -138,6 +144,8 @@ export function flowFromRow(row: FlowRow): Flow {
     cgroupPath: row.cgroup_path,
     packets: BigInt(row.packets),
     bytes: BigInt(row.bytes),
+    originatorBytes: BigInt(row.originator_bytes),
+    responderBytes: BigInt(row.responder_bytes),
     hook: row.hook,
   });
   if (row.process_pid > 0) {

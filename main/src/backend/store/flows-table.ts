@@ -1,7 +1,7 @@
 /** Flows of the last while: a ring bounded by rows and bytes. */
 import type { FlowFilter } from "@wardline/api/wardline/console/v1/flows";
-import type { Flow } from "@wardline/api/wardline/v1/flow";
-import type { Decision } from "@wardline/api/wardline/v1/policy";
+import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
+import { type Decision, Verdict } from "@wardline/api/wardline/v1/policy";
 import type { RecordedFlow } from "@wardline/domain/policy/simulate";
 import { flowCondition } from "./flow-filter.ts";
 import { encodeDecision, FLOW_COLUMNS, type FlowOrigin, type FlowRow, flowFromRow, flowValues } from "./flow-row.ts";
@@ -37,6 +37,16 @@ export interface RecordedTraffic {
   readonly deniedPackets: number;
 }
 
+/** Flows of one second (Unix time), by what became of them. */
+export interface CountedSecond {
+  readonly second: number;
+  readonly count: number;
+  readonly allowed: number;
+  readonly denied: number;
+  /** Denied by a policy that only observes. */
+  readonly observed: number;
+}
+
 export class FlowsTable {
   readonly #store: Store;
   readonly #maxRows: number;
@@ -52,7 +62,9 @@ export class FlowsTable {
   insert(origin: FlowOrigin, flows: readonly Flow[]): number {
     if (flows.length === 0) return 0;
     const marks = FLOW_COLUMNS.map(() => "?").join(", ");
-    const sql = `INSERT OR IGNORE INTO flows (${FLOW_COLUMNS.join(", ")}) VALUES (${marks})`;
+    // Not INSERT OR IGNORE: what that ignores uses up an id, and readers would take the gap for flows that they missed.
+    const sql = `INSERT INTO flows (${FLOW_COLUMNS.join(", ")}) SELECT ${marks} WHERE NOT EXISTS
+      (SELECT 1 FROM flows WHERE host_id = ? AND agent_epoch_ms = ? AND agent_flow_id = ?)`;
     try {
       return this.#store.transaction(() => this.#insertAll(sql, origin, flows));
     } catch (error) {
@@ -180,6 +192,22 @@ export class FlowsTable {
     );
   }
 
+  /** When the matching flows above one id and up to another were, ends of connections left out. */
+  secondsBetween(filter: FlowFilter | undefined, afterId: number, untilId: number): CountedSecond[] {
+    const condition = flowCondition(filter);
+    return this.#store.all<CountedSecond>(
+      `SELECT time_us / 1000000 AS second, count(*) AS count,
+         sum(verdict = ${Verdict.ALLOW}) AS allowed,
+         sum(verdict = ${Verdict.DENY} AND enforced = ${Verdict.ALLOW}) AS observed,
+         sum(verdict = ${Verdict.DENY} AND enforced <> ${Verdict.ALLOW}) AS denied
+       FROM flows WHERE id > ? AND id <= ? AND kind <> ${FlowEventKind.END} AND ${condition.sql}
+       GROUP BY second ORDER BY second`,
+      afterId,
+      untilId,
+      ...condition.values,
+    );
+  }
+
   /** Id and time (µs) of the first flow since a time; `null` when there is none. */
   firstSince(timeUs: number): { id: number; timeUs: number } | null {
     const sql = "SELECT min(id) AS id, min(time_us) AS timeUs FROM flows WHERE time_us >= ?";
@@ -192,7 +220,9 @@ export class FlowsTable {
     let inserted = 0;
     for (const flow of flows) {
       const decisionRow = flow.decision ? this.#decisionRow(flow.decision) : null;
-      const result = this.#store.run(sql, ...flowValues(origin, flow, decisionRow));
+      const values = flowValues(origin, flow, decisionRow);
+      // The first three columns say which flow of the agent it is.
+      const result = this.#store.run(sql, ...values, values[0], values[1], values[2]);
       if (result.changes === 0) continue;
       lastId = result.lastInsertRowid;
       inserted++;

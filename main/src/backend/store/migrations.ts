@@ -297,4 +297,11 @@ export const MIGRATIONS: readonly Migration[] = [
     `);
   },
   extendVersionTables,
+  (database) => {
+    database.exec(`
+      -- What the end of a connection counted in each direction.
+      ALTER TABLE flows ADD COLUMN originator_bytes INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE flows ADD COLUMN responder_bytes INTEGER NOT NULL DEFAULT 0;
+    `);
+  },
 ];

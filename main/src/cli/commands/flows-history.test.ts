@@ -110,7 +110,7 @@ describe("wardline flows query", () => {
     [["flows", "map", "--by", "label:"], "not grouped by"],
     [["flows", "map", "--compare", "1h", "since:-1h"], "--compare says both windows"],
     [["flows", "export", "--follow"], "an option of --otlp"],
-    [["flows", "--query", "port:80-90"], "The live view cannot look for port:80-90: ranges of ports."],
+    [["flows", "--query", "prot:80"], 'There is no field "prot".'],
     [["flows", "--query", "port:80", "--port", "80"], "cannot be used with"],
   ])("%j is wrong usage", async (args, message) => {
     const { exitCode, stderr } = await cli.run(...args);

@@ -2,8 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Flow, FlowEventKind, FlowHook, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
-import { flowFilterOf } from "@wardline/domain/flows";
-import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
 import { readFlowQuery } from "../input/flow-query.ts";
 import { formatPort } from "../input/port.ts";
 import type { Output } from "../output.ts";
@@ -26,7 +25,7 @@ export async function flows(output: Output, options: FlowsOptions): Promise<Exit
     if (options.follow) await follow(output, session, options);
     else {
       const { flows: found } = await session.flows.queryFlows({
-        filter: filterOf(output, session, options),
+        ...questionOf(output, options),
         limit: options.limit,
       });
       for (const flow of found.reverse()) show(output, flow);
@@ -55,14 +54,18 @@ async function follow(output: Output, session: Session, options: FlowsOptions): 
   const stop = () => stopping.abort();
   process.once("SIGINT", stop).once("SIGTERM", stop);
   let lost = 0n;
+  let passed = 0n;
   try {
-    const request = { filter: filterOf(output, session, options), history: options.limit };
+    const request = { ...questionOf(output, options), history: options.limit };
     for await (const message of session.flows.watchFlows(request, { signal: stopping.signal })) {
       for (const flow of message.flows) show(output, flow);
       const { ringFull = 0n, rateLimited = 0n, readerLag = 0n } = message.losses ?? {};
       const total = ringFull + rateLimited + readerLag;
       if (total > lost) output.note(`${total - lost} flows are not shown: there were more than could be recorded.`);
       lost = total;
+      if (message.passed > passed)
+        output.note(`${message.passed - passed} flows passed too fast to list; they are stored.`);
+      passed = message.passed;
     }
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
@@ -71,27 +74,23 @@ async function follow(output: Output, session: Session, options: FlowsOptions): 
   }
 }
 
-function filterOf(output: Output, session: Session, options: FlowsOptions) {
-  if (options.query !== undefined) return liveFilterOf(output, session, options.query);
+/** A query is the window's, whole: the store answers it, live and afterwards alike. */
+function questionOf(output: Output, options: FlowsOptions) {
+  if (options.query !== undefined) {
+    readFlowQuery(output, options.query);
+    return { query: options.query };
+  }
   return {
-    verdicts: options.verdict ? [options.verdict === "allow" ? Verdict.ALLOW : Verdict.DENY] : [],
-    ports: options.port === undefined ? [] : [options.port],
-    addresses: options.address === undefined ? [] : [options.address],
-    processes: options.process === undefined ? [] : [options.process],
-    users: options.user === undefined ? [] : [options.user],
-    text: options.text ?? "",
-    ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
+    filter: {
+      verdicts: options.verdict ? [options.verdict === "allow" ? Verdict.ALLOW : Verdict.DENY] : [],
+      ports: options.port === undefined ? [] : [options.port],
+      addresses: options.address === undefined ? [] : [options.address],
+      processes: options.process === undefined ? [] : [options.process],
+      users: options.user === undefined ? [] : [options.user],
+      text: options.text ?? "",
+      ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
+    },
   };
-}
-
-/** @throws UsageError for a query that cannot be followed live */
-function liveFilterOf(output: Output, session: Session, text: string) {
-  const live = flowFilterOf(readFlowQuery(output, text), session.backend.endpoints.known().hostIds);
-  if (live.ok) return live.filter;
-  throw new UsageError(
-    `The live view cannot look for ${live.part}: ${live.reason}.`,
-    "`wardline flows query` asks the history, which can.",
-  );
 }
 
 function show(output: Output, flow: Flow): void {

@@ -194,6 +194,20 @@ export declare type WatchFlowsResponse = Message<"wardline.console.v1.WatchFlows
    * @generated from field: map<string, string> names = 6;
    */
   names: { [key: string]: string };
+
+  /**
+   * Since the stream began: stored flows that came faster than they could be listed, before the query. None of them is lost.
+   *
+   * @generated from field: uint64 passed = 7;
+   */
+  passed: bigint;
+
+  /**
+   * Of those that passed since the former message: when they were. Empty when the query has to decide which count.
+   *
+   * @generated from field: repeated wardline.console.v1.FlowSecond passed_seconds = 8;
+   */
+  passedSeconds: FlowSecond[];
 };
 
 /**
@@ -201,6 +215,41 @@ export declare type WatchFlowsResponse = Message<"wardline.console.v1.WatchFlows
  * Use `create(WatchFlowsResponseSchema)` to create a new message.
  */
 export declare const WatchFlowsResponseSchema: GenMessage<WatchFlowsResponse>;
+
+/**
+ * Connections that began and packets that were denied in one second.
+ *
+ * @generated from message wardline.console.v1.FlowSecond
+ */
+export declare type FlowSecond = Message<"wardline.console.v1.FlowSecond"> & {
+  /**
+   * @generated from field: int64 unix_seconds = 1;
+   */
+  unixSeconds: bigint;
+
+  /**
+   * @generated from field: uint64 allowed = 2;
+   */
+  allowed: bigint;
+
+  /**
+   * @generated from field: uint64 denied = 3;
+   */
+  denied: bigint;
+
+  /**
+   * Denied by a policy that only observes: it was let through.
+   *
+   * @generated from field: uint64 observed = 4;
+   */
+  observed: bigint;
+};
+
+/**
+ * Describes the message wardline.console.v1.FlowSecond.
+ * Use `create(FlowSecondSchema)` to create a new message.
+ */
+export declare const FlowSecondSchema: GenMessage<FlowSecond>;
 
 /**
  * @generated from message wardline.console.v1.QueryFlowsRequest
@@ -224,6 +273,13 @@ export declare type QueryFlowsRequest = Message<"wardline.console.v1.QueryFlowsR
    * @generated from field: uint64 before_id = 3;
    */
   beforeId: bigint;
+
+  /**
+   * In the flow query language, beside the filter; both must hold. Looked for in the newest 20,000 flows.
+   *
+   * @generated from field: string query = 4;
+   */
+  query: string;
 };
 
 /**
@@ -242,7 +298,7 @@ export declare type QueryFlowsResponse = Message<"wardline.console.v1.QueryFlows
   flows: Flow[];
 
   /**
-   * Rows that match in all, exact up to 100,000.
+   * Rows that match in all, exact up to 100,000; with a query, among those that were looked at.
    *
    * @generated from field: uint64 total = 2;
    */
