@@ -94,10 +94,12 @@ function StreamItems() {
               <dd>{formatCount(losses.rateLimited)}</dd>
               <dt>Ring buffer of the kernel was full</dt>
               <dd>{formatCount(losses.ringFull)}</dd>
-              <dt>This window read too slowly</dt>
+              <dt>The console could not store them in time</dt>
               <dd>{formatCount(losses.readerLag)}</dd>
               <dt>Shown, but their end will be missing</dt>
               <dd>{formatCount(losses.notFollowed)}</dd>
+              <dt>Passed too fast to list, and stored</dt>
+              <dd>{formatCount(value?.passed ?? 0)}</dd>
             </dl>
             <p className="soft">Counters and verdicts are not affected: only the event was left out.</p>
           </>

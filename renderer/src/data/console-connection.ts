@@ -26,6 +26,8 @@ import { type MeshPicture, reduceMesh } from "./mesh-picture.ts";
 /** WatchHosts promises a message every 2 s; three missing ones are a loss. */
 const HOSTS_SILENCE_MS = 7_000;
 const FLOW_HISTORY = 2_000;
+/** The list of flows moves at most that often, however many messages come. */
+const FLOW_SETTLE_MS = 100;
 
 /** Everything the window has from the backend: unary clients, and the three streams that all views share. */
 export class ConsoleConnection {
@@ -94,6 +96,7 @@ export class ConsoleConnection {
         flowClient.watchFlows({ ...toWireQuestion(this.#liveQuestion, Date.now()), history: FLOW_HISTORY }, { signal }),
       reduce: reduceFlows,
       silenceMs: null,
+      settleMs: FLOW_SETTLE_MS,
     });
     this.topology = new LiveStream({
       open: (signal) => this.mesh.watchMesh({}, { signal }),

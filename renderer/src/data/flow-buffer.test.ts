@@ -101,6 +101,26 @@ describe("reduceFlows", () => {
   });
 });
 
+it("counts what passed too fast to list, with its seconds, apart from rows and losses", () => {
+  const passing = (sequence: number, passed: number, ids: number[], allowed = 0n) => ({
+    ...message(
+      sequence,
+      ids.map((id) => flow(id)),
+    ),
+    passed: BigInt(passed),
+    passedSeconds: [
+      { $typeName: "wardline.console.v1.FlowSecond" as const, unixSeconds: 100n, allowed, denied: 2n, observed: 0n },
+    ],
+  });
+  const first = reduceFlows(null, passing(1, 0, [1]));
+  const second = reduceFlows(first, passing(2, 500, [601], 498n));
+  expect(second).toMatchObject({ passed: 500, received: 2, holes: 0 });
+  expect(second.strip.get(100)).toEqual({ allow: 500, deny: 4, observed: 0 });
+  // A new stream counts from its own beginning.
+  const again = reduceFlows(null, passing(1, 0, [601, 602]), second);
+  expect(reduceFlows(again, passing(2, 30, [700]))).toMatchObject({ passed: 530, received: 4, holes: 0 });
+});
+
 describe("after an interruption", () => {
   const before = reduceFlows(null, message(1, [flow(1), flow(2), flow(3)]));
   it("goes on where it was when what is sent again reaches back to what is known", () => {

@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { FlowFilterSchema, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
+import { FlowFilterSchema, type FlowSecond, type WatchFlowsResponse } from "@wardline/api/wardline/console/v1/flows";
 import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
+import { connectionKey } from "@wardline/domain/flows";
 
 /** Rows that the window holds; older ones are in the backend's store. */
 export const FLOW_BUFFER_ROWS = 10_000;
@@ -53,6 +54,10 @@ export interface FlowBuffer {
   readonly newestId: bigint;
   /** All rows that were ever added for this question; grows even when `rows` is full, and over interruptions. */
   readonly received: number;
+  /** Flows that came faster than they could be listed, over interruptions. They are stored, and counted in `strip`. */
+  readonly passed: number;
+  /** The same, as the stream counts it that is read now. */
+  readonly passedOfStream: number;
   /** Interruptions of the stream after which some flows may be in neither `rows` nor `received`. */
   readonly holes: number;
   readonly losses: FlowLossCounts;
@@ -63,12 +68,6 @@ export interface FlowBuffer {
 }
 
 const newestFirst = (a: Flow, b: Flow) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
-
-/** Of two ends on one host, each tells of the connection: one as egress, one as ingress. */
-function connectionKey(flow: Flow): string {
-  const { host, direction, protocol, sourceAddress, sourcePort, destinationAddress, destinationPort } = flow;
-  return `${host} ${direction} ${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort}`;
-}
 
 /**
  * Writes the ends of a batch into the rows of their starts. An end whose start is not among the rows (older than the
@@ -124,6 +123,8 @@ export function reduceFlows(
     rows: merged.slice(0, FLOW_BUFFER_ROWS),
     newestId: fresh[0]?.id ?? newestKnown ?? 0n,
     received: (counted?.received ?? 0) + fresh.length - (all.length - merged.length),
+    passed: (counted?.passed ?? 0) + Math.max(0, Number(message.passed) - (previous?.passedOfStream ?? 0)),
+    passedOfStream: Number(message.passed),
     holes: (counted?.holes ?? 0) + (isAgain && !reachesBack ? 1 : 0),
     losses: {
       ringFull: message.losses?.ringFull ?? 0n,
@@ -133,7 +134,7 @@ export function reduceFlows(
     },
     ratePerSecond: message.ratePerSecond,
     silentHostIds: message.silentHostIds,
-    strip: addToStrip(former?.strip, fresh),
+    strip: addToStrip(former?.strip, fresh, message.passedSeconds),
   };
 }
 
@@ -151,18 +152,30 @@ function named(flow: Flow, names: Readonly<Record<string, string>>): LiveFlow {
   };
 }
 
-function addToStrip(previous: ReadonlyMap<number, StripSecond> | undefined, fresh: readonly Flow[]) {
-  if (fresh.length === 0 && previous) return previous;
+function addToStrip(
+  previous: ReadonlyMap<number, StripSecond> | undefined,
+  fresh: readonly Flow[],
+  passed: readonly FlowSecond[],
+) {
+  if (fresh.length === 0 && passed.length === 0 && previous) return previous;
   const strip = new Map(previous);
+  const add = (second: number, counts: StripSecond) => {
+    const { allow, deny, observed } = strip.get(second) ?? { allow: 0, deny: 0, observed: 0 };
+    strip.set(second, { allow: allow + counts.allow, deny: deny + counts.deny, observed: observed + counts.observed });
+  };
+  const own = new Map<number, StripSecond>();
   for (const flow of fresh) {
     if (!flow.time || flow.kind === FlowEventKind.END) continue;
-    const second = Math.floor(timestampMs(flow.time) / 1000);
     const kind = flowVerdict(flow);
     if (kind === "unknown") continue;
-    const counts = { ...(strip.get(second) ?? { allow: 0, deny: 0, observed: 0 }) };
+    const second = Math.floor(timestampMs(flow.time) / 1000);
+    const counts = own.get(second) ?? { allow: 0, deny: 0, observed: 0 };
     counts[kind] += 1;
-    strip.set(second, counts);
+    own.set(second, counts);
   }
+  for (const [second, counts] of own) add(second, counts);
+  for (const { unixSeconds, allowed, denied, observed } of passed)
+    add(Number(unixSeconds), { allow: Number(allowed), deny: Number(denied), observed: Number(observed) });
   const newest = Math.max(...strip.keys(), 0);
   for (const second of strip.keys()) if (second < newest - STRIP_SECONDS) strip.delete(second);
   return strip;

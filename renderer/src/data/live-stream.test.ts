@@ -36,12 +36,13 @@ class Server {
   };
 }
 
-function start(silenceMs: number | null = null) {
+function start(silenceMs: number | null = null, settleMs = 0) {
   const server = new Server();
   const stream = new LiveStream<Message, string[]>({
     open: server.open,
     reduce: (previous, message) => [...(previous ?? []), ...message.items],
     silenceMs,
+    settleMs,
     monotonicMs: () => Date.now(),
     random: () => 0.5,
   });
@@ -105,6 +106,26 @@ describe("LiveStream", () => {
     expect(stream.getState().status).toBe("live");
     await vi.advanceTimersByTimeAsync(2);
     expect(stream.getState().status).toBe("stale");
+  });
+
+  it("tells of many messages once where it may, and at once of what is no value", async () => {
+    const { server, stream } = start(null, 100);
+    const told: string[] = [];
+    stream.subscribe(() => told.push(`${stream.getState().status} ${stream.getState().value?.join("")}`));
+    const push = (sequence: bigint, item: string) => server.subscriptions[0]?.push({ sequence, items: [item] });
+    push(1n, "a");
+    await vi.advanceTimersByTimeAsync(0);
+    push(2n, "b");
+    push(3n, "c");
+    await vi.advanceTimersByTimeAsync(99);
+    expect(told).toEqual(["live a"]);
+    expect(stream.getState().value).toEqual(["a", "b", "c"]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told).toEqual(["live a", "live abc"]);
+    push(4n, "d");
+    server.subscriptions[0]?.fail(new TypeError("Failed to fetch"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual(["live a", "live abc", "stale abcd"]);
   });
 
   it("ends the subscription when nobody listens", async () => {

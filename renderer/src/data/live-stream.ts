@@ -20,6 +20,8 @@ export interface LiveStreamOptions<Message extends { readonly sequence: bigint }
   readonly reduce: (previous: Value | null, message: Message, kept: Value | null) => Value;
   /** The stream counts as stale when nothing came for this long; null = silence is normal. */
   readonly silenceMs: number | null;
+  /** Listeners are told of values at most once in this time: more often nobody could see it. 0 = of each. */
+  readonly settleMs?: number;
   readonly monotonicMs?: () => number;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -47,6 +49,8 @@ export class LiveStream<Message extends { readonly sequence: bigint }, Value> {
   #controller: AbortController | null = null;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
+  #settleTimer: ReturnType<typeof setTimeout> | undefined;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #failedAttempts = 0;
 
   constructor(options: LiveStreamOptions<Message, Value>) {
@@ -81,10 +85,31 @@ export class LiveStream<Message extends { readonly sequence: bigint }, Value> {
 
   #set(change: Partial<StreamState<Value>>): void {
     this.#state = { ...this.#state, ...change };
+    this.#tell();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = undefined;
+    this.#toldAtMs = this.#monotonicMs();
     for (const listener of this.#listeners) listener();
   }
 
+  /** A message of many: the next telling has its value too. */
+  #setSoon(value: Value): void {
+    const nowMs = this.#monotonicMs();
+    const leftMs = this.#toldAtMs + (this.#options.settleMs ?? 0) - nowMs;
+    if (leftMs <= 0 || this.#state.status !== "live") {
+      this.#set({ status: "live", value, receivedAtMs: nowMs, failure: null, retryAtMs: null });
+      return;
+    }
+    this.#state = { ...this.#state, value, receivedAtMs: nowMs };
+    this.#settleTimer ??= setTimeout(() => this.#tell(), leftMs);
+  }
+
   #disconnect(): void {
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = undefined;
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#silenceTimer);
     this.#controller?.abort();
@@ -115,7 +140,7 @@ export class LiveStream<Message extends { readonly sequence: bigint }, Value> {
         lastSequence = message.sequence;
         this.#failedAttempts = 0;
         this.#armSilence(controller);
-        this.#set({ status: "live", value, receivedAtMs: this.#monotonicMs(), failure: null, retryAtMs: null });
+        this.#setSoon(value);
       }
       this.#fail(controller, new Error("Failed to fetch: the stream ended"));
     } catch (error) {

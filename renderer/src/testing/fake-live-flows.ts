@@ -3,7 +3,7 @@ import type { WatchFlowsRequest } from "@wardline/api/wardline/console/v1/flows"
 import type { Host } from "@wardline/api/wardline/console/v1/hosts";
 import type { Flow } from "@wardline/api/wardline/v1/flow";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
-import { EVERYTHING, matchesQuery, NO_LABELS, parseFlowQuery } from "@wardline/domain/flows";
+import { EVERYTHING, type LabelResolver, matchesQuery, parseFlowQuery } from "@wardline/domain/flows";
 import { fromWireFlowRecord } from "@wardline/domain/wire";
 import { recordOfFlow } from "../features/flows/model/live-record.ts";
 import { fakeFlow } from "./fake-data.ts";
@@ -18,6 +18,12 @@ interface LiveFlowsOwner {
   /** Waits or fails where the scenario says so. */
   gate(): Promise<void>;
 }
+
+/** One of the peers has a label. */
+const LABELS: LabelResolver = (label) => ({
+  subjectKeys: [],
+  addresses: label === "app=lab" ? ["10.20.66.12"] : [],
+});
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -77,6 +83,6 @@ function flowMatcher({ filter, query }: WatchFlowsRequest): (flow: Flow) => bool
     const isHost = hostIds.length === 0 || hostIds.some((id) => id === flow.host || id === "local");
     if (question === EVERYTHING) return isHost;
     const { record } = recordOfFlow(flow);
-    return isHost && record !== undefined && matchesQuery(question, fromWireFlowRecord(record, flow.host), NO_LABELS);
+    return isHost && record !== undefined && matchesQuery(question, fromWireFlowRecord(record, flow.host), LABELS);
   };
 }

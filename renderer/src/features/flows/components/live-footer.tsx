@@ -67,8 +67,9 @@ function Losses({ buffer }: { buffer: FlowBuffer | null }) {
   const parts = [
     losses.rateLimited > 0n ? `${formatCount(losses.rateLimited)} not shown (rate limit)` : "",
     losses.ringFull > 0n ? `${formatCount(losses.ringFull)} not shown (kernel buffer full)` : "",
-    losses.readerLag > 0n ? `${formatCount(losses.readerLag)} not shown (window too slow)` : "",
+    losses.readerLag > 0n ? `${formatCount(losses.readerLag)} not shown (console too slow)` : "",
     losses.notFollowed > 0n ? `${formatCount(losses.notFollowed)} shown without their end (flow table full)` : "",
+    buffer.passed > 0 ? `${formatCount(buffer.passed)} passed too fast to list; the history has them` : "",
     buffer.holes > 0 ? `${formatQuantity(buffer.holes, "interruption")}: some may be missing here` : "",
   ].filter(Boolean);
   return parts.length === 0 ? (

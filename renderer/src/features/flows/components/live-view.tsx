@@ -146,8 +146,7 @@ export function LiveView() {
         </div>
         {obstacle !== null ? (
           <div className="flows-failure">
-            <FailureNotice failure={obstacle} title="The live view cannot follow that" />
-            <Button onPress={() => set({ flowsMode: "history" })}>Ask the history</Button>
+            <FailureNotice failure={obstacle} title="The query cannot be read" />
           </div>
         ) : isEmpty ? (
           <div className="flows-empty">

@@ -33,8 +33,9 @@ export function heldBack(
   now: FlowBuffer | null,
 ): HeldBack {
   if (!frozen) return { sinceMs: null, rows: 0, pushedOut: 0, isAtLeast: false };
-  const rows = Math.max(0, (now?.received ?? 0) - (frozen.buffer?.received ?? 0));
-  const still = Math.min(rows, now?.rows.length ?? 0, FLOW_BUFFER_ROWS);
+  const listed = Math.max(0, (now?.received ?? 0) - (frozen.buffer?.received ?? 0));
+  const still = Math.min(listed, now?.rows.length ?? 0, FLOW_BUFFER_ROWS);
+  const rows = listed + Math.max(0, (now?.passed ?? 0) - (frozen.buffer?.passed ?? 0));
   const isAtLeast = (now?.holes ?? 0) > (frozen.buffer?.holes ?? 0);
   return { sinceMs: frozen.atMs, rows, pushedOut: rows - still, isAtLeast };
 }

@@ -159,25 +159,14 @@ export function withOnly(text: string, term: string, isWanted: boolean): string 
   return textOf(isWanted ? [...others, wanted.where] : others, query);
 }
 
-/** Why flows cannot be followed by this text as they come; `null` = they can. */
+/** Why flows cannot be followed by this text; `null` = they can. */
 export function liveObstacle(text: string): ShownFailure | null {
   if (text.trim() === "") return null;
   const { query, diagnostics } = parseFlowQuery(text, { nowMs: Date.now() });
+  if (query) return null;
   const [first] = diagnostics.filter(({ severity }) => severity === "error");
-  const said = { code: first?.code ?? "QUERY_INVALID", hint: "", retryable: false, diagnostics: [] };
-  if (!query) return { ...said, message: first?.message ?? "The query cannot be read." };
-  if (!asksLabels(query.where)) return null;
-  return {
-    ...said,
-    message: "Who has a label is looked up for records, not for each flow as it comes.",
-    hint: "Ask the history, or name hosts and addresses.",
-  };
-}
-
-function asksLabels(node: QueryNode): boolean {
-  if (node.kind === "and" || node.kind === "or") return node.parts.some(asksLabels);
-  if (node.kind === "not") return asksLabels(node.part);
-  return node.kind === "field" && node.field === "label";
+  const message = first?.message ?? "The query cannot be read.";
+  return { code: first?.code ?? "QUERY_INVALID", message, hint: "", retryable: false, diagnostics: [] };
 }
 
 /** The text and the term together: what either leaves out stays out. A text that cannot be read is replaced. */
