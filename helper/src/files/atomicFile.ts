@@ -47,17 +47,31 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Replaces `path` (mode 0600) with `text`, on disk when it returns. Throws the error of the file system. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** Writes a new file (mode 0600), on disk when it returns. Its name is only as durable as its directory is. */
+export async function writeSynced(path: string, text: string): Promise<void> {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Waits for all of it, whatever fails. Throws what the first of those threw that failed. */
+export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
+}
+
+/**
+ * Replaces `path` (mode 0600) with `text`, on disk when it returns. `needed`: what has to be on disk before the new version
+ * may be seen; it becomes so meanwhile. Throws the error of the file system, or what `needed` throws; then the former
+ * version is there.
+ */
+export async function replaceFile(path: string, text: string, needed: Promise<unknown> | null = null): Promise<void> {
   const temporaryPath = `${path}.${randomBytes(6).toString("hex")}.new`;
   try {
-    const handle = await open(temporaryPath, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await allDone([...(needed === null ? [] : [needed]), writeSynced(temporaryPath, text)]);
     await rename(temporaryPath, path);
   } catch (error) {
     await rm(temporaryPath, { force: true });

@@ -1,14 +1,14 @@
 /**
  * Commit-confirm: the one place that changes which generation decides.
  *
- * Order of an apply: check and compile, fill and self-test the inactive slot, write the pending record, flip with the
- * datapath's own deadline, start the timer. A crash between any two steps ends in the confirmed generation, because a
+ * Order of an apply: check and compile; fill and self-test the inactive slot while the disk takes the generation; write the
+ * pending record; flip with the datapath's own deadline; start the timer. A crash between any two steps ends in the confirmed generation, because a
  * start that finds a pending record leaves that generation first (see recovery.ts).
  */
-import type { SourceFile } from "@wardline/domain/policy";
+import type { HostProgram, SourceFile } from "@wardline/domain/policy";
 import { bootMs } from "../agent/clock.ts";
 import type { QuarantineRecord } from "../agent/policyEngine.ts";
-import type { Emergency } from "../enforce/enforcer.ts";
+import type { Emergency, PreparedProgram } from "../enforce/enforcer.ts";
 import type { Accept, ApplyOutcome, ApplyRequest, Caller, ControllerPorts, Pending } from "./controllerTypes.ts";
 import { Mutex } from "./mutex.ts";
 import { PendingChange, type PendingState } from "./pendingChange.ts";
@@ -22,6 +22,7 @@ import {
 } from "./records.ts";
 import * as refuse from "./refusals.ts";
 import { Standing } from "./standing.ts";
+import type { GenerationDraft } from "./stateStore.ts";
 import {
   type Compiled,
   compileAgain,
@@ -106,10 +107,13 @@ export class GenerationController {
       const compiled = await this.#standing.underPresentCircumstances(base, request.mode);
       await accept();
       if (!enforcer.state().attached) await enforcer.open();
-      const prepared = await enforcer.prepare(compiled.program, this.#standing.ledger.index.nextGeneration);
-      this.#ports.checkpoint?.("prepared");
       const record = this.#recordOf(request, caller, compiled);
-      const { pending, flipUs } = await this.#pending.begin(record, request, compiled, prepared);
+      const { circumstances } = compiled;
+      // The disk takes it while the slot is filled: only the index that names it makes it count.
+      const draft = await this.#standing.ledger.draftGeneration({ ...record, files: request.files, circumstances });
+      const prepared = await this.#prepare(compiled.program, record.number, draft);
+      this.#ports.checkpoint?.("prepared");
+      const { pending, flipUs } = await this.#pending.begin(record, request, compiled, prepared, draft);
       const { readUs, compileUs } = compiled;
       const timings = { readUs, compileUs, ...prepared.timings, flipUs: Math.round(flipUs), totalUs: elapsedUs(start) };
       this.#ports.onApplied?.(timings);
@@ -252,6 +256,15 @@ export class GenerationController {
     this.#pending.close();
     this.#standing.forgetListeners();
     return this.#mutex.run(async () => undefined);
+  }
+
+  async #prepare(program: HostProgram, generation: number, draft: GenerationDraft): Promise<PreparedProgram> {
+    try {
+      return await this.#ports.enforcer.prepare(program, generation);
+    } catch (error) {
+      await draft.discard();
+      throw error;
+    }
   }
 
   #recordOf(request: ApplyRequest, caller: Caller, compiled: Compiled): GenerationRecord {

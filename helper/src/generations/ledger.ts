@@ -3,7 +3,7 @@
 import { CorruptStateError } from "./recordFields.ts";
 import { EMPTY_INDEX, type StateIndex, type StoredGeneration } from "./records.ts";
 import * as refuse from "./refusals.ts";
-import type { StateStore } from "./stateStore.ts";
+import type { GenerationDraft, StateStore } from "./stateStore.ts";
 
 export class Ledger {
   readonly #store: StateStore;
@@ -62,9 +62,9 @@ export class Ledger {
     });
   }
 
-  /** Throws `Failure`; then nothing was written. */
-  writeGeneration(stored: StoredGeneration): Promise<void> {
-    return this.#store.writeGeneration(stored);
+  /** Begins to write a generation that counts with the next index. Throws `Failure`; then nothing was written. */
+  draftGeneration(stored: StoredGeneration): Promise<GenerationDraft> {
+    return this.#store.draftGeneration(stored);
   }
 
   /** Writes a generation that counts whether or not the disk takes it. False when it did not. */
@@ -79,9 +79,12 @@ export class Ledger {
     }
   }
 
-  /** Writes an index before its effect. Throws `Failure`; then the former one still counts. */
-  async write(index: StateIndex): Promise<void> {
-    await this.#store.writeIndex(index);
+  /**
+   * Writes an index before its effect, and the generation that only this index names before it. Throws `Failure`; then the
+   * former one still counts.
+   */
+  async write(index: StateIndex, named: GenerationDraft | null = null): Promise<void> {
+    await this.#store.writeIndex(index, named);
     this.#index = index;
     this.#isReplaced = true;
     this.#isBehind = false;

@@ -9,6 +9,7 @@ import type { Mutex } from "./mutex.ts";
 import { datapathMode, type GenerationRecord, type StateIndex } from "./records.ts";
 import * as refuse from "./refusals.ts";
 import type { Standing } from "./standing.ts";
+import type { GenerationDraft } from "./stateStore.ts";
 import type { Compiled } from "./switching.ts";
 
 export interface PendingState extends Pending {
@@ -41,17 +42,22 @@ export class PendingChange {
     this.#current?.cancelTimer();
   }
 
-  /** Record, flip, timer. Throws `Failure`; then what was enforced still is. */
-  async begin(record: GenerationRecord, request: ApplyRequest, compiled: Compiled, prepared: PreparedProgram) {
+  /** Record, flip, timer. `draft`: the generation, on its way to the disk. Throws `Failure`; then what was enforced still is. */
+  async begin(
+    record: GenerationRecord,
+    request: ApplyRequest,
+    compiled: Compiled,
+    prepared: PreparedProgram,
+    draft: GenerationDraft,
+  ) {
     const { clock, bootId, enforcer, contexts, checkpoint } = this.#ports;
     const { ledger, enforced: previous } = this.#standing;
     const { circumstances } = compiled;
-    await ledger.writeGeneration({ ...record, files: request.files, circumstances });
     const deadlineBootMs = bootMs(clock) + request.confirmWithinMs;
     const pending = { generation: record.number, bootId, deadlineBootMs };
     const nextGeneration = record.number + 1;
     const index: StateIndex = { ...ledger.index, confirmed: previous.number, nextGeneration, pending };
-    await ledger.write(index);
+    await ledger.write(index, draft);
     checkpoint?.("recorded");
     contexts.remember(record.number, compiled);
     let flipUs: number;

@@ -11,13 +11,15 @@ export { CorruptStateError } from "./recordFields.ts";
 
 const FORMAT_VERSION = 1;
 
-function checksum(payload: unknown): string {
-  return createHash("sha256").update(JSON.stringify(payload)).digest("hex");
+/** Of the content as JSON. */
+function checksum(json: string): string {
+  return createHash("sha256").update(json).digest("hex");
 }
 
+/** The content as one object, with its checksum as the last field. A generation may be large: it is made into text once. */
 function encode(kind: string, payload: object): string {
-  const content = { formatVersion: FORMAT_VERSION, kind, payload };
-  return `${JSON.stringify({ ...content, checksum: checksum(content) })}\n`;
+  const json = JSON.stringify({ formatVersion: FORMAT_VERSION, kind, payload });
+  return `${json.slice(0, -1)},"checksum":"${checksum(json)}"}\n`;
 }
 
 function decode(kind: string, encoded: string): Fields {
@@ -28,7 +30,8 @@ function decode(kind: string, encoded: string): Fields {
     throw new CorruptStateError("it is not JSON (cut short or overwritten)");
   }
   const { checksum: expected, ...content } = fields(parsed, "the file");
-  if (expected !== checksum(content)) throw new CorruptStateError("its checksum does not fit its content");
+  if (expected !== checksum(JSON.stringify(content)))
+    throw new CorruptStateError("its checksum does not fit its content");
   if (content.formatVersion !== FORMAT_VERSION) {
     throw new CorruptStateError(`its format is version ${String(content.formatVersion)}, not ${FORMAT_VERSION}`);
   }

@@ -2,9 +2,9 @@
  * The state directory: `index.json` and `generations/<n>/state.json`, each replaced as a whole and on disk before the
  * call returns. Only generations that the index names are kept.
  */
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno, replaceFile, syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
+import { allDone, isErrno, replaceFile, syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
 import { CorruptStateError, decodeGeneration, decodeIndex, encodeGeneration, encodeIndex } from "./recordCodec.ts";
 import { GENERATION_ZERO, type StateIndex, type StoredGeneration } from "./records.ts";
 
@@ -12,6 +12,14 @@ export type IndexRead =
   | { readonly kind: "fresh" }
   | { readonly kind: "read"; readonly index: StateIndex }
   | { readonly kind: "corrupt"; readonly reason: string };
+
+/** A generation on its way to the disk, which takes its time beside whatever else is done. */
+export interface GenerationDraft {
+  /** On disk when it returns. Throws `Failure` (DISK_FULL, INTERNAL); then nothing of it is left. Call it once. */
+  keep(): Promise<void>;
+  /** Nothing of it is left when it returns, as far as the disk allows. Must not be called after {@link keep}. */
+  discard(): Promise<void>;
+}
 
 /** JSON of the largest state that the API accepts (16 MiB), with room for escapes. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -44,10 +52,13 @@ export class StateStore {
     }
   }
 
-  /** Throws `Failure` (DISK_FULL, INTERNAL); then the former index still counts. */
-  async writeIndex(index: StateIndex): Promise<void> {
+  /**
+   * `named`: the generation that only this index names, on disk before the index is. Throws `Failure` (DISK_FULL,
+   * INTERNAL); then the former index still counts.
+   */
+  async writeIndex(index: StateIndex, named: GenerationDraft | null = null): Promise<void> {
     try {
-      await replaceFile(this.#indexPath, encodeIndex(index));
+      await replaceFile(this.#indexPath, encodeIndex(index), named?.keep());
     } catch (error) {
       throw toWriteFailure(error, "the record of the enforced generation");
     }
@@ -55,14 +66,46 @@ export class StateStore {
 
   /** Throws `Failure` (DISK_FULL, INTERNAL). */
   async writeGeneration(stored: StoredGeneration): Promise<void> {
+    const draft = await this.draftGeneration(stored);
+    await draft.keep();
+  }
+
+  /** Returns when it is written, and while it is made to stay. Throws `Failure` (DISK_FULL, INTERNAL). */
+  async draftGeneration(stored: StoredGeneration): Promise<GenerationDraft> {
     const directory = join(this.#generationsDir, String(stored.number));
-    try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await replaceFile(join(directory, "state.json"), encodeGeneration(stored));
-      await syncDirectory(this.#generationsDir);
-    } catch (error) {
+    const path = join(directory, "state.json");
+    const temporaryPath = `${path}.new`;
+    const removed = async (error: unknown): Promise<never> => {
       await rm(directory, { recursive: true, force: true });
       throw toWriteFailure(error, `generation ${stored.number}`);
+    };
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const handle = await open(temporaryPath, "w", 0o600);
+      await handle.writeFile(encodeGeneration(stored)).catch(async (error) => {
+        await handle.close();
+        throw error;
+      });
+      const synced = allDone([handle.sync().finally(() => handle.close()), syncDirectory(this.#generationsDir)]);
+      // Whoever keeps it hears of what went wrong, and perhaps nobody does.
+      const over = synced.catch(() => undefined);
+      return {
+        keep: async () => {
+          try {
+            await synced;
+            await rename(temporaryPath, path);
+            await syncDirectory(directory);
+          } catch (error) {
+            await removed(error);
+          }
+        },
+        discard: async () => {
+          await over;
+          await rm(directory, { recursive: true, force: true });
+        },
+      };
+    } catch (error) {
+      return removed(error);
     }
   }
 
