@@ -76,6 +76,33 @@ describe("mergeFile", () => {
     }
   });
 
+  it("does not take a line of a document away twice, nor add it twice, because others are like it", () => {
+    const rules = (name: string, count: number) =>
+      `${policy(name, 1).trimEnd()}\n${"    - {from: [{selector: {}}], ports: [{port: 1}]}\n".repeat(count - 1)}`;
+    const [marker, next] = ["--- # x\n", policy("next", 2)];
+    const cases = [
+      // Both sides took one of three equal rules away, and the document is the first one of one side only.
+      [
+        `${policy("first", 1)}${marker}${rules("d", 3)}`,
+        `${policy("first", 1)}${marker}${rules("d", 2)}`,
+        rules("d", 2),
+      ],
+      // Both added the same rule.
+      [
+        `${policy("first", 1)}---\n${rules("d", 1)}---\n${next}`,
+        `${rules("d", 2)}---\n${next}`,
+        `${policy("first", 1)}${marker}${rules("d", 2)}${marker}${next}`,
+      ],
+    ] as const;
+    for (const [base, ours, theirs] of cases) {
+      for (const result of [mergeFile(PATH, base, ours, theirs), mergeFile(PATH, base, theirs, ours)]) {
+        if (result.kind === "conflict" || result.text === null) continue;
+        const [, merged = ""] = /name: d\}\n([\s\S]*?)(?:---|$)/.exec(result.text) ?? [];
+        expect(merged.match(/port: 1/g)).toHaveLength(2);
+      }
+    }
+  });
+
   it("merges to what both sides meant, document by document, or says that they disagree", () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, ours, theirs) => {

@@ -44,7 +44,10 @@ export function mergeFile(
   const disputed = byDocument !== null && conflictsOf(byDocument) > 0;
   const together = byDocument && agreedText(byDocument);
   // Lines that are alike in two documents can be taken for each other: what one side said of one is then put into the other.
-  const isMistaken = text !== null && together !== null && !meanTheSame(path, text, together);
+  const isMistaken =
+    text !== null &&
+    mayRead &&
+    (together === null ? !keepsMeanings(path, [base ?? "", ours, theirs], text) : !meanTheSame(path, text, together));
   if (text !== null && !disputed && !isMistaken && (!mayRead || reads(path, text))) return { kind: "merged", text };
   if (together !== null && reads(path, together)) return { kind: "merged", text: together };
   const reason = base === null ? "added" : "lines";
@@ -52,7 +55,8 @@ export function mergeFile(
   if (text !== null && disputed) return conflictOf(reason, byDocument, names);
   if (text !== null) {
     const whole: MergeRegion[] = [{ kind: "conflict", base: base ?? "", ours, theirs }];
-    return conflictOf("unreadable", whole, names, readClusterDocuments({ path, text }).diagnostics);
+    const { ok, diagnostics } = readClusterDocuments({ path, text });
+    return ok ? conflictOf(reason, whole, names) : conflictOf("unreadable", whole, names, diagnostics);
   }
   const isNarrower = disputed && conflictsOf(byDocument) < conflictsOf(regions);
   return conflictOf(reason, isNarrower ? byDocument : regions, names);
@@ -75,10 +79,30 @@ function reads(path: string, text: string): boolean {
 function meanTheSame(path: string, one: string, other: string): boolean {
   const [left, right] = [one, other].map((text) => documentsOf(path, text));
   if (!left || !right || left.size !== right.size) return false;
-  return [...left].every(([key, { text }]) => {
-    const counterpart = right.get(key);
-    return counterpart !== undefined && (text === counterpart.text || sayTheSame(text, counterpart.text));
+  return [...left].every(([key, document]) => isLike(document, right.get(key)));
+}
+
+/** Whether each document of the result says what the only side says that changed it, or both when they say the same. */
+function keepsMeanings(
+  path: string,
+  sides: readonly [base: string, ours: string, theirs: string],
+  text: string,
+): boolean {
+  const [before, mine, other] = sides.map((side) => documentsOf(path, side));
+  const result = documentsOf(path, text);
+  // What has no documents has no meaning that could be lost.
+  if (!before || !mine || !other || !result) return true;
+  const keys = new Set([before, mine, other, result].flatMap((documents) => [...documents.keys()]));
+  return [...keys].every((key) => {
+    const [old, our, their] = [before.get(key), mine.get(key), other.get(key)];
+    if (isLike(our, their) || isLike(old, their)) return isLike(our, result.get(key));
+    return !isLike(old, our) || isLike(their, result.get(key));
   });
+}
+
+function isLike(one: ClusterDocument | undefined, other: ClusterDocument | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.text === other.text || sayTheSame(one.text, other.text);
 }
 
 function conflictsOf(regions: readonly MergeRegion[]): number {
@@ -107,10 +131,13 @@ function mergeDocuments(path: string, base: string, ours: string, theirs: string
     const [baseText, ourText, theirText] = [before, mine, other].map((documents) => endedText(documents.get(key)));
     const merged = mergeDocument(key, baseText ?? null, ourText ?? null, theirText ?? null);
     if (merged.kind === "merged" && merged.text === null) continue;
-    const separator = separatorOf(regions.length === 0, [before, mine, other], key);
+    const parts: readonly MergeRegion[] =
+      merged.kind === "merged" ? [{ kind: "agreed", from: "both", text: merged.text ?? "" }] : merged.regions;
+    // A marker with a comment behind it is a line of the document.
+    const isMarked = parts[0]?.kind === "agreed" && /^---\s/.test(parts[0].text);
+    const separator = isMarked ? "" : separatorOf(regions.length === 0, [before, mine, other], key);
     if (separator !== "") regions.push({ kind: "agreed", from: "both", text: separator });
-    if (merged.kind === "merged") regions.push({ kind: "agreed", from: "both", text: merged.text ?? "" });
-    else regions.push(...merged.regions);
+    regions.push(...parts);
   }
   return regions;
 }
@@ -146,17 +173,18 @@ function separatorOf(isFirst: boolean, sides: readonly Documents[], key: string)
  * additions in one place the one with the smaller key comes first.
  */
 function mergedOrder(base: readonly string[], ours: readonly string[], theirs: readonly string[]): string[] | null {
-  const common = base.filter((key) => ours.includes(key) && theirs.includes(key));
-  const orderIn = (keys: readonly string[]) => keys.filter((key) => common.includes(key));
-  const [mine, other] = [orderIn(ours), orderIn(theirs)];
-  const skeleton = String(mine) === String(common) ? other : String(other) === String(common) ? mine : null;
+  const [inOurs, inTheirs] = [new Set(ours), new Set(theirs)];
+  const common = new Set(base.filter((key) => inOurs.has(key) && inTheirs.has(key)));
+  const orderIn = (keys: readonly string[]) => keys.filter((key) => common.has(key));
+  const [kept, mine, other] = [orderIn(base), orderIn(ours), orderIn(theirs)];
+  const skeleton = String(mine) === String(kept) ? other : String(other) === String(kept) ? mine : null;
   if (!skeleton) return null;
   const groups = new Map<string, string[][]>();
   for (const keys of [ours, theirs]) {
     let group: string[] = [];
     let anchor = "";
     for (const key of keys) {
-      if (common.includes(key)) {
+      if (common.has(key)) {
         anchor = key;
         group = [];
         continue;

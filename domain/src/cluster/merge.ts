@@ -1,7 +1,7 @@
 /** Two people changed one document: what both meant, or where they disagree. */
 import { type MergeRegion, mergeLines } from "../lines/index.ts";
 import type { Diagnostic } from "../policy/diagnostic.ts";
-import { documentPath, readClusterDocument } from "./documents.ts";
+import { documentPath, readClusterDocument, sayTheSame } from "./documents.ts";
 
 /** A text of the document, `null` where it is deleted or was never written. */
 export type DocumentSide = string | null;
@@ -63,11 +63,22 @@ export function mergeDocument(
   if (regions.some(({ kind }) => kind === "conflict")) return conflict("lines", regions, names);
   const text = regions.map((region) => (region.kind === "agreed" ? region.text : "")).join("");
   const read = readClusterDocument(text, documentPath(key));
-  if (read.key === key) return { kind: "merged", text };
   // Each side was right alone, so a person has to see all that is changed on either side.
   const whole: MergeRegion[] = [{ kind: "conflict", base, ours, theirs }];
+  if (read.key === key) {
+    return isMistaken(base, ours, theirs, text) ? conflict("lines", whole, names) : { kind: "merged", text };
+  }
   const isNamed = read.key !== null;
   return conflict(isNamed ? "renamed" : "unreadable", whole, names, isNamed ? [] : read.diagnostics);
+}
+
+/**
+ * Whether the lines say something else than the only side that changed what the document says, or than both when they say
+ * the same: of lines that are alike one side may have taken another one away than the other side did.
+ */
+function isMistaken(base: string, ours: string, theirs: string, merged: string): boolean {
+  if (sayTheSame(ours, theirs) || sayTheSame(base, theirs)) return !sayTheSame(ours, merged);
+  return sayTheSame(base, ours) && !sayTheSame(theirs, merged);
 }
 
 function conflict(
