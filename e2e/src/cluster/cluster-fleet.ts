@@ -7,15 +7,12 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@connectrpc/connect";
 import type { ClusterService, WriteDocumentsResponse } from "@wardline/api/wardline/agent/v1/cluster";
 import { type ClusterStatus, MemberState, StoreKind, SyncState } from "@wardline/api/wardline/v1/cluster";
-import { ErrorCode } from "@wardline/api/wardline/v1/error";
-import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
-import { readClusterDocuments } from "@wardline/domain/cluster";
-import { failureFromConnectError } from "@wardline/domain/wire";
 import { type AgentClient, connectAgent } from "@wardline/helper/testing/agentClient";
 import { Fleet, fleetProblem } from "../fleet/fleet.ts";
 import type { FleetHost, FleetHostSpec } from "../fleet/fleet-host.ts";
 import { AGENT_UNIT } from "../fleet/host-files.ts";
 import { describeHosts } from "../fleet/policies.ts";
+import { DocumentWrite, mayPass, type WriteOptions } from "./document-writes.ts";
 import { clientUrl, ETCD_UNIT, etcdProblem, putCertificate, putUnit } from "./etcd-member.ts";
 
 export const PEER_PORT = 7443;
@@ -24,7 +21,7 @@ export const OPEN_PORT = 8080;
 export const CLOSED_PORT = 9090;
 export const LEASE_MS = 3_000;
 /** Long: the tests share two processors with everything else. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 60_000;
 const CALL_LIMIT_MS = 15_000;
 const LOOK_EVERY_MS = 50;
 
@@ -68,6 +65,7 @@ export class ClusterFleet {
   /** Those of the cluster. */
   readonly hosts: readonly FleetHost[];
   readonly #clients = new Map<string, AgentClient>();
+  #isClosed = false;
 
   private constructor(fleet: Fleet, hosts: readonly FleetHost[]) {
     this.fleet = fleet;
@@ -175,6 +173,17 @@ export class ClusterFleet {
     return { name: currentTerm?.leader ?? "", term: currentTerm?.number ?? 0n };
   }
 
+  /** The newest that any host knows of: who leads knows it first. */
+  async newestTerm(): Promise<Leading> {
+    let newest: Leading = { name: "", term: 0n };
+    await this.until("every host tells who leads", async () => {
+      const known = await Promise.all(this.hosts.map((host) => this.leading(host)));
+      newest = known.reduce((one, other) => (other.term > one.term ? other : one), newest);
+      return newest.name !== "";
+    });
+    return newest;
+  }
+
   async leader(on: FleetHost = this.#at(0)): Promise<FleetHost> {
     const { name } = await this.untilLeads(() => true, on);
     return this.host(name);
@@ -205,30 +214,27 @@ export class ClusterFleet {
     });
   }
 
-  /** Writes each text on the newest version that is there; where leadership moves meanwhile, once more. */
-  async write(...given: Parameters<ClusterFleet["writeOnce"]>): Promise<WriteDocumentsResponse> {
-    try {
-      return await this.writeOnce(...given);
-    } catch (error) {
-      if (failureFromConnectError(error)?.code !== ErrorCode.NOT_LEADER) throw error;
-      return this.writeOnce(...given);
-    }
+  /** Writes each text on the newest version that is there, once; asks again while nobody leads or the store does not answer. */
+  async write(on: FleetHost, texts: readonly string[], more: WriteOptions = {}): Promise<WriteDocumentsResponse> {
+    const write = new DocumentWrite(this.on(on), texts, more);
+    let final: Promise<WriteDocumentsResponse> | null = null;
+    await this.until("the write is answered", async () => {
+      const sent = write.send();
+      const isFinal = await sent.then(
+        () => true,
+        (error: unknown) => !mayPass(error),
+      );
+      if (isFinal) final = sent;
+      else await sent;
+      return isFinal;
+    });
+    if (final === null) throw new Error("unreachable");
+    return final;
   }
 
-  async writeOnce(
-    on: FleetHost,
-    texts: readonly string[],
-    more: { readonly confirmWithinMs?: number; readonly replaceAll?: boolean; readonly reason?: string } = {},
-  ): Promise<WriteDocumentsResponse> {
-    const { documents } = await this.on(on).listDocuments({ withDeleted: true, withTexts: false });
-    const versions = new Map(documents.map(({ key, version, deleted }) => [key, deleted ? 0n : version]));
-    return this.on(on).writeDocuments({
-      writes: texts.map((text) => ({ text, baseVersion: versions.get(keyOf(text)) ?? 0n })),
-      reason: more.reason ?? "a test",
-      mode: EnforcementMode.ENFORCE,
-      replaceAll: more.replaceAll ?? false,
-      ...(more.confirmWithinMs === undefined ? {} : { confirmWithin: durationFromMs(more.confirmWithinMs) }),
-    });
+  /** The same, and nothing is asked again. */
+  writeOnce(on: FleetHost, texts: readonly string[], more: WriteOptions = {}): Promise<WriteDocumentsResponse> {
+    return new DocumentWrite(this.on(on), texts, more).send();
   }
 
   /** Writes what lets the cluster live, and waits until every host enforces it. @returns the set */
@@ -312,6 +318,17 @@ export class ClusterFleet {
     await this.allHealthy();
   }
 
+  /** Asks again until it is answered: a moment after a fault the way to the store may still be an old one. */
+  async answerTo<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    let answer: { readonly value: Answer } | null = null;
+    await this.until("an answer", async () => {
+      answer = { value: await ask() };
+      return true;
+    });
+    if (answer === null) throw new Error("unreachable");
+    return (answer as { readonly value: Answer }).value;
+  }
+
   /** Waits until this holds; errors count as no. The error tells what every host saw last. */
   async until(what: string, isSo: () => Promise<boolean>, limitMs = PATIENCE_MS): Promise<void> {
     const startedAtMs = performance.now();
@@ -321,6 +338,7 @@ export class ClusterFleet {
         problem = error;
         return false;
       });
+      if (this.#isClosed) throw new Error(`${what}: the cluster is closed`);
       if (holds) return;
       if (performance.now() - startedAtMs > limitMs) break;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -352,16 +370,12 @@ export class ClusterFleet {
     this.#clients.clear();
   }
 
+  /** What still waits for something of it fails. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.disconnect();
     await this.fleet.close();
   }
 }
 
 export const peerAddress = ({ address }: FleetHost): string => `${address[4]}:${PEER_PORT}`;
-
-function keyOf(text: string): string {
-  const [document] = readClusterDocuments({ path: "text.yaml", text }).documents;
-  if (!document) throw new Error(`no document: ${text}`);
-  return document.key;
-}

@@ -8,7 +8,7 @@ import { CLOSED_PORT, OPEN_PORT } from "./cluster-fleet.ts";
 
 export interface Probed {
   readonly sent: number;
-  /** At the open port. */
+  /** At the open port: let in, whether it was read in time or not. */
   readonly arrived: number;
   /** At the closed port. */
   readonly leaked: number;

@@ -104,7 +104,15 @@ Restart=no
 export function etcdctlLine(host: FleetHost, ...words: readonly string[]): readonly string[] {
   const file = (name: string) => `${CERTIFICATE_DIRECTORY}/${name}`;
   const tls = ["--cacert", file("ca.pem"), "--cert", file("server.pem"), "--key", file("server.key")];
-  return ["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", clientUrl(host), "--command-timeout=5s", ...tls, ...words];
+  return ["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", clientUrl(host), "--command-timeout=15s", ...tls, ...words];
+}
+
+/** Forgets what was before now; what was forgotten already counts as well. @throws what it says when it fails */
+export async function compactHistory(host: FleetHost): Promise<void> {
+  const [status] = JSON.parse(await etcdctl(host, "endpoint", "status", "-w", "json"));
+  await etcdctl(host, "compact", String(status.Status.header.revision)).catch((error: unknown) => {
+    if (!String(error).includes("has been compacted")) throw error;
+  });
 }
 
 /** @throws what it says when it fails */

@@ -4,11 +4,12 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Fleet } from "../fleet/fleet.ts";
 import { AGENT_UNIT } from "../fleet/host-files.ts";
 import { skipReason } from "../harness.ts";
 import { baseDocuments, ClusterFleet, clusterFleetProblem } from "./cluster-fleet.ts";
+import { shareBetweenTests } from "./tries.ts";
 
 const PROMETHEUS = "/usr/bin/prometheus";
 const problem = clusterFleetProblem() ?? (existsSync(PROMETHEUS) ? null : `needs ${PROMETHEUS}`);
@@ -16,7 +17,7 @@ const MONITORING = join(import.meta.dirname, "../../../assets/monitoring");
 const METRICS_PORT = 9465;
 const TOKEN = "a-token-of-the-test-fleet-0123456789";
 const TOKEN_PATH = "/etc/wardline-metrics.token";
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 90_000;
 
 interface Sample {
   readonly metric: Readonly<Record<string, string>>;
@@ -47,33 +48,62 @@ function freePort(): Promise<number> {
   });
 }
 
-describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)}`, { timeout: 120_000 }, () => {
+interface Scraped {
+  readonly fleet: Fleet;
+  readonly cluster: ClusterFleet;
+  readonly prometheus: ChildProcess;
+  readonly directory: string;
+}
+
+describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)}`, { timeout: 400_000 }, () => {
   let fleet: Fleet;
   let cluster: ClusterFleet;
-  let prometheus: ChildProcess;
   let origin = "";
-  const directory = mkdtempSync(join(tmpdir(), "wardline-prometheus-"));
 
-  beforeAll(async () => {
+  shareBetweenTests<Scraped>({
+    make: start,
+    begin: async (scraped) => {
+      ({ fleet, cluster } = scraped);
+      await cluster.heal();
+      await waitUntil("every agent is scraped", async () => (await ask("up == 1")).length === 3);
+    },
+    close: async ({ prometheus, directory, ...made }) => {
+      prometheus.kill("SIGKILL");
+      await made.cluster.close();
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    },
+  });
+
+  async function start(): Promise<Scraped> {
     const agentOptions = ["--metrics-listen", `0.0.0.0:${METRICS_PORT}`, "--metrics-token-file", TOKEN_PATH];
     const names = ["node-1", "node-2", "node-3"];
-    fleet = await Fleet.start({ hosts: names.map((name) => ({ name, agent: "stopped" as const, agentOptions })) });
-    await Promise.all(
-      fleet.hosts.map(async (host) => {
-        writeFileSync(host.path(TOKEN_PATH), `${TOKEN}\n`, { mode: 0o600 });
-        chmodSync(host.path(TOKEN_PATH), 0o600);
-        expect((await host.systemctl("start", AGENT_UNIT)).exitCode).toBe(0);
-      }),
-    );
-    await waitUntil("the agents answer", async () => fleet.hosts.every((host) => existsSync(host.agentSocket)));
-    cluster = await ClusterFleet.make(fleet, fleet.hosts);
-    await cluster.write(await cluster.leader(), [...baseDocuments(fleet.hosts), OPEN_METRICS]);
+    const made = await Fleet.start({ hosts: names.map((name) => ({ name, agent: "stopped" as const, agentOptions })) });
+    const directory = mkdtempSync(join(tmpdir(), "wardline-prometheus-"));
+    try {
+      await Promise.all(
+        made.hosts.map(async (host) => {
+          writeFileSync(host.path(TOKEN_PATH), `${TOKEN}\n`, { mode: 0o600 });
+          chmodSync(host.path(TOKEN_PATH), 0o600);
+          await host.startAgent();
+        }),
+      );
+      const members = await ClusterFleet.make(made, made.hosts);
+      await members.write(await members.leader(), [...baseDocuments(made.hosts), OPEN_METRICS]);
+      return { fleet: made, cluster: members, prometheus: await startPrometheus(made, directory), directory };
+    } catch (error) {
+      await made.close();
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async function startPrometheus({ hosts }: Fleet, directory: string): Promise<ChildProcess> {
     const port = await freePort();
     origin = `http://127.0.0.1:${port}`;
     writeFileSync(join(directory, "token"), TOKEN, { mode: 0o600 });
-    const targets = fleet.hosts.map(({ address }) => `${address[4]}:${METRICS_PORT}`);
+    const targets = hosts.map(({ address }) => `${address[4]}:${METRICS_PORT}`);
     const configuration = {
-      global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" },
+      global: { scrape_interval: "2s", scrape_timeout: "2s", evaluation_interval: "2s" },
       rule_files: [join(MONITORING, "alerts.yaml")],
       scrape_configs: [
         {
@@ -91,16 +121,8 @@ describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)
       `--web.listen-address=127.0.0.1:${port}`,
       "--log.level=error",
     ];
-    prometheus = spawn(PROMETHEUS, options, { stdio: "ignore" });
-    await waitUntil("every agent was scraped", async () => (await ask("up == 1")).length === 3);
-  }, 240_000);
-
-  afterAll(async () => {
-    prometheus?.kill("SIGKILL");
-    await cluster?.close();
-    await fleet?.close();
-    rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
+    return spawn(PROMETHEUS, options, { stdio: "ignore" });
+  }
 
   async function api<Data>(path: string): Promise<Data> {
     const response = await fetch(`${origin}/api/v1/${path}`);
@@ -129,13 +151,15 @@ describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)
 
   it("sees one leader, three healthy members and the set in force, and refuses who has no token", async () => {
     await waitUntil("the set is in force", async () => (await value("max(wardline_policy_sync_lag_seconds)")) === 0);
-    expect(await value("sum(wardline_cluster_is_leader)")).toBe(1);
-    expect(await value('min(wardline_cluster_members{state="healthy"})')).toBe(3);
-    expect(await value('count(wardline_policy_set_number{which="active"} == 1)')).toBe(3);
-    expect(await value("min(wardline_cluster_store_endpoints_reachable)")).toBe(3);
-    expect(await value("sum(wardline_attached * wardline_enforcing)")).toBe(3);
-    expect(await value('sum(wardline_packets_total{verdict="allowed"})')).toBeGreaterThan(0);
-    expect(await value("min(wardline_cluster_certificate_expires_seconds)")).toBeGreaterThan(3_600);
+    const is = (question: string, isSo: (found: number) => boolean) =>
+      waitUntil(question, async () => isSo(await value(question)));
+    await is("sum(wardline_cluster_is_leader)", (found) => found === 1);
+    await is('min(wardline_cluster_members{state="healthy"})', (found) => found === 3);
+    await is('count(wardline_policy_set_number{which="active"} == 1)', (found) => found === 3);
+    await is("min(wardline_cluster_store_endpoints_reachable)", (found) => found === 3);
+    await is("sum(wardline_attached * wardline_enforcing)", (found) => found === 3);
+    await is('sum(wardline_packets_total{verdict="allowed"})', (found) => found > 0);
+    await is("min(wardline_cluster_certificate_expires_seconds)", (found) => found > 3_600);
     const refused = await fetch(`http://${fleet.hosts[0]?.address[4]}:${METRICS_PORT}/metrics`);
     expect(refused.status).toBe(401);
   });
@@ -174,7 +198,11 @@ describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)
     expect(labels.filter((label) => !label.startsWith("alert") && label !== "severity").toSorted()).toEqual(
       [...known, "verdict", "version", "which"].filter((label) => labels.includes(label)).toSorted(),
     );
-    const perHost = await value('max(count by (instance) ({__name__=~"wardline_.+"}))');
+    let perHost = Number.NaN;
+    await waitUntil("series are counted", async () => {
+      perHost = await value('max(count by (instance) ({__name__=~"wardline_.+"}))');
+      return perHost > 0;
+    });
     expect(perHost).toBeLessThan(200);
   });
 
@@ -183,13 +211,22 @@ describe.skipIf(problem !== null)(`Prometheus and a cluster${skipReason(problem)
     const [follower] = cluster.others(leader);
     const instance = `${follower.address[4]}:${METRICS_PORT}`;
     const elections = `wardline_cluster_leader_elections_total{instance="${instance}"}`;
-    const before = await value(elections);
+    let before = Number.NaN;
+    await waitUntil("elections are told", async () => {
+      before = await value(elections);
+      return before >= 0;
+    });
     process.kill(await leader.mainPid(AGENT_UNIT), "SIGKILL");
     await waitUntil("an election was counted", async () => (await value(elections)) > before);
-    const sum = await value(`wardline_cluster_failover_duration_seconds_sum{instance="${instance}"}`);
-    const count = await value(`wardline_cluster_failover_duration_seconds_count{instance="${instance}"}`);
-    expect(count).toBeGreaterThan(0);
-    expect(sum / count).toBeGreaterThan(0);
-    expect(sum / count).toBeLessThan(30);
+    const average = ["sum", "count"]
+      .map((part) => `wardline_cluster_failover_duration_seconds_${part}{instance="${instance}"}`)
+      .join(" / ");
+    // In seconds: of a lease that has to end first, on processors that are shared.
+    let seconds = Number.NaN;
+    await waitUntil("its time is told", async () => {
+      seconds = await value(average);
+      return seconds > 0;
+    });
+    expect(seconds).toBeLessThan(120);
   });
 });
