@@ -224,6 +224,24 @@ describe("checkHistory", () => {
     expect(twice.map(({ rule }) => rule)).toContain("write-twice");
   });
 
+  it("lets a new document stand on one that was deleted, and on nothing else", () => {
+    const write = (baseVersion: bigint, version: bigint, content: string): ObservedWrite => ({
+      ...{ writer: "w", key: "k", invokedMs: Number(version) * 2, returnedMs: Number(version) * 2 + 1 },
+      ...{ baseVersion, content, outcome: { kind: "ok", version, setNumber: version } },
+    });
+    const stored = (version: bigint, content: string, isDeletion: boolean) => ({
+      ...{ key: "k", version, setNumber: version, term: 1n, content, isDeletion },
+    });
+    const writes = [write(0n, 1n, "x"), write(1n, 2n, "gone"), write(0n, 3n, "y")];
+    const history = (isDeletion: boolean) => [
+      stored(1n, "x", false),
+      stored(2n, "gone", isDeletion),
+      stored(3n, "y", false),
+    ];
+    expect(checkHistory(writes, history(true))).toEqual([]);
+    expect(checkHistory(writes, history(false)).map(({ rule }) => rule)).toEqual(["base-skipped"]);
+  });
+
   it("starts to count at the versions that were there before", () => {
     const version = { key: "k", version: 8n, setNumber: 20n, term: 3n, content: "x" };
     const write: ObservedWrite = {

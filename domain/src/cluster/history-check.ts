@@ -14,7 +14,10 @@ export interface ObservedWrite {
   readonly invokedMs: number;
   /** `Infinity` = never. */
   readonly returnedMs: number;
-  /** The version that it was made from; 0 = the document did not exist. `null` = it named none, as a rollback does not. */
+  /**
+   * The version that it was made from; 0 = the document did not exist, or no longer. `null` = it named none, as a rollback
+   * does not.
+   */
   readonly baseVersion: bigint | null;
   /** Tells this write's content from that of every other write. */
   readonly content: string;
@@ -36,6 +39,8 @@ export interface StoredVersion {
   readonly setNumber: bigint;
   readonly term: bigint;
   readonly content: string;
+  /** The document is gone with this version: what is made from version 0 may follow it. */
+  readonly isDeletion?: boolean;
 }
 
 /** A newest version that somebody read, with when. Optional evidence. */
@@ -193,7 +198,7 @@ function* checkWrites({ key, writes, versions }: OneDocument): Generator<History
     }
     const [place] = places;
     yield* checkOutcome(write, place, key, who);
-    if (place && write.baseVersion !== null && place.version !== write.baseVersion + 1n) {
+    if (place && write.baseVersion !== null && !standsOn(write.baseVersion, place, versions)) {
       const message = `${who} is there as version ${place.version}.`;
       yield { rule: "base-skipped", key, message };
     }
@@ -202,6 +207,11 @@ function* checkWrites({ key, writes, versions }: OneDocument): Generator<History
     if (known.has(content)) continue;
     yield { rule: "unwritten", key, message: `Version ${version} of ${key} holds what nobody wrote.` };
   }
+}
+
+function standsOn(baseVersion: bigint, { version }: StoredVersion, versions: readonly StoredVersion[]): boolean {
+  if (version === baseVersion + 1n) return true;
+  return baseVersion === 0n && versions.some((one) => one.version === version - 1n && one.isDeletion === true);
 }
 
 function* checkOutcome(

@@ -199,8 +199,8 @@ class Run {
   stored(): StoredVersion[] {
     return this.state.under(LAB_KEYS.history).map((item) => {
       const document = decode(DocumentVersionSchema, item.key, item.value);
-      const { key, version, setNumber, term, reason } = document;
-      return { key, version, setNumber, term, content: `${reason} ${key}` };
+      const { key, version, setNumber, term, reason, deleted } = document;
+      return { key, version, setNumber, term, content: `${reason} ${key}`, isDeletion: deleted };
     });
   }
 
