@@ -68,17 +68,21 @@ export function GroupGrid(props: GroupGridProps) {
   const rowHeight = ROW_HEIGHTS[useSetting("display.density")];
   const prefix = useId();
   const scroller = useRef<HTMLDivElement>(null);
-  const [activeId, setActiveId] = useState<string | null>(null);
+  const [activeLine, setActiveLine] = useState<{ readonly id: string; readonly groupId: string } | null>(null);
   const lines = linesOf(props);
   const scroll = useTallScroll(scroller, lines.length, rowHeight, HEAD_HEIGHT);
   const template = useMemo(() => templateOf(columns), [columns]);
-  const active = lines.findIndex(({ id }) => id === activeId);
+  const ownLine = lines.findIndex(({ id }) => id === activeLine?.id);
+  // A row that newer ones have pushed out of its group leaves whoever was on it at the group.
+  const active =
+    ownLine >= 0 ? ownLine : lines.findIndex(({ kind, group }) => kind === "group" && group.id === activeLine?.groupId);
+  const activate = ({ id, group }: Line) => setActiveLine({ id, groupId: group.id });
   const largest = Math.max(0, ...groups.map(({ sums }) => measureOf(sums, measure)));
   const goTo = (index: number) => {
     const bounded = Math.max(0, Math.min(lines.length - 1, index));
     const line = lines[bounded];
     if (!line) return;
-    setActiveId(line.id);
+    activate(line);
     scroll.showRow(bounded);
   };
   const press = (line: Line) => {
@@ -150,7 +154,7 @@ export function GroupGrid(props: GroupGridProps) {
                     flag={flagOf(line.item)}
                     level={2}
                     onPress={() => {
-                      setActiveId(line.id);
+                      activate(line);
                       onSelect(line.item);
                     }}
                   />
@@ -172,7 +176,7 @@ export function GroupGrid(props: GroupGridProps) {
                 data-active={index === active ? "" : undefined}
                 style={place}
                 onClick={() => {
-                  setActiveId(line.id);
+                  activate(line);
                   press(line);
                 }}
               >
