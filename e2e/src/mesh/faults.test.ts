@@ -5,7 +5,8 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { HealingAction, HealingOutcome, HealingPhase, type HealingRun } from "@wardline/api/wardline/v1/mesh";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { shareBetweenTests } from "../cluster/tries.ts";
 import type { FleetHost } from "../fleet/fleet-host.ts";
 import { skipReason } from "../harness.ts";
 import {
@@ -23,61 +24,95 @@ import { MeshFleet, meshFleetProblem } from "./mesh-fleet.ts";
 import { meshUri, putYggdrasil, startYggdrasil, YGGDRASIL_SOCKET, YGGDRASIL_UNIT } from "./yggdrasil-member.ts";
 
 const problem = meshFleetProblem();
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 400_000;
+const CALM_LIMIT_MS = 240_000;
+/** Of one wait. */
+const PATIENCE_MS = 150_000;
+/** Long: most of these tests are not about who leads, and a machine that is busy with others loses short leases. */
+const LEASE_MS = 9_000;
+/** Of a link, up and down; most are over long before. */
+const MOST_FLAPS = 40;
+const FLAPS_AFTERWARDS = 4;
 const CONTROL = ["yggdrasilctl", `-endpoint=unix://${YGGDRASIL_SOCKET}`];
 
 describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)}`, { timeout: LIMIT_MS }, () => {
   let mesh: MeshFleet;
-  const watch = new HealingWatch();
+  let watch: HealingWatch;
   const node = (number: number): FleetHost => mesh.host(`node-${number}`);
   let injectedAtMs = 0;
 
-  beforeAll(async () => {
-    mesh = await MeshFleet.start();
-    await watch.untilCalm(mesh.hosts, LIMIT_MS);
-    await watch.setMode(node(1), HealingMode.ACT);
-  }, LIMIT_MS);
-  beforeEach(async () => {
-    await watch.untilCalm(mesh.hosts, LIMIT_MS);
-    injectedAtMs = Date.now();
-  }, LIMIT_MS);
-  afterEach(async () => {
-    await mesh?.repair();
-  }, LIMIT_MS);
-  afterAll(async () => {
-    watch.close();
-    await mesh?.close();
-  }, LIMIT_MS);
+  shareBetweenTests({
+    make: async () => {
+      const made = { mesh: await MeshFleet.start({ leaseMs: LEASE_MS }), watch: new HealingWatch() };
+      try {
+        await made.watch.setMode(made.mesh.host("node-1"), HealingMode.ACT, made.mesh.hosts);
+      } catch (error) {
+        await made.mesh.close();
+        throw error;
+      }
+      return made;
+    },
+    begin: async (made) => {
+      ({ mesh, watch } = made);
+      await mesh.repair();
+      await watch.untilCalm(mesh.hosts, CALM_LIMIT_MS);
+      injectedAtMs = Date.now();
+    },
+    close: async (made) => {
+      made.watch.close();
+      await made.mesh.close();
+    },
+  });
 
   const isNew = (run: HealingRun): boolean => isNewSince(run, injectedAtMs);
-  const ended = (fault: MeshFault, what: string, on: FleetHost): Promise<HealingRun> =>
-    watch.untilRun(what, on, (run) => isNew(run) && run.fault === fault && ENDED.has(run.state), LIMIT_MS / 2);
+  const isAbout = (run: HealingRun, ...hosts: readonly FleetHost[]): boolean =>
+    hosts.every(({ name }) => run.hosts.includes(name));
+  const ended = (fault: MeshFault, what: string, on: FleetHost, ...about: readonly FleetHost[]): Promise<HealingRun> =>
+    watch.untilRun(
+      what,
+      on,
+      (run) => isNew(run) && run.fault === fault && isAbout(run, ...about) && ENDED.has(run.state),
+      PATIENCE_MS,
+    );
   /** What hosts were told to do; what came of it is another step. */
   const actionsOf = (run: HealingRun): readonly HealingAction[] =>
     run.steps
       .filter(({ phase, outcome }) => phase === HealingPhase.EXECUTE && outcome === HealingOutcome.UNSPECIFIED)
       .map(({ action }) => action);
 
-  it("restarts a daemon that was killed, and verifies that its links are back", async () => {
+  it("restarts a daemon that was killed, verifies that its links are back, and writes the act into the host's audit log", async () => {
     await mesh.killDaemon(node(3));
-    const run = await ended(MeshFault.DAEMON_DOWN, "the daemon is healed", node(1));
+    const run = await ended(MeshFault.DAEMON_DOWN, "the daemon is healed", node(1), node(3));
     expect(describeRun(run)).toContain("HEALED");
-    expect(run.hosts).toContain("node-3");
     expect(actionsOf(run)).toContain(HealingAction.RESTART_DAEMON);
     expect(run.cause).toMatch(/node-3/);
     expect(timesOf(run, injectedAtMs).repairMs).toBeGreaterThanOrEqual(5_000);
-    // Its neighbours lost their peers at the same time: one fault, one run. A peer that stays away afterwards is another one.
-    const atOnce = (await watch.runs(node(1))).filter(
-      (each) => isNew(each) && each.id !== run.id && timesOf(each, injectedAtMs).detectionMs < 5_000,
-    );
-    expect(atOnce.filter(({ fault }) => !LINGERING.has(fault)).map(describeRun)).toEqual([]);
     expect(await node(3).mainPid(YGGDRASIL_UNIT)).toBeGreaterThan(0);
+    // Its neighbours lost their peers at the same time: one fault, one run. A peer that stays away afterwards is another one.
+    const { detectionMs } = timesOf(run, injectedAtMs);
+    const isAtOnce = (each: HealingRun): boolean =>
+      isNew(each) &&
+      each.id !== run.id &&
+      isAbout(each, node(3)) &&
+      !LINGERING.has(each.fault) &&
+      timesOf(each, injectedAtMs).detectionMs < 5_000;
+    // Those that were heard before the daemon's own host are explained by it as soon as that one is, and nothing is done about them.
+    const isExplained = (each: HealingRun): boolean =>
+      timesOf(each, injectedAtMs).detectionMs <= detectionMs &&
+      each.state === HealingState.CLEARED &&
+      actionsOf(each).length === 0;
+    const others = (await watch.runs(node(1))).filter(isAtOnce);
+    expect(others.filter((each) => !isExplained(each)).map(describeRun)).toEqual([]);
+    const { entries, chainValid } = await watch.agent(node(3)).agent.listAudit({ limit: 1_000 });
+    expect(chainValid).toBe(true);
+    const acts = entries.filter(({ actor }) => actor === "healing, decided by the loop");
+    expect(acts.map(({ detail }) => detail).join("\n")).toMatch(/daemon\/yggdrasil\/node-3/);
   });
 
   it("ends a daemon that hangs and starts it anew", async () => {
     const before = await node(4).mainPid(YGGDRASIL_UNIT);
     await mesh.hangDaemon(node(4));
-    const run = await ended(MeshFault.DAEMON_HUNG, "the daemon is healed", node(1));
+    const run = await ended(MeshFault.DAEMON_HUNG, "the daemon is healed", node(1), node(4));
     expect(describeRun(run)).toContain("HEALED");
     expect(await node(4).mainPid(YGGDRASIL_UNIT)).not.toBe(before);
   });
@@ -85,18 +120,25 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
   it("peers again after a line was dead for a while, sooner than the daemon itself", async () => {
     // Not of the nodes before: three ups and downs in a minute are flapping, and that is left alone.
     await mesh.setFaults([{ from: node(1), to: node(5), meshOnly: true }]);
-    await watch.untilRun("it is seen", node(1), (each) => isNew(each) && each.fault === MeshFault.PEER_DOWN);
+    const isIt = (each: HealingRun) =>
+      isNew(each) && each.fault === MeshFault.PEER_DOWN && isAbout(each, node(1), node(5));
+    const { id } = await watch.untilRun("it is seen", node(1), isIt);
     await mesh.setFaults([]);
-    const run = await ended(MeshFault.PEER_DOWN, "the peer is healed", node(1));
+    const isOver = (each: HealingRun) => each.id === id && ENDED.has(each.state);
+    const run = await watch.untilRun("the peer is healed", node(1), isOver, PATIENCE_MS);
     expect(describeRun(run)).toMatch(/HEALED|CLEARED/);
     if (run.state === HealingState.HEALED) expect(actionsOf(run)).toContain(HealingAction.REPEER);
   });
 
   it("says that it could not heal a line that carries nothing", async () => {
     await mesh.setFaults([{ from: node(1), to: node(2), meshOnly: true }]);
-    const run = await ended(MeshFault.PEER_DOWN, "the run ends", node(3));
-    expect(describeRun(run)).toContain("ESCALATED");
+    const isIt = (each: HealingRun) =>
+      isNew(each) && each.fault === MeshFault.PEER_DOWN && isAbout(each, node(1), node(2));
+    const isGivenUp = (each: HealingRun) => isIt(each) && each.state === HealingState.ESCALATED;
+    const run = await watch.untilRun("a person is asked", node(3), isGivenUp, PATIENCE_MS);
     expect(run.timeToRepair).toBeUndefined();
+    const runs = (await watch.runs(node(3))).filter(isIt);
+    expect(runs.filter(({ state }) => state === HealingState.HEALED).map(describeRun)).toEqual([]);
   });
 
   it("tells a host that is gone from a host whose links are down, and heals nothing there", async () => {
@@ -105,9 +147,8 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
     const run = await watch.untilRun(
       "the host is gone",
       node(1),
-      (each) => isNew(each) && each.fault === MeshFault.HOST_GONE,
+      (each) => isNew(each) && each.fault === MeshFault.HOST_GONE && isAbout(each, gone),
     );
-    expect(run.hosts).toContain(gone.name);
     expect(actionsOf(run).filter((action) => action !== HealingAction.ASK_PERSON)).toEqual([]);
     await gone.linkUp();
     const after = await watch.untilRun("it is back", node(1), ({ id, state }) => id === run.id && ENDED.has(state));
@@ -123,8 +164,8 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
       (each) =>
         isNew(each) &&
         [MeshFault.ASYMMETRIC_LOSS, MeshFault.LINK_DEGRADED].includes(each.fault) &&
-        ["node-1", "node-3"].every((name) => each.hosts.includes(name)),
-      LIMIT_MS / 2,
+        isAbout(each, node(1), node(3)),
+      PATIENCE_MS,
     );
     expect(actionsOf(run)).not.toContain(HealingAction.RESTART_DAEMON);
   });
@@ -135,14 +176,10 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
     const run = await watch.untilRun(
       "the partition is seen",
       node(1),
-      (each) =>
-        isNew(each) &&
-        each.fault === MeshFault.PARTITION &&
-        ["node-4", "node-5"].every((name) => each.hosts.includes(name)),
-      LIMIT_MS / 2,
+      (each) => isNew(each) && each.fault === MeshFault.PARTITION && isAbout(each, node(4), node(5)),
+      PATIENCE_MS,
     );
-    const cutOff = await watch.mesh(node(4)).getMesh({});
-    expect(cutOff.healingProblem).not.toBe("");
+    await watch.untilProblem(node(4));
     await mesh.setFaults([]);
     await watch.untilRun("the halves merged", node(1), ({ id, state }) => id === run.id && ENDED.has(state));
   });
@@ -150,18 +187,28 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
   it("does not heal in a storm what flaps every three seconds", async () => {
     const [dialled] = mesh.dialledBy(node(2));
     if (!dialled) throw new Error("nobody is dialled");
-    const before = await watch.runs(node(1));
-    for (let turn = 0; turn < 8; turn++) {
-      // A daemon of 0.4 closes a connection only when it is told so about a peer that it was just given anew.
-      for (const verb of turn % 2 === 0 ? ["removepeer", "addpeer", "removepeer"] : ["addpeer"])
-        await node(2).run([...CONTROL, verb, `uri=${meshUri(dialled)}`]);
-      await setTimeout(3_000);
+    const isIt = (run: HealingRun) => isNew(run) && isAbout(run, node(2), dialled);
+    const tell = (verb: string) => node(2).run([...CONTROL, verb, `uri=${meshUri(dialled)}`]);
+    let flapping: HealingRun | undefined;
+    let triedBefore = 0;
+    try {
+      for (let [turn, after] = [0, 0]; turn < MOST_FLAPS && after < FLAPS_AFTERWARDS; turn++) {
+        // A daemon of 0.4 closes a connection only when it is told so about a peer that it was just given anew.
+        for (const verb of turn % 2 === 0 ? ["removepeer", "addpeer", "removepeer"] : ["addpeer"]) await tell(verb);
+        await setTimeout(3_000);
+        if (flapping) after += 1;
+        const runs = (await watch.runs(node(1)).catch(() => [])).filter(isIt);
+        flapping ??= runs.find(({ fault }) => fault === MeshFault.LINK_FLAPPING);
+        if (after === 0) triedBefore = runs.flatMap(actionsOf).length;
+      }
+    } finally {
+      await tell("addpeer");
     }
-    const runs = (await watch.runs(node(1))).filter((each) => isNew(each) && !before.some(({ id }) => id === each.id));
-    const flapping = runs.find(({ fault }) => fault === MeshFault.LINK_FLAPPING);
+    const runs = (await watch.runs(node(1))).filter(isIt);
     expect(flapping, runs.map(describeRun).join("\n")).toBeDefined();
     // One try before it was known to flap, and none after.
-    expect(runs.flatMap(actionsOf).length).toBeLessThanOrEqual(1);
+    expect(triedBefore).toBeLessThanOrEqual(1);
+    expect(runs.flatMap(actionsOf).length, runs.map(describeRun).join("\n")).toBe(triedBefore);
   });
 
   it("reports an action that fails as failed, and asks a person", async () => {
@@ -170,7 +217,7 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
     await node(5).systemctl("daemon-reload");
     await mesh.killDaemon(node(5));
     try {
-      const run = await ended(MeshFault.DAEMON_DOWN, "the run ends", node(1));
+      const run = await ended(MeshFault.DAEMON_DOWN, "the run ends", node(1), node(5));
       expect(describeRun(run)).toContain("ESCALATED");
       expect(run.steps.map(({ outcome }) => outcome)).toContain(HealingOutcome.FAILED);
     } finally {
@@ -184,7 +231,7 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
     await node(4).systemctl("daemon-reload");
     await mesh.killDaemon(node(4));
     try {
-      const run = await ended(MeshFault.DAEMON_DOWN, "the run ends", node(1));
+      const run = await ended(MeshFault.DAEMON_DOWN, "the run ends", node(1), node(4));
       expect(describeRun(run)).toContain("ESCALATED");
       expect(run.steps.map(({ outcome }) => outcome)).toContain(HealingOutcome.DONE);
       expect(run.timeToRepair).toBeUndefined();
@@ -204,11 +251,15 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
     await watch.untilRun(
       "the healer is at work",
       leader,
-      (run) => isNew(run) && (run.state === HealingState.EXECUTING || run.state === HealingState.VERIFYING),
+      (run) =>
+        isNew(run) &&
+        run.fault === MeshFault.DAEMON_DOWN &&
+        isAbout(run, victim) &&
+        (run.state === HealingState.EXECUTING || run.state === HealingState.VERIFYING),
     );
     await leader.killAgent();
     watch.forget(leader);
-    const run = await ended(MeshFault.DAEMON_DOWN, "another ends it", witness);
+    const run = await ended(MeshFault.DAEMON_DOWN, "another ends it", witness, victim);
     expect(describeRun(run)).toMatch(/HEALED|CLEARED/);
     // At most once, whoever ordered it.
     expect(actionsOf(run).filter((action) => action === HealingAction.RESTART_DAEMON).length).toBeLessThanOrEqual(1);
@@ -216,33 +267,26 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
   });
 
   it("does nothing but tell where it may only observe", async () => {
-    await watch.setMode(node(1), HealingMode.OBSERVE);
+    await watch.setMode(node(1), HealingMode.OBSERVE, mesh.hosts);
     try {
       await mesh.killDaemon(node(3));
       const run = await watch.untilRun(
         "the fault is told",
         node(1),
-        (each) => isNew(each) && each.fault === MeshFault.DAEMON_DOWN,
+        (each) => isNew(each) && each.fault === MeshFault.DAEMON_DOWN && isAbout(each, node(3)),
       );
       await setTimeout(8_000);
       expect(await node(3).mainPid(YGGDRASIL_UNIT)).toBe(0);
-      expect(actionsOf(run)).toEqual([]);
       await startYggdrasil(node(3));
-      await watch.untilRun(
+      const over = await watch.untilRun(
         "it went by itself",
         node(1),
         ({ id, state }) => id === run.id && state === HealingState.CLEARED,
       );
+      expect(actionsOf(over)).toEqual([]);
     } finally {
-      await watch.setMode(node(1), HealingMode.ACT);
+      await watch.setMode(node(1), HealingMode.ACT, mesh.hosts);
     }
-  });
-
-  it("writes every act into the audit log of the host that did it", async () => {
-    const { entries, chainValid } = await watch.agent(node(3)).agent.listAudit({ limit: 1_000 });
-    expect(chainValid).toBe(true);
-    const acts = entries.filter(({ actor }) => actor === "healing, decided by the loop");
-    expect(acts.map(({ detail }) => detail).join("\n")).toMatch(/daemon\/yggdrasil\/node-3/);
   });
 
   async function putBack(host: FleetHost): Promise<void> {

@@ -15,7 +15,7 @@ import { type AgentClient, connectAgent } from "@wardline/helper/testing/agentCl
 import type { FleetHost } from "../fleet/fleet-host.ts";
 
 /** Long: the tests share two processors with everything else. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const LOOK_EVERY_MS = 100;
 const CALL_LIMIT_MS = 10_000;
 
@@ -43,6 +43,7 @@ export interface RunTimes {
 
 export class HealingWatch {
   readonly #clients = new Map<string, AgentClient>();
+  #isClosed = false;
 
   agent(host: FleetHost): AgentClient {
     const client = this.#clients.get(host.name) ?? connectAgent(host.agentSocket);
@@ -63,10 +64,43 @@ export class HealingWatch {
     return (await this.mesh(host).getMesh({}, { timeoutMs: CALL_LIMIT_MS })).runs;
   }
 
-  /** Limits that let one fault follow the other; what the limits do is tested with the loop itself. */
-  async setMode(host: FleetHost, mode: HealingMode): Promise<void> {
+  /**
+   * Limits that let one fault follow the other; what the limits do is tested with the loop itself. Resolves when the store has
+   * them and, where given, these hosts have read them: whoever leads goes by what it has read.
+   */
+  async setMode(host: FleetHost, mode: HealingMode, readers: readonly FleetHost[] = []): Promise<void> {
     const settings = { mode, askBefore: [], actionsPerHour: 120, cooldown: durationFromMs(10_000) };
-    await this.mesh(host).configureHealing({ settings }, { timeoutMs: 30_000 });
+    // What is there already is no change: it may be asked for again.
+    await this.#until("the settings are taken", async () => {
+      await this.mesh(host).configureHealing({ settings }, { timeoutMs: 30_000 });
+      return true;
+    });
+    await this.#until("the settings are read", async () => {
+      const known = await Promise.all(readers.map((each) => this.mesh(each).getMesh({}, { timeoutMs: CALL_LIMIT_MS })));
+      return known.every((each) => each.settings?.mode === mode);
+    });
+  }
+
+  /** Waits until this host says that nothing is healed, and why. */
+  untilProblem(host: FleetHost): Promise<void> {
+    return this.#until("the host says that nothing is healed", async () => {
+      return (await this.mesh(host).getMesh({}, { timeoutMs: CALL_LIMIT_MS })).healingProblem !== "";
+    });
+  }
+
+  /** Errors count as no. */
+  async #until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+    const startedAtMs = performance.now();
+    let problem: unknown = "";
+    while (performance.now() - startedAtMs < PATIENCE_MS && !this.#isClosed) {
+      const holds = await isSo().catch((error: unknown) => {
+        problem = error;
+        return false;
+      });
+      if (holds) return;
+      await setTimeout(LOOK_EVERY_MS);
+    }
+    throw new Error(`${what}: not within ${PATIENCE_MS} ms. ${problem}`);
   }
 
   /** Waits for a run of which this holds. Errors count as no. @param on whom to ask */
@@ -79,7 +113,7 @@ export class HealingWatch {
     const startedAtMs = performance.now();
     let last: readonly HealingRun[] = [];
     let problem: unknown = "";
-    while (performance.now() - startedAtMs < limitMs) {
+    while (performance.now() - startedAtMs < limitMs && !this.#isClosed) {
       try {
         last = await this.runs(on);
         const found = last.find(isWanted);
@@ -96,7 +130,7 @@ export class HealingWatch {
   async untilCalm(hosts: readonly FleetHost[], limitMs = PATIENCE_MS): Promise<void> {
     const startedAtMs = performance.now();
     let seen = "";
-    while (performance.now() - startedAtMs < limitMs) {
+    while (performance.now() - startedAtMs < limitMs && !this.#isClosed) {
       try {
         const answers = await Promise.all(
           hosts.map(async (host) => ({ host, ...(await this.mesh(host).getMesh({}, { timeoutMs: CALL_LIMIT_MS })) })),
@@ -124,7 +158,9 @@ export class HealingWatch {
     this.#clients.delete(host.name);
   }
 
+  /** What still waits for something fails. */
   close(): void {
+    this.#isClosed = true;
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }

@@ -34,6 +34,8 @@ export interface MeshFleetOptions {
   /** All of them in one cluster; `true` unless given. */
   readonly hasCluster?: boolean;
   readonly restart?: "no" | "always";
+  /** Of the cluster; its own default unless given. */
+  readonly leaseMs?: number;
 }
 
 export class MeshFleet {
@@ -62,7 +64,7 @@ export class MeshFleet {
       const identities = await putMesh(fleet.hosts, options);
       return new MeshFleet(
         fleet,
-        options.hasCluster === false ? null : await clusterOf(fleet),
+        options.hasCluster === false ? null : await clusterOf(fleet, options),
         identities,
         options.dials ?? RING,
       );
@@ -130,9 +132,10 @@ export async function putMesh(
   return identities;
 }
 
-async function clusterOf(fleet: Fleet): Promise<ClusterFleet | null> {
+async function clusterOf(fleet: Fleet, { leaseMs }: MeshFleetOptions): Promise<ClusterFleet | null> {
   if (etcdProblem() !== null) return null;
-  const cluster = await ClusterFleet.make(fleet, fleet.hosts.slice(0, STORES));
+  const lease = leaseMs === undefined ? {} : { leaseMs };
+  const cluster = await ClusterFleet.make(fleet, fleet.hosts.slice(0, STORES), lease);
   for (const host of fleet.hosts.slice(STORES)) await cluster.join(host, false);
   return cluster;
 }
