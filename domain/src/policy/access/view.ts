@@ -116,7 +116,19 @@ export class SubjectView {
     return this.#context.spaces.withBuiltins(remote, this.policySpaceOf(remote));
   }
 
-  /** The same as far as policies decide it. */
+  /** Cases that {@link caseOf} tells apart. */
+  get caseCount(): number {
+    this.#prepared ??= this.#prepare();
+    return this.#prepared.cases.count;
+  }
+
+  /** Remote addresses of equal cases are decided alike, as far as policies decide it. */
+  caseOf(remote: AddressClass): number {
+    this.#prepared ??= this.#prepare();
+    return this.#prepared.cases.ofClass[remote.number] ?? 0;
+  }
+
+  /** As {@link spaceOf}, as far as policies decide it. */
   policySpaceOf(remote: AddressClass): number {
     this.#prepared ??= this.#prepare();
     const { cases } = this.#prepared;

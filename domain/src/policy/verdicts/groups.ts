@@ -7,12 +7,16 @@ import type { AddressRegion } from "../diff/index.ts";
 import type { Direction, Endpoint } from "../model.ts";
 import { withoutQuarantineLabels } from "../quarantine.ts";
 import { labelGroups } from "../simulate/label-groups.ts";
-import type { Stance, VerdictTableOptions } from "./model.ts";
+import type { ComputedColumn, Stance, VerdictTableOptions } from "./model.ts";
 import { jointPlaces, modelAt, type Place } from "./places.ts";
 
 /** What the policies of a place follow. Places with equal stances share one. */
 export interface Standing {
   readonly number: number;
+  /** Equal numbers: the stances differ in nothing but their versions, so what is decided there is alike. */
+  readonly shape: number;
+  /** Of what stands behind each column there; `null` = nothing does. */
+  readonly versions: Readonly<Record<ComputedColumn, number | null>>;
   /** `null` = nobody enforces there. */
   readonly enforced: Stance | null;
   /** `null` = nothing is staged there. */
@@ -27,6 +31,9 @@ export interface PlaceGroup {
   /** By world. */
   readonly views: readonly SubjectView[];
   readonly classes: readonly AddressClass[];
+  /** Equal numbers: equal views, and equal classes. */
+  readonly viewsNumber: number;
+  readonly classesNumber: number;
   readonly standing: Standing;
   readonly members: readonly Member[];
   readonly regions: readonly AddressRegion[];
@@ -70,12 +77,8 @@ export function groupPlaces(models: readonly AccessModel[], options: VerdictTabl
     string,
     PlaceGroup & { members: Member[]; regions: AddressRegion[]; exact: AddressRegion[] }
   >();
-  const ids = new Map<object, number>();
-  const idOf = (value: object): number => {
-    const id = ids.get(value) ?? ids.size;
-    ids.set(value, id);
-    return id;
-  };
+  const viewsNumberOf = createListNumbers();
+  const classesNumberOf = createListNumbers();
   for (const place of places) {
     const { member, classes } = place;
     const classKey = classes.map(({ number }) => number).join();
@@ -94,13 +97,16 @@ export function groupPlaces(models: readonly AccessModel[], options: VerdictTabl
     }
     const group = groups[number];
     const standing = standingOf(member?.endpoint ?? null);
+    const classesNumber = classesNumberOf(classes);
     for (const direction of ["egress", "ingress"] as const) {
       const views = viewsOf(models, place, direction);
-      const pieceKey = [number, direction, standing.number, ...views.map(idOf), ...classes.map(idOf)].join();
+      const viewsNumber = viewsNumberOf(views);
+      const pieceKey = [number, direction, standing.number, viewsNumber, classesNumber].join();
       let piece = pieces.get(pieceKey);
       if (!piece) {
         const family = classes[0]?.family ?? 4;
-        piece = { family, views, classes, standing, members: [], regions: [], exact: [] };
+        const what = { family, views, classes, viewsNumber, classesNumber, standing } as const;
+        piece = { ...what, members: [], regions: [], exact: [] };
         pieces.set(pieceKey, piece);
         group?.[direction].push(piece);
       }
@@ -117,14 +123,43 @@ function viewsOf(models: readonly AccessModel[], { owners }: Place, direction: D
   return owners.map((owner, world) => modelAt(models, world).views(owner)[direction]);
 }
 
-function createStandings({ enforcedOf, stagedOf, isLookedAt }: VerdictTableOptions) {
+/** Numbers of lists of the same objects. */
+function createListNumbers(): (list: readonly object[]) => number {
+  const ids = new Map<object, number>();
+  const numbers = new Map<string, number>();
+  const idOf = (value: object): number => {
+    const id = ids.get(value) ?? ids.size;
+    ids.set(value, id);
+    return id;
+  };
+  return (list) => {
+    const key = list.map(idOf).join();
+    const number = numbers.get(key) ?? numbers.size;
+    numbers.set(key, number);
+    return number;
+  };
+}
+
+function createStandings({ draftVersion, enforcedOf, stagedOf, isLookedAt }: VerdictTableOptions) {
   const known = new Map<string, Standing>();
+  const shapes = new Map<string, number>();
   const byHost = new Map<string | null, Standing>();
-  const make = (standing: Omit<Standing, "number">): Standing => {
-    const key = JSON.stringify(standing);
-    const same = known.get(key) ?? { ...standing, number: known.size };
-    known.set(key, same);
-    return same;
+  const make = (stances: Pick<Standing, "enforced" | "staged" | "isFree" | "isLookedAt">): Standing => {
+    const key = JSON.stringify(stances);
+    const same = known.get(key);
+    if (same) return same;
+    const { enforced, staged, isFree } = stances;
+    const shapeKey = JSON.stringify({ ...stances, enforced: shapeOf(enforced), staged: shapeOf(staged) });
+    const shape = shapes.get(shapeKey) ?? shapes.size;
+    shapes.set(shapeKey, shape);
+    const versions = {
+      draft: isFree ? null : draftVersion,
+      staged: (staged ?? enforced)?.version ?? null,
+      enforced: enforced?.version ?? null,
+    };
+    const standing = { ...stances, number: known.size, shape, versions };
+    known.set(key, standing);
+    return standing;
   };
   const free = make({ enforced: null, staged: null, isFree: true, isLookedAt: false });
   return (endpoint: Endpoint | null): Standing => {
@@ -142,6 +177,10 @@ function createStandings({ enforcedOf, stagedOf, isLookedAt }: VerdictTableOptio
     }
     return standing;
   };
+}
+
+function shapeOf(stance: Stance | null): object | null {
+  return stance && { ...stance, version: 0 };
 }
 
 /** The group of an endpoint as the first world that knows it has it. */

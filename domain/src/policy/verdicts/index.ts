@@ -3,14 +3,6 @@
  * connections. `new VerdictTable(options)`, `add` each record, then `rows`; `describeCell` and `describeReported` when a row
  * is shown. docs/user-guide.md, "Verdicts", defines the columns.
  */
+export { describeCell, describeReported, reportedVerdictOf, rowVerdict } from "./cells.ts";
 export * from "./model.ts";
-export {
-  describeCell,
-  describeReported,
-  type RowOptions,
-  reportedVerdictOf,
-  rowId,
-  rowVerdict,
-  type VerdictRow,
-  VerdictTable,
-} from "./table.ts";
+export { type RowOptions, rowId, type VerdictRow, VerdictTable } from "./table.ts";

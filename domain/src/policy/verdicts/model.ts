@@ -39,12 +39,16 @@ export interface VerdictTableOptions {
   readonly mostParts?: number;
 }
 
-/** The answer of one end. */
-export interface SideVerdict {
+/** The answer of one end, whichever version of what it follows says so. */
+export interface SideDecision {
   readonly direction: Direction;
   readonly verdict: ShownVerdict;
   /** `null` where nothing is applied, or nobody knows. */
   readonly decision: DecisionContent | null;
+}
+
+/** The answer of one end. */
+export interface SideVerdict extends SideDecision {
   /** `null` = an address that belongs to nobody, or an end where nobody enforces: nothing restricts it. */
   readonly version: number | null;
 }
@@ -52,10 +56,13 @@ export interface SideVerdict {
 export interface ColumnVerdict {
   readonly verdict: ShownVerdict;
   /** Source's egress, destination's ingress; none when the column has nothing to say. */
-  readonly sides: readonly SideVerdict[];
+  readonly sides: readonly SideDecision[];
 }
 
-/** Everything that is decided about some connections: alike for all of them. */
+/**
+ * Everything that is decided about some connections: alike for all of them, while the versions that decide it may be others
+ * for each. A host that nobody can reach has a version of its own; there may be hundreds of those.
+ */
 export interface Outcome extends Readonly<Record<ComputedColumn, ColumnVerdict>> {
   /** The columns that know an answer have different ones. */
   readonly disagrees: boolean;

@@ -4,7 +4,7 @@ import { combineSpaces, constantSpace, hasValue, mapSpace, type PortSpace } from
 import { builtinDecisionContent, type DecisionContent } from "../decision.ts";
 import type { Direction } from "../model.ts";
 import type { PlaceGroup, Standing } from "./groups.ts";
-import type { Outcome, ShownVerdict, SideVerdict, Stance } from "./model.ts";
+import type { Outcome, ShownVerdict, SideDecision, Stance } from "./model.ts";
 import { COMPUTED_COLUMNS, type ColumnVerdict, type ComputedColumn, differ, joinSides } from "./model.ts";
 import { modelAt } from "./places.ts";
 
@@ -36,8 +36,8 @@ interface PairPlan {
   readonly root: Level;
 }
 
-/** Hosts that follow different states; each host has one at most. */
-const MAX_STANDINGS = 2 ** 20;
+/** Shapes of standings; each host has one at most. */
+const MAX_SHAPES = 2 ** 20;
 
 export class OutcomeBook {
   readonly #models: readonly AccessModel[];
@@ -46,6 +46,7 @@ export class OutcomeBook {
   readonly #numbers = new Map<string, number>();
   readonly #plans = new Map<number, PairPlan>();
   readonly #pairs = new Map<string, PairSpace>();
+  readonly #differingEnds = new Map<string, boolean>();
   readonly #tuples: (readonly number[])[] = [[]];
   readonly #tupleNumbers = new Map<string, number>();
 
@@ -72,7 +73,7 @@ export class OutcomeBook {
 
   /** Of two standings the worlds that have a say, so that pairs are told apart by few numbers: there are millions. */
   #planOf(from: PlaceGroup, to: PlaceGroup): PairPlan {
-    const key = (from.standing.number * MAX_STANDINGS + to.standing.number) * 2 + (from.family === 4 ? 0 : 1);
+    const key = (from.standing.shape * MAX_SHAPES + to.standing.shape) * 2 + (from.family === 4 ? 0 : 1);
     let plan = this.#plans.get(key);
     if (!plan) {
       plan = { egress: worldsOf(from.standing), ingress: worldsOf(to.standing), root: new Level() };
@@ -81,43 +82,73 @@ export class OutcomeBook {
     return plan;
   }
 
+  /**
+   * Whether columns that know an answer have different ones about this end of connections with the other, wherever the other
+   * one stands. Where that holds of neither end, both ends joined say the same in all columns.
+   */
+  endDiffers(own: PlaceGroup, other: PlaceGroup, direction: Direction): boolean {
+    const sides = COMPUTED_COLUMNS.map((column) => this.#side(own, other, this.#stanceOf(own.standing, column)));
+    const key = `${own.standing.shape} ${sides.map(({ space }) => space).join()}`;
+    let known = this.#differingEnds.get(key);
+    if (known === undefined) {
+      let verdicts: PortSpace<number> = constantSpace(0);
+      for (const { stance, space } of sides) {
+        const bitOf = (decision: DecisionContent | null) =>
+          KNOWN_BITS[sideVerdict(direction, stance, decision).verdict];
+        const { spaces, decisions } = modelAt(this.#models, worldOf(stance));
+        const said =
+          space < 0
+            ? constantSpace(bitOf(null))
+            : mapSpace(spaces.space(space), (number) => bitOf(decisions.content(number)));
+        verdicts = combineSpaces(verdicts, said, (bits, bit) => bits | bit);
+      }
+      known = hasValue(verdicts, (bits) => (bits & (bits - 1)) !== 0);
+      this.#differingEnds.set(key, known);
+    }
+    return known;
+  }
+
   #decide(from: PlaceGroup, to: PlaceGroup): PairSpace {
     const columns: SidesOfColumns = {
-      draft: this.#sides(from, to, (standing) => (standing.isFree ? null : this.#draft)),
+      draft: this.#sides(from, to, "draft"),
       enforced:
-        from.standing.enforced === null && to.standing.enforced === null
-          ? null
-          : this.#sides(from, to, ({ enforced }) => enforced),
-      staged:
-        from.standing.staged === null && to.standing.staged === null
-          ? null
-          : this.#sides(from, to, ({ enforced, staged }) => staged ?? enforced),
+        from.standing.enforced === null && to.standing.enforced === null ? null : this.#sides(from, to, "enforced"),
+      staged: from.standing.staged === null && to.standing.staged === null ? null : this.#sides(from, to, "staged"),
     };
     const spaces = COMPUTED_COLUMNS.map((column) => columns[column]?.map(({ space }) => space).join() ?? "").join(";");
-    const key = `${from.standing.number} ${to.standing.number} ${spaces}`;
+    const shapes = `${from.standing.shape} ${to.standing.shape}`;
+    const key = `${shapes} ${spaces}`;
     let known = this.#pairs.get(key);
     if (!known) {
-      known = this.#combine(columns, `${from.standing.number} ${to.standing.number}`);
+      known = this.#combine(columns, shapes);
       this.#pairs.set(key, known);
     }
     return known;
   }
 
-  #sides(from: PlaceGroup, to: PlaceGroup, stanceOf: (standing: Standing) => Stance | null): readonly [Side, Side] {
-    const side = (own: PlaceGroup, other: PlaceGroup): Side => {
-      const stance = stanceOf(own.standing);
-      // What decides about an address of nobody, and what passes a closed brake, is the same in every world; the draft's
-      // words are as good as any.
-      const isAlike = own.standing.isFree || stance?.kind === "closed";
-      const world = stance?.kind === "world" ? stance.world : isAlike ? 0 : -1;
-      const view = own.views[world];
-      const remote = other.classes[world];
-      return { stance, space: view && remote ? view.spaceOf(remote) : -1 };
-    };
-    return [side(from, to), side(to, from)];
+  #sides(from: PlaceGroup, to: PlaceGroup, column: ComputedColumn): readonly [Side, Side] {
+    return [
+      this.#side(from, to, this.#stanceOf(from.standing, column)),
+      this.#side(to, from, this.#stanceOf(to.standing, column)),
+    ];
   }
 
-  #combine(columns: SidesOfColumns, standings: string): PairSpace {
+  #stanceOf({ isFree, enforced, staged }: Standing, column: ComputedColumn): Stance | null {
+    if (column === "draft") return isFree ? null : this.#draft;
+    return column === "enforced" ? enforced : (staged ?? enforced);
+  }
+
+  #side(own: PlaceGroup, other: PlaceGroup, stance: Stance | null): Side {
+    // What decides about an address of nobody, and what passes a closed brake, is the same in every world; the draft's
+    // words are as good as any.
+    const isAlike = own.standing.isFree || stance?.kind === "closed";
+    const world = stance?.kind === "world" ? stance.world : isAlike ? 0 : -1;
+    const view = own.views[world];
+    const remote = other.classes[world];
+    return { stance, space: view && remote ? view.spaceOf(remote) : -1 };
+  }
+
+  #combine(columns: SidesOfColumns, shapes: string): PairSpace {
     const sides = COMPUTED_COLUMNS.flatMap((column) => columns[column] ?? []);
     let tuples: PortSpace<number> = constantSpace(0);
     for (const { stance, space } of sides) {
@@ -127,7 +158,7 @@ export class OutcomeBook {
     }
     const numbers = new Map<number, number>();
     const space = mapSpace(tuples, (tuple) => {
-      const number = numbers.get(tuple) ?? this.#outcomeOf(columns, this.#tuples[tuple] ?? [], standings);
+      const number = numbers.get(tuple) ?? this.#outcomeOf(columns, this.#tuples[tuple] ?? [], shapes);
       numbers.set(tuple, number);
       return number;
     });
@@ -144,8 +175,8 @@ export class OutcomeBook {
     return number;
   }
 
-  #outcomeOf(columns: SidesOfColumns, decisions: readonly number[], standings: string): number {
-    const key = `${standings} ${decisions.join()}`;
+  #outcomeOf(columns: SidesOfColumns, decisions: readonly number[], shapes: string): number {
+    const key = `${shapes} ${decisions.join()}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       number = this.#outcomes.push(this.#describe(columns, decisions)) - 1;
@@ -191,9 +222,15 @@ function spaceCode(own: PlaceGroup, other: PlaceGroup, world: number): number {
 }
 
 /** The draft's, and those of the stances. */
-function worldsOf({ enforced, staged }: Standing): readonly number[] {
+export function worldsOf({ enforced, staged }: Standing): readonly number[] {
   return [...new Set([0, worldOf(enforced), worldOf(staged)])];
 }
+
+/** Answers that are known, as bits. */
+const KNOWN_BITS: Readonly<Record<ShownVerdict, number>> = {
+  ...{ allow: 1, deny: 2, observed: 4, mixed: 8 },
+  ...{ unknown: 0, nothing: 0 },
+};
 
 const CLOSED = builtinDecisionContent("emergencyClosed");
 
@@ -201,19 +238,17 @@ function worldOf(stance: Stance | null): number {
   return stance?.kind === "world" ? stance.world : 0;
 }
 
-function sideVerdict(direction: Direction, stance: Stance | null, decision: DecisionContent | null): SideVerdict {
-  const version = stance?.version ?? null;
-  if (stance === null) return { direction, verdict: "allow", decision, version };
-  if (stance.kind === "unknown") return { direction, verdict: "unknown", decision: null, version };
+function sideVerdict(direction: Direction, stance: Stance | null, decision: DecisionContent | null): SideDecision {
+  if (stance === null) return { direction, verdict: "allow", decision };
+  if (stance.kind === "unknown") return { direction, verdict: "unknown", decision: null };
   if (stance.kind === "closed") {
-    if (decision?.reason === "builtin" && decision.verdict === "allow") {
-      return { direction, verdict: "allow", decision, version };
-    }
-    return { direction, verdict: "deny", decision: CLOSED, version };
+    if (decision?.reason === "builtin" && decision.verdict === "allow")
+      return { direction, verdict: "allow", decision };
+    return { direction, verdict: "deny", decision: CLOSED };
   }
-  if (stance.kind === "nothing" || decision === null) return { direction, verdict: "allow", decision: null, version };
+  if (stance.kind === "nothing" || decision === null) return { direction, verdict: "allow", decision: null };
   const isDenied = decision.verdict === "deny";
   const isDropped = isDenied && stance.isEnforcing && !decision.observeOnly;
   const verdict: ShownVerdict = isDropped ? "deny" : isDenied ? "observed" : "allow";
-  return { direction, verdict, decision, version };
+  return { direction, verdict, decision };
 }

@@ -49,8 +49,8 @@ export class ReportBook {
   readonly #models: readonly AccessModel[];
   readonly #places: GroupedPlaces;
   readonly #isLookedAt: (hostName: string | null) => boolean;
-  /** By numbers of both groups, then by protocol and port. */
-  readonly #byPair = new Map<number, Map<number, ReportedPort>>();
+  /** By numbers of source and destination, then by protocol and port. */
+  readonly #byPair = new Map<number, Map<number, Map<number, ReportedPort>>>();
   readonly #outside = new Map<string, number | null>();
   readonly #mostParts: number;
   #parts = 0;
@@ -94,13 +94,19 @@ export class ReportBook {
 
   /** What was recorded between two groups, by `protocol * 65536 + port`. */
   of(from: number, to: number): ReadonlyMap<number, ReportedPort> | null {
-    return this.#byPair.get(pairNumber(from, to)) ?? null;
+    return this.#byPair.get(from)?.get(to) ?? null;
+  }
+
+  /** Groups to which anything was recorded. */
+  destinationsOf(from: number): Iterable<number> {
+    return this.#byPair.get(from)?.keys() ?? [];
   }
 
   #portsOf(from: number, to: number): Map<number, ReportedPort> {
-    const pair = pairNumber(from, to);
-    const ports = this.#byPair.get(pair) ?? new Map<number, ReportedPort>();
-    this.#byPair.set(pair, ports);
+    const destinations = this.#byPair.get(from) ?? new Map<number, Map<number, ReportedPort>>();
+    this.#byPair.set(from, destinations);
+    const ports = destinations.get(to) ?? new Map<number, ReportedPort>();
+    destinations.set(to, ports);
     return ports;
   }
 
@@ -127,11 +133,6 @@ export class ReportBook {
     const classes = this.#models.map((model) => model.space.classOfAddress(address.bytes));
     return this.#places.outside.get(classes.join()) ?? null;
   }
-}
-
-const PAIR_BASE = 2 ** 26;
-function pairNumber(from: number, to: number): number {
-  return from * PAIR_BASE + to;
 }
 
 function hostsFirst(

@@ -3,43 +3,42 @@
  * spaces as reach and diff; the fourth is counted. A row is a group of connections: from a label group to a label group on
  * some ports, on which the three say the same to every pair of members that they say it to.
  */
-import { lowestAddress } from "../access/address-regions.ts";
 import { createAccessModel } from "../access/model.ts";
 import { type PortRangePart, portSetKey } from "../access/port-set.ts";
 import { combineSpaces, coveredSpace, type PortSpace, partsOf, valueAt } from "../access/port-space.ts";
-import { formatAddress } from "../address.ts";
 import { decisionId } from "../decision.ts";
+import { isConnection } from "./connections.ts";
+import { Differences } from "./differences.ts";
 import { type GroupedPlaces, groupPlaces, type NamedGroup, type PlaceGroup } from "./groups.ts";
 import {
   COMPUTED_COLUMNS,
-  type ColumnVerdict,
-  type ComputedCell,
-  type ComputedColumn,
-  type ComputedPart,
   differ,
-  type ExampleEnd,
-  joinParts,
   type Outcome,
   type RecordFate,
-  type ReportedCell,
   type ReportedRecord,
   type ShownVerdict,
   type VerdictTableOptions,
 } from "./model.ts";
 import { OutcomeBook } from "./outcomes.ts";
-import { ReportBook, type ReportedPort, reportedCell, reportedVerdicts } from "./reports.ts";
+import { ReportBook, type ReportedPort, reportedVerdicts } from "./reports.ts";
 
 /** Recorded ports of two groups that get a row each; the others are counted in the row that they belong to. */
 const MAX_PORTS_OF_PAIR = 50;
 /** Pairs of places after which others get a turn. */
 const PAIRS_IN_TURN = 2_000;
 
-type Pair = readonly [from: PlaceGroup, to: PlaceGroup];
+export type Pair = readonly [from: PlaceGroup, to: PlaceGroup];
 
 /** Some connections between the groups of a row, which are decided alike. */
 interface OutcomeOfPairs {
   readonly outcome: Outcome;
   readonly pairs: readonly Pair[];
+}
+
+/** The ports of a space on which one outcome holds. */
+interface PortsOfOutcome {
+  readonly list: readonly { readonly outcome: number; readonly space: PortSpace<number> }[];
+  readonly ports: readonly PortRangePart[];
 }
 
 /** A row before anybody looks at it closely. */
@@ -66,6 +65,7 @@ export class VerdictTable {
   readonly #places: GroupedPlaces;
   readonly #outcomes: OutcomeBook;
   readonly #reports: ReportBook;
+  readonly #portsOfOutcomes = new WeakMap<PortSpace<number>, readonly PortsOfOutcome[]>();
   #compared = 0;
 
   /** Throws `POLICY_UNSUPPORTED` as `orderPolicies`. */
@@ -76,7 +76,7 @@ export class VerdictTable {
     this.#reports = new ReportBook(models, this.#places, options);
   }
 
-  /** Pairs of places that were compared. */
+  /** Pairs of places that the rows are about. */
   get comparedPairs(): number {
     return this.#compared;
   }
@@ -87,23 +87,33 @@ export class VerdictTable {
 
   /** Every row; `null` now and then, so that others can have a turn. */
   *rows({ includeAgreeing = false }: RowOptions = {}): Generator<VerdictRow | null> {
+    const { groups } = this.#places;
+    const differences = includeAgreeing ? null : new Differences(groups, this.#outcomes);
+    if (differences) yield* differences.prepare();
+    const every = groups.map((_, number) => number);
+    const ends = new EndCounts(groups);
     let worked = 0;
-    for (const [source, from] of this.#places.groups.entries()) {
-      for (const [destination, to] of this.#places.groups.entries()) {
-        if (from.isOutside && to.isOutside) continue;
+    for (const [source, from] of groups.entries()) {
+      this.#compared += ends.pairsFrom(from);
+      const likely = differences?.destinationsOf(source) ?? null;
+      const destinations =
+        likely === null
+          ? every
+          : [...new Set([...likely, ...this.#reports.destinationsOf(source)])].sort((left, right) => left - right);
+      for (const destination of destinations) {
+        const to = groups[destination];
+        if (!to || (from.isOutside && to.isOutside)) continue;
         worked += from.egress.length * to.ingress.length;
         const reported = this.#reports.of(source, destination);
-        // Most pairs of groups have nothing to say: they are looked at first, and cost nothing else.
+        // Pairs of groups that have nothing to say cost nothing else.
         if (reported !== null || includeAgreeing || this.#disagree(from, to)) {
           yield* this.#rowsOf(from, to, reported, includeAgreeing);
         }
         if (worked < PAIRS_IN_TURN) continue;
-        this.#compared += worked;
         worked = 0;
         yield null;
       }
     }
-    this.#compared += worked;
   }
 
   #disagree(from: NamedGroup, to: NamedGroup): boolean {
@@ -133,6 +143,11 @@ export class VerdictTable {
       }
     }
     if (pairsOf.size === 0) return;
+    const [only] = pairsOf.keys();
+    if (reported === null && pairsOf.size === 1 && only) {
+      yield* this.#plainRows(from, to, only, pairsOf, includeAgreeing);
+      return;
+    }
     const lists = new OutcomeLists();
     const joined = lists.join([...pairsOf.keys()]);
     const row = (ports: readonly PortRangePart[], list: number, own: readonly ReportedPort[], isRecorded: boolean) =>
@@ -163,6 +178,31 @@ export class VerdictTable {
     }
   }
 
+  /** Of groups between which everything is decided by one space, and nothing was recorded: most of them. */
+  *#plainRows(
+    from: NamedGroup,
+    to: NamedGroup,
+    space: PortSpace<number>,
+    pairsOf: ReadonlyMap<PortSpace<number>, readonly Pair[]>,
+    includeAgreeing: boolean,
+  ): Generator<VerdictRow> {
+    let known = this.#portsOfOutcomes.get(space);
+    if (!known) {
+      const ports = new Map<number, PortRangePart[]>();
+      for (const { value, ...part } of partsOf(space)) {
+        const parts = ports.get(value);
+        if (parts) parts.push(part);
+        else ports.set(value, [part]);
+      }
+      known = [...ports].map(([outcome, own]) => ({ list: [{ outcome, space }], ports: own }));
+      this.#portsOfOutcomes.set(space, known);
+    }
+    for (const { list, ports } of known) {
+      const made = this.#row(from, to, { ports, isRecorded: false, reported: [] }, list, pairsOf);
+      if (made.disagrees || includeAgreeing) yield made;
+    }
+  }
+
   #row(
     from: NamedGroup,
     to: NamedGroup,
@@ -174,9 +214,10 @@ export class VerdictTable {
       outcome: this.#outcomes.outcome(outcome),
       pairs: pairsOf.get(space) ?? [],
     }));
-    const reported = reportedVerdicts(
-      what.reported.flatMap(({ parts }) => [...parts.values()].map(({ record }) => record)),
-    );
+    const reported =
+      what.reported.length === 0
+        ? NOTHING_SAID
+        : reportedVerdicts(what.reported.flatMap(({ parts }) => [...parts.values()].map(({ record }) => record)));
     const disagrees = outcomes.some(({ outcome }) =>
       reported.size === 0
         ? outcome.disagrees
@@ -187,6 +228,25 @@ export class VerdictTable {
 }
 
 const NOWHERE = -1;
+const NOTHING_SAID: ReadonlySet<ShownVerdict> = new Set();
+
+/** How many ends there are to compare. */
+class EndCounts {
+  #destinations = 0;
+  #outside = 0;
+
+  constructor(groups: readonly NamedGroup[]) {
+    for (const { isOutside, ingress } of groups) {
+      this.#destinations += ingress.length;
+      if (isOutside) this.#outside += ingress.length;
+    }
+  }
+
+  /** Two addresses of nobody are no connection that is meant. */
+  pairsFrom({ isOutside, egress }: NamedGroup): number {
+    return egress.length * (this.#destinations - (isOutside ? this.#outside : 0));
+  }
+}
 
 /** Lists of outcomes by number, so that neighbouring ports with the same ones are one part. */
 class OutcomeLists {
@@ -216,93 +276,7 @@ class OutcomeLists {
   }
 }
 
-/** Of one family, and not only an address with itself. */
-function isConnection(from: PlaceGroup, to: PlaceGroup): boolean {
-  return from.family === to.family && isMeant(from, to) && hasTwoEnds(from, to);
-}
-
-/** As {@link examplePair} finds them. */
-function hasTwoEnds(from: PlaceGroup, to: PlaceGroup): boolean {
-  const [source] = from.members;
-  const [destination] = to.members;
-  if (!source || !destination) return source !== destination;
-  if (source.address !== destination.address) return true;
-  return from.members.length + to.members.length > 2 && examplePair(from, to) !== null;
-}
-
-function isMeant(from: PlaceGroup, to: PlaceGroup): boolean {
-  return from.standing.isLookedAt || to.standing.isLookedAt;
-}
-
-function examplePair(from: PlaceGroup, to: PlaceGroup): readonly [ExampleEnd, ExampleEnd] | null {
-  const [source] = from.members;
-  const [destination] = to.members;
-  if (source && destination) {
-    const other = to.members.find(({ address }) => address !== source.address);
-    if (other) return [endOf(source), endOf(other)];
-    const another = from.members.find(({ address }) => address !== destination.address);
-    return another ? [endOf(another), endOf(destination)] : null;
-  }
-  if (!source && !destination) return null;
-  return [source ? endOf(source) : outsideEnd(from), destination ? endOf(destination) : outsideEnd(to)];
-}
-
-function endOf({ endpoint, address }: PlaceGroup["members"][number]): ExampleEnd {
-  return { key: endpoint.key, address };
-}
-
-function outsideEnd({ exact }: PlaceGroup): ExampleEnd {
-  const [region] = exact;
-  if (!region) throw new Error("a group without members has regions");
-  return { key: null, address: formatAddress(lowestAddress(region)) };
-}
-
 /** 16 hex digits: the same connections have the same. */
 export function rowId({ from, to, ports }: VerdictRow): string {
   return decisionId([from.text, to.text, portSetKey(ports)]);
-}
-
-/** The verdict of a column over the whole row. */
-export function rowVerdict(row: VerdictRow, column: ComputedColumn): ShownVerdict {
-  return joinParts(row.outcomes.map(({ outcome }) => outcome[column].verdict));
-}
-
-export function reportedVerdictOf(row: VerdictRow): ShownVerdict {
-  return joinParts(
-    reportedVerdicts(row.reported.flatMap(({ parts }) => [...parts.values()].map(({ record }) => record))),
-  );
-}
-
-/** What a column says, each answer once, with whom it is about. */
-export function describeCell(row: VerdictRow, column: ComputedColumn): ComputedCell {
-  const parts = new Map<string, { readonly column: ColumnVerdict; readonly pairs: Pair[] }>();
-  for (const { outcome, pairs } of row.outcomes) {
-    const own = outcome[column];
-    if (own.verdict === "nothing") continue;
-    const key = own.sides.map(({ verdict, decision, version }) => `${verdict} ${decision?.id} ${version}`).join(" | ");
-    const part = parts.get(key) ?? { column: own, pairs: [] };
-    parts.set(key, part);
-    part.pairs.push(...pairs);
-  }
-  const described = [...parts.values()].map((part) => describePart(part.column, part.pairs));
-  return { verdict: rowVerdict(row, column), parts: described };
-}
-
-function describePart({ verdict, sides }: ColumnVerdict, pairs: readonly Pair[]): ComputedPart {
-  const hosts = new Set<string>();
-  for (const [index, side] of sides.entries()) {
-    const decides = verdict === "allow" ? side.version !== null : side.verdict === verdict;
-    if (!decides) continue;
-    for (const pair of new Set(pairs.map((ends) => ends[index]))) {
-      for (const { endpoint } of pair?.members ?? []) if (endpoint.hostName !== null) hosts.add(endpoint.hostName);
-    }
-  }
-  const example = pairs.map(([from, to]) => examplePair(from, to)).find((ends) => ends !== null);
-  if (!example) throw new Error("a part has a connection");
-  const [from, to] = example;
-  return { verdict, sides, hostNames: [...hosts].sort(), from, to };
-}
-
-export function describeReported(row: VerdictRow): ReportedCell {
-  return reportedCell(row.reported);
 }

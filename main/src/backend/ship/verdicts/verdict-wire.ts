@@ -15,7 +15,7 @@ import {
 } from "@wardline/api/wardline/console/v1/verdicts";
 import type { Decision } from "@wardline/api/wardline/v1/policy";
 import {
-  type ComputedCell,
+  type ComputedColumn,
   type ComputedPart,
   describeCell,
   describeReported,
@@ -62,9 +62,9 @@ export function toWireRow(row: VerdictRow): WireRow {
         high,
       }),
     ),
-    draft: computedCell(describeCell(row, "draft")),
-    staged: computedCell(describeCell(row, "staged")),
-    enforced: computedCell(describeCell(row, "enforced")),
+    draft: computedCell(row, "draft"),
+    staged: computedCell(row, "staged"),
+    enforced: computedCell(row, "enforced"),
     reported: reportedCell(describeReported(row)),
     disagrees: row.disagrees,
     isRecorded: row.isRecorded,
@@ -95,16 +95,9 @@ export function completeReports(
   }
 }
 
-function cellOf(verdict: Verdict, parts: readonly VerdictPart[]): VerdictCell {
-  return create(VerdictCellSchema, {
-    verdict: VERDICTS[verdict],
-    parts: parts.slice(0, SHOWN_PARTS),
-    partsLeftOut: Math.max(0, parts.length - SHOWN_PARTS),
-  });
-}
-
-function computedCell({ verdict, parts }: ComputedCell): VerdictCell {
-  return cellOf(verdict, parts.map(computedPart));
+function computedCell(row: VerdictRow, column: ComputedColumn): VerdictCell {
+  const { verdict, parts, partsLeftOut } = describeCell(row, column, SHOWN_PARTS);
+  return create(VerdictCellSchema, { verdict: VERDICTS[verdict], parts: parts.map(computedPart), partsLeftOut });
 }
 
 function computedPart({ verdict, sides, hostNames, from, to }: ComputedPart): VerdictPart {
@@ -129,9 +122,10 @@ function endsOf(from: ComputedPart["from"], to: ComputedPart["to"]) {
 }
 
 function reportedCell({ verdict, parts }: ReportedCell): VerdictCell {
-  return cellOf(
-    verdict,
-    parts.map((part) =>
+  return create(VerdictCellSchema, {
+    verdict: VERDICTS[verdict],
+    partsLeftOut: Math.max(0, parts.length - SHOWN_PARTS),
+    parts: parts.slice(0, SHOWN_PARTS).map((part) =>
       create(VerdictPartSchema, {
         verdict: VERDICTS[part.verdict],
         sides: [
@@ -149,7 +143,7 @@ function reportedCell({ verdict, parts }: ReportedCell): VerdictCell {
         ...endsOf(part.from, part.to),
       }),
     ),
-  );
+  });
 }
 
 export const WIRE_COLUMNS = {
