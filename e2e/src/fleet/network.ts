@@ -18,9 +18,6 @@ export async function makeNetwork(slot: number, hostCount: number): Promise<void
     `netns add ${network}`,
     ...indexes.map((index) => `netns add ${hostNamespace(slot, index)}`),
     `link add ${line} type veth peer name console netns ${network}`,
-    `addr add ${consoleAddress(slot)[4]}/24 dev ${line}`,
-    `addr add ${consoleAddress(slot)[6]}/64 dev ${line} nodad`,
-    `link set ${line} up`,
   ]);
   await ipBatch(network, [
     "link add bridge0 type bridge stp_state 0 mcast_snooping 0",
@@ -30,13 +27,19 @@ export async function makeNetwork(slot: number, hostCount: number): Promise<void
     ),
     ...["console", ...indexes.map(hostPort)].map((port) => `link set ${port} master bridge0 up`),
   ]);
+  // Addresses come when the lines carry: what gets one earlier answers only after a while to who looks for it over IPv6.
+  await ipBatch(null, [
+    `link set ${line} up`,
+    `addr add ${consoleAddress(slot)[4]}/24 dev ${line}`,
+    `addr add ${consoleAddress(slot)[6]}/64 dev ${line} nodad`,
+  ]);
   await Promise.all(
     indexes.map((index) =>
       ipBatch(hostNamespace(slot, index), [
         "link set lo up",
+        "link set eth0 up",
         `addr add ${hostAddress(slot, index)[4]}/24 dev eth0`,
         `addr add ${hostAddress(slot, index)[6]}/64 dev eth0 nodad`,
-        "link set eth0 up",
       ]),
     ),
   );

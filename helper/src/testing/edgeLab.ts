@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { HOST_ADDRESS, KernelLab, PEER_ADDRESS } from "./kernelLab.ts";
+import { linksUp } from "./linksUp.ts";
 import { SocketPeer } from "./socketPeer.ts";
 
 export const FAR_ADDRESS = { 4: "10.78.0.1", 6: "fd78::1" } as const;
@@ -31,13 +32,13 @@ export class EdgeLab {
     ip("netns", "add", `${name}-far`);
     ip("-n", `${name}-host`, "link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", `${name}-far`);
     ip("-n", `${name}-far`, "link", "set", "lo", "up");
+    linksUp({ namespace: `${name}-host`, device: "eth1" }, { namespace: `${name}-far`, device: "eth0" });
     for (const [side, device, addresses] of [
       ["host", "eth1", HOST_FAR_ADDRESS],
       ["far", "eth0", FAR_ADDRESS],
     ] as const) {
       ip("-n", `${name}-${side}`, "addr", "add", `${addresses[4]}/24`, "dev", device);
       ip("-n", `${name}-${side}`, "addr", "add", `${addresses[6]}/64`, "dev", device, "nodad");
-      ip("-n", `${name}-${side}`, "link", "set", device, "up");
     }
     ip("-n", `${name}-far`, "route", "add", "default", "via", HOST_FAR_ADDRESS[4]);
     ip("-n", `${name}-far`, "route", "add", "default", "via", HOST_FAR_ADDRESS[6]);
@@ -70,10 +71,9 @@ export class EdgeLab {
     const { name: lab } = this.kernel;
     const ip = (...args: string[]): void => void execFileSync("ip", args);
     ip("-n", `${lab}-host`, "link", "add", name, "type", "veth", "peer", "name", `${name}p`, "netns", `${lab}-peer`);
+    linksUp({ namespace: `${lab}-host`, device: name }, { namespace: `${lab}-peer`, device: `${name}p` });
     ip("-n", `${lab}-host`, "addr", "add", `${hostAddress}/24`, "dev", name);
     ip("-n", `${lab}-peer`, "addr", "add", `${peerAddress}/24`, "dev", `${name}p`);
-    ip("-n", `${lab}-host`, "link", "set", name, "up");
-    ip("-n", `${lab}-peer`, "link", "set", `${name}p`, "up");
   }
 
   /** Runs `ip` on the host's side. */

@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { libbpfProblem, unmount } from "../linux/bpf/libbpf.ts";
 import { isBpffs } from "../linux/bpffs.ts";
 import { findCgroup2Mount } from "../linux/mounts.ts";
+import { linksUp } from "./linksUp.ts";
 import { SocketPeer } from "./socketPeer.ts";
 
 const OBJECT_PATH = fileURLToPath(new URL("../../../bpf/build/wardline.bpf.o", import.meta.url));
@@ -89,6 +90,7 @@ export class KernelLab {
     ip("netns", "add", `${name}-host`);
     ip("netns", "add", `${name}-peer`);
     ip("-n", `${name}-host`, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", `${name}-peer`);
+    linksUp(...["host", "peer"].map((side) => ({ namespace: `${name}-${side}`, device: "eth0" })));
     for (const [side, addresses] of [
       ["host", HOST_ADDRESS],
       ["peer", PEER_ADDRESS],
@@ -97,7 +99,6 @@ export class KernelLab {
       ip("-n", namespace, "addr", "add", `${addresses[4]}/24`, "dev", "eth0");
       ip("-n", namespace, "addr", "add", `${addresses[6]}/64`, "dev", "eth0", "nodad");
       ip("-n", namespace, "link", "set", "lo", "up");
-      ip("-n", namespace, "link", "set", "eth0", "up");
     }
   }
 

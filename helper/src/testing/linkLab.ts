@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { ProbeTarget } from "../mesh/ports.ts";
 import type { LinkCommand, LinkState } from "./linkProbesMain.ts";
+import { linksUp } from "./linksUp.ts";
 
 export type { LinkState, ShownProbe } from "./linkProbesMain.ts";
 
@@ -64,13 +65,13 @@ export class LinkLab {
     ] as const) {
       const [ours, router] = [this.#namespace(end), this.#namespace("router")];
       ip("-n", ours, "link", "add", "eth0", "type", "veth", "peer", "name", toRouter, "netns", router);
+      linksUp({ namespace: ours, device: "eth0" }, { namespace: router, device: toRouter });
       for (const [namespace, device, at] of [
         [ours, "eth0", 0],
         [router, toRouter, 1],
       ] as const) {
         ip("-n", namespace, "addr", "add", `${addresses[4][at]}/24`, "dev", device);
         ip("-n", namespace, "addr", "add", `${addresses[6][at]}/64`, "dev", device, "nodad");
-        ip("-n", namespace, "link", "set", device, "up");
       }
       ip("-n", ours, "route", "add", "default", "via", addresses[4][1]);
       ip("-n", ours, "-6", "route", "add", "default", "via", addresses[6][1]);

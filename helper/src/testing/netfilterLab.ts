@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { linksUp } from "./linksUp.ts";
 import { ethernet } from "./rawPacket.ts";
 import { SocketPeer } from "./socketPeer.ts";
 
@@ -80,9 +81,13 @@ export class NetfilterLab {
     ip("-n", host, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", peer);
     for (const side of ["host", "peer"] as const) {
       const name = this.#namespaceName(side);
-      const addresses = side === "host" ? LAB_HOST : LAB_PEER;
       ip("-n", name, "link", "set", "lo", "up");
-      ip("-n", name, "link", "set", "eth0", "address", MAC[side], "up");
+      ip("-n", name, "link", "set", "eth0", "address", MAC[side]);
+    }
+    linksUp(...[host, peer].map((namespace) => ({ namespace, device: "eth0" })));
+    for (const side of ["host", "peer"] as const) {
+      const name = this.#namespaceName(side);
+      const addresses = side === "host" ? LAB_HOST : LAB_PEER;
       ip("-n", name, "addr", "add", `${addresses[4]}/32`, "dev", "eth0");
       ip("-n", name, "addr", "add", `${addresses[6]}/128`, "dev", "eth0", "nodad");
       // Whatever the address, it is the other side's: no neighbour has to be looked for.

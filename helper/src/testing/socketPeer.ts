@@ -2,12 +2,20 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { PeerAnswer, PeerCommand } from "./socketPeerMain.ts";
+import type { PeerAnswer, PeerCommand, PeerLate } from "./socketPeerMain.ts";
 import type { Destination, TransferSizes } from "./transfers.ts";
 
 const MAIN = fileURLToPath(new URL("./socketPeerMain.ts", import.meta.url));
 
 type Outcome = PeerAnswer["outcome"];
+
+/** Who is late with an answer has taken the question with the first, read it with the second and is done at the third. */
+const ROUNDS = 3;
+/** One that hangs keeps nobody from giving up. */
+const ROUNDS_LIMIT_MS = 10_000;
+
+/** Everybody who may owe somebody an answer. */
+const living = new Set<SocketPeer>();
 
 export class SocketPeer {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -19,11 +27,17 @@ export class SocketPeer {
     const script = `${enter}exec nsenter "--net=${namespace}" "$0" --no-warnings "$1"`;
     this.#child = spawn("sh", ["-c", script, process.execPath, MAIN]);
     this.#child.stderr.pipe(process.stderr);
+    living.add(this);
     this.#child.once("exit", (code) => {
+      living.delete(this);
       for (const [id, answer] of this.#waiting) answer({ id, outcome: `the child ended with ${code}` });
     });
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
-      const answer = JSON.parse(line) as PeerAnswer;
+      const answer = JSON.parse(line) as PeerAnswer | PeerLate;
+      if ("lateWait" in answer) {
+        void this.#conclude(answer.lateWait);
+        return;
+      }
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
@@ -41,6 +55,15 @@ export class SocketPeer {
     this.#waiting.set(id, resolve);
     this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
     return (await promise).outcome;
+  }
+
+  /** Lets a wait end, but not before everybody has had the time to answer. */
+  async #conclude(wait: number): Promise<void> {
+    const limit = AbortSignal.timeout(ROUNDS_LIMIT_MS);
+    const overdue = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve()));
+    for (let round = 0; round < ROUNDS; round++)
+      await Promise.race([Promise.all([...living].map((peer) => peer.ready())), overdue]);
+    if (living.has(this) && this.#child.stdin.writable) await this.#ask({ do: "conclude", wait });
   }
 
   async ready(): Promise<void> {
@@ -92,9 +115,9 @@ export class SocketPeer {
     await this.#ask({ do: "startUdp", address, port });
   }
 
-  /** Resolves to how many were sent. */
-  async stopUdp(): Promise<number> {
-    return Number(await this.#ask({ do: "stopUdp" }));
+  /** Resolves to how many were sent: so many at least, however busy the machine is. */
+  async stopUdp(atLeast = 0): Promise<number> {
+    return Number(await this.#ask({ do: "stopUdp", atLeast }));
   }
 
   /** Over TCP and UDP, with as many bytes back as the asker wants; see transfers.ts. */
@@ -112,7 +135,7 @@ export class SocketPeer {
     return this.#ask({ do: "transferUdp", to, sizes, count });
   }
 
-  /** How many datagrams arrived on a listening port so far. */
+  /** How many datagrams arrived on a listening port so far, also those for which the process was too slow. */
   async countUdp(port: number): Promise<number> {
     return Number(await this.#ask({ do: "countUdp", port }));
   }

@@ -1,11 +1,13 @@
 /** Child of {@link SocketPeer}: one command per line in, one answer per line out. Ends when its input ends. */
 import { createSocket } from "node:dgram";
+import { readFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { type Destination, serveTransfers, type TransferSizes, transferTcp, transferUdp } from "./transfers.ts";
 
 export type PeerCommand =
   | { readonly do: "hello" }
+  | { readonly do: "conclude"; readonly wait: number }
   | { readonly do: "listenTcp"; readonly port: number }
   | { readonly do: "listenUdp"; readonly port: number; readonly address: string | null }
   | {
@@ -31,7 +33,7 @@ export type PeerCommand =
   | { readonly do: "transferUdp"; readonly to: Destination; readonly sizes: TransferSizes; readonly count: number }
   | { readonly do: "listenUdpSilently"; readonly port: number }
   | { readonly do: "startUdp"; readonly address: string; readonly port: number }
-  | { readonly do: "stopUdp" }
+  | { readonly do: "stopUdp"; readonly atLeast: number }
   | { readonly do: "countUdp"; readonly port: number }
   | { readonly do: "floodTcp"; readonly address: string; readonly port: number; readonly count: number };
 
@@ -39,6 +41,11 @@ export interface PeerAnswer {
   readonly id: number;
   /** "ok", "timeout", or the error code of the socket. */
   readonly outcome: string;
+}
+
+/** A wait has lasted its time: whoever asked sees to it that everybody has had a processor, and says `conclude`. */
+export interface PeerLate {
+  readonly lateWait: number;
 }
 
 /** Datagrams that arrived, by port. */
@@ -52,15 +59,64 @@ function codeOf(error: Error): string {
 /** How long an answer that is already here may wait for this process to get a processor. */
 const GRACE_MS = 150;
 
+let waits = 0;
+/** What to do when everybody who could have answered has had the time to. */
+const lateWaits = new Map<number, () => void>();
+
 /**
- * Runs when there was no answer in time. Twice: when the process was not scheduled for a while, its timers run before it
- * looks at its sockets, and an answer that came long ago would count as none.
+ * Runs when there was no answer in time, and none either after every process of the test has looked at its sockets: on a
+ * busy machine one that answers may get no processor for as long as the whole time.
  */
 function giveUp(run: () => void, timeoutMs: number): { cancel(): void } {
+  waits += 1;
+  const wait = waits;
   let timer = setTimeout(() => {
-    timer = setTimeout(run, GRACE_MS);
+    lateWaits.set(wait, () => {
+      // This process as well: after a while without a processor its timers run before it looks at its sockets.
+      timer = setTimeout(run, GRACE_MS);
+    });
+    const late: PeerLate = { lateWait: wait };
+    process.stdout.write(`${JSON.stringify(late)}\n`);
   }, timeoutMs);
-  return { cancel: () => clearTimeout(timer) };
+  return {
+    cancel: () => {
+      clearTimeout(timer);
+      lateWaits.delete(wait);
+    },
+  };
+}
+
+function conclude(wait: number): string {
+  lateWaits.get(wait)?.();
+  lateWaits.delete(wait);
+  return "ok";
+}
+
+/**
+ * Datagrams that reached a port and that this process was too slow to take: no more than the kernel's count of full buffers,
+ * because the socket's own column of drops counts what a policy refused as well. Of a port that nothing came to, none.
+ */
+function untaken(port: number): number {
+  if (!received.has(port)) return 0;
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = ["udp", "udp6"].flatMap((name) => readFileSync(`/proc/self/net/${name}`, "utf8").trim().split("\n"));
+  const columns = lines.map((line) => line.trim().split(/\s+/));
+  const own = columns.filter(([, local]) => local?.endsWith(suffix));
+  const dropped = own.reduce((sum, fields) => sum + Number(fields.at(-1)), 0);
+  return Math.min(dropped, fullBuffers());
+}
+
+/** Of all sockets of this network namespace. */
+function fullBuffers(): number {
+  return ["snmp", "snmp6"].reduce((sum, name) => {
+    const lines = readFileSync(`/proc/self/net/${name}`, "utf8").trim().split("\n");
+    if (name === "snmp6") {
+      const line = lines.find((each) => each.startsWith("Udp6RcvbufErrors"));
+      return sum + Number(line?.split(/\s+/)[1] ?? 0);
+    }
+    const [names = [], values = []] = lines.filter((line) => line.startsWith("Udp: ")).map((line) => line.split(" "));
+    return sum + Number(values[names.indexOf("RcvbufErrors")] ?? 0);
+  }, 0);
 }
 
 function exchange(socket: Socket, timeoutMs: number): Promise<string> {
@@ -137,7 +193,8 @@ async function listenUdp(port: number, only: string | null): Promise<string> {
   ] as const;
   const places = only === null ? wildcards : ([[only.includes(":") ? "udp6" : "udp4", only]] as const);
   for (const [type, address] of places) {
-    const socket = createSocket({ type, ipv6Only: type === "udp6" });
+    // The kernel makes of it what it gives at most: what comes while this process has no processor waits there.
+    const socket = createSocket({ type, ipv6Only: type === "udp6", recvBufferSize: 2 ** 22 });
     socket.on("message", (message, from) => {
       received.set(port, (received.get(port) ?? 0) + 1);
       socket.send(message, from.port, from.address, () => {});
@@ -155,7 +212,7 @@ async function listenUdpSilently(port: number): Promise<string> {
   return "ok";
 }
 
-let stopSending: (() => Promise<string>) | null = null;
+let stopSending: ((atLeast: number) => Promise<string>) | null = null;
 
 /** One datagram a millisecond until `stopUdp`, whose outcome is how many were sent. */
 function startUdp(address: string, port: number): string {
@@ -165,7 +222,8 @@ function startUdp(address: string, port: number): string {
     socket.send("probe", port, address);
     sent += 1;
   }, 1);
-  stopSending = async () => {
+  stopSending = async (atLeast) => {
+    while (sent < atLeast) await new Promise((resolve) => setTimeout(resolve, 1));
     clearInterval(timer);
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.close();
@@ -186,6 +244,8 @@ async function run(command: PeerCommand): Promise<string> {
   switch (command.do) {
     case "hello":
       return "ok";
+    case "conclude":
+      return conclude(command.wait);
     case "listenTcp":
       return listenTcp(command.port);
     case "listenUdp":
@@ -222,9 +282,9 @@ async function run(command: PeerCommand): Promise<string> {
     case "startUdp":
       return startUdp(command.address, command.port);
     case "stopUdp":
-      return stopSending === null ? "0" : stopSending();
+      return stopSending === null ? "0" : stopSending(command.atLeast);
     case "countUdp":
-      return String(received.get(command.port) ?? 0);
+      return String((received.get(command.port) ?? 0) + untaken(command.port));
     case "floodTcp":
       return floodTcp(command.address, command.port, command.count);
   }

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type HandProgramOptions, type HandRule, handProgram } from "../../testing/handProgram.ts";
+import { linksUp } from "../../testing/linksUp.ts";
 import { LAB_PEER, NetfilterLab, netfilterLabProblem } from "../../testing/netfilterLab.ts";
 import { nftablesProblem, nftInside } from "../../testing/nftablesLab.ts";
 import { SocketPeer } from "../../testing/socketPeer.ts";
@@ -32,8 +33,7 @@ describe.skipIf(problem !== null)(`forwarded packets and nftables${problem ? ` (
     ip("netns", "add", name);
     const host = lab.namespacePath("host").replace(/.*\//, "");
     ip("-n", host, "link", "add", "inner0", "type", "veth", "peer", "name", "eth0", "netns", name);
-    ip("-n", host, "link", "set", "inner0", "up");
-    ip("-n", name, "link", "set", "eth0", "up");
+    linksUp({ namespace: host, device: "inner0" }, { namespace: name, device: "eth0" });
     for (const [family, bits] of [
       [4, 24],
       [6, 64],

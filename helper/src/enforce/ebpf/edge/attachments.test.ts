@@ -176,7 +176,8 @@ describe.skipIf(problem !== null).each(HOWS)(
       ).id;
       expect(running()).toEqual([own, programInfo(foreignFd).id]);
       await enforcer.release();
-      expect(running()).toEqual([programInfo(foreignFd).id]);
+      // The kernel lets go of a program a moment after its link.
+      await expect.poll(running).toEqual([programInfo(foreignFd).id]);
       closeSync(link);
       foreign.close();
     });
@@ -209,7 +210,7 @@ describe.skipIf(problem !== null).each(HOWS)(
       await enforcer.open();
       expect(enforcer.origin).toBe("upgraded");
       await denyAll();
-      expect(await peer.stopUdp()).toBeGreaterThan(50);
+      expect(await peer.stopUdp(51)).toBeGreaterThan(50);
       expect(countUnreachables(lab.kernel.peerNamespace, 4)).toBe(unreachables);
       if (how !== undefined) return;
       expect(readLinkIds()).toEqual(linkIds);
@@ -255,7 +256,7 @@ describe.skipIf(problem !== null)(`the edge without its process${problem === nul
     agent.kill("SIGKILL");
     await exited;
     expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
-    expect(await peer.stopUdp()).toBeGreaterThan(50);
+    expect(await peer.stopUdp(51)).toBeGreaterThan(50);
     expect(countUnreachables(lab.kernel.peerNamespace, 4)).toBe(unreachables);
   });
 });
