@@ -2,7 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { inOrder } from "@wardline/domain/testing";
+import { describe, expect } from "vitest";
 import { UnixSocketDialer } from "../backend/agent/unix-dialer.ts";
 import { startTestConsole } from "../backend/testing/console.ts";
 import { CliSandbox } from "./testing/run-cli.ts";
@@ -13,16 +14,6 @@ const WEB = "networkpolicy/default/web";
 
 let sandbox: CliSandbox;
 let cli: InProcessCli;
-beforeAll(async () => {
-  sandbox = new CliSandbox();
-  cli = new InProcessCli(sandbox.socketPath);
-  writeFileSync(cli.path("good.yaml"), `${GOOD_POLICY}---\n${INVENTORY}`);
-  await sandbox.startAgent();
-}, 60_000);
-afterAll(async () => {
-  await sandbox.dispose();
-  cli.dispose();
-});
 
 /** One that nobody listens on now. */
 async function freePort(): Promise<number> {
@@ -37,7 +28,20 @@ const sync = (...more: string[]) =>
   cli.run("policy", "sync", cli.path("good.yaml"), "--yes", "--mode", "observe", ...more);
 
 describe("a cluster of one real host", () => {
-  it("is made, leads itself, and takes documents", async () => {
+  const step = inOrder({
+    begin: async () => {
+      sandbox = new CliSandbox();
+      cli = new InProcessCli(sandbox.socketPath);
+      writeFileSync(cli.path("good.yaml"), `${GOOD_POLICY}---\n${INVENTORY}`);
+      await sandbox.startAgent();
+    },
+    end: async () => {
+      await sandbox.dispose();
+      cli.dispose();
+    },
+  });
+
+  step("is made, leads itself, and takes documents", async () => {
     expect((await cli.run("cluster", "status")).stderr).toContain("here is in no cluster");
     const address = `127.0.0.1:${await freePort()}`;
     expect(await cli.run("cluster", "init", "prod", "--peer-address", address)).toMatchObject({ exitCode: 0 });
@@ -45,13 +49,13 @@ describe("a cluster of one real host", () => {
     const first = await sync("--reason", "first");
     expect(first).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("set 1 (2 documents) confirmed") });
     await expect
-      .poll(async () => (await cli.run("cluster", "status")).stdout, { timeout: 20_000, interval: 300 })
+      .poll(async () => (await cli.run("cluster", "status")).stdout, { timeout: 60_000, interval: 300 })
       .toMatch(/^here +healthy +leader .* 1 active +0 /m);
     expect((await sync()).stdout).toContain("Nothing to write.");
     expect((await cli.run("policy", "show", "web")).stdout).toBe(GOOD_POLICY);
   });
 
-  it("keeps versions with author and reason, and goes back to one", async () => {
+  step("keeps versions with author and reason, and goes back to one", async () => {
     writeFileSync(cli.path("good.yaml"), `${GOOD_POLICY.replace("443", "8443")}---\n${INVENTORY}`);
     const pending = await sync("--reason", "second", "--confirm-within", "1m");
     expect(pending.stdout).toContain("wardline policy confirm --set 2");
@@ -74,7 +78,7 @@ describe("a cluster of one real host", () => {
     expect([gone.exitCode, gone.stderr.includes("deleted since version 4")]).toEqual([1, true]);
   });
 
-  it("issues a certificate for a key that stays here", async () => {
+  step("issues a certificate for a key that stays here", async () => {
     const out = cli.path("certificates");
     const made = await cli.run(
       "cluster",
@@ -103,17 +107,17 @@ describe("a cluster of one real host", () => {
     expect(existsSync(`${out}/etcd-3.key`)).toBe(false);
   });
 
-  it("registers and resolves services", async () => {
+  step("registers and resolves services", async () => {
     const register = ["discovery", "register", "db", "--address", "10.9.0.7", "--port", "5432", "--label", "tier=db"];
     expect((await cli.run(...register)).exitCode).toBe(0);
     // Written is not yet read: the agent hears of it from the store.
     await expect
-      .poll(async () => (await cli.json("discovery", "resolve", "--label", "tier=db")).value, { timeout: 10_000 })
+      .poll(async () => (await cli.json("discovery", "resolve", "--label", "tier=db")).value, { timeout: 60_000 })
       .toMatchObject({ endpoints: [{ key: expect.stringContaining("db"), addresses: ["10.9.0.7"] }] });
     expect((await cli.run("discovery", "deregister", "db")).exitCode).toBe(0);
   });
 
-  it("carries notes from one console to another", async () => {
+  step("carries notes from one console to another", async () => {
     const dialer = () => new UnixSocketDialer(sandbox.socketPath);
     const ann = startTestConsole(undefined, { dialer: dialer(), userName: "ann", introducesLocalHost: false });
     const ben = startTestConsole(undefined, { dialer: dialer(), userName: "ben", introducesLocalHost: false });
@@ -127,21 +131,21 @@ describe("a cluster of one real host", () => {
     const note = (text: string, baseText: string) =>
       ann.clusters.setNote({ clusterName: "prod", subject: "host/here", text, baseText });
     await note("old disk", "");
-    await expect.poll(() => seen.at(-1), { timeout: 10_000 }).toBe("host/here old disk ann");
+    await expect.poll(() => seen.at(-1), { timeout: 60_000 }).toBe("host/here old disk ann");
     const bens = { clusterName: "prod", subject: "host/here", text: "old disk. ask Ben", baseText: "old disk" };
     await ben.clusters.setNote(bens);
     await note("OLD disk", "old disk");
-    await expect.poll(() => seen.at(-1), { timeout: 10_000 }).toBe("host/here OLD disk. ask Ben ann");
+    await expect.poll(() => seen.at(-1), { timeout: 60_000 }).toBe("host/here OLD disk. ask Ben ann");
     leaving.abort();
     await watching;
     await Promise.all([ann.close(), ben.close()]);
     expect((await cli.json("note", "list")).value).toMatchObject({ notes: [{ text: "OLD disk. ask Ben" }] });
   });
 
-  it("steps down and leads again, and is left", async () => {
+  step("steps down and leads again, and is left", async () => {
     expect((await cli.run("cluster", "resign")).exitCode).toBe(0);
     await expect
-      .poll(async () => (await cli.run("cluster", "status")).stdout, { timeout: 20_000, interval: 300 })
+      .poll(async () => (await cli.run("cluster", "status")).stdout, { timeout: 60_000, interval: 300 })
       .toContain("here leads in term 2");
     expect((await cli.run("cluster", "leave", "--yes")).exitCode).toBe(0);
     expect((await cli.run("cluster", "status")).exitCode).toBe(1);

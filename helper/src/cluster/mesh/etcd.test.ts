@@ -11,8 +11,9 @@ import {
   MeshProviderState,
 } from "@wardline/api/wardline/v1/mesh";
 import { USUAL_HEALING_SETTINGS } from "@wardline/domain/mesh/healing";
+import { inOrder } from "@wardline/domain/testing";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../agent/clock.ts";
 import { NO_MESH } from "../../mesh/meshOptions.ts";
 import { outcomeOf } from "../../testing/agentClient.ts";
@@ -84,9 +85,10 @@ describe.skipIf(problem !== null)(`healing on a real etcd${problem ? ` (${proble
   let nodes: Node[] = [];
   const leader = () => nodes.find(({ leadership }) => leadership.held() !== null);
   const runs = () => nodes[0]!.exchange.healing.runs();
-  const until = (isReached: () => boolean) => vi.waitUntil(isReached, { timeout: 40_000, interval: 20 });
+  const until = (isReached: () => boolean) => vi.waitUntil(isReached, { timeout: 80_000, interval: 20 });
 
-  beforeAll(async () => {
+  // Before each try: a run of the one before would be kept.
+  beforeEach(async () => {
     etcd = await EtcdLab.start();
     const setup = EtcdStore.open({ endpoints: etcd.endpoints, log });
     const settings = encodeSettings({
@@ -103,14 +105,14 @@ describe.skipIf(problem !== null)(`healing on a real etcd${problem ? ` (${proble
     await setup.close();
     nodes = NAMES.map((name) => new Node(name, etcd.endpoints));
     await until(() => leader() !== undefined && nodes.every(({ exchange }) => exchange.healing.problem() === ""));
-  }, 60_000);
-  afterAll(async () => {
-    await Promise.all(nodes.map((node) => node.stop()));
+  }, 180_000);
+  afterEach(async () => {
+    await Promise.all(nodes.splice(0).map((node) => node.stop()));
     await etcd?.close();
-  });
+  }, 180_000);
 
   it("notices at once, and goes on under the next leader and after the store was away", {
-    timeout: 120_000,
+    timeout: 400_000,
   }, async () => {
     const first = leader()!;
     const broke = nodes.find((node) => node !== first)!;
@@ -145,7 +147,7 @@ describe.skipIf(problem !== null)(`healing on a real etcd${problem ? ` (${proble
         async () =>
           (await store.range(keys.meshOrders)).items.length + (await store.range(keys.meshReceipts)).items.length,
         {
-          timeout: 10_000,
+          timeout: 60_000,
         },
       )
       .toBe(0);
@@ -155,10 +157,15 @@ describe.skipIf(problem !== null)(`healing on a real etcd${problem ? ` (${proble
 
 /** The steps build on each other. */
 describe.skipIf(problem !== null)(`whole agents that know a mesh${problem ? ` (${problem})` : ""}`, () => {
-  const lab = new ClusterAgents();
+  let lab: ClusterAgents;
   let leader: ClusterAgent;
   const daemons = new Map<string, { state: MeshProviderState; restarts: number }>();
-  afterAll(() => lab.close());
+  const step = inOrder({
+    begin: async () => {
+      lab = new ClusterAgents();
+    },
+    end: () => lab.close(),
+  });
 
   /** With a daemon that a restart heals. */
   function meshOf(name: string) {
@@ -183,28 +190,26 @@ describe.skipIf(problem !== null)(`whole agents that know a mesh${problem ? ` ($
     return agent;
   }
 
-  it("heal what an operator approves on a plain member, whose rights in etcd are its own", {
-    timeout: 120_000,
-  }, async () => {
+  step("heal what an operator approves on a plain member, whose rights in etcd are its own", async () => {
     const a = await lab.add("a", meshOf("a"));
     leader = a;
-    await a.cluster.initCluster({ clusterName: "prod", peerAddress: a.peerAddress, lease: durationFromMs(2_000) });
+    await a.cluster.initCluster({ clusterName: "prod", peerAddress: a.peerAddress, lease: durationFromMs(6_000) });
     const store = { ...etcdStoreAt((await lab.clusterEtcd(a)).endpoints), usersPerMember: true };
     await a.cluster.setStore({ store });
     const c = await joined(a, "c", false);
     const meshes = [a, c].map((agent) => agent.connect().mesh);
     const [ofLeader, ofPlain] = meshes as [(typeof meshes)[0], (typeof meshes)[0]];
-    await expect.poll(async () => (await ofPlain.getMesh({})).coordinator, { timeout: 20_000 }).toBe("a");
+    await expect.poll(async () => (await ofPlain.getMesh({})).coordinator, { timeout: 60_000 }).toBe("a");
     const { settings } = await ofPlain.getMesh({});
     expect(settings?.mode).toBe(HealingMode.SUGGEST);
     expect(await outcomeOf(ofPlain.configureHealing({ settings: { mode: HealingMode.ACT } }))).toBe("NOT_LEADER");
     daemons.get("c")!.state = DOWN;
     const run = async () => (await ofPlain.getMesh({})).runs[0];
-    await expect.poll(async () => (await run())?.state, { timeout: 30_000 }).toBe(HealingState.WAITING_FOR_APPROVAL);
+    await expect.poll(async () => (await run())?.state, { timeout: 90_000 }).toBe(HealingState.WAITING_FOR_APPROVAL);
     expect(daemons.get("c")!.restarts).toBe(0);
     const { id: runId } = (await run())!;
     await ofPlain.decideHealing({ runId, decision: HealingDecision.APPROVE, reason: "go on" });
-    await expect.poll(async () => (await run())?.state, { timeout: 30_000 }).toBe(HealingState.HEALED);
+    await expect.poll(async () => (await run())?.state, { timeout: 90_000 }).toBe(HealingState.HEALED);
     expect(daemons.get("c")!.restarts).toBe(1);
     const told = (await ofLeader.getMesh({})).runs[0];
     expect(told).toMatchObject({
@@ -216,16 +221,14 @@ describe.skipIf(problem !== null)(`whole agents that know a mesh${problem ? ` ($
     expect(audited.filter((line) => line.includes("mesh.heal.restart-daemon"))).not.toEqual([]);
   });
 
-  it("heal by themselves where an administrator said so on a candidate, also the leader's own", {
-    timeout: 60_000,
-  }, async () => {
+  step("heal by themselves where an administrator said so on a candidate, also the leader's own", async () => {
     const { mesh } = leader.connect();
     const cooldown = durationFromMs(10_000);
     await mesh.configureHealing({ settings: { mode: HealingMode.ACT, hold: durationFromMs(1_000), cooldown } });
     daemons.get("a")!.state = DOWN;
-    await expect.poll(() => daemons.get("a")!.restarts, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => daemons.get("a")!.restarts, { timeout: 90_000 }).toBe(1);
     await expect
-      .poll(async () => (await mesh.getMesh({})).runs[0]?.state, { timeout: 30_000 })
+      .poll(async () => (await mesh.getMesh({})).runs[0]?.state, { timeout: 90_000 })
       .toBe(HealingState.HEALED);
     await mesh.resetHealingKnowledge({});
     await expect.poll(async () => (await mesh.getMesh({})).knowledge).toEqual([]);

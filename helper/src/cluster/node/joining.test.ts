@@ -3,8 +3,9 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { inOrder } from "@wardline/domain/testing";
 import { failureFromConnectError } from "@wardline/domain/wire";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { systemClock } from "../../agent/clock.ts";
 import { outcomeOf } from "../../testing/agentClient.ts";
 import { type ClusterAgent, ClusterAgents, etcdStoreAt } from "../../testing/clusterAgents.ts";
@@ -13,28 +14,26 @@ import { etcdProblem } from "../../testing/etcdLab.ts";
 const problem = etcdProblem();
 
 describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
-  const lab = new ClusterAgents();
+  let lab: ClusterAgents;
   let a: ClusterAgent;
   let b: ClusterAgent;
-  let store: ReturnType<typeof etcdStoreAt>;
-  beforeAll(async () => {
-    store = etcdStoreAt((await lab.plainEtcd()).endpoints);
-    a = await lab.add("a");
-    await a.cluster.initCluster({
-      clusterName: "prod",
-      peerAddress: a.peerAddress,
-      store,
-      lease: durationFromMs(2_000),
-    });
-    b = await lab.add("b");
+  const step = inOrder({
+    begin: async () => {
+      lab = new ClusterAgents();
+      const store = etcdStoreAt((await lab.plainEtcd()).endpoints);
+      a = await lab.add("a");
+      const lease = durationFromMs(6_000);
+      await a.cluster.initCluster({ clusterName: "prod", peerAddress: a.peerAddress, store, lease });
+      b = await lab.add("b");
+    },
+    end: () => lab.close(),
   });
-  afterAll(() => lab.close());
 
   const tryJoin = (agent: ClusterAgent, token: string) =>
     outcomeOf(agent.cluster.joinCluster({ token, peerAddress: agent.peerAddress }));
   const newToken = async (request = {}) => (await a.cluster.createJoinToken(request)).token;
 
-  it("takes nothing that is no token, and leaves the host alone", async () => {
+  step("takes nothing that is no token, and leaves the host alone", async () => {
     const token = await newToken();
     expect(await tryJoin(b, "hello")).toBe("TOKEN_INVALID");
     expect(await tryJoin(b, token.slice(0, -10))).toBe("TOKEN_INVALID");
@@ -59,7 +58,7 @@ describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
     expect(audited.join()).not.toContain(content.s);
   });
 
-  it("takes a token whose time is over no more", async () => {
+  step("takes a token whose time is over no more", async () => {
     const late = { ...systemClock, wallMs: () => systemClock.wallMs() + 3_600_000 };
     const token = await newToken({ expiresIn: durationFromMs(60_000) });
     await a.stop();
@@ -70,7 +69,7 @@ describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
     await a.until(({ currentTerm }) => currentTerm?.leader === "a" && currentTerm.endedAt === undefined);
   });
 
-  it("lets a host in once a token, and keeps its key on disk until it is in", async () => {
+  step("lets a host in once a token, and keeps its key on disk until it is in", async () => {
     const token = await newToken();
     expect(await tryJoin(b, token)).toBe("ok");
     const c = await lab.add("c");
@@ -85,7 +84,7 @@ describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
     expect(existsSync(kept)).toBe(false);
   });
 
-  it("repeats a join whose answer was lost, with the key that is on disk", async () => {
+  step("repeats a join whose answer was lost, with the key that is on disk", async () => {
     const d = await lab.add("d");
     const token = await newToken();
     // Nothing listens where the answer goes to: the agent dies after the cluster has let it in.
@@ -98,7 +97,7 @@ describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
     expect(await d.status()).toMatchObject({ clusterName: "prod" });
   });
 
-  it("refuses a second host of a name, and one that took its disk says whose name it is", async () => {
+  step("refuses a second host of a name, and one that took its disk says whose name it is", async () => {
     const twin = await lab.add("b");
     const refused = twin.cluster.joinCluster({ token: await newToken(), peerAddress: twin.peerAddress });
     expect(failureFromConnectError(await refused.catch((error: unknown) => error))).toMatchObject({
@@ -123,7 +122,7 @@ describe.skipIf(problem)(`joining${problem ? ` (${problem})` : ""}`, () => {
     rmSync(twin.stateDir, { recursive: true });
   });
 
-  it("makes no token while the cluster is in the embedded store of one host", async () => {
+  step("makes no token while the cluster is in the embedded store of one host", async () => {
     const solo = await lab.add("solo");
     await solo.cluster.initCluster({ clusterName: "solo", peerAddress: solo.peerAddress });
     const failure = failureFromConnectError(await solo.cluster.createJoinToken({}).catch((error: unknown) => error));

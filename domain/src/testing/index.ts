@@ -1,0 +1,1 @@
+export { type Course, inOrder, type Step } from "./in-order.ts";
