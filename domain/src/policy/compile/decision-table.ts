@@ -126,10 +126,13 @@ export class DecisionTable {
     return merged === content ? enforced : this.#intern(merged);
   }
 
-  /** By place too: policies that only moved in their file have the same id and other places. */
+  /**
+   * By place too: policies that only moved in their file have the same id and other places; and by the tier and the name
+   * of the rule, which is another one when a rule before it became a comment.
+   */
   #intern(content: DecisionContent): number {
-    const { file = "", line = 0, column = 0 } = content.source ?? {};
-    const key = `${content.id} ${line} ${column} ${file}`;
+    const { file = "", line = 0, column = 0, endLine = 0, endColumn = 0 } = content.source ?? {};
+    const key = `${content.id} ${line} ${column} ${endLine} ${endColumn} ${content.tier} ${content.rule ?? ""}\0${file}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
     const flags =
