@@ -1,5 +1,6 @@
 /** Questions about versions that only the database answers well: search, what changed, the past of one file, who enforces. */
 
+import { nextTurn } from "../flows/recorded-batches.ts";
 import type { Store } from "../store/store.ts";
 import {
   SELECT_VERSIONS,
@@ -38,6 +39,10 @@ export interface Enforcement {
 }
 
 const MAX_ENFORCEMENTS = 20_000;
+/** Versions that are looked at before others have a turn, */
+const VERSIONS_AT_ONCE = 50;
+/** and characters of their texts: a few milliseconds. */
+const CHARACTERS_AT_ONCE = 1024 * 1024;
 
 export class VersionIndex {
   readonly #store: Store;
@@ -46,8 +51,27 @@ export class VersionIndex {
     this.#store = store;
   }
 
-  /** Newest first. */
-  search(query: VersionQuery): StoredVersion[] {
+  /** Newest first. Texts are searched in pieces, so that nobody waits for all of them. @throws the reason of the signal */
+  async search(query: VersionQuery, signal: AbortSignal): Promise<StoredVersion[]> {
+    if (query.text === "") return this.#select(query, query.beforeNumber, query.limit).map(versionFromRow);
+    const found: StoredVersion[] = [];
+    const texts = new TextSearch(this.#store, query.text, signal);
+    for (let beforeNumber = query.beforeNumber; ; ) {
+      const rows = this.#select(query, beforeNumber, VERSIONS_AT_ONCE);
+      for (const { says_text, ...row } of rows) {
+        if (says_text !== 1 && !(await texts.isIn(row))) continue;
+        if (found.push(versionFromRow(row)) === query.limit) return found;
+      }
+      const last = rows.at(-1);
+      if (!last || rows.length < VERSIONS_AT_ONCE) return found;
+      beforeNumber = last.number;
+      await nextTurn();
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Newest first, below a number (0 = from the newest); texts are not looked at. */
+  #select(query: VersionQuery, beforeNumber: number, limit: number): (VersionRow & { readonly says_text: number })[] {
     const conditions: string[] = [];
     const values: unknown[] = [];
     const add = (condition: string, ...given: unknown[]) => {
@@ -63,24 +87,17 @@ export class VersionIndex {
         query.path,
       );
     }
-    if (query.text !== "") {
-      add(
-        `(${contains("reason")} OR ${contains("ticket")} OR ${contains("author")} OR instr(id, lower(?)) = 1 OR EXISTS (
-          SELECT 1 FROM version_changes AS change
-            JOIN version_files AS file ON file.version_id = versions.id AND file.path = change.path
-            JOIN blobs USING (digest)
-            WHERE change.number = versions.number AND ${contains("blobs.text")}))`,
-        ...[query.text, query.text, query.text, query.text, query.text],
-      );
-    }
     if (query.kinds.length > 0) add("kind IN (SELECT value FROM json_each(?))", JSON.stringify(query.kinds));
     if (query.sinceMs !== null) add("created_at_ms >= ?", query.sinceMs);
     if (query.untilMs !== null) add("created_at_ms < ?", query.untilMs);
-    if (query.beforeNumber > 0) add("versions.number < ?", query.beforeNumber);
+    if (beforeNumber > 0) add("versions.number < ?", beforeNumber);
     const where = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
-    return this.#store
-      .all<VersionRow>(`${SELECT_VERSIONS} ${where} ORDER BY number DESC LIMIT ?`, ...values, query.limit)
-      .map(versionFromRow);
+    const says = `${["reason", "ticket", "author"].map(contains).join(" OR ")} OR instr(id, lower(?)) = 1`;
+    return this.#store.all(
+      `SELECT own.*, (${says}) AS says_text
+       FROM (${SELECT_VERSIONS} ${where} ORDER BY number DESC LIMIT ?) AS own ORDER BY number DESC`,
+      ...[query.text, query.text, query.text, query.text, ...values, limit],
+    );
   }
 
   byNumber(number: number): StoredVersion | null {
@@ -150,5 +167,50 @@ export class VersionIndex {
       MAX_ENFORCEMENTS,
     );
     return rows.reverse();
+  }
+}
+
+/** Looks for words in the texts that versions changed: in each text once, and in a few at a time. */
+class TextSearch {
+  readonly #store: Store;
+  readonly #words: string;
+  readonly #signal: AbortSignal;
+  readonly #known = new Map<string, boolean>();
+  #characters = 0;
+
+  constructor(store: Store, words: string, signal: AbortSignal) {
+    this.#store = store;
+    this.#words = words;
+    this.#signal = signal;
+  }
+
+  async isIn({ id, number }: Pick<VersionRow, "id" | "number">): Promise<boolean> {
+    const files = this.#store.all<{ digest: string }>(
+      `SELECT DISTINCT file.digest AS digest FROM version_changes AS change
+         JOIN version_files AS file ON file.version_id = ? AND file.path = change.path
+       WHERE change.number = ? ORDER BY change.path`,
+      ...[id, number],
+    );
+    for (const { digest } of files) {
+      const isFound = this.#known.get(digest) ?? (await this.#look(digest));
+      if (isFound) return true;
+    }
+    return false;
+  }
+
+  async #look(digest: string): Promise<boolean> {
+    if (this.#characters >= CHARACTERS_AT_ONCE) {
+      this.#characters = 0;
+      await nextTurn();
+      this.#signal.throwIfAborted();
+    }
+    const row = this.#store.get<{ found: number; characters: number }>(
+      "SELECT instr(lower(text), lower(?)) > 0 AS found, length(text) AS characters FROM blobs WHERE digest = ?",
+      ...[this.#words, digest],
+    );
+    const isFound = row?.found === 1;
+    this.#known.set(digest, isFound);
+    this.#characters += row?.characters ?? 0;
+    return isFound;
   }
 }

@@ -12,6 +12,7 @@ import { boundedReason, boundedTicket, type Guard, pageSize, safeNumber } from "
 import { FileBlame } from "./file-blame.ts";
 import { MeaningOfChanges } from "./meaning.ts";
 import { namedVersion, readSide, type Side, type SidePorts } from "./sides.ts";
+import type { VersionQuery } from "./version-index.ts";
 import { KIND_FROM_WIRE, VersionWriter } from "./version-wire.ts";
 
 const MAX_FILES = 200;
@@ -36,7 +37,7 @@ export class VersionServiceImpl {
 
   routes(guard: Guard): ServiceImpl<typeof wire.VersionService> {
     return {
-      searchVersions: guard.unary((request: wire.SearchVersionsRequest) => this.search(request)),
+      searchVersions: guard.unary((request: wire.SearchVersionsRequest, signal) => this.search(request, signal)),
       readVersion: guard.unary((request: wire.ReadVersionRequest) => this.read(request)),
       compareVersions: guard.unary((request: wire.CompareVersionsRequest) => this.compare(request)),
       getBlame: guard.unary((request: wire.GetBlameRequest) => this.blame(request)),
@@ -45,21 +46,22 @@ export class VersionServiceImpl {
     };
   }
 
-  search(request: wire.SearchVersionsRequest) {
+  async search(request: wire.SearchVersionsRequest, signal: AbortSignal) {
     const { author, ticket, path, text } = request;
     for (const given of [author, ticket, path, text]) {
       if (given.length > MAX_QUERY_CHARACTERS)
         throw invalid(`A search is for up to ${MAX_QUERY_CHARACTERS} characters.`);
     }
     const limit = pageSize(request.limit, 100, 500);
-    const found = this.#ports.index.search({
+    const query: VersionQuery = {
       ...{ author, ticket, path, text },
       kinds: request.kinds.flatMap((kind) => KIND_FROM_WIRE.get(kind) ?? []),
       sinceMs: request.since ? timestampMs(request.since) : null,
       untilMs: request.until ? timestampMs(request.until) : null,
       beforeNumber: safeNumber(request.beforeNumber, "The number of the version"),
       limit: limit + 1,
-    });
+    };
+    const found = await this.#ports.index.search(query, signal);
     const writer = new VersionWriter(this.#ports);
     const versions = found.slice(0, limit).map((version) => writer.entry(version, new Set([version.id])));
     return create(wire.SearchVersionsResponseSchema, { versions, hasMore: found.length > limit });
