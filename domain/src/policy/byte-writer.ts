@@ -1,5 +1,8 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 
+/** So few are copied faster one by one. */
+const FEW_BYTES = 64;
+
 /** Bytes one after the other, in room that grows and is used again. Numbers are written lowest byte first. */
 export class ByteWriter {
   length = 0;
@@ -46,7 +49,8 @@ export class ByteWriter {
 
   bytes(values: Uint8Array): void {
     this.#reserve(values.length);
-    this.#bytes.set(values, this.length);
+    if (values.length > FEW_BYTES) this.#bytes.set(values, this.length);
+    else for (let at = 0; at < values.length; at++) this.#bytes[this.length + at] = values[at] ?? 0;
     this.length += values.length;
   }
 

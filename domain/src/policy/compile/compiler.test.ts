@@ -156,6 +156,40 @@ describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
     expect(kept / runs).toBeGreaterThan(0.95);
   });
 
+  it("gives what a compilation gives when everything changes at once, and leaves earlier programs as they were", () => {
+    const counts = fc.array(fc.record({ count: fc.nat({ max: 400 }), revision: fc.nat({ max: 9 }) }), { maxLength: 5 });
+    const many = (count: number, revision: number) =>
+      Array.from({ length: count }, (_, index) =>
+        rule("egress", {
+          index,
+          peers: [addressPeer(`10.${index % 7}.${index % 256}.0/24`)],
+          ports: [ports(6, 1 + index + revision, 1 + index + revision + (index % 5))],
+        }),
+      );
+    fc.assert(
+      fc.property(fc.array(arbitraryWorld(), { minLength: 1, maxLength: 3 }), counts, (worlds, sizes) => {
+        const sized = sizes.map(({ count, revision }) =>
+          world(
+            [host("alpha")],
+            [policy("many", { isolates: { ingress: false, egress: true }, rules: many(count, revision) })],
+          ),
+        );
+        const all = [...worlds, ...sized, ...worlds.toReversed(), ...sized.toReversed()];
+        const compiler = createCompiler(world([], []));
+        const made = all.flatMap((next) => {
+          compiler.update(next);
+          return ["alpha", "beta"].map((hostName) => {
+            const program = compiler.program(hostName);
+            expectSame(program, compile(next, hostName), "another world");
+            return { program, columns: structuredClone(numbersOf(program)) };
+          });
+        });
+        for (const { program, columns } of made) expect(isDeepStrictEqual(numbersOf(program), columns)).toBe(true);
+      }),
+      { numRuns: 15, seed: SEED },
+    );
+  });
+
   it("holds on to no version of a policy but the last", async () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
@@ -208,6 +242,15 @@ describe("a compiler of changing worlds", { timeout: 120_000 }, () => {
     expect(compiler.program("a").digest).toBe(digest);
   });
 });
+
+/** All columns, also of what is made only when somebody asks. */
+function numbersOf(program: HostProgram) {
+  const columns = columnsOfProgram(program);
+  if (columns === null) throw new Error("the program was not compiled");
+  const { addresses4, addresses6, classes, ports: entries, decisionFlags } = columns;
+  const { classIds, lows, highs, decisions } = entries;
+  return { addresses4, addresses6, classes, entries: { classIds, lows, highs, decisions }, decisionFlags };
+}
 
 function nameIs(name: string) {
   return { key: "name", operator: "In" as const, values: [name] };

@@ -12,10 +12,12 @@ import { DecisionTable } from "./decision-table.ts";
 import { TablesDigester } from "./digest-tables.ts";
 import { PaintedTables } from "./painted-tables.ts";
 import { PolicyGroups } from "./policy-groups.ts";
+import type { PrefixTable } from "./prefix-table.ts";
 import { RuleExpander } from "./rule-expander.ts";
 import { Scratch } from "./scratch.ts";
 import { indexEndpoints } from "./selection.ts";
-import { createUnitTable } from "./units.ts";
+import { TablePool } from "./table-pool.ts";
+import { createUnitTable, type UnitTable } from "./units.ts";
 import type { ViewContext, ViewSubject } from "./view.ts";
 import { ViewCache } from "./view-cache.ts";
 import { adoptEqual, type WorldChanges } from "./world-changes.ts";
@@ -48,13 +50,27 @@ export function createCompiler(world: PolicyWorld, createSha256: CreateSha256 = 
       const changes = adoptEqual(state.world, next);
       const isKept = changes.world.inventory === state.world.inventory && !state.outgrows(changes);
       if (isKept) state.update(changes);
-      else state = new CompilerState(changes.world, orderPolicies(changes.world.policies), createSha256);
+      else {
+        const ordered = orderPolicies(changes.world.policies);
+        state = new CompilerState(changes.world, ordered, createSha256, state.roomFor(changes.world));
+      }
     },
   };
 }
 
 /** So few are never worth a new start. */
 const FEW_CHANGES = 16;
+
+/** What is made of large arrays. The memory for new ones costs more than filling them does. */
+interface Room {
+  readonly scratch: Scratch;
+  readonly pool: TablePool;
+  readonly prefixes: PrefixTable;
+}
+
+function countRules(policies: readonly Policy[]): number {
+  return policies.reduce((sum, { rules }) => sum + rules.length, 0);
+}
 
 interface KnownTables {
   readonly tables: ProgramTables;
@@ -78,20 +94,25 @@ class CompilerState {
   readonly #tables = new Map<string, KnownTables>();
   readonly #programs = new Map<string, KnownProgram>();
   readonly #createSha256: CreateSha256;
+  readonly #scratch: Scratch;
+  readonly #pool: TablePool;
+  readonly #units: UnitTable;
   #ordered: readonly Policy[];
   /** Policies and rules that something else came in place of. */
   #changed = 0;
 
-  constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256) {
+  /** `room`: of a state that nobody asks any more. */
+  constructor(world: PolicyWorld, ordered: readonly Policy[], createSha256: CreateSha256, room: Room | null = null) {
     this.#createSha256 = createSha256;
+    this.#scratch = room?.scratch ?? new Scratch();
     this.world = world;
     this.#ordered = ordered;
     const { inventory } = world;
-    const units = createUnitTable(inventory, indexEndpoints(inventory), null);
+    const units = createUnitTable(inventory, indexEndpoints(inventory), null, room?.prefixes);
     const decisions = new DecisionTable();
     const expander = new RuleExpander(units, decisions);
     expander.setOrder(ordered);
-    const tables = new PaintedTables(decisions);
+    const tables = new PaintedTables(decisions, new TablePool(room?.pool));
     this.#context = { expander, decisions, tables, units, viewIds: { next: 0 } };
     const builtins = addBuiltins(decisions);
     this.#assembler = new TableAssembler({
@@ -100,8 +121,10 @@ class CompilerState {
       decisions,
       builtins,
       behaviours: new AddressBehaviours(units),
-      scratch: new Scratch(),
+      scratch: this.#scratch,
     });
+    this.#pool = tables.pool;
+    this.#units = units;
     this.#digester = new TablesDigester(decisions, createSha256);
     this.#views = new ViewCache(new PolicyGroups(inventory.namespaces, ordered), this.#context);
     const hosts = inventory.endpoints.filter(({ kind }) => kind === "host");
@@ -115,6 +138,15 @@ class CompilerState {
     const changed = changedPolicies + changedRules;
     const present = policies.reduce((sum, { rules }) => sum + rules.length, policies.length);
     return this.#changed > present || 2 * changed > present + FEW_CHANGES;
+  }
+
+  /**
+   * For a state of `world` that follows this one, which nobody may ask any more then; `null` when it is far too much. The
+   * programs that were made here have copies of all that they need.
+   */
+  roomFor({ policies }: PolicyWorld): Room | null {
+    const isMuch = 2 * countRules(policies) < countRules(this.world.policies);
+    return isMuch ? null : { scratch: this.#scratch, pool: this.#pool, prefixes: this.#units.prefixTable };
   }
 
   /** Goes on with other policies and the same inventory. Throws as `orderPolicies`, and nothing has changed then. */

@@ -4,6 +4,11 @@ export class ListInterner {
   readonly lists: (readonly number[])[] = [];
   readonly #numbersByHash = new Map<number, number | number[]>();
 
+  /** A number of its own for a list that nobody will ask {@link intern} about. */
+  add(list: readonly number[]): number {
+    return this.lists.push(list) - 1;
+  }
+
   /** The number of the list, from 0 in order of first sight. The list is kept: do not change it afterwards. */
   intern(list: readonly number[]): number {
     const hash = hashOf(list);

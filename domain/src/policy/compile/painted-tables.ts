@@ -28,14 +28,15 @@ const NO_DECISION = -1;
 const SEPARATOR = -2;
 
 export class PaintedTables {
-  readonly pool = new TablePool();
+  readonly pool: TablePool;
   readonly #decisions: DecisionTable;
   readonly #questions = new ListInterner();
   /** `#answers[question]` is the table of what was asked. */
   readonly #answers: number[] = [];
 
-  constructor(decisions: DecisionTable) {
+  constructor(decisions: DecisionTable, pool = new TablePool()) {
     this.#decisions = decisions;
+    this.pool = pool;
   }
 
   /**

@@ -77,10 +77,20 @@ export class SignedPrefixes {
 
   #numberOf(units: readonly number[]): number {
     const [first] = units;
+    if (first !== undefined && units.length === 1) return this.#numberOfOne(first);
     const known = this.#signatures.lists.length;
     const number = this.#signatures.intern(units);
-    if (number === known && units.length > 1) this.#several.push(number);
-    else if (number === known && first !== undefined) this.#ofUnit[first] = number;
+    if (number === known) this.#several.push(number);
+    return number;
+  }
+
+  /** Most are of one unit: those are found by it, and nobody looks for them among the lists. */
+  #numberOfOne(unit: number): number {
+    let number = this.#ofUnit[unit] ?? NONE;
+    if (number === NONE) {
+      number = this.#signatures.add([unit]);
+      this.#ofUnit[unit] = number;
+    }
     return number;
   }
 
@@ -143,11 +153,7 @@ export class SignedPrefixes {
 
   /** The signature inside a prefix that one unit adds. */
   #inside(prefix: number, unit: number, outer: number): number {
-    if (outer === NO_UNITS) {
-      const known = this.#ofUnit[unit] ?? NONE;
-      if (known !== NONE) return known;
-      return this.#numberOf([unit]);
-    }
+    if (outer === NO_UNITS) return this.#numberOfOne(unit);
     if (this.#lastUnit[prefix] === unit && this.#lastOuter[prefix] === outer) return this.#lastSignature[prefix] ?? 0;
     const signature = this.#numberOf(signatureOf({ adds: [unit], removes: [] }, this.signature(outer)));
     this.#lastUnit[prefix] = unit;

@@ -18,6 +18,14 @@ export class PrefixTable {
   readonly #asked = new Uint32Array(WORDS);
   #lastSorted: Int32Array = new Int32Array(0);
 
+  /** `room`: a table that nobody asks any more. */
+  constructor(room: PrefixTable | null = null) {
+    if (room === null) return;
+    this.#words = room.#words;
+    this.#marks = room.#marks;
+    this.#slots = room.#slots.fill(FREE);
+  }
+
   /** The number of the prefix, from 0 in the order of first sight. */
   numberOf(cidr: Cidr): number {
     const { family, bytes, prefixLength } = cidr;
@@ -129,7 +137,7 @@ export class PrefixTable {
   #add(cidr: Cidr, mark: number): number {
     const number = this.count++;
     this.#words = withRoomUnsigned(this.#words, this.count * WORDS);
-    this.#words.set(this.#asked, number * WORDS);
+    for (let word = 0; word < WORDS; word++) this.#words[number * WORDS + word] = this.#asked[word] ?? 0;
     this.#marks = withRoomForBytes(this.#marks, this.count);
     this.#marks[number] = mark;
     this.#cidrs.push(cidr);

@@ -21,6 +21,17 @@ export class TablePool {
   /** Behind the last table: where the one that is being written stands. */
   #end = 0;
 
+  /** `room`: a pool that nobody asks any more. */
+  constructor(room: TablePool | null = null) {
+    if (room === null) return;
+    this.#lows = room.#lows;
+    this.#highs = room.#highs;
+    this.#decisions = room.#decisions;
+    this.#starts = room.#starts;
+    this.#hashes = room.#hashes;
+    this.#slots = room.#slots.fill(FREE);
+  }
+
   lengthOf(table: number): number {
     return (this.#starts[table + 1] ?? 0) - (this.#starts[table] ?? 0);
   }

@@ -44,6 +44,8 @@ export interface NamedPortUnit {
 }
 
 export interface UnitTable {
+  /** By number. For the table that follows this one, when nobody asks it any more. */
+  readonly prefixTable: PrefixTable;
   /** `hostName`: the host that the entity `host` stands for, when it is not the one of the table. */
   forPeer(peer: Peer, hostName?: string | null): number;
   /**
@@ -74,9 +76,17 @@ interface UnitDraft {
   readonly removes: number[];
 }
 
-/** `hostName`: the host whose addresses the entity `host` stands for, unless another is asked about. */
-export function createUnitTable(inventory: Inventory, index: EndpointIndex, hostName: string | null): UnitTable {
-  const prefixes = new PrefixTable();
+/**
+ * `hostName`: the host whose addresses the entity `host` stands for, unless another is asked about. `room`: of a table that
+ * nobody asks any more.
+ */
+export function createUnitTable(
+  inventory: Inventory,
+  index: EndpointIndex,
+  hostName: string | null,
+  room: PrefixTable | null = null,
+): UnitTable {
+  const prefixes = new PrefixTable(room);
   /** A unit of one prefix, as most are, is the number of the prefix. */
   const contents: (UnitContent | number)[] = [];
   const signed = new SignedPrefixes(prefixes, contents);
@@ -163,6 +173,7 @@ export function createUnitTable(inventory: Inventory, index: EndpointIndex, host
   };
 
   return {
+    prefixTable: prefixes,
     forPeer(peer, host = hostName) {
       if (peer.kind === "addresses" && peer.except.length === 0) return plainUnitOf(prefixes.numberOf(peer.cidr));
       if (peer.kind === "entity" && peer.entity === "host") {

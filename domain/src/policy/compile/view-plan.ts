@@ -2,6 +2,7 @@
 import type { PortRanges } from "./cells.ts";
 import type { Ends } from "./paint.ts";
 import { compareTerms, type ExpandedRule, type Term } from "./rule-expander.ts";
+import { UnitTerms } from "./unit-terms.ts";
 import { ANY_ADDRESS } from "./units.ts";
 
 /** What a view is made of. */
@@ -27,10 +28,12 @@ export class ViewPlan {
   rangeCount = 0;
   #questions: Questions;
   /** Terms in order. Most units are of one term alone. */
-  readonly #byUnit = new Map<number, Term | Term[]>();
+  readonly #byUnit: UnitTerms;
 
-  constructor(questions: Questions) {
+  /** `unitCount`: how many units there are. */
+  constructor(questions: Questions, unitCount: number) {
     this.#questions = questions;
+    this.#byUnit = new UnitTerms(countTerms(questions), unitCount);
     for (const rules of questions.rules) for (const rule of rules) for (const term of rule.terms) this.#append(term);
   }
 
@@ -137,6 +140,12 @@ export class ViewPlan {
       if (own.length === 0) this.#byUnit.delete(unit);
     } else if (own === term) this.#byUnit.delete(unit);
   }
+}
+
+function countTerms({ rules }: Questions): number {
+  let count = 0;
+  for (const own of rules) count += own.length;
+  return count;
 }
 
 /** The terms of these rules that are not among the others at the same place. */

@@ -119,7 +119,9 @@ export class View implements SharedCells {
    */
   static make(enforced: Questions, all: Questions | null, context: ViewContext, previous: View | null): View {
     if (previous === null || (previous.#plans.all === null) !== (all === null)) {
-      const plans = { enforced: new ViewPlan(enforced), all: all === null ? null : new ViewPlan(all) };
+      const unitCount = context.units.unitCount();
+      const plan = (questions: Questions): ViewPlan => new ViewPlan(questions, unitCount);
+      const plans = { enforced: plan(enforced), all: all === null ? null : plan(all) };
       return new View(plans, context, unitsOf(plans, context), null);
     }
     const plans = previous.#plans;
