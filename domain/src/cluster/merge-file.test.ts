@@ -51,7 +51,7 @@ const summary = (result: MergeResult) =>
 
 const portOf = (docs: readonly Doc[], name: string) => docs.find((doc) => doc.name === name)?.port;
 
-describe("mergeFile", () => {
+describe("mergeFile", { timeout: 120_000 }, () => {
   it("says the same with the sides exchanged", () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, ours, theirs) => {

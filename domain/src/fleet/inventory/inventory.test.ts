@@ -229,7 +229,7 @@ describe("Ansible's inventory in YAML", () => {
   });
 });
 
-describe("bounds", () => {
+describe("bounds", { timeout: 120_000 }, () => {
   it("hold for hosts, ranges, size and diagnostics", () => {
     const many = Array.from({ length: 1_200 }, (_, index) => `h${index}`);
     const reading = read("hosts", ...many);

@@ -98,7 +98,7 @@ function componentsWithout(edges: readonly Edge[], node: number, edge: number, n
   return group.filter((root, index) => root === index && index !== node).length;
 }
 
-describe("disjoint paths", () => {
+describe("disjoint paths", { timeout: 120_000 }, () => {
   it("are as many and together as cheap as the best of all sets, in thousands of graphs", () => {
     const seen = { none: 0, several: 0 };
     fc.assert(

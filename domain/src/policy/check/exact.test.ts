@@ -116,7 +116,7 @@ function forWorlds(property: (world: PolicyWorld, probes: readonly PacketProbe[]
   );
 }
 
-describe("the exact checks", () => {
+describe("the exact checks", { timeout: 120_000 }, () => {
   it("decide every packet as the reference does", () => {
     forWorlds((world, probes) => {
       const { context } = contextOf(world);

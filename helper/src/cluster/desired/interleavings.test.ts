@@ -235,7 +235,9 @@ function isTakeBack({ content }: StoredVersion): boolean {
 }
 
 describe("writes, conflicts, rollbacks and changes of the leader in any order", () => {
-  it("make a history that one writer after the other could have made, whatever answers are lost", async () => {
+  it("make a history that one writer after the other could have made, whatever answers are lost", {
+    timeout: 120_000,
+  }, async () => {
     let [acknowledged, refused, open, terms] = [0, 0, 0, 0];
     await fc.assert(
       fc.asyncProperty(steps, fc.integer({ min: 1 }), fc.nat(3), async (all, seed, overlap) => {

@@ -117,7 +117,7 @@ describe("assets/schema", () => {
   });
 });
 
-describe("schema and reader", () => {
+describe("schema and reader", { timeout: 120_000 }, () => {
   it("know samples of every kind", () => {
     const kinds = new Set(DOCUMENTS.map(({ kind }) => String(kind)));
     expect(DECLARED_KINDS.map(({ kind }) => kind).filter((kind) => !kinds.has(kind))).toEqual([]);
