@@ -73,7 +73,7 @@ function dependencies(world: PolicyWorld, hostName: string): Dependencies {
   const expiries = new Set<number>();
   const names = new Set<string>();
   for (const policy of world.policies) {
-    const peers = policy.rules.flatMap((rule) => rule.peers ?? []).filter((peer) => peer.kind === "domains");
+    const peers = domainPeers(policy);
     if ((policy.expiresAtUnixMs === null && peers.length === 0) || !matters(policy)) continue;
     if (policy.expiresAtUnixMs !== null) expiries.add(policy.expiresAtUnixMs);
     for (const peer of peers) for (const name of namesToLookUp(policy, peer)) names.add(name);
@@ -91,7 +91,19 @@ function dependencies(world: PolicyWorld, hostName: string): Dependencies {
   };
 }
 
-function namesToLookUp(policy: Policy, peer: Extract<Peer, { kind: "domains" }>): readonly string[] {
+type DomainPeer = Extract<Peer, { kind: "domains" }>;
+
+/** Without a list for each rule: all are asked at every apply, and mostly there are none. */
+function domainPeers({ rules }: Policy): readonly DomainPeer[] {
+  const found: DomainPeer[] = [];
+  for (const { peers } of rules) {
+    if (peers === null) continue;
+    for (const peer of peers) if (peer.kind === "domains") found.push(peer);
+  }
+  return found;
+}
+
+function namesToLookUp(policy: Policy, peer: DomainPeer): readonly string[] {
   const wildcard = peer.names.find((name) => name.startsWith("*"));
   if (wildcard === undefined) return peer.names;
   throw new Failure({
