@@ -23,6 +23,7 @@ export {
   type Explanation,
   type FileProblems,
   LanguageSession,
+  type ProblemCounts,
   type ProofSummary,
   type RuleMark,
   type TestMark,

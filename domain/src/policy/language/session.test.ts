@@ -285,6 +285,30 @@ describe("one session", () => {
     expect(session.explain("WL206")).toMatchObject({ code: "WL206", title: expect.any(String) });
   });
 
+  it("lists a thousand problems, counts the others by severity, and goes to those as well", () => {
+    const session = new LanguageSession();
+    const wrong = (index: number) => `kind: Nothing${index}\n`;
+    session.setText("a.yaml", Array.from({ length: 1_203 }, (_, index) => wrong(index)).join("---\n"));
+    for (let index = 0; index < 205; index++) session.setText(`b/${index}.yaml`, wrong(index));
+    const { problems, problemCount, unlisted, elsewhere, unlistedElsewhere } = session.check("a.yaml", 0);
+    expect(problems).toHaveLength(1_000);
+    expect(problemCount).toBe(1_000 + unlisted.errors + unlisted.warnings + unlisted.notes);
+    expect(unlisted.errors).toBeGreaterThan(200);
+    expect(elsewhere).toHaveLength(200);
+    expect(unlistedElsewhere).toMatchObject({ files: 5 });
+    const counted = elsewhere
+      .slice(0, 1)
+      .reduce((sum, { errors, warnings, notes }) => sum + errors + warnings + notes, 0);
+    expect(unlistedElsewhere.errors + unlistedElsewhere.warnings + unlistedElsewhere.notes).toBe(5 * counted);
+
+    const last = problems.at(-1)?.source;
+    const next = session.nextProblem("a.yaml", last?.line ?? 0, last?.column ?? 0, false)?.source;
+    expect(next?.file).toBe("a.yaml");
+    expect(next?.line).toBeGreaterThan(last?.line ?? 0);
+    const end = session.nextProblem("b/0.yaml", 1, 1, true)?.source;
+    expect(end).toMatchObject({ file: "a.yaml", line: 1_203 * 2 - 1 });
+  });
+
   it("proves the tests against the text as it stands, and not while it has errors", () => {
     const { session } = sessionWith(POLICY);
     session.setText("tests.yaml", TESTS);

@@ -41,11 +41,14 @@ export interface DocumentFacts {
   readonly subjectKeys: readonly string[];
 }
 
-export interface FileProblems {
-  readonly file: string;
+export interface ProblemCounts {
   readonly errors: number;
   readonly warnings: number;
   readonly notes: number;
+}
+
+export interface FileProblems extends ProblemCounts {
+  readonly file: string;
   /** The first one, to go to. */
   readonly first: SourceRange;
 }
@@ -55,8 +58,12 @@ export interface CheckAnswer {
   readonly problems: readonly Diagnostic[];
   /** In this file, listed or not. */
   readonly problemCount: number;
+  /** In this file, and not listed. */
+  readonly unlisted: ProblemCounts;
   /** Of the other files. */
   readonly elsewhere: readonly FileProblems[];
+  /** Of other files that are not listed. */
+  readonly unlistedElsewhere: ProblemCounts & { readonly files: number };
   readonly documents: readonly DocumentFacts[];
   /** Whether the whole workspace is without errors, so that it could be applied and tests can be proved. */
   readonly isOk: boolean;
@@ -132,19 +139,29 @@ export class LanguageSession {
   check(file: string, nowUnixMs: number): CheckAnswer {
     const reading = this.#read(nowUnixMs);
     const own: Diagnostic[] = [];
-    const others = new Map<
-      string,
-      { file: string; errors: number; warnings: number; notes: number; first: SourceRange }
-    >();
+    const others = new Map<string, FileCounts>();
+    const unlisted = new Counts();
     for (const diagnostic of reading.diagnostics) {
-      if (diagnostic.source.file === file) own.push(diagnostic);
-      else countElsewhere(others, diagnostic);
+      const { source } = diagnostic;
+      if (source.file === file) {
+        own.push(diagnostic);
+        if (own.length > MAX_LISTED) unlisted.add(diagnostic);
+        continue;
+      }
+      const known = others.get(source.file) ?? new FileCounts(source);
+      known.add(diagnostic);
+      others.set(source.file, known);
     }
+    const counted = [...others.values()].map(({ first, counts }) => ({ file: first.file, ...counts, first }));
+    const left = counted.slice(MAX_ELSEWHERE);
+    const sum = (of: keyof ProblemCounts) => left.reduce((total, one) => total + one[of], 0);
     return {
       file,
       problems: own.slice(0, MAX_LISTED),
       problemCount: own.length,
-      elsewhere: [...others.values()].slice(0, MAX_ELSEWHERE),
+      unlisted: unlisted.counts,
+      elsewhere: counted.slice(0, MAX_ELSEWHERE),
+      unlistedElsewhere: { files: left.length, errors: sum("errors"), warnings: sum("warnings"), notes: sum("notes") },
       documents: reading.documents
         .filter((document) => document.file === file)
         .map((document) => this.#describe(document)),
@@ -157,7 +174,8 @@ export class LanguageSession {
     const all = this.#known().diagnostics;
     if (all.length === 0) return null;
     const files = [...new Set([file, ...this.#sortedFiles()])].sort();
-    const order = (each: string): number => files.indexOf(each);
+    const places = new Map(files.map((each, place) => [each, place]));
+    const order = (each: string): number => places.get(each) ?? -1;
     const compare = (
       a: Pick<SourceRange, "file" | "line" | "column">,
       b: Pick<SourceRange, "file" | "line" | "column">,
@@ -292,15 +310,30 @@ export class LanguageSession {
   }
 }
 
-function countElsewhere(
-  others: Map<string, { file: string; errors: number; warnings: number; notes: number; first: SourceRange }>,
-  { source, severity }: Diagnostic,
-): void {
-  const known = others.get(source.file) ?? { file: source.file, errors: 0, warnings: 0, notes: 0, first: source };
-  if (severity === "error") known.errors += 1;
-  else if (severity === "warning") known.warnings += 1;
-  else known.notes += 1;
-  others.set(source.file, known);
+/** Problems by severity. */
+class Counts {
+  #errors = 0;
+  #warnings = 0;
+  #notes = 0;
+
+  get counts(): ProblemCounts {
+    return { errors: this.#errors, warnings: this.#warnings, notes: this.#notes };
+  }
+
+  add({ severity }: Diagnostic): void {
+    if (severity === "error") this.#errors += 1;
+    else if (severity === "warning") this.#warnings += 1;
+    else this.#notes += 1;
+  }
+}
+
+class FileCounts extends Counts {
+  readonly first: SourceRange;
+
+  constructor(first: SourceRange) {
+    super();
+    this.first = first;
+  }
 }
 
 function placeText({ file, line }: SourceRange): string {

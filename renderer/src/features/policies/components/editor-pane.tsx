@@ -36,6 +36,8 @@ interface EditorPaneProps {
   readonly draft: Draft | null;
   readonly summary: FileSummary | null;
   readonly diagnostics: readonly Diagnostic[];
+  /** Of this file, also those that are not among the diagnostics. */
+  readonly problemCount: number;
   /** Of the last check; `null` while there is none. */
   readonly documents: readonly DocumentSummary[] | null;
   readonly isChecking: boolean;
@@ -66,6 +68,7 @@ export function EditorPane({
   draft,
   summary,
   diagnostics,
+  problemCount,
   documents,
   isChecking,
   checkError,
@@ -80,10 +83,9 @@ export function EditorPane({
   const [isBlamed, setBlamed] = useState(false);
   useBlame(view, path, draft?.text ?? "", isBlamed);
   const isEmptyFailure = draft?.status === "refused" && draft.text === "" && draft.baseRevision === 0n;
-  const here = diagnostics.filter((diagnostic) => diagnostic.source?.file === path);
   const tag = summary ? stateTag(summary.state) : null;
   // Each check begins and ends, and each pause saves: only what is otherwise than before is said aloud.
-  useAnnounced(isChecking || checkError ? "" : problemWords(here.length));
+  useAnnounced(isChecking || checkError ? "" : problemWords(problemCount));
   useAnnounced(draft && SAID_STATUS.has(draft.status) ? STATUS_WORDS[draft.status] : "");
   return (
     <>
@@ -167,8 +169,8 @@ export function EditorPane({
             <Spinner /> checking
           </span>
         ) : (
-          <span className={here.length === 0 ? "soft" : ""}>
-            {here.length === 0 ? problemWords(0) : `${formatQuantity(here.length, "problem")} · F8 goes to the next`}
+          <span className={problemCount === 0 ? "soft" : ""}>
+            {problemCount === 0 ? problemWords(0) : `${formatQuantity(problemCount, "problem")} · F8 goes to the next`}
           </span>
         )}
       </footer>

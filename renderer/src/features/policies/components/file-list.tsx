@@ -1,7 +1,7 @@
 import type { FileSummary } from "@wardline/api/wardline/console/v1/policies";
 import { FileState } from "@wardline/api/wardline/console/v1/policies";
 import { CircleX, Folder, TriangleAlert } from "lucide-react";
-import { useSyncExternalStore } from "react";
+import { memo, useMemo, useSyncExternalStore } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
 import { formatQuantity, Tag, visibleText } from "../../../ui/index.ts";
@@ -9,13 +9,22 @@ import { baseName, groupByFolder, stateTag } from "../model/file-tree.ts";
 import { useFileDrag } from "../out/use-file-drag.ts";
 import "./file-list.css";
 
-/** Files by folder: how each stands against what is enforced, and how many problems it has. */
-export function FileList({ files, shownPath }: { files: readonly FileSummary[]; shownPath: string | null }) {
+interface FileListProps {
+  readonly files: readonly FileSummary[];
+  readonly shownPath: string | null;
+}
+
+/**
+ * Files by folder: how each stands against what is enforced, and how many problems it has. Typing draws none of it anew: there
+ * may be two thousand.
+ */
+export const FileList = memo(function FileList({ files, shownPath }: FileListProps) {
+  const folders = useMemo(() => groupByFolder(files), [files]);
   const changed = files.filter((file) => file.state !== FileState.ENFORCED && file.state !== FileState.UNKNOWN).length;
   const isUnknown = files.some((file) => file.state === FileState.UNKNOWN);
   return (
     <div className="file-list scroll">
-      {groupByFolder(files).map((folder) => (
+      {folders.map((folder) => (
         <section key={folder.name} aria-label={folder.name === "" ? "Top folder" : visibleText(folder.name)}>
           {folder.name === "" ? null : (
             <h3 className="file-folder faint">
@@ -44,15 +53,32 @@ export function FileList({ files, shownPath }: { files: readonly FileSummary[]; 
       </p>
     </div>
   );
+});
+
+interface FileItemProps {
+  readonly file: FileSummary;
+  readonly isShown: boolean;
 }
 
-function FileItem({ file, isShown }: { file: FileSummary; isShown: boolean }) {
+/** After a save each file is a new object, and all but one look as they did. */
+function looksAlike(before: FileItemProps, now: FileItemProps): boolean {
+  return (
+    before.isShown === now.isShown &&
+    before.file.path === now.file.path &&
+    before.file.state === now.file.state &&
+    before.file.errorCount === now.file.errorCount &&
+    before.file.warningCount === now.file.warningCount
+  );
+}
+
+const FileItem = memo(function FileItem({ file, isShown }: FileItemProps) {
   const { drafts } = useConsole();
   const drag = useFileDrag(file.path);
-  useSyncExternalStore(drafts.subscribe, drafts.getVersion);
+  const isUnsaved = useSyncExternalStore(drafts.subscribe, () => {
+    const draft = drafts.get(file.path);
+    return draft !== null && draft.status !== "saved" && draft.status !== "loading";
+  });
   const openFile = useWindow((state) => state.openFile);
-  const draft = drafts.get(file.path);
-  const isUnsaved = draft !== null && draft.status !== "saved" && draft.status !== "loading";
   const tag = stateTag(file.state);
   const name = visibleText(baseName(file.path));
   return (
@@ -89,4 +115,4 @@ function FileItem({ file, isShown }: { file: FileSummary; isShown: boolean }) {
       <Tag tone={tag.tone}>{tag.text}</Tag>
     </button>
   );
-}
+}, looksAlike);

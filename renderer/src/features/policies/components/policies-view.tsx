@@ -118,6 +118,7 @@ export default function PoliciesView() {
             draft={draft}
             summary={files.find((file) => file.path === shownPath) ?? null}
             diagnostics={check.data?.diagnostics ?? NONE}
+            problemCount={check.problemCount}
             documents={check.data?.documents ?? null}
             isChecking={check.isFetching}
             checkError={check.error}

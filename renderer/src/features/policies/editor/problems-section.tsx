@@ -1,5 +1,5 @@
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
-import type { FileProblems } from "@wardline/domain/policy/language";
+import type { CheckAnswer, FileProblems, ProblemCounts } from "@wardline/domain/policy/language";
 import { CircleCheck } from "lucide-react";
 import { useState } from "react";
 import { shownFailure } from "../../../data/failure.ts";
@@ -22,7 +22,8 @@ export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
   const [shown, setShown] = useState(STEP);
   const failure = check.error ? shownFailure(check.error) : null;
   const here = (check.data?.diagnostics ?? []).filter(({ source }) => source?.file === path);
-  const { elsewhere = [], problemCount = here.length } = check.isRemote ? {} : (check.language.check ?? {});
+  const { elsewhere = [], unlisted, unlistedElsewhere } = check.isRemote ? {} : (check.language.check ?? {});
+  const hasUnlisted = unlisted !== undefined && countOf(unlisted) > 0;
   const fixable = here.filter(({ fix }) => fix !== undefined);
   const layers = LAYERS.map((layer) => [layer, here.filter(({ code }) => layerOf(code) === layer).length] as const);
   return (
@@ -40,6 +41,7 @@ export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
       ) : null}
       {here.length > 1 ? (
         <p className="problem-summary soft">
+          {hasUnlisted ? `The first ${here.length.toLocaleString("en")}: ` : ""}
           {layers
             .flatMap(([layer, count]) => (count > 0 ? [`${layer} ${count.toLocaleString("en")}`] : []))
             .join(" · ")}
@@ -65,12 +67,14 @@ export function ProblemsSection({ path, check, onFix }: ProblemsSectionProps) {
         <Button size="small" onPress={() => setShown(shown + STEP)}>
           Show {Math.min(STEP, here.length - shown)} more of {here.length - shown}
         </Button>
-      ) : problemCount > here.length ? (
-        <p className="soft">
-          {(problemCount - here.length).toLocaleString("en")} more are not listed. F8 goes through all.
+      ) : null}
+      {hasUnlisted ? (
+        <p className="soft problems-unlisted">
+          And {countOf(unlisted).toLocaleString("en")} more that are neither listed nor marked: {countWords(unlisted)}.
+          F8 goes through all.
         </p>
       ) : null}
-      {elsewhere.length > 0 ? <Elsewhere files={elsewhere} /> : null}
+      {elsewhere.length > 0 ? <Elsewhere files={elsewhere} unlisted={unlistedElsewhere} /> : null}
     </section>
   );
 }
@@ -82,27 +86,45 @@ function kindsOf(fixable: readonly Diagnostic[]): readonly (readonly [code: stri
   return [...byCode].filter(([, alike]) => alike.length > 1).slice(0, SHOWN_KINDS);
 }
 
-function Elsewhere({ files }: { readonly files: readonly FileProblems[] }) {
+function countOf({ errors, warnings, notes }: ProblemCounts): number {
+  return errors + warnings + notes;
+}
+
+/** `3 errors, 1 warning`. */
+function countWords({ errors, warnings, notes }: ProblemCounts): string {
+  return [
+    ...(errors > 0 ? [formatQuantity(errors, "error")] : []),
+    ...(warnings > 0 ? [formatQuantity(warnings, "warning")] : []),
+    ...(notes > 0 ? [formatQuantity(notes, "note")] : []),
+  ].join(", ");
+}
+
+interface ElsewhereProps {
+  readonly files: readonly FileProblems[];
+  readonly unlisted: CheckAnswer["unlistedElsewhere"] | undefined;
+}
+
+function Elsewhere({ files, unlisted }: ElsewhereProps) {
   const openFile = useWindow((state) => state.openFile);
-  const total = files.reduce((sum, { errors, warnings, notes }) => sum + errors + warnings + notes, 0);
+  const total = files.reduce((sum, file) => sum + countOf(file), unlisted ? countOf(unlisted) : 0);
   return (
     <details className="elsewhere">
       <summary>{formatQuantity(total, "problem")} in other files</summary>
       <ul className="problems">
-        {files.map(({ file, errors, warnings, notes, first }) => (
+        {files.map(({ file, first, ...counts }) => (
           <li key={file} className="wrap-anywhere">
             <button type="button" className="link" onClick={() => openFile(first.file, first.line, first.column)}>
               {visibleText(file)}
             </button>{" "}
-            <span className="soft">
-              {[
-                ...(errors > 0 ? [formatQuantity(errors, "error")] : []),
-                ...(warnings > 0 ? [formatQuantity(warnings, "warning")] : []),
-                ...(notes > 0 ? [formatQuantity(notes, "note")] : []),
-              ].join(", ")}
-            </span>
+            <span className="soft">{countWords(counts)}</span>
           </li>
         ))}
+        {unlisted && unlisted.files > 0 ? (
+          <li className="soft">
+            And {formatQuantity(unlisted.files, "more file", "more files")}: {countWords(unlisted)}. F8 goes through
+            all.
+          </li>
+        ) : null}
       </ul>
     </details>
   );

@@ -10,6 +10,8 @@ export interface FileCheck {
   readonly data:
     | { readonly diagnostics: readonly Diagnostic[]; readonly documents: readonly DocumentSummary[] }
     | undefined;
+  /** In this file, listed or not. */
+  readonly problemCount: number;
   readonly error: unknown;
   readonly isFetching: boolean;
   readonly isPending: boolean;
@@ -30,7 +32,10 @@ export function useFileCheck(path: string | null, text: string | null): FileChec
   );
   if (isRemote) {
     const { data, error, isFetching, isPending } = remote;
-    return { data, error, isFetching, isPending, isRemote, language };
+    const problemCount = data?.diagnostics.filter(({ source }) => source?.file === path).length ?? 0;
+    return { data, problemCount, error, isFetching, isPending, isRemote, language };
   }
-  return { data: own, error: null, isFetching: language.isChecking, isPending: own === undefined, isRemote, language };
+  const { problemCount = 0 } = check ?? {};
+  const isPending = own === undefined;
+  return { data: own, problemCount, error: null, isFetching: language.isChecking, isPending, isRemote, language };
 }

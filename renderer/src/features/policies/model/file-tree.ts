@@ -13,7 +13,9 @@ export function groupByFolder(files: readonly FileSummary[]): Folder[] {
   for (const file of files) {
     const cut = file.path.lastIndexOf("/");
     const name = cut < 0 ? "" : file.path.slice(0, cut);
-    folders.set(name, [...(folders.get(name) ?? []), file]);
+    const list = folders.get(name);
+    if (list) list.push(file);
+    else folders.set(name, [file]);
   }
   return [...folders]
     .map(([name, list]) => ({ name, files: list.sort((a, b) => compareText(a.path, b.path)) }))
