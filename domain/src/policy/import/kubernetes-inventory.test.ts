@@ -118,3 +118,15 @@ describe("what kubectl prints of a cluster", () => {
     expect(verdict("10.244.0.9", 5432)).toBe("deny");
   });
 });
+
+it.each(["constructor", "__proto__", "toString", "tcp"])("takes no port of the protocol %s", (protocol) => {
+  const { world } = readForeign(`apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+  nodeName: node-1
+  containers: [{name: web, ports: [{name: http, containerPort: 80, protocol: ${protocol}}, {name: https, containerPort: 443}]}]
+status: {podIP: 10.0.0.5}
+`);
+  expect(world.inventory.endpoints.flatMap(({ ports }) => ports)).toEqual([{ name: "https", protocol: 6, port: 443 }]);
+});

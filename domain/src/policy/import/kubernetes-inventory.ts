@@ -101,11 +101,12 @@ function readPod({ report, document, metadata, source }: DocumentInput): ReadObj
   };
 }
 
-const PROTOCOL_NUMBERS: Readonly<Record<string, number>> = {
-  TCP: PROTOCOL.tcp,
-  UDP: PROTOCOL.udp,
-  SCTP: PROTOCOL.sctp,
-};
+/** A map: what stands in a Pod can be any word, `constructor` too. */
+const PROTOCOL_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ["TCP", PROTOCOL.tcp],
+  ["UDP", PROTOCOL.udp],
+  ["SCTP", PROTOCOL.sctp],
+]);
 
 /** Of two containers that give one name to different ports Kubernetes takes the first. */
 function containerPorts(report: Reporter, spec: ObjectReader): readonly NamedPort[] {
@@ -115,7 +116,7 @@ function containerPorts(report: Reporter, spec: ObjectReader): readonly NamedPor
       for (const entry of list(report, container, "ports")) {
         const name = textOf(entry, "name");
         const port = Number(textOf(entry, "containerPort"));
-        const protocol = PROTOCOL_NUMBERS[textOf(entry, "protocol") ?? "TCP"];
+        const protocol = PROTOCOL_NUMBERS.get(textOf(entry, "protocol") ?? "TCP");
         if (name === null || protocol === undefined || !Number.isInteger(port) || port < 1 || port > 65_535) continue;
         const key = `${name}/${protocol}`;
         if (!ports.has(key)) ports.set(key, { name, protocol, port });
