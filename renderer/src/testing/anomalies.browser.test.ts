@@ -139,7 +139,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByRole("button", { name: "Run over history" }).click();
       await page.getByRole("heading", { name: "With: 4 findings" }).waitFor();
       await page.getByRole("heading", { name: "Beside it: 2 findings" }).waitFor();
-      expect(await page.getByText("only here").count()).toBe(2);
+      await expect.poll(() => page.getByText("only here").count()).toBe(2);
       await page.getByText("db-1 delivered nothing between 02:10 and 02:40.").waitFor();
       expect(await accessibilityViolations(page)).toEqual([]);
       await close();

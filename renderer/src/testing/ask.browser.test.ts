@@ -144,7 +144,7 @@ describe.skipIf(browserTestObstacle)(
       await page.waitForURL(/#\/anomalies/);
       expect(await page.evaluate("window.windowStore.getState().findingId")).not.toBeNull();
       const keep = await find("keep the generation", /Keep the generation that waits/);
-      expect(await keep.getAttribute("aria-disabled")).toBe("true");
+      await expect.poll(() => keep.getAttribute("aria-disabled")).toBe("true");
       await keep.getByText("No generation waits for a decision.").waitFor();
       await page.keyboard.press("Enter");
       await keep.waitFor();

@@ -52,22 +52,33 @@ export interface OpenOptions {
   readonly height?: number;
 }
 
+interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+}
+
 export async function startFakeWindow(): Promise<FakeWindowServer> {
   const outDir = await buildFakeWindow();
-  const server = createServer(async (request, response) => {
-    const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
+  const answerTo = async (url: string): Promise<Answer> => {
+    const path = normalize(new URL(url, "http://localhost").pathname);
     try {
       const content = await readFile(join(outDir, path));
       const nonce = randomBytes(16).toString("base64");
-      response.setHeader("content-type", CONTENT_TYPES[extname(path)] ?? "application/octet-stream");
-      response.setHeader(
-        "content-security-policy",
-        `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; font-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-      );
-      response.end(extname(path) === ".html" ? content.toString("utf8").replaceAll("__CSP_NONCE__", nonce) : content);
+      const body =
+        extname(path) === ".html" ? Buffer.from(content.toString("utf8").replaceAll("__CSP_NONCE__", nonce)) : content;
+      const headers = {
+        "content-type": CONTENT_TYPES[extname(path)] ?? "application/octet-stream",
+        "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; font-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      };
+      return { status: 200, headers, body };
     } catch {
-      response.writeHead(404).end();
+      return { status: 404, headers: {}, body: Buffer.alloc(0) };
     }
+  };
+  const server = createServer(async (request, response) => {
+    const { status, headers, body } = await answerTo(request.url ?? "/");
+    response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -81,6 +92,8 @@ export async function startFakeWindow(): Promise<FakeWindowServer> {
     });
     // A page that a failed test leaves open would go on drawing beside all that follow.
     onTestFinished(() => context.close());
+    // Chromium gives up what it loads when this machine gets another interface, and other tests give it some.
+    await context.route(`${origin}/**`, async (route) => route.fulfill(await answerTo(route.request().url())));
     const page = await context.newPage();
     page.setDefaultTimeout(ACTION_TIMEOUT_MS);
     const complaints: string[] = [];

@@ -108,7 +108,7 @@ describe.skipIf(browserTestObstacle)(
       await write.press("Enter");
       const merge = page.getByRole("dialog", { name: "Merge policy/default/web" });
       await merge.getByText("1 conflict to decide").waitFor();
-      expect(await merge.getByText("10443").count()).toBeGreaterThan(0);
+      await expect.poll(() => merge.getByText("10443").count()).toBeGreaterThan(0);
       for (const colorScheme of ["dark", "light"] as const) {
         await page.emulateMedia({ colorScheme });
         expect(await accessibilityViolations(page, { themeOnly: colorScheme === "light" })).toEqual([]);
@@ -119,7 +119,7 @@ describe.skipIf(browserTestObstacle)(
       await merge.getByRole("button", { name: "Take the merged text" }).press("Enter");
       await merge.waitFor({ state: "detached" });
       await sheet.getByText("decided").waitFor();
-      expect(await sheet.getByLabel("What is written").inputValue()).toMatch(/8443[\s\S]*10443/);
+      await expect.poll(() => sheet.getByLabel("What is written").inputValue()).toMatch(/8443[\s\S]*10443/);
       expect(await askedOf(page)).toEqual([]);
       await write.press("Enter");
       await page.getByRole("region", { name: "Set 13 waits for confirmation" }).waitFor();

@@ -86,14 +86,16 @@ describe.skipIf(browserTestObstacle)(
 
       await part("Switch").getByRole("switch", { name: "Live rows" }).focus();
       await keyboard.press("Space");
-      expect(await part("Switch").getByRole("switch", { name: "Live rows" }).isChecked()).toBe(false);
+      await expect.poll(() => part("Switch").getByRole("switch", { name: "Live rows" }).isChecked()).toBe(false);
 
       const grid = part("DataGrid").getByRole("grid");
       await grid.focus();
       await keyboard.press("End");
       await expect.poll(() => grid.getByRole("row").last().innerText()).toContain("host-9999");
       await grid.getByRole("button", { name: "Connections" }).click();
-      expect(await grid.getByRole("columnheader", { name: "Connections" }).getAttribute("aria-sort")).toBe("ascending");
+      await expect
+        .poll(() => grid.getByRole("columnheader", { name: "Connections" }).getAttribute("aria-sort"))
+        .toBe("ascending");
       expect(await grid.getByRole("row").count()).toBeLessThan(60);
 
       // Of the times in a list Tab stops at one; arrow keys go on. A button with a time tells it when it has the focus.

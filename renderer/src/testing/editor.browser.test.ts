@@ -80,11 +80,16 @@ describe.skipIf(browserTestObstacle)(
       await expect
         .poll(() => page.evaluate<string>(`document.querySelector(".cm-activeLine").textContent`))
         .not.toBe(firstLine);
-      for (let press = 0; press < 12; press += 1) {
-        await page.keyboard.press("F8");
-        await page.waitForTimeout(60);
-        if (!(await page.getByRole("heading", { level: 1, name: /zz\.yaml/ }).isVisible())) break;
-      }
+      // As often as there are problems, and then into the next file.
+      await expect
+        .poll(
+          async () => {
+            await page.keyboard.press("F8");
+            return page.getByRole("heading", { level: 1, name: /zz\.yaml/ }).isVisible();
+          },
+          { timeout: 30_000, interval: 60 },
+        )
+        .toBe(false);
       await page.keyboard.press("Shift+F8");
       expect(complaints).toEqual([]);
     });

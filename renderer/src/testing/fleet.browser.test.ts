@@ -112,7 +112,7 @@ describe.skipIf(browserTestObstacle)(
       await page.getByLabel("Environment", { exact: true }).fill("lab");
       await page.getByRole("button", { name: "Look at it" }).click();
       await page.getByText("6 further steps not reached").waitFor();
-      expect(await page.getByRole("textbox", { name: "Port" }).inputValue()).toBe("2222");
+      await expect.poll(() => page.getByRole("textbox", { name: "Port" }).inputValue()).toBe("2222");
       const expected = page.getByRole("textbox", { name: "Fingerprint that you expect" });
       await expected.fill("SHA256:another");
       await page.getByText("This is not the key that the machine shows.").waitFor();
@@ -160,7 +160,7 @@ describe.skipIf(browserTestObstacle)(
         [
           async (page: Page) => {
             const field = page.getByLabel("Passphrase", { exact: true });
-            expect(await field.getAttribute("type")).toBe("password");
+            await expect.poll(() => field.getAttribute("type")).toBe("password");
             await field.fill("correct horse");
             await page.keyboard.press("Enter");
           },

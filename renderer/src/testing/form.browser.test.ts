@@ -127,14 +127,14 @@ describe.skipIf(browserTestObstacle)(
       await page.keyboard.press("ControlOrMeta+Z");
       await page.keyboard.press("ControlOrMeta+Z");
       await expect.poll(() => textOf(page), SLOW).toBe(before);
-      expect(await prefix.inputValue()).toBe("10.20.0.0/16");
+      await expect.poll(() => prefix.inputValue()).toBe("10.20.0.0/16");
       // Typed in the text, taken back in the form; and what the text cannot say, the form neither shows nor touches.
       await page.locator(".cm-content").click();
       await page.keyboard.press("ControlOrMeta+Home");
       await page.keyboard.type("a: [");
       await page.getByText(/of the text cannot be read/).waitFor();
       expect(await prefix.isEditable()).toBe(false);
-      expect(await prefix.inputValue()).toBe("10.20.0.0/16");
+      await expect.poll(() => prefix.inputValue()).toBe("10.20.0.0/16");
       await page.getByRole("button", { name: "Undo" }).click();
       await expect.poll(() => prefix.isEditable(), SLOW).toBe(true);
     });
@@ -207,7 +207,7 @@ describe.skipIf(browserTestObstacle)(
       const prefix = card.getByLabel("Prefix", { exact: true });
       await prefix.first().fill("198.51.100.0/25");
       await page.getByText("This file was changed elsewhere while you edited it.").waitFor();
-      expect(await prefix.first().inputValue()).toBe("198.51.100.0/25");
+      await expect.poll(() => prefix.first().inputValue()).toBe("198.51.100.0/25");
       expect(await draftOf(page, "policies/web.yaml")).toBe(theirs);
       await page.getByRole("button", { name: /^(?:Drop mine|Use theirs|Take theirs)/ }).click();
       await expect.poll(() => prefix.first().inputValue(), SLOW).toBe("203.0.113.0/24");
@@ -230,14 +230,14 @@ describe.skipIf(browserTestObstacle)(
       expect(await accessibilityViolations(page)).toEqual([]);
       await page.keyboard.press("Escape");
       await offers.waitFor({ state: "detached" });
-      expect(await value.inputValue()).toBe("probe");
+      await expect.poll(() => value.inputValue()).toBe("probe");
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("ArrowDown");
       const first = (await offers.getByRole("option", { selected: true }).textContent()) ?? "";
       await page.keyboard.press("Enter");
       await offers.waitFor({ state: "detached" });
       expect(first.startsWith(await value.inputValue())).toBe(true);
-      expect(await value.inputValue()).not.toBe("probe");
+      await expect.poll(() => value.inputValue()).not.toBe("probe");
       await value.fill("w");
       await offers.getByRole("option", { name: /^web/ }).click();
       await expect

@@ -215,7 +215,7 @@ describe.skipIf(browserTestObstacle)(
       await dialog.getByText("They never touch routes, firewalls").waitFor();
       await dialog.getByRole("checkbox", { name: "Restart the daemon" }).check();
       await dialog.getByRole("textbox", { name: /Actions in an hour/ }).fill("0");
-      expect(await dialog.getByRole("button", { name: /Let it act/ }).isEnabled()).toBe(false);
+      await expect.poll(() => dialog.getByRole("button", { name: /Let it act/ }).isEnabled()).toBe(false);
       await dialog.getByRole("textbox", { name: /Actions in an hour/ }).fill("6");
       expect(await accessibilityViolations(page)).toEqual([]);
       await dialog.getByRole("button", { name: "Let it act on 3 hosts" }).click();

@@ -46,9 +46,9 @@ describe.skipIf(browserTestObstacle)(
       const row = /app=office.*app=web.*22/;
       await page.getByRole("row", { name: row }).waitFor();
       await expect.poll(() => cell(page, row, 0).innerText(), SLOW).toContain("would be denied");
-      expect(await cell(page, row, 1).innerText()).toContain("nothing staged");
-      expect(await cell(page, row, 2).innerText()).toContain("allowed");
-      expect(await cell(page, row, 3).innerText()).toContain("40 times");
+      await expect.poll(() => cell(page, row, 1).innerText()).toContain("nothing staged");
+      await expect.poll(() => cell(page, row, 2).innerText()).toContain("allowed");
+      await expect.poll(() => cell(page, row, 3).innerText()).toContain("40 times");
       await page.locator(".run-line", { hasText: "3,400,000 of 3,400,000 records checked" }).waitFor();
       await cell(page, row, 0).getByRole("button").click();
       const detail = page.getByRole("complementary", { name: "Draft verdict" });
@@ -144,7 +144,7 @@ describe.skipIf(browserTestObstacle)(
         .getByRole("region", { name: "If it is rolled back" })
         .getByText(/comes back/)
         .waitFor();
-      expect(await drawer.locator("[aria-current=step]").innerText()).toBe("Draft");
+      await expect.poll(() => drawer.locator("[aria-current=step]").innerText()).toBe("Draft");
       await inBothThemes(page, "ship");
       await drawer.getByRole("button", { name: /Choose a version/ }).click();
       await page.getByRole("option", { name: /Version 1/ }).click();

@@ -84,11 +84,11 @@ describe.skipIf(browserTestObstacle)(
       const text = sheet.locator(".read-text .cm-content");
       await text.waitFor();
       await sheet.getByText(/first policies/).waitFor();
-      expect(await text.getAttribute("contenteditable")).toBe("false");
+      await expect.poll(() => text.getAttribute("contenteditable")).toBe("false");
       const [name, old] = (await page.evaluate(
         "(() => { const [file] = window.fake.versions.find(({ number }) => number === 1n).files; return [file.path, file.text]; })()",
       )) as [string, string];
-      expect(await text.innerText()).toContain(old.split("\n")[0]);
+      await expect.poll(() => text.innerText()).toContain(old.split("\n")[0]);
       await inBothThemes(page, "version");
       await sheet.getByRole("button", { name: "Copy link" }).press("Enter");
       await sheet.getByText("Link copied.").waitFor();
@@ -142,7 +142,9 @@ describe.skipIf(browserTestObstacle)(
       const { page, complaints, close } = await open();
       await page.getByRole("button", { name: "Who changed each line" }).press("Enter");
       await page.locator(".cm-blame").filter({ hasText: /#\d/ }).first().waitFor();
-      expect(await page.locator(".cm-blame").first().getAttribute("title")).toMatch(/Version \d+ by .*\n(Enforced|In)/);
+      await expect
+        .poll(() => page.locator(".cm-blame").first().getAttribute("title"))
+        .toMatch(/Version \d+ by .*\n(Enforced|In)/);
       await inBothThemes(page, "blame");
       // The same for whoever has no pointer: the line with the cursor is told below the text, and said aloud.
       await page.locator(".code-editor .cm-content").focus();

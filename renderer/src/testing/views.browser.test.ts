@@ -144,7 +144,7 @@ describe.skipIf(browserTestObstacle)(
       await drawer.getByText("Policy tests fail: say why to apply anyway.").waitFor();
       expect(await drawer.getByRole("button", { name: /Keep/ }).count()).toBe(0);
       const override = drawer.getByLabel("Why apply although 1 policy test fails");
-      expect(await override.getAttribute("aria-invalid")).toBe("true");
+      await expect.poll(() => override.getAttribute("aria-invalid")).toBe("true");
       await override.fill("the test is out of date");
       await drawer.getByRole("button", { name: "Observe on 1 host" }).click();
       await drawer.getByRole("button", { name: /Keep/ }).waitFor();
@@ -185,9 +185,9 @@ describe.skipIf(browserTestObstacle)(
       );
       await page.keyboard.type("# mine\n");
       await page.getByText("This file was changed elsewhere while you edited it.").waitFor();
-      expect(await page.getByRole("textbox", { name: "Text of policies/database.yaml" }).textContent()).toContain(
-        "# mine",
-      );
+      await expect
+        .poll(() => page.getByRole("textbox", { name: "Text of policies/database.yaml" }).textContent())
+        .toContain("# mine");
       await page.getByRole("button", { name: "Save mine over theirs" }).click();
       await page.getByText("draft saved").waitFor();
       expect(await page.evaluate(`fake.files.get("policies/database.yaml").text`)).toContain("# mine");
@@ -239,12 +239,15 @@ describe.skipIf(browserTestObstacle)(
         };
         requestAnimationFrame(look);
       })`);
-      expect(Number(await selected.getAttribute("aria-rowindex"))).toBeGreaterThan(rowIndexBefore);
+      await expect
+        .poll(async () => Number(await selected.getAttribute("aria-rowindex")))
+        .toBeGreaterThan(rowIndexBefore);
       expect(places).toHaveLength(1);
       expect(places[0]).not.toBeNull();
       expect(await page.locator(".record-row").count()).toBeLessThan(80);
 
       await page.keyboard.press("Control+.");
+      await page.getByText(/^frozen at/).waitFor();
       const frozenCount = await grid.getAttribute("aria-rowcount");
       await page.waitForTimeout(1_200);
       expect(await grid.getAttribute("aria-rowcount")).toBe(frozenCount);
