@@ -2,20 +2,19 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { pino } from "pino";
 import { bootAgent } from "./agent/bootAgent.ts";
+import { giveMemoryBack } from "./agent/memoryUpkeep.ts";
 import type { AgentOptions } from "./agent/options.ts";
 import { HELP, readCommandLine, systemSurroundings, UsageError } from "./agent/options.ts";
 import { type RunningAgent, runAgent } from "./agent/runAgent.ts";
 import { KernelUnavailable, testRun } from "./agent/testRun.ts";
 import { uninstallAgent } from "./agent/uninstall.ts";
 import { AGENT_BUILD, AGENT_VERSION, API_MAX, API_MIN } from "./agent/version.ts";
-import { releaseStartupPages } from "./linux/bpf/startupPages.ts";
+import { boundAllocator } from "./linux/bpf/allocator.ts";
 import { StartError } from "./server/socket.ts";
 
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
 const EXIT_UNREACHABLE = 3;
-/** When everything that only the start needed has run. */
-const SETTLED_MS = 3_000;
 
 function printVersion(json: boolean): void {
   const version = {
@@ -44,6 +43,7 @@ function closeOnSignals(agent: RunningAgent, log: pino.Logger): void {
 }
 
 async function run(options: AgentOptions): Promise<void> {
+  boundAllocator();
   // Written at once: the last lines before a crash are the ones that matter.
   const log = pino({ level: options.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
   process.on("uncaughtException", (error) => {
@@ -61,7 +61,7 @@ async function run(options: AgentOptions): Promise<void> {
   };
   log.info(ready, "ready");
   console.log(JSON.stringify(ready));
-  setTimeout(releaseStartupPages, SETTLED_MS).unref();
+  giveMemoryBack();
 }
 
 /** One line of JSON, and every problem in words: units show both on the console of the machine. */

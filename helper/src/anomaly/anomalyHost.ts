@@ -12,7 +12,6 @@ import type { Logger } from "pino";
 import type { Clock } from "../agent/clock.ts";
 import { makeDirectory } from "../files/directory.ts";
 import type { RecordJournalView } from "../flows/records/ports.ts";
-import { releaseStartupPages } from "../linux/bpf/startupPages.ts";
 import type { AnomalyRunner } from "./anomalyRunner.ts";
 import type { AnomalyAccess, AnomalyFigures, AnomalySharing, GivenFeedback } from "./ports.ts";
 import type { RunnerTiming } from "./runnerTiming.ts";
@@ -37,7 +36,6 @@ export interface AnomalyHostPorts {
 
 /** When the agent has its start behind it. */
 const LOAD_AFTER_MS = 2_000;
-const SETTLED_MS = 5_000;
 
 export class AnomalyHost implements AnomalyAccess, AnomalySharing {
   readonly #ports: AnomalyHostPorts;
@@ -190,7 +188,6 @@ export class AnomalyHost implements AnomalyAccess, AnomalySharing {
     if (this.#group) await runner.setGroup(this.#group);
     runner.start();
     this.#runner = runner;
-    setTimeout(releaseStartupPages, SETTLED_MS).unref();
     return runner;
   }
 }

@@ -15,7 +15,7 @@ const CALL_WITHIN_MS = 60_000;
 /** Training looks at everything that is kept. */
 const TRAIN_WITHIN_MS = 15 * 60_000;
 /** Detectors are bounded by themselves; this keeps a defect of theirs from taking the host's memory. */
-const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8, stackSizeMb: 4 };
+const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 3, stackSizeMb: 4 };
 
 export interface EngineThreadOptions {
   readonly callWithinMs?: number;

@@ -3,9 +3,10 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { FlowRecordBatch } from "@wardline/api/wardline/v1/flow_record";
 import type { FlowRecord } from "@wardline/domain/flows";
 import { fromWireFlowRecord } from "@wardline/domain/wire";
+import { decodeBatch, type EncodedBatch } from "../flows/records/batchBytes.ts";
 import type { RecordJournalView } from "../flows/records/ports.ts";
 
-/** Batches that arrive while the detectors are busy; with more they read the journal again. */
+/** Batches that arrive while the detectors are busy, as bytes: a quarter MiB each. With more they read the journal again. */
 const MAX_ARRIVED = 16;
 const PIECE = 250;
 
@@ -17,7 +18,7 @@ export interface ReadBatch {
 export class JournalReading {
   readonly #journal: RecordJournalView;
   readonly #hostName: string;
-  readonly #arrived: FlowRecordBatch[] = [];
+  readonly #arrived: EncodedBatch[] = [];
   readonly #unsubscribe: () => void;
   #wake: () => void = () => {};
 
@@ -44,7 +45,7 @@ export class JournalReading {
     for (let next = sequence; !signal.aborted; ) {
       const batch = this.#following(next);
       if (batch) {
-        yield await this.#plain(batch);
+        yield await this.#plain(decodeBatch(batch.bytes));
         next = batch.sequence;
         continue;
       }
@@ -100,7 +101,7 @@ export class JournalReading {
     this.#unsubscribe();
   }
 
-  #following(sequence: bigint): FlowRecordBatch | null {
+  #following(sequence: bigint): EncodedBatch | null {
     while (this.#arrived[0] && this.#arrived[0].sequence <= sequence) this.#arrived.shift();
     return this.#arrived[0]?.sequence === sequence + 1n ? (this.#arrived.shift() ?? null) : null;
   }

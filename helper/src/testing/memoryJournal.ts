@@ -1,5 +1,5 @@
 /** A journal of flow records in memory, and records to put into it. */
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type JournalState, JournalStateSchema } from "@wardline/api/wardline/agent/v1/records";
 import {
   type FlowRecord,
@@ -9,6 +9,7 @@ import {
 } from "@wardline/api/wardline/v1/flow_record";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { timestampOf } from "@wardline/domain/wire";
+import type { EncodedBatch } from "../flows/records/batchBytes.ts";
 import type { RecordJournalView } from "../flows/records/ports.ts";
 
 export const WINDOW_MS = 10_000;
@@ -16,7 +17,7 @@ export const WINDOW_MS = 10_000;
 export class MemoryJournal implements RecordJournalView {
   journalId = "journal-1";
   readonly batches: FlowRecordBatch[] = [];
-  readonly #listeners = new Set<(batch: FlowRecordBatch) => void>();
+  readonly #listeners = new Set<(batch: EncodedBatch) => void>();
 
   state(): JournalState {
     return create(JournalStateSchema, {
@@ -31,7 +32,7 @@ export class MemoryJournal implements RecordJournalView {
     for (let from = 0; from < wanted.length && !signal.aborted; from += 10) yield wanted.slice(from, from + 10);
   }
 
-  onBatch(listener: (batch: FlowRecordBatch) => void): () => void {
+  onBatch(listener: (batch: EncodedBatch) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -44,7 +45,8 @@ export class MemoryJournal implements RecordJournalView {
       records: [...records],
     });
     this.batches.push(batch);
-    for (const listener of this.#listeners) listener(batch);
+    const encoded = { sequence: batch.sequence, bytes: toBinary(FlowRecordBatchSchema, batch) };
+    for (const listener of this.#listeners) listener(encoded);
   }
 }
 

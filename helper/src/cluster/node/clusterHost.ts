@@ -11,13 +11,11 @@ import { type ClusterStatus, ClusterStatusSchema, StoreKind } from "@wardline/ap
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { toTimestamp } from "../../agent/clock.ts";
 import type { Accept } from "../../generations/controllerTypes.ts";
-import { releaseStartupPages } from "../../linux/bpf/startupPages.ts";
 import type { ClusterAccess, ClusterReads } from "../service/clusterAccess.ts";
 import type { Asker, WriteName, WriteRequest, WriteResponse } from "../service/writes.ts";
 import type { ClusterNode } from "./clusterNode.ts";
 import type { NodePorts } from "./nodePorts.ts";
 
-const SETTLED_MS = 5_000;
 /** Any of them makes the node run from the start of the agent. */
 const TRACES = ["config.json", "store.sqlite", "left.json"];
 
@@ -119,8 +117,6 @@ export class ClusterHost implements ClusterAccess {
     });
     if (!this.#isClosed) await node.start();
     this.#node = node;
-    // Loading it, and the first connections, went through code that is not needed again for a long time.
-    setTimeout(releaseStartupPages, SETTLED_MS).unref();
     return node;
   }
 }

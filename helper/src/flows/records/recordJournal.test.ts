@@ -17,6 +17,7 @@ import { join } from "node:path";
 import type { FlowRecordBatch } from "@wardline/api/wardline/v1/flow_record";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { recordGroup } from "../../testing/recordGroup.ts";
+import { decodeBatch } from "./batchBytes.ts";
 import type { RecordGroup } from "./journalQueue.ts";
 import { type JournalOptions, RecordJournal } from "./recordJournal.ts";
 
@@ -255,7 +256,7 @@ describe("the journal", { timeout: 60_000 }, () => {
     const journal = await openJournal(at("j"));
     const heard: string[] = [];
     journal.onBatch((batch) => {
-      heard.push(...said([batch]));
+      heard.push(...said([decodeBatch(batch.bytes)]));
       expect(journal.state().lastSequence).toBeGreaterThanOrEqual(batch.sequence);
     });
     await journal.append(group(["a", "b"], { lost: { ringFull: 3n, rateLimited: 0n, notFollowed: 1n } }));

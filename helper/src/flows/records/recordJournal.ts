@@ -43,7 +43,7 @@ export class RecordJournal implements RecordJournalView {
   readonly #options: JournalOptions;
   readonly #queue: JournalQueue;
   readonly #mutex = new Mutex();
-  readonly #batchListeners = new Set<(batch: FlowRecordBatch) => void>();
+  readonly #batchListeners = new Set<(batch: EncodedBatch) => void>();
   readonly #changeListeners = new Set<() => void>();
   readonly #damages: string[] = [];
   readonly #counts = { batches: 0, records: 0, lostEvents: 0 };
@@ -126,7 +126,7 @@ export class RecordJournal implements RecordJournalView {
     return readBatches(source, afterSequence, signal);
   }
 
-  onBatch(listener: (batch: FlowRecordBatch) => void): () => void {
+  onBatch(listener: (batch: EncodedBatch) => void): () => void {
     this.#batchListeners.add(listener);
     return () => void this.#batchListeners.delete(listener);
   }
@@ -198,10 +198,6 @@ export class RecordJournal implements RecordJournalView {
 
   #tell(batches: readonly EncodedBatch[]): void {
     for (const listener of this.#changeListeners) listener();
-    if (this.#batchListeners.size === 0) return;
-    for (const { bytes } of batches) {
-      const batch = decodeBatch(bytes);
-      for (const listener of this.#batchListeners) listener(batch);
-    }
+    for (const batch of batches) for (const listener of this.#batchListeners) listener(batch);
   }
 }

@@ -57,6 +57,8 @@ export const LIBC_SIGNATURES = {
   mount: { arguments: ["string", "string", "string", "uint64", "string"], return: int },
   memcpy: { arguments: ["pointer", "buffer", "uint64"], return: "pointer" },
   memcmp: { arguments: ["pointer", "buffer", "uint64"], return: int },
+  mallopt: { arguments: [int, int], return: int },
+  malloc_trim: { arguments: ["uint64"], return: int },
   madvise: { arguments: ["pointer", "uint64", int], return: int },
   umount2: { arguments: ["string", int], return: int },
   getpagesize: { arguments: [], return: int },
