@@ -68,6 +68,8 @@ function check(file: SourceFile): void {
   const lines = file.text.split("\n");
   requireBoundedWork(file);
   const result = readPolicyFiles([file]);
+  // Plain data, as threads get it.
+  structuredClone(result.world);
   for (const { code, severity, source, fix, message } of result.diagnostics) {
     expect(DIAGNOSTICS).toHaveProperty(code);
     expect(message.length).toBeLessThan(600);

@@ -38,6 +38,8 @@ const SCALARS = [
   "k8s:app",
   "default",
   "InternalIP",
+  "constructor",
+  "__proto__",
 ];
 
 const { value } = fc.letrec<{ value: unknown }>((tie) => ({
@@ -67,6 +69,8 @@ describe("readers of foreign documents", () => {
         const { world, diagnostics, ok } = readPolicyFiles([{ path: "fuzz.json", text }]);
         expect(ok).toBe(!diagnostics.some(({ severity }) => severity === "error"));
         if (!ok) expect(world.policies).toEqual([]);
+        // Plain data, as threads get it: no field is anything that objects have by themselves.
+        structuredClone(world);
         for (const { code, source } of diagnostics) {
           expect(Object.hasOwn(DIAGNOSTICS, code)).toBe(true);
           expect([source.file, source.line]).toEqual(["fuzz.json", 1]);
