@@ -74,7 +74,7 @@ afterEach(async () => {
   rmSync(stateDir, { recursive: true });
 });
 
-const until = (isReached: () => boolean) => vi.waitUntil(isReached, { timeout: 20_000, interval: 20 });
+const until = (isReached: () => boolean) => vi.waitUntil(isReached, { timeout: 60_000, interval: 20 });
 const order = (id: string, action = HealingAction.RESTART_DAEMON) => ({
   ...{ id, runId: "run", action, target: "daemon/yggdrasil/a", provider: MeshProvider.YGGDRASIL, peerUri: "" },
   ...{ term: 3n, dryRun: false, expiresAtMs: Date.now() + 20_000, approvedBy: "the loop" },

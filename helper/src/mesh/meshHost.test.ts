@@ -25,6 +25,9 @@ import { overlayConnections, remoteAddresses } from "./overlayConnections.ts";
 import { PeerEditor } from "./peerEditor.ts";
 import type { HealingAccess, MeshProviderAdapter } from "./ports.ts";
 
+/** `vi.waitFor` alone gives up after a second, which a busy machine may take for anything. */
+const PATIENTLY = { timeout: 60_000 } as const;
+
 const { UP, DOWN, ABSENT, UNSUPPORTED } = MeshProviderState;
 const provider = MeshProvider.YGGDRASIL;
 const KEY = randomKey();
@@ -67,7 +70,8 @@ function start({
 }
 
 const shown = (of: MeshHost) => of.observation().providers[0];
-const stateIs = (of: MeshHost, state: MeshProviderState) => vi.waitFor(() => expect(shown(of)?.state).toBe(state));
+const stateIs = (of: MeshHost, state: MeshProviderState) =>
+  vi.waitFor(() => expect(shown(of)?.state).toBe(state), PATIENTLY);
 
 describe("MeshHost", () => {
   it("loads nothing where there is no mesh, and notices when one comes and goes", async () => {
@@ -78,7 +82,7 @@ describe("MeshHost", () => {
     void mesh.whenActive().then(active);
     await stateIs(mesh, ABSENT);
     const { since } = shown(mesh) ?? {};
-    await vi.waitFor(() => expect(mesh.observation().sequence).toBeGreaterThan(4n));
+    await vi.waitFor(() => expect(mesh.observation().sequence).toBeGreaterThan(4n), PATIENTLY);
     expect([load.mock.calls.length, active.mock.calls.length, mesh.adapter(provider)]).toEqual([0, 0, null]);
     expect(shown(mesh)?.since).toEqual(since);
     isPresent = true;
@@ -161,7 +165,7 @@ describe("MeshHost", () => {
     });
     const told: string[] = [];
     mesh.onChange((kind) => told.push(kind));
-    await vi.waitFor(() => expect(told.filter((kind) => kind === "figures").length).toBeGreaterThan(2));
+    await vi.waitFor(() => expect(told.filter((kind) => kind === "figures").length).toBeGreaterThan(2), PATIENTLY);
     expect(told.filter((kind) => kind === "state")).toHaveLength(1);
   });
 

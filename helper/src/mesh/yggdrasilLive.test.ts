@@ -13,7 +13,7 @@ import {
 import { yggdrasilAddress } from "@wardline/domain/mesh";
 import { inOrder } from "@wardline/domain/testing";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../agent/clock.ts";
 import { type AgentClient, outcomeOf } from "../testing/agentClient.ts";
 import { TestAgent } from "../testing/testAgent.ts";
@@ -74,11 +74,20 @@ describe.skipIf(problem)(`an agent beside a real Yggdrasil${problem ? ` (${probl
   /** What the agent tells by itself, until it is so. */
   async function told(isSo: (report: MeshProviderReport) => boolean, limitMs = LIMIT_MS): Promise<MeshProviderReport> {
     const ended = AbortSignal.timeout(limitMs);
-    for await (const { observation } of mesh.watchMesh({}, { signal: ended })) {
-      const report = observation?.providers.find(({ provider }) => provider === YGGDRASIL);
-      if (report && isSo(report)) return report;
+    const seen: string[] = [];
+    // Made here, so that it tells who waited.
+    const late = new Error(`not told within ${limitMs} ms`);
+    try {
+      for await (const { observation } of mesh.watchMesh({}, { signal: ended })) {
+        const report = observation?.providers.find(({ provider }) => provider === YGGDRASIL);
+        if (report && isSo(report)) return report;
+        if (report)
+          seen.push(`${MeshProviderState[report.state]} ${report.peers.map(({ uri, up }) => `${uri} ${up}`)}`);
+      }
+    } catch (error) {
+      late.message += `: ${error}\n${seen.slice(-10).join("\n")}`;
     }
-    throw new Error("the stream ended");
+    throw late;
   }
 
   const upKeys = ({ peers }: MeshProviderReport) => peers.filter(({ up }) => up).map(({ key }) => key);
@@ -275,7 +284,11 @@ describe.skipIf(tunProblem)(
     const name = `wlygg${process.pid}`;
     const ip = (...words: string[]) =>
       execFileSync("ip", words, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
-    const lab = new YggdrasilLab();
+    let lab: YggdrasilLab;
+    beforeEach(() => {
+      lab = new YggdrasilLab();
+    });
+    afterEach(() => lab.close());
     beforeAll(() => {
       for (const side of ["a", "b"]) {
         ip("netns", "add", `${name}${side}`);
@@ -287,8 +300,7 @@ describe.skipIf(tunProblem)(
         ip("-n", `${name}${side}`, "link", "set", "eth0", "up");
       }
     });
-    afterAll(async () => {
-      await lab.close();
+    afterAll(() => {
       for (const side of ["a", "b"]) ip("netns", "del", `${name}${side}`);
     });
 

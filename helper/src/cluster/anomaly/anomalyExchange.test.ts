@@ -15,7 +15,7 @@ import { AnomalyExchange } from "./anomalyExchange.ts";
 import { decodeGroup, decodeSummary, encodeSummary, MAX_BYTES } from "./records.ts";
 
 const KEYS = new Keys();
-const WAIT = { timeout: 5_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 const TIMING = { shortestPauseMs: 5, summaryEveryMs: 60_000 };
 const LOG = { info() {}, warn() {} };
 

@@ -29,6 +29,9 @@ import { FakeClock } from "../../testing/fakeClock.ts";
 import { MemoryClusterStore, MemoryStoreState } from "../../testing/memoryClusterStore.ts";
 import { encode } from "./records.ts";
 
+/** `vi.waitFor` alone gives up after a second, which a busy machine may take for anything. */
+const PATIENTLY = { timeout: 60_000 } as const;
+
 const ALICE = { actor: "alice" };
 const BOB = { actor: "bob" };
 
@@ -372,7 +375,7 @@ describe("a set that waits for confirmation", () => {
       await clock.advance(1_000);
       const { head } = await b.set.list(create(ListDocumentsRequestSchema));
       expect(head).toMatchObject({ setNumber: 3n, state: SetState.CONFIRMED, author: "wardline", term: 2n });
-    });
+    }, PATIENTLY);
     const { document } = await b.set.get(create(GetDocumentRequestSchema, { key: policyKey("web") }));
     expect(document).toMatchObject({ version: 3n, text: policyText("web", 80) });
   });
@@ -392,13 +395,13 @@ describe("pruning", () => {
     for (let version = 1; version < 105; version++) await write(a, [writeOf("web", version + 1, BigInt(version))]);
     await write(a, [deletionOf("db", 1n)], { requestId: "gone" });
     const duties = a.runDuties();
-    await vi.waitFor(() => expect(state.under(LAB_KEYS.historyOf(policyKey("web")))).toHaveLength(100));
+    await vi.waitFor(() => expect(state.under(LAB_KEYS.historyOf(policyKey("web")))).toHaveLength(100), PATIENTLY);
     expect(state.get(LAB_KEYS.historyVersion(policyKey("web"), 5n))).toBeNull();
     expect(state.get(LAB_KEYS.request("gone"))).not.toBeNull();
     clock.wallOffsetMs += 31 * 86_400_000;
     await clock.advance(601_000);
-    await vi.waitFor(() => expect(state.get(LAB_KEYS.document(policyKey("db")))).toBeNull());
-    await vi.waitFor(() => expect(state.get(LAB_KEYS.request("gone"))).toBeNull());
+    await vi.waitFor(() => expect(state.get(LAB_KEYS.document(policyKey("db")))).toBeNull(), PATIENTLY);
+    await vi.waitFor(() => expect(state.get(LAB_KEYS.request("gone"))).toBeNull(), PATIENTLY);
     expect(state.under(LAB_KEYS.historyOf(policyKey("db")))).toEqual([]);
     const again = await write(a, [writeOf("db", 1, 0n)]);
     expect(again.written[0]?.version).toBe(3n);
@@ -420,9 +423,9 @@ describe("pruning", () => {
     }
     const value = encode(DesiredHeadSchema, { ...head, setNumber: 1_011n, confirmedSetNumber: 3n });
     state.transact({ compare: [], then: [{ kind: "put", key: LAB_KEYS.head, value }] });
-    await vi.waitFor(() => expect(a.replica.state?.head?.setNumber).toBe(1_011n));
+    await vi.waitFor(() => expect(a.replica.state?.head?.setNumber).toBe(1_011n), PATIENTLY);
     void a.runDuties();
-    await vi.waitFor(() => expect(state.under(LAB_KEYS.sets)).toHaveLength(1_001));
+    await vi.waitFor(() => expect(state.under(LAB_KEYS.sets)).toHaveLength(1_001), PATIENTLY);
     expect(state.get(LAB_KEYS.set(3n))).not.toBeNull();
     expect(state.get(LAB_KEYS.set(12n))).not.toBeNull();
     expect(state.get(LAB_KEYS.set(11n))).toBeNull();
@@ -450,7 +453,7 @@ describe("a node that cannot reach the store", () => {
     const knownAtMs = b.replica.readAtMs;
     cut.isCut = true;
     await write(a, [writeOf("web", 81, 1n)]);
-    await vi.waitFor(() => expect(b.replica.inTouch).toBe(false));
+    await vi.waitFor(() => expect(b.replica.inTouch).toBe(false), PATIENTLY);
     expect(await codeOf(b.set.list(create(ListDocumentsRequestSchema)))).toBe("STORE_UNAVAILABLE");
     const old = await b.set.list(create(ListDocumentsRequestSchema, { mayBeStale: true }));
     expect(old).toMatchObject({ stale: true, documents: [{ version: 1n }], readAt: timestampFromMs(knownAtMs) });
@@ -458,7 +461,7 @@ describe("a node that cannot reach the store", () => {
     await vi.waitFor(async () => {
       await clock.advance(1_000);
       expect(b.replica.inTouch).toBe(true);
-    });
+    }, PATIENTLY);
     expect(await list(b, { mayBeStale: true })).toEqual([`${policyKey("web")}@2`]);
   });
 
@@ -467,7 +470,7 @@ describe("a node that cannot reach the store", () => {
     await write(a, [writeOf("web", 80, 0n)]);
     const value = Buffer.from("not json");
     state.transact({ compare: [], then: [{ kind: "put", key: LAB_KEYS.document(policyKey("db")), value }] });
-    await vi.waitFor(() => expect(a.replica.inTouch).toBe(false));
+    await vi.waitFor(() => expect(a.replica.inTouch).toBe(false), PATIENTLY);
     expect(await list(a, { mayBeStale: true })).toEqual([`${policyKey("web")}@1`]);
   });
 });

@@ -6,6 +6,9 @@ import { LAB_KEYS } from "../../testing/desiredLab.ts";
 import { HostReport, type ReportContent } from "./hostReport.ts";
 import { decode } from "./records.ts";
 
+/** `vi.waitFor` alone gives up after a second, which a busy machine may take for anything. */
+const PATIENTLY = { timeout: 60_000 } as const;
+
 const content = (activeSetNumber: bigint): ReportContent => ({
   state: SyncState.ACTIVE,
   activeSetNumber,
@@ -40,6 +43,6 @@ it("keeps quiet while its name is another process's, and says what holds once it
   await new Promise((resolve) => setTimeout(resolve, 600));
   expect(written).toEqual([]);
   isOwnName = true;
-  await vi.waitFor(() => expect(written).toEqual([7n]));
+  await vi.waitFor(() => expect(written).toEqual([7n]), PATIENTLY);
   await report.close();
 });

@@ -23,6 +23,9 @@ import type { Transaction } from "../store/clusterStore.ts";
 import { checkTransaction } from "../store/limits.ts";
 import { WRITE_CHECKPOINTS, type WriteCheckpoint } from "./types.ts";
 
+/** `vi.waitFor` alone gives up after a second, which a busy machine may take for anything. */
+const PATIENTLY = { timeout: 60_000 } as const;
+
 const ALICE = { actor: "alice" };
 const MANY = 150;
 
@@ -115,13 +118,13 @@ describe("a set that does not fit into one transaction", () => {
       const late = new LabNode(office, "late", new LimitedStore(state), { clock });
       starters.push(
         (async () => {
-          await vi.waitFor(() => expect(late.replica.state).not.toBeNull(), { interval: 5 });
+          await vi.waitFor(() => expect(late.replica.state).not.toBeNull(), { ...PATIENTLY, interval: 5 });
           seenAtStart.push((await portsAt(late)).join());
           await late.close();
         })(),
       );
       // Until it has looked, but for those who would wait for the write itself.
-      await Promise.race([starters.at(-1), new Promise((resolve) => setTimeout(resolve, 100))]);
+      await Promise.race([starters.at(-1), new Promise((resolve) => setTimeout(resolve, 400))]);
     };
     const a = node("a", { checkpoint: look });
     const b = node("b");
@@ -131,8 +134,8 @@ describe("a set that does not fit into one transaction", () => {
     // Whoever looked while pieces of the first set came in saw nothing.
     expect(seenAtStart).toContain("");
     await a.set.write(requestOf(many(MANY, 2, 1n)), ALICE);
-    await vi.waitFor(() => expect(follower.heads.at(-1)).toBe(2n));
-    await vi.waitFor(() => expect(state.under(LAB_KEYS.staged)).toEqual([]));
+    await vi.waitFor(() => expect(follower.heads.at(-1)).toBe(2n), PATIENTLY);
+    await vi.waitFor(() => expect(state.under(LAB_KEYS.staged)).toEqual([]), PATIENTLY);
     await Promise.all(starters);
     expect(starters.length).toBeGreaterThan(8);
     expect(new Set(seenAtStart)).toEqual(new Set(["", "1", "2"]));
@@ -168,7 +171,7 @@ describe("a set that does not fit into one transaction", () => {
     const deletions = Array.from({ length: MANY }, (_, index) => deletionOf(`p${index}`, 1n));
     const { head } = await a.set.write(requestOf(deletions), ALICE);
     expect(head?.documentCount).toBe(0);
-    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull());
+    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull(), PATIENTLY);
     const { documents } = await a.set.list(create(ListDocumentsRequestSchema, { withDeleted: true }));
     expect(documents.every(({ deleted, version }) => deleted && version === 2n)).toBe(true);
   });
@@ -189,7 +192,7 @@ describe("a leader that ends in the middle of a large write", () => {
     const portsAtHead = () => (isSecond ? "2" : "1");
     await a.lead.take();
     await a.set.write(requestOf(many(MANY, 1, 0n)), ALICE);
-    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull());
+    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull(), PATIENTLY);
     isSecond = true;
     const outcome = await a.set.write(requestOf(many(MANY, 2, 1n)), ALICE).then(
       () => "answered",
@@ -202,8 +205,8 @@ describe("a leader that ends in the middle of a large write", () => {
     await b.lead.take();
     const duties = b.runDuties();
     expect(await portsAt(b)).toEqual([isThere ? "2" : "1"]);
-    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull());
-    await vi.waitFor(() => expect(state.under(LAB_KEYS.staged)).toEqual([]));
+    await vi.waitFor(() => expect(state.get(LAB_KEYS.overlay)).toBeNull(), PATIENTLY);
+    await vi.waitFor(() => expect(state.under(LAB_KEYS.staged)).toEqual([]), PATIENTLY);
     expect(state.under(LAB_KEYS.history)).toHaveLength(isThere ? 2 * MANY : MANY);
     const next = await b.set.write(requestOf(many(MANY, 3, isThere ? 2n : 1n)), ALICE);
     expect(next.head).toMatchObject({ setNumber: isThere ? 3n : 2n, term: 2n });
@@ -300,17 +303,17 @@ describe("a watch of documents", () => {
     }
     await a.set.write(requestOf([deletionOf("n1", 1n)]), ALICE);
     const resumed = new Follower(a, 2n);
-    await vi.waitFor(() => expect(resumed.heads.at(-1)).toBe(5n));
+    await vi.waitFor(() => expect(resumed.heads.at(-1)).toBe(5n), PATIENTLY);
     expect(resumed.snapshots).toBe(0);
     expect([...resumed.documents.keys()].sort()).toEqual(["n2", "n3", "web"].map(policyKey));
     const upToDate = new Follower(a, 5n);
     await a.set.write(requestOf([writeOf("late", 1, 0n)]), ALICE);
-    await vi.waitFor(() => expect(upToDate.heads.at(-1)).toBe(6n));
+    await vi.waitFor(() => expect(upToDate.heads.at(-1)).toBe(6n), PATIENTLY);
     expect([...upToDate.documents.keys()]).toEqual([policyKey("late")]);
     const unknown = new Follower(a, 99n);
     state.transact({ compare: [], then: [{ kind: "delete", key: LAB_KEYS.set(1n) }] });
     const old = new Follower(a, 1n);
-    await vi.waitFor(() => expect([unknown.snapshots, old.snapshots]).toEqual([1, 1]));
+    await vi.waitFor(() => expect([unknown.snapshots, old.snapshots]).toEqual([1, 1]), PATIENTLY);
     expect(old.documents.size).toBe(5);
     await Promise.all([resumed, upToDate, unknown, old].map((follower) => follower.close()));
   });
@@ -329,7 +332,7 @@ describe("a watch of documents", () => {
     await a.lead.take();
     await a.set.write(requestOf([writeOf("web", 1, 0n)]), ALICE);
     const follower = new Follower(b);
-    await vi.waitFor(() => expect(follower.heads).toEqual([1n]));
+    await vi.waitFor(() => expect(follower.heads).toEqual([1n]), PATIENTLY);
     way.isCut = true;
     for (let version = 1; version < 6; version++) {
       await a.set.write(requestOf([writeOf("web", version + 1, BigInt(version))]), ALICE);
@@ -341,7 +344,7 @@ describe("a watch of documents", () => {
         await clock.advance(1_000);
         expect(follower.heads.at(-1)).toBe(6n);
       },
-      { timeout: 5_000 },
+      { timeout: 60_000 },
     );
     expect(follower.seen.at(-1)).toBe("6");
     await follower.close();

@@ -58,7 +58,7 @@ it("an agent that is killed while it makes a cluster makes it when asked again; 
   if (status?.clusterName === "") await cluster.initCluster({ clusterName: "prod", peerAddress });
   // The lease of the agent that was killed runs on in its store for as long as it was granted.
   const isLed = async () => (await cluster.getCluster({})).status?.members.some(({ isLeader }) => isLeader);
-  await expect.poll(isLed, { timeout: 15_000, interval: 200 }).toBe(true);
+  await expect.poll(isLed, { timeout: 60_000, interval: 200 }).toBe(true);
   const { status: made } = await cluster.getCluster({});
   expect(made).toMatchObject({ clusterName: "prod", trustDomain: "prod.wardline", problems: [] });
   expect(made?.members).toHaveLength(1);

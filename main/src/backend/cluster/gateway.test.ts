@@ -51,7 +51,7 @@ function look(): void {
   })();
 }
 
-const until = (read: () => unknown) => expect.poll(read, { timeout: 8_000, interval: 20 });
+const until = (read: () => unknown) => expect.poll(read, { timeout: 60_000, interval: 20 });
 const view = () => shown?.clusters[0];
 const code = async (work: Promise<unknown>) => {
   try {

@@ -21,7 +21,7 @@ import { collect, type TestConsole } from "../testing/console.ts";
 import { FakeMesh, meshKey, observationOf, peerOf, runOf } from "../testing/fake-mesh.ts";
 import { testFleet } from "../testing/fleet.ts";
 
-const WAIT = { timeout: 15_000, interval: 30 };
+const WAIT = { timeout: 60_000, interval: 30 };
 const LINK = "yggdrasil|host/web-1|host/web-2";
 const testers: TestConsole[] = [];
 afterEach(async () => {

@@ -171,7 +171,7 @@ describe("notes of a cluster", () => {
       tester.clusters.setNote({ clusterName: "prod", subject, text, ...(baseText === undefined ? {} : { baseText }) });
     return { tester, agent, shown, set, leave: () => leaving.abort() };
   }
-  const until = (read: () => unknown) => expect.poll(read, { timeout: 12_000, interval: 20 });
+  const until = (read: () => unknown) => expect.poll(read, { timeout: 60_000, interval: 20 });
   const failure = async (work: Promise<unknown>) =>
     failureFromConnectError(
       await work.then(

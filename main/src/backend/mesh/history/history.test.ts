@@ -19,7 +19,7 @@ import { MeshTables } from "./mesh-tables.ts";
 
 const MINUTE_MS = 60_000;
 const START_MS = Date.UTC(2026, 0, 1);
-const WAIT = { timeout: 10_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 
 function direction(over: Partial<GraphDirection> = {}): GraphDirection {
   return {
@@ -334,7 +334,7 @@ describe("who writes it", () => {
       written += rows.reduce((sum, { wire }) => sum + wire.length, 0);
       addFigures(rows);
     };
-    await expect.poll(() => written, { timeout: 30_000 }).toBeGreaterThan(200_000);
+    await expect.poll(() => written, { timeout: 60_000 }).toBeGreaterThan(200_000);
     expect(tables.usedBytes()).toBeLessThan(350_000);
     tables.addFigures = () => {
       throw new Failure({ code: ErrorCode.DISK_FULL, message: "The disk is full." });
