@@ -130,6 +130,14 @@ describe("parseFlowQuery", () => {
       "1:7-1:17",
       '"2026-02-31" is not a moment. Write -2h, 2026-11-20, 2026-11-20T10:00 (UTC), today or yesterday.',
     ],
+    ...["0099-01-01", "2026-11-20T10:00+24:00", "2026-11-20T10:00+01:60"].map(
+      (moment): [string, string, string, string] => [
+        `since:${moment}`,
+        "WL604",
+        `1:7-1:${7 + moment.length}`,
+        `"${moment}" is not a moment. Write -2h, 2026-11-20, 2026-11-20T10:00 (UTC), today or yesterday.`,
+      ],
+    ),
     ["label:app!=web", "WL604", "1:7-1:15", "A label that a record must not have is written -label:app=web."],
     ["host>web", "WL605", "1:5-1:6", "host does not have an order."],
     ["since>-2h", "WL605", "1:6-1:7", "since takes a moment: since:-2h"],

@@ -11,7 +11,8 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 ]);
 const DAY_MS = 86_400_000;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-const MOMENT = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?([Zz]|[+-]\d\d:?\d\d)?$/;
+const MOMENT =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?([Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?$/;
 
 /** Unix milliseconds from 1970 to 9999; `null` when the text is no moment. */
 export function readMoment(text: string, nowMs: number): number | null {
@@ -49,6 +50,8 @@ function readIso(text: string): number | null {
   const date = new Date(ms);
   // The 31st of February is the 3rd of March to a computer.
   const isReal =
+    // And years before 100 are of the last century.
+    date.getUTCFullYear() === fields[0] &&
     date.getUTCMonth() + 1 === fields[1] &&
     date.getUTCDate() === fields[2] &&
     date.getUTCHours() === fields[3] &&
