@@ -48,3 +48,4 @@ export {
 } from "./match.ts";
 export * from "./query.ts";
 export * from "./record.ts";
+export { CSV_COLUMNS, recordCsvHeader, recordCsvLine, requireCsvColumns } from "./record-csv.ts";

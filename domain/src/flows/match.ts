@@ -2,7 +2,7 @@
  * What a flow query means: the readable reference that every store is held to, never optimised.
  *
  * Texts compare exactly, except that ASCII letters of `host`, `name`, `user` and `text` compare without case. `*` stands
- * for any part of the texts of `host`, `name`, `process`, `user`, `policy`, `subject`, `cgroup` and `text`. A text that
+ * for any part of the texts of `host`, `name`, `process`, `user`, `policy`, `rule`, `subject`, `cgroup` and `text`. A text that
  * is empty in the record (unknown) matches nothing, also not `*`.
  */
 import { cidrContainsAddress, parseAddress, parseCidr } from "../policy/address.ts";
@@ -75,6 +75,8 @@ function matchesValue(field: QueryField, value: string, record: FlowRecord, labe
       return record.enforced === value;
     case "policy":
       return record.policyKeys.some((key) => matchesKey(value, key));
+    case "rule":
+      return matchesPattern(value, record.decisionSummary);
     case "direction":
       return record.direction === value;
     case "subject":

@@ -18,6 +18,8 @@ export type QueryField =
   | "verdict"
   | "enforced"
   | "policy"
+  /** What decided, in words. */
+  | "rule"
   | "direction"
   | "subject"
   | "cgroup"
@@ -60,6 +62,7 @@ export const FLOW_DIMENSIONS = [
   "user",
   "verdict",
   "policy",
+  "rule",
   "direction",
   "subject",
   "source-name",

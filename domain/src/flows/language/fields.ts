@@ -81,6 +81,10 @@ export const FIELDS: readonly FieldInfo[] = [
     meaning: "A policy that decided: its key, or the last parts of it.",
   },
   {
+    ...{ kind: "field", name: "rule", aliases: ["decision"], example: 'rule:"*ingress[0]"' },
+    meaning: "What decided, in words: the whole sentence as rows and groups show it, or a part between `*`.",
+  },
+  {
     ...{ kind: "field", name: "direction", aliases: ["dir"], values: ["ingress", "egress"], example: "direction:in" },
     meaning: "Seen from the host: in (ingress) or out (egress).",
   },

@@ -30,7 +30,7 @@ function withTables(page: string): string {
   return Object.entries(TABLES).reduce(
     (text, [name, table]) =>
       text.replace(
-        new RegExp(`(<!-- ${name}:[^>]*-->\n)[sS]*?(<!-- /${name} -->)`),
+        new RegExp(`(<!-- ${name}:[^>]*-->\n)[\\s\\S]*?(<!-- /${name} -->)`),
         (_, start: string, end: string) => `${start}${table}\n${end}`,
       ),
     page,

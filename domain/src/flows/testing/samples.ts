@@ -81,6 +81,7 @@ const VALUES: Record<QueryField, fc.Arbitrary<string>> = {
   verdict: fc.constantFrom("allow", "deny"),
   enforced: fc.constantFrom("allow", "deny"),
   policy: word,
+  rule: word,
   direction: fc.constantFrom("ingress", "egress"),
   subject: word,
   cgroup: word.map((text) => (text.length > 1 ? text.replace(/\/+$/, "") || "/" : text)),

@@ -27,6 +27,8 @@ export function dimensionValue(dimension: FlowDimension, record: FlowRecord): st
       return record.verdict;
     case "policy":
       return record.policyKeys.join(", ");
+    case "rule":
+      return record.decisionSummary;
     case "direction":
       return direction;
     case "subject":

@@ -142,7 +142,7 @@ function addTop(flows: Command, runner: Runner): void {
     .description("the largest sums: who talks most, to whom, over what")
     .option(
       "--by <dimensions>",
-      "one to three: host, source, destination, peer, port, protocol, process, user, verdict, policy, direction, subject, source-name, destination-name",
+      "one to three: host, source, destination, peer, port, protocol, process, user, verdict, policy, rule, direction, subject, source-name, destination-name",
       "peer,port",
     )
     .addOption(

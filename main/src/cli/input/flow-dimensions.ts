@@ -14,6 +14,7 @@ const WIRE: Record<FlowDimension, WireDimension> = {
   user: WireDimension.USER,
   verdict: WireDimension.VERDICT,
   policy: WireDimension.POLICY,
+  rule: WireDimension.RULE,
   direction: WireDimension.DIRECTION,
   subject: WireDimension.SUBJECT,
   "source-name": WireDimension.SOURCE_NAME,

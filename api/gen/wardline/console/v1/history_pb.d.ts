@@ -1829,6 +1829,13 @@ export enum FlowDimension {
    * @generated from enum value: FLOW_DIMENSION_CGROUP = 15;
    */
   CGROUP = 15,
+
+  /**
+   * What decided, in words: the policies with the rule, or why there is none.
+   *
+   * @generated from enum value: FLOW_DIMENSION_RULE = 16;
+   */
+  RULE = 16,
 }
 
 /**

@@ -128,6 +128,8 @@ class Conditions {
         return `s.direction = ${WIRE[value as "ingress" | "egress"] ?? 0}`;
       case "policy":
         return `EXISTS (SELECT 1 FROM unnest(s.policy_keys) AS k (key) WHERE ${this.#key("k.key", value)})`;
+      case "rule":
+        return this.#pattern("s.summary", value);
       case "subject":
         return this.#key("s.subject", value);
       case "cgroup":

@@ -13,6 +13,7 @@ const DIMENSIONS: Record<FlowDimension, string> = {
   user: "s.user_name",
   verdict: "(CASE s.verdict WHEN 1 THEN 'allow' ELSE 'deny' END)",
   policy: "array_to_string(s.policy_keys, ', ')",
+  rule: "s.summary",
   direction: "(CASE s.direction WHEN 1 THEN 'ingress' ELSE 'egress' END)",
   subject: "s.subject",
   cgroup: "s.cgroup",

@@ -81,6 +81,9 @@ export async function removePart(client: PoolClient, schema: string, { info, bec
   await client.query(`DELETE FROM ${schema}.parts WHERE part = $1`, [info.part]);
 }
 
+/** Sums of what a host that lies has said have no bound; a column has, and a part that cannot be rolled up would stay forever. */
+const summed = (column: string): string => `least(sum(${column}), 9223372036854775807)`;
+
 async function rollUp(client: PoolClient, schema: string, from: number, becomes: HistoryResolution): Promise<void> {
   const into = partOf(dayOf(from), becomes);
   const bucketMs = BUCKET_MS[becomes];
@@ -88,8 +91,8 @@ async function rollUp(client: PoolClient, schema: string, from: number, becomes:
   await client.query(
     `INSERT INTO ${schema}.records (part, series, start_ms, length_ms, first_ms, last_ms, records, started, ended, denied,
        packets, out_bytes, in_bytes, pid, generation, folded)
-     SELECT $2, series, start_ms / $3 * $3, $3, min(first_ms), max(last_ms), sum(records), sum(started), sum(ended),
-       sum(denied), sum(packets), sum(out_bytes), sum(in_bytes), CASE WHEN min(pid) = max(pid) THEN min(pid) ELSE 0 END,
+     SELECT $2, series, start_ms / $3 * $3, $3, min(first_ms), max(last_ms), ${summed("records")}, ${summed("started")},
+       ${summed("ended")}, ${summed("denied")}, ${summed("packets")}, ${summed("out_bytes")}, ${summed("in_bytes")}, CASE WHEN min(pid) = max(pid) THEN min(pid) ELSE 0 END,
        max(generation), max(folded)
      FROM ${schema}.records WHERE part = $1 GROUP BY series, start_ms / $3`,
     [from, into, bucketMs],

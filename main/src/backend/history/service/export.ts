@@ -8,11 +8,9 @@ import {
   type HistoryRecord,
   HistoryRecordSchema,
 } from "@wardline/api/wardline/console/v1/history";
-import { FlowRecordSchema } from "@wardline/api/wardline/v1/flow_record";
-import type { FlowQuery } from "@wardline/domain/flows";
+import { type FlowQuery, recordCsvHeader, recordCsvLine, requireCsvColumns } from "@wardline/domain/flows";
 import { safeNumber } from "../../rpc/guard.ts";
 import type { LabelResolver, RowOrder, SearchProgress, StoredRecord } from "../flow-history.ts";
-import { csvHeader, csvLine, requireCsvColumns } from "./csv.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import { readQuery } from "./read-query.ts";
 import { PROGRESS_MS, type QueryPorts } from "./records.ts";
@@ -52,7 +50,7 @@ export async function* exportRecords(
     : ranked(ports, query, order, facts.labels, limit, signal);
   const startedMs = clock.nowMs();
   const encoder = new TextEncoder();
-  let lines: string[] = columns ? [csvHeader(EXAMPLE, columns)] : [];
+  let lines: string[] = columns ? [recordCsvHeader(columns)] : [];
   let [size, written, isLast] = [0, 0, false];
   let progress: SearchProgress = NOTHING_SEARCHED;
   const flush = () => {
@@ -86,11 +84,8 @@ export async function* exportRecords(
   yield flush();
 }
 
-/** For the header: columns are named by a record. */
-const EXAMPLE: HistoryRecord = create(HistoryRecordSchema, { record: create(FlowRecordSchema) });
-
 function lineOf(item: HistoryRecord, columns: readonly string[] | null): string {
-  return columns ? csvLine(item, columns) : `${JSON.stringify(toJson(HistoryRecordSchema, item))}\n`;
+  return columns ? recordCsvLine(item, columns) : `${JSON.stringify(toJson(HistoryRecordSchema, item))}\n`;
 }
 
 async function* searched(

@@ -29,6 +29,7 @@ const DIMENSIONS: ReadonlyMap<WireDimension, FlowDimension> = new Map([
   [WireDimension.USER, "user"],
   [WireDimension.VERDICT, "verdict"],
   [WireDimension.POLICY, "policy"],
+  [WireDimension.RULE, "rule"],
   [WireDimension.DIRECTION, "direction"],
   [WireDimension.SUBJECT, "subject"],
   [WireDimension.SOURCE_NAME, "source-name"],

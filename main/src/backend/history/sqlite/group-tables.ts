@@ -123,6 +123,8 @@ export function fileDimension(file: OpenFile, dimension: FlowDimension): FileDim
       return { numbers: file.column("verdict"), text: (verdict) => (verdict === 1 ? "allow" : "deny") };
     case "policy":
       return { numbers: file.column("decision"), text: (id) => policyText(file, id) };
+    case "rule":
+      return { numbers: file.column("decision"), text: (id) => ruleText(file, id) };
     case "direction":
       return { numbers: file.column("direction"), text: (direction) => (direction === 1 ? "ingress" : "egress") };
     case "subject":
@@ -162,6 +164,11 @@ function addresses(file: OpenFile, numbers: Float64Array): FileDimension {
 
 function lookUp(file: OpenFile, table: "texts" | "addresses", id: number): string {
   return file.get<{ text: string }>(`SELECT text FROM ${table} WHERE id = ?`, id)?.text ?? "";
+}
+
+function ruleText(file: OpenFile, id: number): string {
+  if (id === 0) return "";
+  return file.get<{ summary: string }>("SELECT summary FROM decisions WHERE id = ?", id)?.summary ?? "";
 }
 
 function policyText(file: OpenFile, id: number): string {

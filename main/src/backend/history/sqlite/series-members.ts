@@ -125,6 +125,9 @@ export class SeriesMembers {
       case "policy":
         this.#addDecisions(members, "policy_keys", (keys) => keys.split("\n").some((key) => matchesKey(value, key)));
         return;
+      case "rule":
+        this.#addDecisions(members, "summary", (summary) => matchesPattern(value, summary));
+        return;
       case "subject":
         this.#addTexts(
           members,

@@ -18,6 +18,7 @@ export const VALUES: Record<QueryField, readonly string[]> = {
   verdict: ["allow", "deny"],
   enforced: ["allow", "deny"],
   policy: ["web", "default/db", "*cluster*", "none"],
+  rule: ["allowed by a rule", "*isolated", "*rule*", "none"],
   direction: ["ingress", "egress"],
   subject: ["nginx", "host/*", "workload/default/nginx"],
   cgroup: ["/system.slice", "/user.slice", "/system*"],

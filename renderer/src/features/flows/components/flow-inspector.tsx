@@ -27,6 +27,7 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
+import { QuarantineSheet } from "../../quarantine/index.ts";
 import type { FlagOf } from "../hooks/use-flags.ts";
 import type { ColumnName } from "../model/columns.ts";
 import { hasChosenSource, recordOfFlow } from "../model/live-record.ts";
@@ -34,7 +35,6 @@ import { cellOf } from "../model/record-view.ts";
 import { CopyMenu } from "./copy-menu.tsx";
 import { FindingNote } from "./finding-note.tsx";
 import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
-import { QuarantineSheet } from "./quarantine-sheet.tsx";
 
 const REASONS: Record<DecisionReason, string> = {
   [DecisionReason.UNSPECIFIED]: "not known",

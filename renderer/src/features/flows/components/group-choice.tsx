@@ -10,6 +10,7 @@ const DIMENSIONS = [
   FlowDimension.SOURCE,
   FlowDimension.DESTINATION,
   FlowDimension.POLICY,
+  FlowDimension.RULE,
   FlowDimension.VERDICT,
   FlowDimension.SUBJECT,
   FlowDimension.USER,

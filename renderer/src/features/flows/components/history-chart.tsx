@@ -1,6 +1,7 @@
 import { useQuery } from "@connectrpc/connect-query";
+import { skipToken } from "@tanstack/react-query";
 import { HistoryService } from "@wardline/api/wardline/console/v1/history";
-import { memo, useMemo } from "react";
+import { memo, useEffect, useMemo, useState } from "react";
 import { shownFailure } from "../../../data/failure.ts";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
 import { FailureNotice, formatCount, formatQuantity } from "../../../ui/index.ts";
@@ -10,16 +11,22 @@ import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 interface HistoryChartProps {
   readonly text: string;
   readonly range: HistoryRange;
+  /** It stays with the question before this one. */
+  readonly isHeld: boolean;
   readonly onMark: (fromMs: number, untilMs: number) => void;
 }
 
 const formatNumber = (value: number) => formatCount(Math.round(value));
 
 /** When it was: connections and denied packets over the range. Mark a stretch to look at only that. */
-export const HistoryChart = memo(function HistoryChart({ text, range, onMark }: HistoryChartProps) {
+export const HistoryChart = memo(function HistoryChart({ text, range, isHeld, onMark }: HistoryChartProps) {
+  const [asked, setAsked] = useState<{ readonly text: string; readonly range: HistoryRange } | null>(null);
+  useEffect(() => {
+    if (!isHeld) setAsked({ text, range });
+  }, [text, range, isHeld]);
   const series = useQuery(
     HistoryService.method.getSeries,
-    { query: toWireQuery(text, range), points: 120 },
+    asked === null ? skipToken : { query: toWireQuery(asked.text, asked.range), points: 120 },
     { placeholderData: (former) => former },
   );
   const { data } = series;

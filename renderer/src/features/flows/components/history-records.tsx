@@ -1,6 +1,6 @@
 import { type HistoryRecord, RecordSort } from "@wardline/api/wardline/console/v1/history";
 import { Download, ListFilter } from "lucide-react";
-import { memo, useCallback, useState } from "react";
+import { memo, useCallback, useEffect, useState } from "react";
 import { useWindow } from "../../../data/window-store.ts";
 import {
   Button,
@@ -36,14 +36,20 @@ interface HistoryRecordsProps {
   readonly onCondition: (term: string, isExcluded: boolean) => void;
   readonly onAsk: (text: string) => void;
   readonly onNewer: () => void;
+  /** The rows of this question are there, or will not come. */
+  readonly onSettled: (text: string, range: HistoryRange) => void;
   readonly flagOf: FlagOf;
 }
 
 /** All records that match as one list, with what stands behind it and what can be made of it. */
 export const HistoryRecords = memo(function HistoryRecords(props: HistoryRecordsProps) {
-  const { text, range, asked, columns, onColumns, order, onOrder, onCondition, onAsk, onNewer, flagOf } = props;
+  const { text, range, asked, columns, onColumns, order, onOrder, onCondition, onAsk, onNewer, onSettled, flagOf } =
+    props;
   const list = useRankedRows(text, range, order, asked);
-  const { rowCount, listed, isRunning, failure, serial, rowAt, readRanks } = list;
+  const { rowCount, listed, isRunning, isSettled, failure, serial, rowAt, readRanks } = list;
+  useEffect(() => {
+    if (isSettled) onSettled(text, range);
+  }, [isSettled, text, range, onSettled]);
   const [chosen, setChosen] = useState<{ readonly serial: number; readonly selection: Selection } | null>(null);
   const [jump, setJump] = useState<{ readonly rank: number; readonly serial: number } | null>(null);
   const [view, setView] = useState({ first: 0, rows: 0 });

@@ -61,6 +61,10 @@ export function HistoryView() {
     change({ flowText: narrowed(current, term) });
     setFace("records");
   }, []);
+  // The rows are what somebody waits for: the chart above them asks when they are there.
+  const [settled, setSettled] = useState<{ readonly text: string; readonly range: HistoryRange } | null>(null);
+  const noteSettled = useCallback((of: string, when: HistoryRange) => setSettled({ text: of, range: when }), []);
+  const isHeld = face === "records" && (settled?.text !== text || settled.range !== range);
   const flagOf = useFlags();
   const chooseColumns = useCallback((next: readonly ShownColumn[]) => {
     setColumns(next);
@@ -70,7 +74,7 @@ export function HistoryView() {
     <div className="history">
       <FlowsHead columns={columns} onColumns={chooseColumns} order={order} onOrder={setOrder} onAsk={ask} />
       <Suspense fallback={<div className="history-chart-place" />}>
-        <HistoryChart text={text} range={drawn} onMark={mark} />
+        <HistoryChart text={text} range={drawn} isHeld={isHeld} onMark={mark} />
       </Suspense>
       <div className="history-bar">
         <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
@@ -108,6 +112,7 @@ export function HistoryView() {
             onCondition={addCondition}
             onAsk={ask}
             onNewer={askNow}
+            onSettled={noteSettled}
             flagOf={flagOf}
           />
         ) : null}

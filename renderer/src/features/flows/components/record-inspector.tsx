@@ -21,13 +21,13 @@ import {
   visibleText,
 } from "../../../ui/index.ts";
 import { Walkthrough } from "../../policies/index.ts";
+import { QuarantineSheet } from "../../quarantine/index.ts";
 import type { FlagOf } from "../hooks/use-flags.ts";
 import { COLUMN_NAMES, COLUMNS } from "../model/columns.ts";
 import { cellOf, timeOf } from "../model/record-view.ts";
 import { CopyMenu } from "./copy-menu.tsx";
 import { FindingNote } from "./finding-note.tsx";
 import { type ProposalKind, ProposalSheet } from "./proposal-sheet.tsx";
-import { QuarantineSheet } from "./quarantine-sheet.tsx";
 
 interface RecordInspectorProps {
   readonly item: HistoryRecord;

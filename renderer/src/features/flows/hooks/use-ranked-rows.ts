@@ -24,6 +24,8 @@ export interface RankedRows extends RowList {
   readonly searched: Searched | null;
   /** Matching rows that came since and are not in the list. */
   readonly newer: number;
+  /** Whether what is asked now was answered, or failed. */
+  readonly isSettled: boolean;
   readonly failure: ShownFailure | null;
   /** The rank of a moment, in an order of time; `null` when it cannot be found. */
   readonly rankAt: (timeMs: number) => Promise<number | null>;
@@ -40,6 +42,8 @@ const MOST_OF_ONE_ANSWER = 1_000;
 const LOOK_FOR_NEWER_MS = 5_000;
 
 interface Answer {
+  /** What was asked: ranks and snapshot mean nothing with another question. */
+  readonly question: Question | null;
   readonly serial: number;
   readonly rowCount: number;
   readonly listed: number;
@@ -48,7 +52,7 @@ interface Answer {
   readonly snapshot: string;
 }
 
-const NOTHING: Answer = { serial: 0, rowCount: 0, listed: 0, searched: null, gaps: [], snapshot: "" };
+const NOTHING: Answer = { question: null, serial: 0, rowCount: 0, listed: 0, searched: null, gaps: [], snapshot: "" };
 
 /** A list of any length of which only what is looked at is in the window. */
 export function useRankedRows(text: string, range: HistoryRange, order: ListOrder, asked: number): RankedRows {
@@ -56,6 +60,7 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
   const [answer, setAnswer] = useState<Answer>(NOTHING);
   const [isRunning, setRunning] = useState(true);
   const [failure, setFailure] = useState<ShownFailure | null>(null);
+  const [settled, setSettled] = useState<Question | null>(null);
   const [newer, setNewer] = useState(0);
   const [version, setVersion] = useState(0);
   const pages = useRef(new Map<number, readonly HistoryRecord[]>());
@@ -67,13 +72,13 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
   // Another time of asking is another question, also when all else is the same.
   // biome-ignore lint/correctness/useExhaustiveDependencies: see above.
   const question = useMemo(
-    () => ({ query: toWireQuery(text, { sinceMs, untilMs }), order: { sort, ascending: isAscending } }),
+    (): Question => ({ query: toWireQuery(text, { sinceMs, untilMs }), order: { sort, ascending: isAscending } }),
     [text, sinceMs, untilMs, sort, isAscending, asked],
   );
 
   const readPages = useCallback(() => {
-    const { snapshot, listed } = current.current;
-    if (snapshot === "") return;
+    const { question: asking, snapshot, listed } = current.current;
+    if (asking === null || snapshot === "") return;
     for (const [page, controller] of running.current) {
       if (wanted.current.includes(page)) continue;
       controller.abort();
@@ -84,7 +89,7 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
       if (pages.current.has(page) || running.current.has(page) || page * PAGE >= listed) continue;
       const own = new AbortController();
       running.current.set(page, own);
-      const request = { ...question, from: BigInt(page * PAGE), limit: PAGE, snapshot };
+      const request = { ...asking, from: BigInt(page * PAGE), limit: PAGE, snapshot };
       connection.history
         .readRows(request, { signal: own.signal })
         .then(({ rows }) => {
@@ -100,7 +105,7 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
           setFailure(shownFailure(error));
         });
     }
-  }, [connection, question]);
+  }, [connection]);
 
   useEffect(() => {
     const own = new AbortController();
@@ -112,6 +117,7 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
       pages.current.clear();
       keep(pages.current, 0, read.rows);
       const next: Answer = {
+        question,
         serial: current.current.serial + 1,
         rowCount: Number(read.rowCount),
         listed: Number(read.listedRows),
@@ -132,7 +138,9 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
         if (!own.signal.aborted) setFailure(shownFailure(error));
       })
       .finally(() => {
-        if (!own.signal.aborted) setRunning(false);
+        if (own.signal.aborted) return;
+        setRunning(false);
+        setSettled(question);
       });
     return () => own.abort();
   }, [connection, question]);
@@ -143,7 +151,7 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
       asking.clear();
     };
   }, []);
-  useLookForNewer(answer.snapshot, question, setNewer);
+  useLookForNewer(answer, setNewer);
 
   const rowAt = useCallback((rank: number) => pages.current.get(Math.floor(rank / PAGE))?.[rank % PAGE] ?? null, []);
   const want = useCallback(
@@ -157,20 +165,20 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
   );
   const rankAt = useCallback(
     async (timeMs: number) => {
-      if (sort !== RecordSort.TIME) return null;
-      const { snapshot } = current.current;
-      const read = await connection.history.readRows({ ...question, at: timestampFromMs(timeMs), limit: 1, snapshot });
+      const { question: asking, snapshot } = answer;
+      if (asking === null || asking.order.sort !== RecordSort.TIME) return null;
+      const read = await connection.history.readRows({ ...asking, at: timestampFromMs(timeMs), limit: 1, snapshot });
       return Number(read.from);
     },
-    [connection, question, sort],
+    [connection, answer],
   );
   const readRanks = useCallback(
     async (from: number, until: number, signal: AbortSignal) => {
-      const { snapshot } = current.current;
+      const { question: asking, snapshot } = answer;
       const found: HistoryRecord[] = [];
-      for (let next = from; next < until; ) {
+      for (let next = from; asking !== null && next < until; ) {
         const limit = Math.min(MOST_OF_ONE_ANSWER, until - next);
-        const request = { ...question, from: BigInt(next), limit, snapshot };
+        const request = { ...asking, from: BigInt(next), limit, snapshot };
         const { rows } = await connection.history.readRows(request, { signal });
         if (rows.length === 0) break;
         found.push(...rows);
@@ -178,11 +186,11 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
       }
       return found;
     },
-    [connection, question],
+    [connection, answer],
   );
   const { listed } = answer;
   const rankAtOrAfter = useCallback((key: number) => Math.max(0, Math.min(listed, key)), [listed]);
-  const state = { newer, isRunning, failure, version, added: 0 };
+  const state = { newer, isRunning, isSettled: settled === question, failure, version, added: 0 };
   return { ...answer, ...state, rowAt, want, rankAt, readRanks, keyAt: itself, rankAtOrAfter };
 }
 
@@ -197,16 +205,16 @@ function keep(pages: Map<number, readonly HistoryRecord[]>, page: number, rows: 
   if (pages.size > MOST_PAGES && oldest !== undefined) pages.delete(oldest);
 }
 
-type Question = Pick<
-  Parameters<ReturnType<typeof useConsole>["connection"]["history"]["readRows"]>[0],
-  "query" | "order"
->;
+interface Question {
+  readonly query: ReturnType<typeof toWireQuery>;
+  readonly order: { readonly sort: RecordSort; readonly ascending: boolean };
+}
 
 /** The list stays as it is; what came since is counted, so that a person can take it in when it suits. */
-function useLookForNewer(snapshot: string, question: Question, setNewer: (count: number) => void): void {
+function useLookForNewer({ question, snapshot }: Answer, setNewer: (count: number) => void): void {
   const { connection } = useConsole();
   useEffect(() => {
-    if (snapshot === "") return;
+    if (question === null || snapshot === "") return;
     const own = new AbortController();
     const look = async () => {
       if (document.hidden) return;

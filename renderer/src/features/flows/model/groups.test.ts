@@ -29,7 +29,10 @@ const flows = Array.from({ length: 3_000 }, (_, index) => {
     enforced: isDenied && index % 8 === 0 ? Verdict.DENY : Verdict.ALLOW,
     subjectKey: pick(["Host/web-1", "Workload/default/nginx", ""], index >> 2),
     cgroupPath: pick(["/system.slice/a.service", "/system.slice/b (x).service", ""], index >> 2),
-    decision: { policyKeys: pick([["Policy/default/web"], ["Policy/a", "Policy/b"], []], index >> 1) },
+    decision: {
+      policyKeys: pick([["Policy/default/web"], ["Policy/a", "Policy/b"], []], index >> 1),
+      summary: pick(["allowed by default/web, ingress[1]", "allowed by default/web, ingress[10]", ""], index >> 1),
+    },
     ...(index % 5 === 0
       ? {}
       : {
@@ -48,7 +51,14 @@ const records = items.map((item) => fromWireFlowRecord(item.record!, item.host))
 
 const DIMENSIONS = [
   ...[FlowDimension.HOST, FlowDimension.SOURCE, FlowDimension.DESTINATION, FlowDimension.PEER, FlowDimension.PORT],
-  ...[FlowDimension.PROTOCOL, FlowDimension.PROCESS, FlowDimension.USER, FlowDimension.VERDICT, FlowDimension.POLICY],
+  ...[
+    FlowDimension.PROTOCOL,
+    FlowDimension.PROCESS,
+    FlowDimension.USER,
+    FlowDimension.VERDICT,
+    FlowDimension.POLICY,
+    FlowDimension.RULE,
+  ],
   ...[FlowDimension.DIRECTION, FlowDimension.SUBJECT, FlowDimension.CGROUP],
 ];
 

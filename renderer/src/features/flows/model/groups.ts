@@ -36,6 +36,7 @@ const FIELDS: Partial<Record<FlowDimension, string>> = {
   [FlowDimension.USER]: "user",
   [FlowDimension.VERDICT]: "verdict",
   [FlowDimension.POLICY]: "policy",
+  [FlowDimension.RULE]: "rule",
   [FlowDimension.DIRECTION]: "direction",
   [FlowDimension.SUBJECT]: "subject",
   [FlowDimension.SOURCE_NAME]: "name",
@@ -69,6 +70,7 @@ export function groupTerm(dimension: FlowDimension, value: string): string | nul
     case FlowDimension.PROCESS:
     case FlowDimension.USER:
     case FlowDimension.POLICY:
+    case FlowDimension.RULE:
     case FlowDimension.SUBJECT:
     case FlowDimension.CGROUP:
       return `-${field}:*`;
@@ -116,6 +118,8 @@ export function dimensionOf(item: HistoryRecord, dimension: FlowDimension): { va
       return plain(fromWireVerdict(record.verdict));
     case FlowDimension.POLICY:
       return plain((record.decision?.policyKeys ?? []).join(", "));
+    case FlowDimension.RULE:
+      return plain(record.decision?.summary ?? "");
     case FlowDimension.DIRECTION:
       return plain(isIngress ? "ingress" : "egress");
     case FlowDimension.SUBJECT:

@@ -22,6 +22,7 @@ export const DIMENSION_NAMES: Record<FlowDimension, string> = {
   [FlowDimension.USER]: "user",
   [FlowDimension.VERDICT]: "verdict",
   [FlowDimension.POLICY]: "policy",
+  [FlowDimension.RULE]: "deciding rule",
   [FlowDimension.DIRECTION]: "direction",
   [FlowDimension.SUBJECT]: "subject",
   [FlowDimension.SOURCE_NAME]: "from name",

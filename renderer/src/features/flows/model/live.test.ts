@@ -139,9 +139,9 @@ describe("rows as others read them", () => {
       width: 90,
     }));
     expect(rowsAs("csv", items, columns).split("\r\n")).toEqual([
-      "When,Host,Verdict,Peer,Bytes,Way",
-      "2026-11-20T14:03:22.418Z,web-1,allow,203.0.113.9,400,out",
-      `2026-11-20T14:03:22.419Z,"'=1+""2""",observed,203.0.113.9,400,out`,
+      "first_seen,last_seen,host,verdict,enforced,peer_name,peer_address,originator_bytes,responder_bytes,direction",
+      "2026-11-20T14:03:22.418Z,,web-1,allow,allow,,203.0.113.9,100,300,out",
+      `2026-11-20T14:03:22.419Z,2026-11-20T14:03:22.419Z,"'=1+""2""",deny,allow,,203.0.113.9,100,300,out`,
       "",
     ]);
   });

@@ -1,9 +1,11 @@
-/** Records as CSV: RFC 4180, with a header. What a spreadsheet would take for a formula is text. */
+/** Records as CSV, wherever they are copied or exported from: RFC 4180, with a header. What a spreadsheet would take for a formula is text. */
+import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import type { HistoryRecord } from "@wardline/api/wardline/console/v1/history";
+import { type HistoryRecord, HistoryRecordSchema } from "@wardline/api/wardline/console/v1/history";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
-import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { hasPorts, protocolName } from "@wardline/domain/flows";
+import { ErrorCode, Failure } from "../errors/index.ts";
+import { protocolName } from "./language/protocols.ts";
+import { hasPorts } from "./match.ts";
 
 type Column = (
   item: HistoryRecord,
@@ -90,12 +92,14 @@ export function requireCsvColumns(names: readonly string[]): readonly string[] {
   });
 }
 
-export function csvLine(item: HistoryRecord, columns: readonly string[]): string {
+export function recordCsvLine(item: HistoryRecord, columns: readonly string[]): string {
   return lineOf(fieldsOf(item, columns).map(([, value]) => value));
 }
 
-export function csvHeader(example: HistoryRecord, columns: readonly string[]): string {
-  return lineOf(fieldsOf(example, columns).map(([header]) => header));
+const EXAMPLE = create(HistoryRecordSchema, { record: {} });
+
+export function recordCsvHeader(columns: readonly string[]): string {
+  return lineOf(fieldsOf(EXAMPLE, columns).map(([header]) => header));
 }
 
 function fieldsOf(item: HistoryRecord, columns: readonly string[]): readonly [string, string][] {
