@@ -1,20 +1,12 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Anomaly } from "@wardline/api/wardline/console/v1/anomalies";
-import { FeedbackKind, type Finding } from "@wardline/api/wardline/v1/anomaly";
+import { FeedbackKind } from "@wardline/api/wardline/v1/anomaly";
 import { useState } from "react";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import {
-  Button,
-  FailureNotice,
-  Moment,
-  Notice,
-  ScrollRegion,
-  shortKey,
-  TextField,
-  visibleText,
-} from "../../../ui/index.ts";
+import { Button, FailureNotice, Moment, Notice, ScrollRegion, TextField, visibleText } from "../../../ui/index.ts";
+import { QuarantineSheet } from "../../quarantine/index.ts";
 import { isOpen } from "../model/open.ts";
 
 type Step = "none" | "draft" | "quarantine" | "normal" | "confirmed";
@@ -39,7 +31,7 @@ export function FindingActions({ anomaly, draft, draftName }: FindingActionsProp
     <section className="finding-section" aria-labelledby="finding-actions">
       <h3 id="finding-actions">What to do</h3>
       <Judgement anomaly={anomaly} />
-      {step === "none" ? (
+      {step === "none" || step === "quarantine" ? (
         <span className="finding-buttons">
           {draft ? <Button onPress={() => setStep("draft")}>Draft a policy that denies it…</Button> : null}
           {subjectKey === undefined ? null : <Button onPress={() => setStep("quarantine")}>Quarantine…</Button>}
@@ -49,7 +41,13 @@ export function FindingActions({ anomaly, draft, draftName }: FindingActionsProp
       ) : null}
       {step === "draft" ? <DraftForm draft={draft} draftName={draftName} onDone={close} /> : null}
       {step === "quarantine" ? (
-        <QuarantineForm hostId={anomaly.hostId} finding={finding} subjectKey={subjectKey ?? ""} onDone={close} />
+        <QuarantineSheet
+          hostId={anomaly.hostId}
+          host={finding.host}
+          subjectKey={subjectKey ?? ""}
+          reason={`Finding ${finding.id}: ${finding.sentence}`}
+          onClose={close}
+        />
       ) : null}
       {step === "normal" || step === "confirmed" ? <FeedbackForm anomaly={anomaly} step={step} onDone={close} /> : null}
     </section>
@@ -130,67 +128,6 @@ function DraftForm({ draft, draftName, onDone }: { draft: string; draftName: str
           Make the draft and open it
         </Button>
         <Button onPress={onDone}>Cancel</Button>
-      </span>
-    </div>
-  );
-}
-
-interface QuarantineFormProps {
-  readonly hostId: string;
-  readonly finding: Finding;
-  /** The host itself when it begins with `Host/` or is empty. */
-  readonly subjectKey: string;
-  readonly onDone: () => void;
-}
-
-function QuarantineForm({ hostId, finding, subjectKey, onDone }: QuarantineFormProps) {
-  const { connection } = useConsole();
-  const [allowFrom, setAllowFrom] = useState("");
-  const [failure, setFailure] = useState<ShownFailure | null>(null);
-  const [isBusy, setBusy] = useState(false);
-  const isHost = subjectKey === "" || subjectKey.startsWith("Host/");
-  const name = visibleText(isHost ? finding.host : shortKey(subjectKey));
-  const cut = async () => {
-    setFailure(null);
-    setBusy(true);
-    try {
-      await connection.hostClient.setQuarantine({
-        hostId,
-        subject: isHost ? "" : subjectKey,
-        lifted: false,
-        managementCidrs: allowFrom.split(/[\s,]+/).filter((part) => part !== ""),
-        managementPorts: [],
-        reason: `Finding ${finding.id}: ${finding.sentence}`.slice(0, 400),
-      });
-      onDone();
-    } catch (error) {
-      setFailure(shownFailure(error));
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <div className="finding-form">
-      <p>
-        <strong>{name} is cut off at once</strong>: every connection from and to it ends
-        {isHost ? ", but for SSH from the addresses below" : "; the rest of the host goes on"}. It stays so until
-        somebody lifts the quarantine: <code>wardline quarantine {isHost ? "host" : name} --lift</code>.
-      </p>
-      {isHost ? (
-        <TextField
-          label="SSH stays open for"
-          hint="Addresses or CIDRs. A host that this console would lose is refused unless its own address is among them."
-          isCode
-          value={allowFrom}
-          onChange={setAllowFrom}
-        />
-      ) : null}
-      {failure ? <FailureNotice isCompact failure={failure} title="Nothing was cut off" /> : null}
-      <span className="finding-buttons finding-buttons-apart">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button tone="danger" isDisabled={isBusy} onPress={() => void cut()}>
-          Cut {name} off
-        </Button>
       </span>
     </div>
   );
