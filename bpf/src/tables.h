@@ -73,17 +73,16 @@ GLOBAL __u32 find_range(__u32 slot, __u32 root, __u32 height, __u32 key)
 	return line->leaf.value[place & (WARDLINE_LEAF_RANGES - 1)];
 }
 
-/* 1 when `one` is below `other`: the borrow of their difference (Hacker's Delight, 2-13). */
-INLINE __u64 is_below_64(__u64 one, __u64 other)
+/* The borrow of `one - other - borrowed` (Hacker's Delight, 2-13): 1 when the difference is below 0. */
+INLINE __u64 borrow_of(__u64 one, __u64 other, __u64 borrowed)
 {
-	return ((~one & other) | (~(one ^ other) & (one - other))) >> 63;
+	return ((~one & other) | (~(one ^ other) & (one - other - borrowed))) >> 63;
 }
 
+/* 1 when `one` is below the other 128 bits: subtracted like two digits, the lower one first. */
 INLINE __u32 is_below_wide(const struct wardline_wide_key *one, __u64 high, __u64 low)
 {
-	__u64 is_equal = 1 ^ (is_below_64(one->high, high) | is_below_64(high, one->high));
-
-	return is_below_64(one->high, high) | (is_equal & is_below_64(one->low, low));
+	return borrow_of(one->high, high, borrow_of(one->low, low, 0));
 }
 
 /* How many of the three are below; they ascend. */
