@@ -122,6 +122,74 @@ describe("mergeFile", { timeout: 120_000 }, () => {
     );
   });
 
+  it("keeps what one side alone said, or both, of documents with lines that are alike", () => {
+    interface Spread {
+      readonly name: string;
+      readonly ports: readonly number[];
+    }
+    const ports = fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 1, maxLength: 4 });
+    const spread = fc.uniqueArray(fc.record({ name: fc.constantFrom("a", "b", "c", "d"), ports }), {
+      selector: ({ name }) => name,
+      maxLength: 4,
+    });
+    const edits = fc.array(
+      fc.record({ kind: fc.constantFrom("ports", "add", "remove", "delete", "move"), at: fc.nat(9), ports }),
+      { maxLength: 3 },
+    );
+    type Edits = typeof edits extends fc.Arbitrary<infer Value> ? Value : never;
+    const edited = (before: readonly Spread[], changes: Edits): readonly Spread[] => {
+      const docs = [...before];
+      for (const { kind, at, ports: next } of changes) {
+        const place = at % Math.max(1, docs.length);
+        const doc = docs[place];
+        if (!doc) continue;
+        const line = at % doc.ports.length;
+        if (kind === "delete") docs.splice(place, 1);
+        else if (kind === "move") docs.push(...docs.splice(place, 1));
+        else if (kind === "ports") docs[place] = { ...doc, ports: next };
+        else if (kind === "add") docs[place] = { ...doc, ports: doc.ports.toSpliced(line, 0, next[0] ?? 1) };
+        else if (doc.ports.length > 1) docs[place] = { ...doc, ports: doc.ports.toSpliced(line, 1) };
+      }
+      return docs;
+    };
+    const textOf = (docs: readonly Spread[], marker: string) =>
+      docs
+        .map(({ name, ports: [first = 1, ...more] }) =>
+          [
+            policy(name, first),
+            ...more.map((port) => `    - {from: [{selector: {}}], ports: [{port: ${port}}]}\n`),
+          ].join(""),
+        )
+        .join(marker);
+    const meaningOf = (docs: readonly Spread[], name: string) =>
+      docs.find((doc) => doc.name === name)?.ports.join() ?? "none";
+    const marker = fc.constantFrom("---\n", "--- # next\n");
+    fc.assert(
+      fc.property(spread, edits, edits, fc.tuple(marker, marker, marker), (base, mine, other, markers) => {
+        const sides = [base, edited(base, mine), edited(base, other)] as const;
+        const [before, ours, theirs] = sides.map((docs, side) => textOf(docs, markers[side] ?? "---\n")) as [
+          string,
+          string,
+          string,
+        ];
+        const result = mergeFile(PATH, before, ours, theirs);
+        if (result.kind === "conflict" || result.text === null) return;
+        const found = readClusterDocuments({ path: PATH, text: result.text }).documents.map(({ key, text }) => ({
+          name: key.split("/").at(-1) ?? "",
+          ports: [...text.matchAll(/port: (\d)/g)].map(([, port]) => Number(port)),
+        }));
+        for (const name of ["a", "b", "c", "d"]) {
+          const [was, our, their] = sides.map((docs) => meaningOf(docs, name));
+          if (our !== their && was !== our && was !== their) continue;
+          const wanted = was === our ? their : our;
+          if (meaningOf(found, name) !== wanted)
+            expect({ name, ports: meaningOf(found, name) }).toEqual({ name, ports: wanted });
+        }
+      }),
+      { numRuns: 300, seed: 31 },
+    );
+  });
+
   it("brings two policies together that were both added at the end", () => {
     const base = policy("web", 80);
     const ours = `${base}---\n# mine\n${policy("shop", 81)}`;
