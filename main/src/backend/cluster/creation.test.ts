@@ -88,7 +88,7 @@ it("can be asked again: who is in stays in, and who had failed joins", async () 
   fleet.agent("b").dialFailure = null;
   await new Promise((resolve) => setTimeout(resolve, 10));
   tester.backend.registry.byId("b").connection.retryNow();
-  await tester.backend.registry.byId("b").connection.connect(AbortSignal.timeout(5_000));
+  await tester.backend.registry.byId("b").connection.connect(AbortSignal.timeout(60_000));
   const { results } = await join(host("a"), host("b"));
   expect(results.every(({ problem }) => problem === undefined)).toBe(true);
   expect(prod().calls.filter((call) => call.startsWith("createJoinToken"))).toHaveLength(2);
