@@ -51,14 +51,14 @@ describe.skipIf(problem)(
       await host.listenUdp(OPEN_PORT);
       peer = await lab.kernel.startSocketPeer("peer");
       client = connectAgent(lab.socketPath);
-    }, 60_000);
+    }, 240_000);
 
     afterAll(async () => {
       client.close();
       await lab.agent?.end("SIGTERM");
       await lab.run("uninstall");
       await lab.close();
-    }, 60_000);
+    }, 240_000);
 
     const isAllowed = async () => (await peer.askUdp(HOST_ADDRESS[4], PORT, 16, PROBE_MS)) === "ok";
 

@@ -85,7 +85,7 @@ describe("the meshes of all hosts", () => {
     const told = await client.getMeshOfHost({ hostId: "web-1" });
     expect(told.observation?.providers[0]?.peers).toHaveLength(1);
     expect(await codeOf(client.getMeshOfHost({ hostId: "none" }))).toBe("NOT_FOUND");
-  }, 40_000);
+  }, 240_000);
 
   it("are no longer believed of a host whose connection ended", async () => {
     const { fleet, service, client } = await start();
@@ -106,7 +106,7 @@ describe("the meshes of all hosts", () => {
     expect(await stateOf("host/web-1")).toBe(MeshNodeState.ONLINE);
     // What it said is shown with its age.
     expect((await client.getMeshOfHost({ hostId: "web-2" })).receivedAt).toBeDefined();
-  }, 40_000);
+  }, 240_000);
 
   it("hold no host for another: a key that two have is told, names and figures are judged", async () => {
     const { meshes, client, service, tester } = await start();
@@ -132,7 +132,7 @@ describe("the meshes of all hosts", () => {
     expect(tester.backend.registry.hosts.map(({ id }) => service.observation(id)?.host)).toEqual([
       ...[undefined, "web-1", "web-2", undefined],
     ]);
-  }, 40_000);
+  }, 240_000);
 
   it("are read anew after a gap in what a host sends, and cut where a host sends too much", async () => {
     const { meshes, service, fleet } = await start();
@@ -150,7 +150,7 @@ describe("the meshes of all hosts", () => {
     mesh.odd = [];
     await expect.poll(() => service.observation("web-2")?.providers[0]?.peers.length, WAIT).toBe(1_000);
     expect(service.observation("web-2")?.providers[0]?.truncated).toBe(true);
-  }, 60_000);
+  }, 240_000);
 
   it("have ways between nodes that are named as people name them", async () => {
     const { client, service } = await start();
@@ -168,7 +168,7 @@ describe("the meshes of all hosts", () => {
     for (const request of wrong) expect(await codeOf(client.findMeshPath(request))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(client.findMeshPath({ from: "web-1", to: "x".repeat(301) }))).toBe("INVALID_ARGUMENT");
     expect(await codeOf(client.findMeshPath({ from: "web-1", to: "web-9" }))).toBe("NOT_FOUND");
-  }, 40_000);
+  }, 240_000);
 });
 
 describe("healing", () => {
@@ -203,7 +203,7 @@ describe("healing", () => {
     fleet.agent("web-2").dialFailure = new Failure({ code: ErrorCode.HOST_UNREACHABLE, message: "away" });
     fleet.agent("web-2").dropConnections();
     await expect.poll(() => runs().includes("web-1 run-1 WAITING_FOR_APPROVAL"), WAIT).toBe(true);
-  }, 40_000);
+  }, 240_000);
 
   it("takes decisions and settings to the host, and tells why they are refused", async () => {
     const { meshes, client, service } = await start();
@@ -228,7 +228,7 @@ describe("healing", () => {
     expect(await codeOf(client.configureMeshHealing({ hostId: "db-1", settings: { mode: HealingMode.ACT } }))).toBe(
       "VERSION_MISMATCH",
     );
-  }, 40_000);
+  }, 240_000);
 
   it("takes peers to the host; what cannot be meant is refused here", async () => {
     const { meshes, client } = await start();
@@ -247,7 +247,7 @@ describe("healing", () => {
     );
     expect(await codeOf(client.removeMeshPeer({ hostId: "web-1" }))).toBe("INVALID_ARGUMENT");
     expect(meshes["web-1"].calls).toHaveLength(count);
-  }, 40_000);
+  }, 240_000);
 
   it("that needs a person, and a mesh that fell apart, are what alerts are about", async () => {
     const { meshes, tester, service, alerts } = await start({ alerts: { delivers: true } });
@@ -284,7 +284,7 @@ describe("healing", () => {
       mesh.see(joined);
     }
     await expect.poll(parts, WAIT).toBe(1);
-  }, 60_000);
+  }, 240_000);
 });
 
 it("a daemon that does not answer is a state, no mesh without peers", async () => {
@@ -294,4 +294,4 @@ it("a daemon that does not answer is a state, no mesh without peers", async () =
   meshes["web-2"].see(hung);
   await expect.poll(() => service.observation("web-2")?.providers[0]?.state, WAIT).toBe(MeshProviderState.UNRESPONSIVE);
   await expect.poll(() => service.feed.summary().nodesOnline, WAIT).toBe(2);
-}, 40_000);
+}, 240_000);

@@ -307,7 +307,7 @@ describe("who writes it", () => {
     await first.end();
     await expect.poll(() => tables.call(second.history).spans().length, WAIT).toBe(2);
     await second.end();
-  }, 30_000);
+  }, 240_000);
 
   it("stays below its bytes although it never stops, and says when the disk is full", async () => {
     const run = history(newDir(), { maxBytes: 250_000, sampleEveryMs: 1, keyframeEveryMs: 200 });
@@ -346,5 +346,5 @@ describe("who writes it", () => {
     await expect.poll(() => run.history.problem, WAIT).toBe("");
     clearInterval(timer);
     await run.end();
-  }, 60_000);
+  }, 240_000);
 });
