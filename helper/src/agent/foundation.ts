@@ -72,6 +72,9 @@ export class Closers {
   }
 }
 
+/** Files go for their age one an hour at most: asked more often, none is an hour late. */
+const AUDIT_TICK_MS = 600_000;
+
 /** Throws `StartError` when something on the host is in the way. */
 export async function layFoundation(
   options: AgentOptions,
@@ -86,6 +89,9 @@ export async function layFoundation(
     ...(options.audit ? { limits: options.audit } : {}),
   });
   closers.add(() => audit.close());
+  // A host on which nobody does anything has a limit of age as well.
+  const auditTimer = setInterval(() => void audit.tick(), AUDIT_TICK_MS).unref();
+  closers.add(() => clearInterval(auditTimer));
   const trail = new AuditTrail(audit, wallMs);
   const backend = await (ports.chooseBackend ?? chooseBackend)(options, clock);
   closers.add(() => backend.enforcer.close());

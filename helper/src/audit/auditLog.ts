@@ -6,6 +6,7 @@
  * files (root): for that the console mirrors the log.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { type AuditContent, type AuditEntry, type AuditPlace, mayBegin, sealEntry } from "@wardline/domain/audit";
 import { syncDirectory, toWriteFailure } from "../files/atomicFile.ts";
 import { Mutex } from "../generations/mutex.ts";
@@ -120,6 +121,8 @@ export class AuditLog {
     const path = paths.at(-1) ?? segmentPath(directory, 1);
     const file = await open(path, "a+", 0o600);
     try {
+      // An entry is on disk only when the names of its file and of the directory are.
+      if (paths.length === 0) for (const path of [directory, dirname(directory)]) await syncDirectory(path);
       const { size } = await file.stat();
       const scan = await scanAuditFile({ path, sizeBytes: size, before: undefined }, () => {});
       const closed = paths.slice(0, -1);
@@ -189,6 +192,11 @@ export class AuditLog {
       }
       await this.#cutIfDue();
     });
+  }
+
+  /** Removes what is too old although nothing is written. Never rejects. */
+  tick(): Promise<void> {
+    return this.#mutex.run(() => this.#cutIfDue());
   }
 
   /** A page of entries with the result of verifying the whole log now. */

@@ -124,6 +124,12 @@ describe("the files of the audit log", () => {
       expect.stringMatching(/^entries 1 to \d+ were removed: they are older than 30 days$/),
     ]);
     expect(chainValid).toBe(true);
+    const [second] = paths();
+    await log.tick();
+    expect(paths()[0]).toBe(second);
+    bootMs += 3_600_000;
+    await log.tick();
+    expect(paths()).not.toContain(second);
     await log.close();
   });
 
