@@ -81,14 +81,21 @@ const fromColumns = (row: LogColumns): AuditLogRow => ({
   acceptedReason: row.accepted_reason,
 });
 
+/** As much as an agent keeps itself, unless it is told to keep more. */
+const MAX_BYTES_PER_HOST = 256 * 1024 * 1024;
+
 export class AuditTables {
   readonly #store: Store;
   readonly #maxEntriesPerHost: number;
+  readonly #maxBytesPerHost: number;
+  /** Of the entries of each host that was written to, at most: what is forgotten for its number is not taken off. */
+  readonly #bytes = new Map<string, number>();
 
-  /** The oldest entries of a host above `maxEntriesPerHost` are forgotten. */
-  constructor(store: Store, maxEntriesPerHost = 200_000) {
+  /** The oldest entries of a host above `maxEntriesPerHost` and above `maxBytesPerHost` are forgotten; its newest stays. */
+  constructor(store: Store, maxEntriesPerHost = 200_000, maxBytesPerHost = MAX_BYTES_PER_HOST) {
     this.#store = store;
     this.#maxEntriesPerHost = maxEntriesPerHost;
+    this.#maxBytesPerHost = maxBytesPerHost;
   }
 
   /** The log of a host that is followed; `null` when none was ever seen. */
@@ -136,7 +143,12 @@ export class AuditTables {
           wire,
         );
       }
-      if (entries.length > 0) this.#forgetOldest(row.hostId);
+      if (entries.length === 0) return;
+      this.#forgetOldest(row.hostId);
+      this.#forgetLargest(
+        row.hostId,
+        entries.reduce((sum, { wire }) => sum + wire.length, 0),
+      );
     });
   }
 
@@ -226,6 +238,34 @@ export class AuditTables {
       hostId,
       this.#maxEntriesPerHost,
     );
+  }
+
+  /** Entries of a host that lies may be many times as long as any of an agent. All are added up only when it may be too much. */
+  #forgetLargest(hostId: string, addedBytes: number): void {
+    const known = this.#bytes.get(hostId);
+    const bytes = known === undefined ? this.#bytesOf(hostId) : known + addedBytes;
+    this.#bytes.set(hostId, bytes);
+    if (bytes <= this.#maxBytesPerHost) return;
+    this.#store.run(
+      `DELETE FROM audit_entries WHERE host_id = ? AND id <= (
+         SELECT max(id) FROM (
+           SELECT id, sum(length(wire)) OVER (ORDER BY id DESC) AS bytes, max(id) OVER () AS newest
+           FROM audit_entries WHERE host_id = ?)
+         WHERE bytes > ? AND id < newest)`,
+      hostId,
+      hostId,
+      // Less than there may be, so that not every page adds all up.
+      this.#maxBytesPerHost * 0.9,
+    );
+    this.#bytes.set(hostId, this.#bytesOf(hostId));
+  }
+
+  #bytesOf(hostId: string): number {
+    const row = this.#store.get<{ bytes: number }>(
+      "SELECT coalesce(sum(length(wire)), 0) AS bytes FROM audit_entries WHERE host_id = ?",
+      hostId,
+    );
+    return row?.bytes ?? 0;
   }
 }
 

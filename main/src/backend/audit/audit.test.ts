@@ -162,6 +162,28 @@ afterEach(async () => {
 });
 
 describe("the mirror of audit logs", () => {
+  it("keeps a bounded number of bytes of each host: entries may be as long as a host likes", () => {
+    const small = new AuditTables(store, 1_000, 10_000);
+    const row = {
+      ...{ hostName: "h", log: 1, state: "verified" as const, atSequence: 0, checkedAtMs: 0, foundAtMs: 0 },
+      ...{ toleratedAtSequence: 0, acceptedBy: "", acceptedReason: "" },
+    };
+    const write = (into: AuditTables, hostId: string, sequence: number, size: number) =>
+      into.write({ ...row, hostId }, [
+        { sequence, timeMs: sequence, actor: "a", action: "x", hash: `${sequence}`, wire: new Uint8Array(size) },
+      ]);
+    for (let sequence = 1; sequence <= 100; sequence++) {
+      write(small, "loud", sequence, 700);
+      expect(small.entryCount("loud", 1) * 700).toBeLessThanOrEqual(10_000);
+    }
+    write(small, "quiet", 1, 700);
+    expect([small.newest("loud", 1)?.sequence, small.entryCount("quiet", 1)]).toEqual([100, 1]);
+    expect(small.entryCount("loud", 1)).toBeGreaterThan(10);
+    // Another console on the same store knows what was there, and one entry stays however large it is.
+    write(new AuditTables(store, 1_000, 10_000), "loud", 101, 20_000);
+    expect([small.newest("loud", 1)?.sequence, small.entryCount("loud", 1)]).toEqual([101, 1]);
+  });
+
   it("copies what is new, over restarts of the console, and lists hosts together by time", async () => {
     const alpha = new AuditedAgent("alpha");
     alpha.append("apply", "confirm");
