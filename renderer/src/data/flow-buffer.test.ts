@@ -98,6 +98,8 @@ describe("reduceFlows", () => {
     expect(buffer.strip.get(101)).toEqual({ allow: 0, deny: 0, observed: 1 });
     const later = reduceFlows(buffer, message(2, [flow(4, Verdict.ALLOW, Verdict.ALLOW, 1_000)]));
     expect([...later.strip.keys()]).toEqual([1_000]);
+    const inTheFuture = reduceFlows(later, message(3, [flow(5, Verdict.ALLOW, Verdict.ALLOW, 9_000_000_000)]));
+    expect([...inTheFuture.strip.keys()]).toEqual([1_000]);
   });
 });
 

@@ -9,6 +9,8 @@ import { connectionKey } from "@wardline/domain/flows";
 export const FLOW_BUFFER_ROWS = 10_000;
 /** Seconds that the time strip can look back. */
 export const STRIP_SECONDS = 180;
+/** Clocks of hosts differ. What lies further ahead than this is no time: it would push everything else out of the strip. */
+const AHEAD_SECONDS = 120;
 
 export type VerdictKind = "allow" | "deny" | "observed" | "unknown";
 
@@ -159,7 +161,9 @@ function addToStrip(
 ) {
   if (fresh.length === 0 && passed.length === 0 && previous) return previous;
   const strip = new Map(previous);
+  const latest = Date.now() / 1000 + AHEAD_SECONDS;
   const add = (second: number, counts: StripSecond) => {
+    if (second > latest) return;
     const { allow, deny, observed } = strip.get(second) ?? { allow: 0, deny: 0, observed: 0 };
     strip.set(second, { allow: allow + counts.allow, deny: deny + counts.deny, observed: observed + counts.observed });
   };
