@@ -154,7 +154,7 @@ class Run {
 
 describe("leadership under random schedules", () => {
   it("has one leader a term, writes in the order of terms, and one leader in the end", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     let confirmed = 0;
     let refused = 0;
