@@ -1,17 +1,25 @@
 /**
  * Connection set-up cost (B3): connect, one byte each way, close, from a guarded host to a server in another network
- * namespace over a veth pair. TCP and UDP, IPv4 and IPv6, with the client guarded and with both ends guarded. Filters are
- * interleaved in a random order in each round and compared within the round.
+ * namespace over a veth pair. TCP and UDP, IPv4 and IPv6, with the client guarded and with both ends guarded. Each
+ * slice under a filter has one without beside it. What the programs themselves take is counted by the kernel, apart from that.
  */
 import { KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
-import { type Filter, type FilterName, makeFilters, measureLive, SERVICE_PORTS, underFilter } from "./lib/filters.ts";
+import { BESIDE_METHOD, describeDifferences, runBeside, withAwakeProcessors } from "./lib/beside.ts";
+import { type Filter, type FilterName, makeFilters, SERVICE_PORTS, underFilter } from "./lib/filters.ts";
 import { Attempts, fromEnvironment, shuffled } from "./lib/measuring.ts";
-import { buildNative, type Running, runAt, startAt } from "./lib/native.ts";
+import { buildNative, programProblem, type Running, runAt, startAt } from "./lib/native.ts";
+import { costBetween, namedProgramRuns, pinnedProgramRuns, withProgramStatistics } from "./lib/programCost.ts";
 import { publish } from "./lib/publish.ts";
-import { rounded, summarize, summarizeRatios } from "./lib/statistics.ts";
+import { rounded, type Summary, summarize } from "./lib/statistics.ts";
 
-const ROUNDS = fromEnvironment("ROUNDS", 8);
-const MILLISECONDS = fromEnvironment("MS", 150);
+/** Rounds of all filters; a filter that need not come and go for it compares several pairs of slices in each. */
+const ROUNDS = fromEnvironment("ROUNDS", 12);
+const TURNS = 5;
+const TURNS_OF_FLOORS = 2;
+const BOTH_SIDES_ROUNDS = 4;
+const COUNT_ROUNDS = 4;
+const MILLISECONDS = fromEnvironment("MS", 60);
+const WARM_UP_MILLISECONDS = 20;
 const RULES = fromEnvironment("RULES", 1000);
 
 const problem = kernelLabProblem();
@@ -34,7 +42,6 @@ interface Case {
   readonly family: 4 | 6;
   /** The server runs in the guarded cgroup too. */
   readonly bothGuarded: boolean;
-  readonly port: number;
 }
 
 const CASES: readonly Case[] = [false, true].flatMap((bothGuarded) =>
@@ -45,105 +52,180 @@ const CASES: readonly Case[] = [false, true].flatMap((bothGuarded) =>
       protocol,
       family,
       bothGuarded,
-      port: SERVICE_PORTS.low + (bothGuarded ? 1 : 0),
     })),
   ),
 );
+
+interface Pair {
+  readonly round: number;
+  readonly filtered: Measured;
+  readonly bare: Measured;
+}
 
 readBpfObject();
 const lab = new KernelLab();
 const attempts = new Attempts();
 const binary = buildNative(lab.directory, "connect");
 const filters = makeFilters(lab, RULES);
-const samples = new Map<string, Map<FilterName, (Measured | null)[]>>(
+const pairsOf = new Map<string, Map<FilterName, Pair[]>>(
   CASES.map(({ name }) => [name, new Map(filters.oneSide.map((filter) => [filter.name, []]))]),
 );
 
-function startServer({ protocol, family, bothGuarded, port }: Case): Promise<Running> {
-  const address = [`${family}`, PEER_ADDRESS[family], `${port}`];
-  return startAt(lab, { side: "peer", processor: 1, guarded: bothGuarded }, [binary, "server", protocol, ...address]);
+/** Port of the server that is inside of the guarded cgroup, or of the one that is not. */
+function portOf({ bothGuarded }: Case, guarded: boolean): number {
+  return SERVICE_PORTS.low + (bothGuarded && guarded ? 1 : 0);
 }
 
-async function runClient({ protocol, family, port }: Case, milliseconds: number): Promise<Measured> {
-  const address = [`${family}`, PEER_ADDRESS[family], `${port}`];
-  const command = [binary, "client", protocol, ...address, `${milliseconds}`];
-  return JSON.parse(await runAt(lab, { side: "host", processor: 0 }, command)) as Measured;
+function startServer(protocol: Case["protocol"], family: 4 | 6, guarded: boolean): Promise<Running> {
+  const address = [`${family}`, PEER_ADDRESS[family], `${SERVICE_PORTS.low + (guarded ? 1 : 0)}`];
+  const place = { side: "peer", processor: 1, guarded, realTime: true } as const;
+  return startAt(lab, place, [binary, "server", protocol, ...address]);
 }
 
-async function measureCases(filter: Filter, bothGuarded: boolean): Promise<void> {
-  await underFilter(filter, async (live) => {
-    for (const one of CASES.filter((candidate) => candidate.bothGuarded === bothGuarded)) {
-      const measured = await attempts.run(`${filter.name}: ${one.name}`, async () => {
-        await runClient(one, Math.min(50, MILLISECONDS));
-        return measureLive(
-          filter.name,
-          live,
-          () => runClient(one, MILLISECONDS),
-          (result) => result.connections,
-        );
-      });
-      samples.get(one.name)?.get(filter.name)?.push(measured);
-    }
-  });
+async function runClient(one: Case, guarded: boolean, milliseconds: number): Promise<Measured> {
+  const { protocol, family } = one;
+  const address = [`${family}`, PEER_ADDRESS[family], `${portOf(one, guarded)}`];
+  const place = { side: "host", processor: 0, guarded, realTime: true } as const;
+  return JSON.parse(await runAt(lab, place, [binary, "client", protocol, ...address, `${milliseconds}`])) as Measured;
+}
+
+async function measureRound(bothGuarded: boolean, round: number): Promise<void> {
+  for (const filter of shuffled(bothGuarded ? filters.bothSides : filters.oneSide))
+    await attempts.run(filter.name, () =>
+      runBeside(filter, {
+        attempts,
+        cases: CASES.filter((candidate) => candidate.bothGuarded === bothGuarded),
+        turns: filter.name === "wardline" ? TURNS : TURNS_OF_FLOORS,
+        nameOf: ({ name }) => name,
+        measure: (one, guarded) => runClient(one, guarded, MILLISECONDS),
+        leastPackets: ({ connections }) => connections,
+        record: (one, filtered, bare) => pairsOf.get(one.name)?.get(filter.name)?.push({ round, filtered, bare }),
+      }),
+    );
+}
+
+const EMPTY_PROGRAMS = [
+  "ingress",
+  "egress",
+  "connect4",
+  "connect6",
+  "sendmsg4",
+  "sendmsg6",
+  "post_bind4",
+  "post_bind6",
+];
+/** ns of every program that ran, by its hook, for one connection of a case. */
+const counted = new Map<string, Map<"wardline" | "empty hooks", Map<string, number[]>>>();
+
+/** What the kernel itself counts: it does not depend on who else wants the processors. */
+async function countPrograms(filter: Filter, name: "wardline" | "empty hooks"): Promise<void> {
+  const read = (): ReturnType<typeof pinnedProgramRuns> =>
+    name === "wardline"
+      ? pinnedProgramRuns(lab.bpffsDir)
+      : namedProgramRuns(EMPTY_PROGRAMS.map((hook) => `empty_${hook}`));
+  await underFilter(filter, () =>
+    withProgramStatistics(async () => {
+      for (const one of CASES.filter(({ bothGuarded }) => !bothGuarded)) {
+        await runClient(one, true, WARM_UP_MILLISECONDS);
+        const before = read();
+        const { connections } = await runClient(one, true, MILLISECONDS * 2);
+        const own = counted.get(one.name) ?? new Map<typeof name, Map<string, number[]>>();
+        counted.set(one.name, own);
+        const hooks = own.get(name) ?? new Map<string, number[]>();
+        own.set(name, hooks);
+        let total = 0;
+        for (const [program, cost] of costBetween(before, read())) {
+          if (cost === null) continue;
+          const ns = (cost.runs * cost.nsPerRun) / connections;
+          total += ns;
+          const hook = program.slice(program.indexOf("_") + 1);
+          hooks.set(hook, [...(hooks.get(hook) ?? []), ns]);
+        }
+        hooks.set("total", [...(hooks.get("total") ?? []), total]);
+      }
+    }),
+  );
 }
 
 const servers: Running[] = [];
 try {
-  for (const one of CASES) servers.push(await startServer(one));
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const bothGuarded of [false, true])
-      for (const filter of shuffled(bothGuarded ? filters.bothSides : filters.oneSide))
-        await attempts.run(filter.name, () => measureCases(filter, bothGuarded));
-    // A filter that did not come up has no figure in this round, and rounds are compared by their number.
-    for (const byFilter of samples.values())
-      for (const own of byFilter.values()) while (own.length <= round) own.push(null);
-    console.log(`round ${round + 1} of ${ROUNDS}`);
-  }
+  for (const { protocol, family, bothGuarded } of CASES) servers.push(await startServer(protocol, family, bothGuarded));
+  await withAwakeProcessors(async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      await measureRound(false, round);
+      if (round < BOTH_SIDES_ROUNDS) await measureRound(true, round);
+      console.log(`round ${round + 1} of ${ROUNDS}`);
+    }
+    const missing = programProblem("bpftool");
+    if (missing !== null) attempts.skip("nanoseconds of each program", missing);
+    else
+      for (let round = 0; round < Math.min(ROUNDS, COUNT_ROUNDS); round++)
+        for (const name of ["empty hooks", "wardline"] as const) {
+          const filter = filters.oneSide.find((candidate) => candidate.name === name);
+          if (filter) await attempts.run(`programs: ${name}`, () => countPrograms(filter, name));
+        }
+  });
 } finally {
   for (const server of servers) await server.stop();
   await lab.close();
 }
 
-/** Pairs of one round where both were measured. */
-function pairs(of: string, left: FilterName, right: FilterName): { left: number[]; right: number[] } {
-  const own = samples.get(of)?.get(left) ?? [];
-  const other = samples.get(of)?.get(right) ?? [];
-  const both = own.flatMap((measured, round) => {
-    const beside = other[round];
-    return measured && beside ? [[measured.meanNs / 1000, beside.meanNs / 1000] as const] : [];
-  });
-  return { left: both.map(([value]) => value), right: both.map(([, value]) => value) };
-}
-
 function describe(of: string, name: FilterName): object | null {
-  const own = (samples.get(of)?.get(name) ?? []).filter((measured) => measured !== null);
-  const { left, right } = pairs(of, name, "none");
-  if (own.length === 0 || left.length === 0) return null;
-  const over = left.map((value, index) => value - (right[index] ?? Number.NaN));
+  const pairs = pairsOf.get(of)?.get(name) ?? [];
+  if (pairs.length === 0) return null;
+  const all = (pick: (measured: Measured) => number): Summary =>
+    rounded(summarize(pairs.map(({ filtered }) => pick(filtered) / 1000)));
   return {
-    microseconds: rounded(summarize(own.map(({ meanNs }) => meanNs / 1000))),
-    overNone: rounded(summarize(over)),
-    ratioToNone: rounded(summarizeRatios(left, right), 3),
-    p50Microseconds: rounded(summarize(own.map(({ p50Ns }) => p50Ns / 1000))),
-    p99Microseconds: rounded(summarize(own.map(({ p99Ns }) => p99Ns / 1000))),
-    p999Microseconds: rounded(summarize(own.map(({ p999Ns }) => p999Ns / 1000))),
+    microseconds: all(({ meanNs }) => meanNs),
+    overNone: describeDifferences(pairs.map(({ filtered, bare }) => (filtered.meanNs - bare.meanNs) / 1000)),
+    p50OverNone: describeDifferences(pairs.map(({ filtered, bare }) => (filtered.p50Ns - bare.p50Ns) / 1000)),
+    ratioToNone: describeDifferences(
+      pairs.map(({ filtered, bare }) => filtered.meanNs / bare.meanNs),
+      3,
+    ),
+    p50Microseconds: all(({ p50Ns }) => p50Ns),
+    p99Microseconds: all(({ p99Ns }) => p99Ns),
+    p999Microseconds: all(({ p999Ns }) => p999Ns),
   };
 }
 
+/** Each over its own neighbours, and compared within a round. */
+function ratioToNftables(of: string): object | null {
+  const inRound = (name: FilterName, round: number): number | null => {
+    const ratios = (pairsOf.get(of)?.get(name) ?? [])
+      .filter((pair) => pair.round === round)
+      .map(({ filtered, bare }) => filtered.meanNs / bare.meanNs);
+    return ratios.length === 0 ? null : summarize(ratios).median;
+  };
+  const ratios = Array.from({ length: ROUNDS }, (_, round) => round).flatMap((round) => {
+    const [own, peer] = [inRound("wardline", round), inRound("nftables set", round)];
+    return own === null || peer === null ? [] : [own / peer];
+  });
+  return ratios.length === 0 ? null : describeDifferences(ratios, 3);
+}
+
+function describeCounted(of: string): object | null {
+  const own = counted.get(of);
+  const medians = (name: "wardline" | "empty hooks"): Record<string, Summary> =>
+    Object.fromEntries([...(own?.get(name) ?? [])].map(([hook, ns]) => [hook, rounded(summarize(ns), 0)]));
+  const [wardline, empty] = [medians("wardline"), medians("empty hooks")];
+  if (!wardline.total || !empty.total) return null;
+  return { wardline, emptyHooks: empty, totalOverEmptyNs: wardline.total.median - empty.total.median };
+}
+
 publish("connection", {
-  what: "Time of one connect, one byte each way, close; microseconds per connection (mean of a run, summarised over rounds).",
-  method: `${ROUNDS} rounds of ${MILLISECONDS} ms, filters interleaved in random order; client on CPU 0 in the guarded cgroup, server on CPU 1; veth between two network namespaces; ${RULES} rules of each family and direction from one source, TCP and UDP.`,
+  what: "Time of one connect, one byte each way, close; microseconds per connection (mean of a slice, summarised over slices). And nanoseconds that the kernel counts of all programs for one connection.",
+  method: `${ROUNDS} rounds (${BOTH_SIDES_ROUNDS} with both ends guarded) of slices of ${MILLISECONDS} ms, filters in random order; ${BESIDE_METHOD}. veth between two network namespaces; ${RULES} rules of each family and direction from one source, TCP and UDP. Programs: kernel.bpf_stats_enabled, ${COUNT_ROUNDS} rounds, all runs during a slice divided by its connections.`,
+  passLine: "TCP, IPv4, client guarded: at most 3 µs over none, and below nftables with a set",
   cases: Object.fromEntries(
-    CASES.map(({ name }) => {
-      const ratio = pairs(name, "wardline", "nftables set");
-      return [
-        name,
-        {
-          filters: Object.fromEntries(filters.oneSide.map((filter) => [filter.name, describe(name, filter.name)])),
-          wardlineToNftablesSet: ratio.left.length > 0 ? rounded(summarizeRatios(ratio.left, ratio.right), 3) : null,
-        },
-      ];
-    }),
+    CASES.map(({ name }) => [
+      name,
+      {
+        filters: Object.fromEntries(filters.oneSide.map((filter) => [filter.name, describe(name, filter.name)])),
+        wardlineToNftablesSet: ratioToNftables(name),
+        programsNs: describeCounted(name),
+      },
+    ]),
   ),
   leftOut: attempts.leftOut,
 });

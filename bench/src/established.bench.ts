@@ -3,7 +3,8 @@
  * of each attached program while that traffic runs.
  */
 import { KernelLab, kernelLabProblem, PEER_ADDRESS, readBpfObject } from "@wardline/helper/testing/kernelLab";
-import { type Filter, makeFilters, measureLive, SERVICE_PORTS, underFilter } from "./lib/filters.ts";
+import { BESIDE_METHOD, describeDifferences, runBeside, withAwakeProcessors } from "./lib/beside.ts";
+import { type Filter, type FilterName, makeFilters, SERVICE_PORTS, underFilter } from "./lib/filters.ts";
 import { Attempts, fromEnvironment, shuffled } from "./lib/measuring.ts";
 import { buildNative, programProblem, type Running, runAt, startAt } from "./lib/native.ts";
 import { costBetween, namedProgramRuns, pinnedProgramRuns, withProgramStatistics } from "./lib/programCost.ts";
@@ -11,8 +12,16 @@ import { publish } from "./lib/publish.ts";
 import { Rounds } from "./lib/rounds.ts";
 import { rounded, summarize } from "./lib/statistics.ts";
 
-const ROUNDS = fromEnvironment("ROUNDS", 6);
-const MILLISECONDS = fromEnvironment("MS", 150);
+/** Rounds of all filters; a filter that need not come and go for it compares several pairs of slices in each. */
+const ROUNDS = fromEnvironment("ROUNDS", 8);
+const TURNS = 4;
+const TURNS_OF_FLOORS = 2;
+const RATE_ROUNDS = 4;
+const PROGRAM_ROUNDS = 5;
+const MILLISECONDS = fromEnvironment("MS", 60);
+const WARM_UP_MILLISECONDS = 20;
+/** Of datagrams, and of runs of programs: a sum and no difference, so that length counts and not number. */
+const LONG_MILLISECONDS = MILLISECONDS * 3;
 const RULES = fromEnvironment("RULES", 1000);
 
 const problem = kernelLabProblem();
@@ -40,52 +49,52 @@ const CASES = (["udp", "tcp"] as const).flatMap((protocol, row) =>
 );
 type Case = (typeof CASES)[number];
 const SINK_PORT = SERVICE_PORTS.low + 10;
-const FIGURES = ["meanMicroseconds", "p50Microseconds", "p99Microseconds", "p999Microseconds"] as const;
+const FIELDS = {
+  meanMicroseconds: "meanNs",
+  p50Microseconds: "p50Ns",
+  p99Microseconds: "p99Ns",
+  p999Microseconds: "p999Ns",
+} as const;
+const FIGURES = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
 
 readBpfObject();
 const lab = new KernelLab();
 const attempts = new Attempts();
 const binary = buildNative(lab.directory, "exchange");
 const { oneSide: filters } = makeFilters(lab, RULES);
-const latency = new Map(
-  CASES.map(({ name }) => [name, new Map(FIGURES.map((figure) => [figure, new Rounds(filters)]))]),
+interface Pair {
+  readonly filtered: PingPong;
+  readonly bare: PingPong;
+}
+const pairsOf = new Map<string, Map<FilterName, Pair[]>>(
+  CASES.map(({ name }) => [name, new Map(filters.map((filter) => [filter.name, []]))]),
 );
 const rate = new Rounds(filters);
 const received = new Rounds(filters);
 
-const server = { side: "peer", processor: 1 } as const;
-const client = { side: "host", processor: 0 } as const;
+const server = { side: "peer", processor: 1, realTime: true } as const;
+const client = { side: "host", processor: 0, realTime: true } as const;
 
 function place(family: 4 | 6, port: number): readonly string[] {
   return [`${family}`, PEER_ADDRESS[family], `${port}`];
 }
 
-async function pingPong({ protocol, family, port }: Case, milliseconds: number): Promise<PingPong> {
+async function pingPong({ protocol, family, port }: Case, milliseconds: number, guarded = true): Promise<PingPong> {
   const command = [binary, "pingpong", protocol, ...place(family, port), `${milliseconds}`];
-  return JSON.parse(await runAt(lab, client, command)) as PingPong;
+  const result = JSON.parse(await runAt(lab, { ...client, guarded }, command)) as PingPong;
+  if (result.lost > 0) throw new Error(`${result.lost} of ${result.roundTrips} round trips were lost`);
+  return result;
 }
 
-async function measureLatency(filter: Filter, round: number): Promise<void> {
-  await underFilter(filter, async (live) => {
-    for (const one of CASES)
-      await attempts.run(`${filter.name}: ${one.name}`, async () => {
-        await pingPong(one, Math.min(30, MILLISECONDS));
-        const result = await measureLive(
-          filter.name,
-          live,
-          () => pingPong(one, MILLISECONDS),
-          ({ roundTrips }) => roundTrips,
-        );
-        if (result.lost > 0) throw new Error(`${result.lost} of ${result.roundTrips} round trips were lost`);
-        const values = [result.meanNs, result.p50Ns, result.p99Ns, result.p999Ns];
-        FIGURES.forEach((figure, index) => {
-          latency
-            .get(one.name)
-            ?.get(figure)
-            ?.set(filter.name, round, (values[index] ?? Number.NaN) / 1000);
-        });
-      });
-    await attempts.run(`${filter.name}: datagrams per second`, () => measureRate(filter, round, live));
+async function measureLatency(filter: Filter): Promise<void> {
+  await runBeside(filter, {
+    attempts,
+    cases: CASES,
+    turns: filter.name === "wardline" ? TURNS : TURNS_OF_FLOORS,
+    nameOf: ({ name }) => name,
+    measure: (one, guarded) => pingPong(one, MILLISECONDS, guarded),
+    leastPackets: ({ roundTrips }) => roundTrips,
+    record: (one, filtered, bare) => pairsOf.get(one.name)?.get(filter.name)?.push({ filtered, bare }),
   });
 }
 
@@ -93,7 +102,7 @@ async function measureRate(filter: Filter, round: number, live: { seenPackets():
   const sink = await startAt(lab, server, [binary, "sink", "udp", ...place(4, SINK_PORT)]);
   try {
     const before = live.seenPackets();
-    const command = [binary, "send", "udp", ...place(4, SINK_PORT), `${MILLISECONDS}`];
+    const command = [binary, "send", "udp", ...place(4, SINK_PORT), `${LONG_MILLISECONDS}`];
     const { sent, nanoseconds } = JSON.parse(await runAt(lab, client, command)) as {
       sent: number;
       nanoseconds: number;
@@ -116,9 +125,9 @@ async function measurePrograms(name: "wardline" | "empty hooks", one: Case): Pro
     name === "wardline" ? pinnedProgramRuns(lab.bpffsDir) : namedProgramRuns(["empty_ingress", "empty_egress"]);
   return underFilter(filter, () =>
     withProgramStatistics(async () => {
-      await pingPong(one, 30);
+      await pingPong(one, WARM_UP_MILLISECONDS);
       const before = read();
-      const { roundTrips } = await pingPong(one, MILLISECONDS * 2);
+      const { roundTrips } = await pingPong(one, LONG_MILLISECONDS);
       const cost = costBetween(before, read());
       const costs = new Map<string, number>();
       for (const hook of ["ingress", "egress"]) {
@@ -133,7 +142,7 @@ async function measurePrograms(name: "wardline" | "empty hooks", one: Case): Pro
 
 async function programCosts(one: Case): Promise<object | null> {
   const samples = new Map<string, number[]>();
-  for (let round = 0; round < Math.min(3, ROUNDS); round++) {
+  for (let round = 0; round < Math.min(PROGRAM_ROUNDS, ROUNDS); round++) {
     const empty = await measurePrograms("empty hooks", one);
     const wardline = await measurePrograms("wardline", one);
     for (const [hook, ns] of wardline) {
@@ -153,45 +162,83 @@ const programs: Record<string, object | null> = {};
 try {
   for (const { protocol, family, port } of CASES)
     servers.push(await startAt(lab, server, [binary, "echo", protocol, ...place(family, port)]));
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const filter of shuffled(filters)) await attempts.run(filter.name, () => measureLatency(filter, round));
-    console.log(`round ${round + 1} of ${ROUNDS}`);
-  }
-  const missing = programProblem("bpftool");
-  if (missing !== null) attempts.skip("nanoseconds of each program", missing);
-  else
-    for (const one of CASES) programs[one.name] = await attempts.run(`programs: ${one.name}`, () => programCosts(one));
+  await withAwakeProcessors(async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const filter of shuffled(filters)) {
+        await attempts.run(filter.name, () => measureLatency(filter));
+        if (round < RATE_ROUNDS)
+          await attempts.run(`${filter.name}: datagrams per second`, () =>
+            underFilter(filter, (live) => measureRate(filter, round, live)),
+          );
+      }
+      console.log(`round ${round + 1} of ${ROUNDS}`);
+    }
+    const missing = programProblem("bpftool");
+    if (missing !== null) attempts.skip("nanoseconds of each program", missing);
+    else
+      for (const one of CASES)
+        programs[one.name] = await attempts.run(`programs: ${one.name}`, () => programCosts(one));
+  });
 } finally {
   for (const one of servers) await one.stop();
   await lab.close();
 }
 
+/** The figure itself, how far it is from its neighbour without a filter, and their ratio. */
+function describe(of: string, name: FilterName, figure: (typeof FIGURES)[number]): object | null {
+  const pairs = pairsOf.get(of)?.get(name) ?? [];
+  if (pairs.length === 0) return null;
+  const values = pairs.map(
+    ({ filtered, bare }) => [filtered[FIELDS[figure]] / 1000, bare[FIELDS[figure]] / 1000] as const,
+  );
+  return {
+    value: rounded(summarize(values.map(([own]) => own))),
+    overNone: describeDifferences(values.map(([own, beside]) => own - beside)),
+    ratioToNone: describeDifferences(
+      values.map(([own, beside]) => own / beside),
+      3,
+    ),
+  };
+}
+
 /** By difference: a round trip is two packets of the guarded host. */
-function perPacketNs(name: string, filter: Filter): number | null {
-  const over = latency.get(name)?.get("meanMicroseconds")?.describe(filter.name, 4)?.overNone;
-  return over ? Math.round((over.median * 1000) / 2) : null;
+function perPacketNs(of: string, name: FilterName): number | null {
+  const pairs = pairsOf.get(of)?.get(name) ?? [];
+  if (pairs.length === 0) return null;
+  return Math.round(summarize(pairs.map(({ filtered, bare }) => filtered.meanNs - bare.meanNs)).median / 2);
+}
+
+function ratioToNftables(of: string): number | null {
+  const median = (name: FilterName): number | null => {
+    const pairs = pairsOf.get(of)?.get(name) ?? [];
+    return pairs.length === 0
+      ? null
+      : summarize(pairs.map(({ filtered, bare }) => filtered.meanNs / bare.meanNs)).median;
+  };
+  const [own, peer] = [median("wardline"), median("nftables set")];
+  return own === null || peer === null ? null : Number((own / peer).toFixed(3));
 }
 
 publish("established", {
   what: "Packets of established flows: round trip of 64 bytes in microseconds, 64-byte datagrams sent per second, and nanoseconds that the kernel counts for each program.",
-  method: `${ROUNDS} rounds of ${MILLISECONDS} ms, filters interleaved in random order; client on CPU 0 in the guarded cgroup, server on CPU 1. A round trip is two packets of the guarded host. Programs: kernel.bpf_stats_enabled, minus empty programs measured the same way in the same round.`,
+  method: `${ROUNDS} rounds of slices of ${MILLISECONDS} ms, filters in random order; ${BESIDE_METHOD}. A round trip is two packets of the guarded host. Programs: kernel.bpf_stats_enabled, ${PROGRAM_ROUNDS} rounds of ${LONG_MILLISECONDS} ms, minus empty programs measured the same way in the same round.`,
   passLine: "an established packet costs under 100 ns over an empty program",
   roundTrip: Object.fromEntries(
     CASES.map(({ name }) => [
       name,
-      Object.fromEntries([...(latency.get(name) ?? [])].map(([figure, rounds]) => [figure, rounds.describeAll()])),
+      Object.fromEntries(
+        FIGURES.map((figure) => [
+          figure,
+          Object.fromEntries(filters.map((filter) => [filter.name, describe(name, filter.name, figure)])),
+        ]),
+      ),
     ]),
   ),
-  wardlineToNftablesSet: Object.fromEntries(
-    CASES.map(({ name }) => [
-      name,
-      latency.get(name)?.get("meanMicroseconds")?.ratio("wardline", "nftables set") ?? null,
-    ]),
-  ),
+  wardlineToNftablesSet: Object.fromEntries(CASES.map(({ name }) => [name, ratioToNftables(name)])),
   perPacketOverNoneNs: Object.fromEntries(
     CASES.map(({ name }) => [
       name,
-      Object.fromEntries(filters.map((filter) => [filter.name, perPacketNs(name, filter)])),
+      Object.fromEntries(filters.map((filter) => [filter.name, perPacketNs(name, filter.name)])),
     ]),
   ),
   datagramsPerSecond: rate.describeAll(0),

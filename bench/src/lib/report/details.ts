@@ -1,5 +1,5 @@
 /** The tables behind the summary, one for each file of results. */
-import { figure, link, signed, spread, table } from "./markdown.ts";
+import { figure, interval, link, signed, spread, table } from "./markdown.ts";
 import { follow, membersOf, numberAt, type Results } from "./results.ts";
 
 /** Where, how, and the table. */
@@ -36,6 +36,7 @@ function packets(results: Results): string {
   const head = ["ns for one decision, address changes", ...sizes.map((size) => figure(Number(size), 0))];
   const wholeHead = [
     "ns, one repeated packet",
+    "an empty program",
     "established in",
     "established out",
     "lookups of a first packet",
@@ -59,11 +60,33 @@ function connections(results: Results): string {
         filter === "wardline" ? "**wardline**" : filter,
         spread(follow(figures, ["microseconds"])),
         signed(numberAt(figures, "overNone", "median")),
+        interval(follow(figures, ["overNone", "interval95"])),
         ...["p50", "p99", "p999"].map((which) => figure(numberAt(figures, `${which}Microseconds`, "median"))),
       ]),
     );
-  const head = ["case", "filter", "µs per connection", "over none", "p50", "p99", "p99.9"];
-  return section("B3: a new connection", "connection", results, table(head, rows));
+  const head = ["case", "filter", "µs per connection", "over none", "95 % interval", "p50", "p99", "p99.9"];
+  const programs = results.entries("connection", "cases").flatMap(([name, one]) => {
+    const counted = follow(one, ["programsNs"]);
+    const hooks = membersOf(follow(counted, ["wardline"]));
+    if (hooks.length === 0) return [];
+    const parts = hooks
+      .filter(([hook]) => hook !== "total")
+      .map(([hook, ns]) => `${hook} ${figure(numberAt(ns, "median"), 0)}`);
+    const total = figure(numberAt(counted, "wardline", "total", "median"), 0);
+    return [[name, parts.join(", "), total, figure(numberAt(counted, "totalOverEmptyNs"), 0)]];
+  });
+  return section(
+    "B3: a new connection",
+    "connection",
+    results,
+    [
+      table(head, rows),
+      table(
+        ["ns of all programs for one connection, by the kernel's count", "of which", "sum", "over empty programs"],
+        programs,
+      ),
+    ].join("\n"),
+  );
 }
 
 function established(results: Results): string {

@@ -20,6 +20,12 @@ export function signed(value: number | null, digits = 1): string {
   return `${value > 0 ? "+" : ""}${figure(value, digits)}`;
 }
 
+/** `from to to` of an interval of differences. */
+export function interval(bounds: Json, digits = 1): string {
+  const [low, high] = [numberAt(bounds, "low"), numberAt(bounds, "high")];
+  return low === null || high === null ? ABSENT : `${signed(low, digits)} to ${signed(high, digits)}`;
+}
+
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return "Not measured.\n";
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |\n`;

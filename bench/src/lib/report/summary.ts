@@ -1,7 +1,7 @@
 /** One line for each of B1 to B15: what was asked, what came out, and whether it is met. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { figure, link, signed, table, verdict } from "./markdown.ts";
+import { figure, interval, link, signed, table, verdict } from "./markdown.ts";
 import { follow, membersOf, numberAt, type Results } from "./results.ts";
 
 interface Row {
@@ -88,11 +88,15 @@ function establishedRow(results: Results): Row {
 function connectionRow(results: Results): Row {
   const over = results.number("connection", "cases", CLIENT, "filters", "wardline", "overNone", "median");
   const ratio = results.number("connection", "cases", CLIENT, "wardlineToNftablesSet", "median");
+  const bounds = results.at("connection", "cases", CLIENT, "filters", "wardline", "overNone", "interval95");
+  const between = bounds === null ? "" : ` (95 % interval ${interval(bounds)})`;
+  const counted = results.number("connection", "cases", CLIENT, "programsNs", "totalOverEmptyNs");
+  const programs = counted === null ? "" : `; programs ${figure(counted / 1000)} µs by the kernel's count`;
   return {
     number: "B3",
     what: "a new connection over no filter (TCP, IPv4, client guarded)",
     passLine: "at most +3 µs, and below nftables with a set",
-    result: `${signed(over)} µs; ${figure(ratio, 3)} of nftables`,
+    result: `${signed(over)} µs${between}; ${figure(ratio, 3)} of nftables${programs}`,
     isMet: over === null || ratio === null ? null : over <= 3 && ratio < 1,
     file: "connection",
   };
