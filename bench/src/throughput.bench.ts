@@ -8,7 +8,7 @@ import { publish } from "./lib/publish.ts";
 import { confidenceInterval, rounded, summarize } from "./lib/statistics.ts";
 
 /** Rounds of all filters; Wardline, which need not come and go for it, compares several pairs in each. */
-const ROUNDS = fromEnvironment("ROUNDS", 6);
+const ROUNDS = fromEnvironment("ROUNDS", 5);
 const TURNS = 3;
 const SECONDS = fromEnvironment("SECONDS", 1);
 const RULES = fromEnvironment("RULES", 1000);
