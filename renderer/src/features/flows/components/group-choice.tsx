@@ -1,4 +1,5 @@
 import { FlowDimension, FlowMeasure } from "@wardline/api/wardline/console/v1/history";
+import { memo } from "react";
 import { Select } from "../../../ui/index.ts";
 import { DIMENSION_NAMES, MEASURE_NAMES } from "../model/history.ts";
 
@@ -19,6 +20,10 @@ const DIMENSIONS = [
 ] as const;
 const MEASURES = [FlowMeasure.CONNECTIONS, FlowMeasure.BYTES, FlowMeasure.DENIED_PACKETS, FlowMeasure.RECORDS] as const;
 
+const CHOICES = DIMENSIONS.map((dimension) => ({ value: String(dimension), label: DIMENSION_NAMES[dimension] }));
+const MORE_CHOICES = [{ value: "0", label: "nothing more" }, ...CHOICES];
+const MEASURE_CHOICES = MEASURES.map((each) => ({ value: String(each), label: MEASURE_NAMES[each] }));
+
 export interface Grouping {
   /** One or two different ones. */
   readonly by: readonly FlowDimension[];
@@ -32,11 +37,10 @@ interface GroupChoiceProps {
   readonly onGrouping: (grouping: Grouping) => void;
 }
 
-/** What rows are put together by, and what makes a group large. */
-export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
+/** What rows are put together by, and what makes a group large. An open list stays as it is while rows come. */
+export const GroupChoice = memo(function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
   const { by, measure } = grouping;
   const [first = FlowDimension.PEER, second = 0] = by;
-  const choices = DIMENSIONS.map((dimension) => ({ value: String(dimension), label: DIMENSION_NAMES[dimension] }));
   const choose = (one: number, other: number) =>
     onGrouping({ measure, by: [...new Set([one, other])].filter((dimension) => dimension !== 0) });
   return (
@@ -47,7 +51,7 @@ export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
         isLabelHidden
         value={String(first)}
         onChange={(value) => choose(Number(value), second)}
-        choices={choices}
+        choices={CHOICES}
       />
       <span aria-hidden="true">and</span>
       <Select
@@ -55,7 +59,7 @@ export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
         isLabelHidden
         value={String(second)}
         onChange={(value) => choose(first, Number(value))}
-        choices={[{ value: "0", label: "nothing more" }, ...choices]}
+        choices={MORE_CHOICES}
       />
       <span aria-hidden="true">most</span>
       <Select
@@ -63,8 +67,8 @@ export function GroupChoice({ grouping, onGrouping }: GroupChoiceProps) {
         isLabelHidden
         value={String(measure)}
         onChange={(value) => onGrouping({ by, measure: Number(value) })}
-        choices={MEASURES.map((each) => ({ value: String(each), label: MEASURE_NAMES[each] }))}
+        choices={MEASURE_CHOICES}
       />
     </span>
   );
-}
+});
