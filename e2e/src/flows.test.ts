@@ -93,7 +93,7 @@ describe.skipIf(problem !== null)(`flows${skipReason(problem)}`, { timeout: STEP
     // Every one of them is a row or is counted as not shown.
     const notShown = async () => Number((await ui.status(/ not shown$/).innerText()).replace(/\D/g, ""));
     await expect
-      .poll(async () => (await rowCount()) + (await notShown()), { timeout: 60_000 })
+      .poll(async () => (await rowCount()) + (await notShown()), { timeout: 240_000 })
       .toBeGreaterThanOrEqual(MANY);
     expect(await rowCount()).toBeGreaterThan(1_000);
     await system.page.getByRole("button", { name: "Freeze live rows" }).click();

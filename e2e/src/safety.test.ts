@@ -34,7 +34,7 @@ describe.skipIf(problem !== null)(`safety${skipReason(problem)}`, { timeout: STE
     await expectRefused(system, 5432);
     await ui.ship.drawer
       .getByText("Nobody confirmed in time, so the agent on web-1 rolled generation 2 back by itself.")
-      .waitFor({ timeout: 60_000 });
+      .waitFor({ timeout: 240_000 });
     await expectPasses(system, 5432);
     await expectRefused(system, 8080);
     await ui.ship.close();

@@ -78,7 +78,7 @@ describe.skipIf(problem !== null)(`attacks in the demo${skipReason(problem)}`, {
     expect(await history.count()).toBeGreaterThanOrEqual(proof.length - 1);
     // Rows stand before what is in them has been read.
     const others = async () => (await history.allInnerTexts()).filter((row) => !row.includes(OUTSIDE_ADDRESS));
-    await expect.poll(others, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(others, { timeout: 40_000 }).toEqual([]);
     // The view asks for a moment, and the flows go on: the newest may be in one and not in the other.
     await ui.goTo("Anomalies");
     await ui.anomalies.finding(SCAN).click();
@@ -107,7 +107,7 @@ describe.skipIf(problem !== null)(`attacks in the demo${skipReason(problem)}`, {
       await page.getByRole("button", { name: "Up to now" }).click();
       return Number(await page.getByRole("grid", { name: "Records" }).getAttribute("aria-rowcount"));
     };
-    await expect.poll(windows, { timeout: 20_000, interval: 500 }).toBeGreaterThan(3);
+    await expect.poll(windows, { timeout: 40_000, interval: 500 }).toBeGreaterThan(3);
     const before = await windows();
     await expect.poll(windows, { timeout: 40_000, interval: 1_000 }).toBeGreaterThan(before);
     await ui.goTo("Anomalies");

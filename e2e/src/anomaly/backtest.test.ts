@@ -57,7 +57,7 @@ async function foundLive(journal: MemoryJournal): Promise<string[]> {
   });
   runner.start();
   try {
-    await expect.poll(() => runner.figures().windows, { timeout: 60_000 }).toBe(journal.batches.length);
+    await expect.poll(() => runner.figures().windows, { timeout: 240_000 }).toBe(journal.batches.length);
     const { findings } = await runner.list(1_000, "");
     return findings.map(({ id, sentence }) => `${id} ${sentence}`).sort();
   } finally {
@@ -65,7 +65,7 @@ async function foundLive(journal: MemoryJournal): Promise<string[]> {
   }
 }
 
-it("finds the same in the same records, however they are cut into pieces", { timeout: 120_000 }, async () => {
+it("finds the same in the same records, however they are cut into pieces", { timeout: 240_000 }, async () => {
   const journal = recordedLife();
   const live = await foundLive(journal);
   expect(live.length).toBeGreaterThanOrEqual(3);

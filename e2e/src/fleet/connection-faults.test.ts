@@ -11,7 +11,7 @@ import type { FleetHost } from "./fleet-host.ts";
 
 const problem = fleetProblem();
 
-describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let web: FleetHost;
   let tester: FleetConsole | null = null;
@@ -19,12 +19,12 @@ describe.skipIf(problem !== null)(`the way to a host fails${skipReason(problem)}
   beforeAll(async () => {
     fleet = await Fleet.start({ hosts: [{ name: "web-1" }] });
     web = fleet.host("web-1");
-  }, 60_000);
+  }, 240_000);
   afterEach(async () => {
     await tester?.close();
     tester = null;
   });
-  afterAll(() => fleet?.close(), 60_000);
+  afterAll(() => fleet?.close(), 240_000);
 
   it("connects as the account that logs in", async () => {
     tester = new FleetConsole(fleet);

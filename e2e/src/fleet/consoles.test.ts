@@ -10,7 +10,7 @@ import { describeHosts, openOnly } from "./policies.ts";
 
 const problem = fleetProblem();
 
-describe.skipIf(problem !== null)(`two consoles${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`two consoles${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let here: FleetConsole;
   let there: FleetConsole;
@@ -20,12 +20,12 @@ describe.skipIf(problem !== null)(`two consoles${skipReason(problem)}`, { timeou
     here = new FleetConsole(fleet);
     there = new FleetConsole(fleet);
     await Promise.all([here.connect(fleet.hosts), there.connect(fleet.hosts, "admin")]);
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await here?.close();
     await there?.close();
     await fleet?.close();
-  }, 60_000);
+  }, 240_000);
 
   const write = (console: FleetConsole, ...ports: number[]) =>
     console.write({ "hosts.yaml": describeHosts(fleet.hosts), "web.yaml": openOnly("web-1", ...ports) });

@@ -31,7 +31,7 @@ const fingerprint = (): string[] =>
     return `${path} ${mtimeMs} ${size} ${ino}`;
   });
 
-describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { timeout: 240_000 }, () => {
   const before = problem === null ? fingerprint() : [];
   let fleet: Fleet;
   let web: FleetHost;
@@ -47,8 +47,8 @@ describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { time
     });
     web = fleet.host("web-1");
     bare = fleet.host("bare-1");
-  }, 60_000);
-  afterAll(() => fleet?.close(), 60_000);
+  }, 240_000);
+  afterAll(() => fleet?.close(), 240_000);
 
   const ssh = (host: FleetHost, account: Account, command: string): Promise<ProgramResult> =>
     runToEnd("ssh", [...fleet.home.sshArguments(host, account), command]);
@@ -98,7 +98,7 @@ describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { time
       (await ssh(web, "root", "systemctl enable wardline-agent; systemctl is-enabled wardline-agent")).stdout,
     ).toBe("enabled\n");
     const killed = await web.killAgent();
-    await expect.poll(() => web.mainPid("wardline-agent.service"), { timeout: 20_000 }).not.toBeOneOf([0, killed]);
+    await expect.poll(() => web.mainPid("wardline-agent.service"), { timeout: 40_000 }).not.toBeOneOf([0, killed]);
     await web.agentAnswers();
     expect(await web.systemctl("start", "nothing.service")).toMatchObject({ exitCode: 5 });
   });
@@ -113,9 +113,9 @@ describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { time
     const command = async () => readFileSync(`/proc/${await web.mainPid("wardline-agent.service")}/cmdline`, "utf8");
     await ssh(web, "root", "systemctl restart wardline-agent");
     // Between two processes there is none, and a new one is not yet what it will be.
-    await expect.poll(command, { timeout: 10_000 }).toMatch(/helper\/src\/main\.ts|programs\/agent\.js/);
+    await expect.poll(command, { timeout: 40_000 }).toMatch(/helper\/src\/main\.ts|programs\/agent\.js/);
     await ssh(web, "root", "systemctl daemon-reload; systemctl restart wardline-agent");
-    await expect.poll(command, { timeout: 10_000 }).toBe("/bin/sleep\u000077\u0000");
+    await expect.poll(command, { timeout: 40_000 }).toBe("/bin/sleep\u000077\u0000");
     await ssh(web, "root", `rm ${folder}/x.conf; systemctl daemon-reload; systemctl restart wardline-agent`);
     await web.agentAnswers();
   });
@@ -156,7 +156,7 @@ describe.skipIf(problem !== null)(`the test fleet${skipReason(problem)}`, { time
   });
 });
 
-describe.skipIf(problem !== null)(`what is left of a fleet${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`what is left of a fleet${skipReason(problem)}`, { timeout: 240_000 }, () => {
   const leftOf = (slot: number): string[] => [
     ...(existsSync(fleetCgroup(slot)) ? [fleetCgroup(slot)] : []),
     ...readdirSync("/run/netns").filter((name) => name.startsWith(namespacePrefix(slot))),
@@ -172,11 +172,11 @@ describe.skipIf(problem !== null)(`what is left of a fleet${skipReason(problem)}
     expect(leftOf(slot)).not.toEqual([]);
     owner.kill("SIGKILL");
     // Its processes go at once, without anybody who sweeps.
-    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 40_000 }).toBe(false);
     // Another fleet that starts meanwhile may have swept it before, or be at it.
     await sweepDeadFleets();
-    await expect.poll(() => leftOf(slot), { timeout: 10_000 }).toEqual([]);
-    await expect.poll(() => existsSync(directory), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => leftOf(slot), { timeout: 40_000 }).toEqual([]);
+    await expect.poll(() => existsSync(directory), { timeout: 40_000 }).toBe(false);
   });
 
   it("is nothing after a host that cannot start", async () => {

@@ -28,7 +28,7 @@ const REFUSED = [
   ["no http", /Protocol error/],
 ] as const;
 
-describe.skipIf(problem !== null)(`a hostile host${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`a hostile host${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let hostile: FleetHost;
   let tester: FleetConsole;
@@ -45,11 +45,11 @@ describe.skipIf(problem !== null)(`a hostile host${skipReason(problem)}`, { time
     await tester.connect([fleet.host("web-1")]);
     await tester.add([hostile]);
     memoryBefore = process.memoryUsage().rss;
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await tester?.close();
     await fleet?.close();
-  }, 60_000);
+  }, 240_000);
 
   function behave(mode: string): void {
     writeFileSync(hostile.path("/run/hostile-mode"), mode);

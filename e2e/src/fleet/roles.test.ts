@@ -28,17 +28,17 @@ const METHODS = [AgentService, ClusterService, RecordService, AnomalyService, Me
   .flatMap(({ method }): readonly DescMethod[] => Object.values(method))
   .sort((left, right) => Number(left.name === "Release") - Number(right.name === "Release"));
 
-describe.skipIf(problem !== null)(`roles over SSH${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`roles over SSH${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   const tunnels: ChildProcess[] = [];
 
   beforeAll(async () => {
     fleet = await Fleet.start({ hosts: [{ name: "web-1" }] });
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     for (const tunnel of tunnels) tunnel.kill();
     await fleet?.close();
-  }, 60_000);
+  }, 240_000);
 
   /** The agent's socket as it is seen by an account that logs in. */
   async function transportOf(account: Account): Promise<Transport> {
@@ -48,7 +48,7 @@ describe.skipIf(problem !== null)(`roles over SSH${skipReason(problem)}`, { time
     const forward = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", `${path}:/run/wardline/agent.sock`];
     const tunnel = spawn("ssh", [...forward, ...fleet.home.sshArguments(host, account)], { stdio: "ignore" });
     tunnels.push(tunnel);
-    await expect.poll(() => existsSync(path), { timeout: 20_000, interval: 20 }).toBe(true);
+    await expect.poll(() => existsSync(path), { timeout: 40_000, interval: 20 }).toBe(true);
     return createGrpcTransport({ baseUrl: "http://agent", nodeOptions: { createConnection: () => connect(path) } });
   }
 

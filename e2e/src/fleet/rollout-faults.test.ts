@@ -13,7 +13,7 @@ const problem = fleetProblem();
 const KILLED_MAIN = fileURLToPath(new URL("./killed-console-main.ts", import.meta.url));
 const NAMES = ["web-1", "web-2"] as const;
 
-describe.skipIf(problem !== null)(`a roll-out breaks off${skipReason(problem)}`, { timeout: 90_000 }, () => {
+describe.skipIf(problem !== null)(`a roll-out breaks off${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let tester: FleetConsole;
 
@@ -21,11 +21,11 @@ describe.skipIf(problem !== null)(`a roll-out breaks off${skipReason(problem)}`,
     fleet = await Fleet.start({ hosts: NAMES.map((name) => ({ name })) });
     tester = new FleetConsole(fleet);
     await tester.connect(fleet.hosts);
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await tester?.close();
     await fleet?.close();
-  }, 60_000);
+  }, 240_000);
 
   const write = (port: number) =>
     tester.write({

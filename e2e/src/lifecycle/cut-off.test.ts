@@ -14,7 +14,7 @@ import { AGENT, failureOf, LifecycleLab, Progress } from "./lifecycle-lab.ts";
 const problem = fleetProblem();
 const NO_OPTIONS = { force: false, operators: [], admins: [] };
 
-describe.skipIf(problem !== null)(`an upgrade that is cut off${skipReason(problem)}`, { timeout: 120_000 }, () => {
+describe.skipIf(problem !== null)(`an upgrade that is cut off${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let lab: LifecycleLab;
   let directory: string;
@@ -28,11 +28,11 @@ describe.skipIf(problem !== null)(`an upgrade that is cut off${skipReason(proble
     // The default of newer versions of sudo: what it runs has a terminal that goes away with it.
     writeFileSync(lab.machine.path("/etc/sudoers.d/terminal"), "Defaults use_pty\n", { mode: 0o440 });
     await installOnHost(lab.ports(packages.make({ version: "1.0.0" })), lab.host("deploy"), NO_OPTIONS, new Progress());
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await fleet?.close();
     rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
+  }, 240_000);
 
   function upgrade(agentPackage: AgentPackage, progress = new Progress()): Promise<void> {
     return installOnHost(lab.ports(agentPackage), lab.host("deploy"), NO_OPTIONS, progress);

@@ -19,7 +19,7 @@ const problem = fleetProblem();
 const NO_OPTIONS = { force: false, operators: [], admins: [] };
 const UNITS = ["wardline-agent.service", "wardline-boot.service"];
 
-describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(problem)}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(problem)}`, { timeout: 240_000 }, () => {
   let fleet: Fleet;
   let lab: LifecycleLab;
   let directory: string;
@@ -32,7 +32,7 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
     first = packages.make({ version: "1.0.0" });
     fleet = await Fleet.start({ hosts: [{ name: "bare-1", agent: "none" }] });
     lab = new LifecycleLab(fleet, fleet.host("bare-1"));
-  }, 60_000);
+  }, 240_000);
   afterEach(async () => {
     lab.asker = NOBODY;
     if (!lab.exists(AGENT) && !lab.hasGroup("wardline")) return;
@@ -41,7 +41,7 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
   afterAll(async () => {
     await fleet?.close();
     rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
+  }, 240_000);
 
   async function install(agentPackage: AgentPackage, options = {}, account: Account = "root"): Promise<Progress> {
     const progress = new Progress();

@@ -36,11 +36,11 @@ describe.skipIf(problem !== null)(`the real agent${skipReason(problem)}`, { time
     directory = mkdtempSync(join(tmpdir(), "wardline-real-agent-"));
     fleet = await Fleet.start({ hosts: [{ name: "bare-1", agent: "none" }] });
     lab = new LifecycleLab(fleet, fleet.host("bare-1"));
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await fleet?.close();
     rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
+  }, 240_000);
 
   /** The command line of the person whose home the fleet has made. */
   function wardline(...words: readonly string[]): Promise<ProgramResult> {
@@ -135,7 +135,7 @@ describe.skipIf(problem !== null)(`the real agent${skipReason(problem)}`, { time
     const programs = () => attachedPrograms(lab.machine.place.cgroup, CGROUP_HOOKS);
     expect(pins).toEqual([]);
     await expect
-      .poll(() => programs().filter(({ name }) => name.startsWith("wardline")), { timeout: 10_000 })
+      .poll(() => programs().filter(({ name }) => name.startsWith("wardline")), { timeout: 40_000 })
       .toEqual([]);
   });
 });

@@ -41,7 +41,7 @@ const problem = kernelLabProblem();
 
 describe.skipIf(problem)(
   `the agent in a process of its own${problem ? ` (${problem})` : ""}`,
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   () => {
     let lab: KernelLab;
     let agent: AgentProcess | null = null;
@@ -60,7 +60,7 @@ describe.skipIf(problem)(
       await host.listenTcp(8080);
       await host.listenTcp(9090);
       await host.listenUdp(9000);
-    }, 60_000);
+    }, 240_000);
 
     afterEach(async () => {
       if (agent) {
@@ -72,7 +72,7 @@ describe.skipIf(problem)(
       agent = null;
       for (const client of clients) client.close();
       await lab.close();
-    }, 60_000);
+    }, 240_000);
 
     const socketPath = () => join(lab.directory, "run", "agent.sock");
 
@@ -182,7 +182,7 @@ spec:
 `;
       await applyAndConfirm(0n, WEB_ONLY, opened);
       expect([await reach(8080), await reach(9090)]).toEqual(["ok", "ok"]);
-      await expect.poll(() => reach(9090), { timeout: 20_000, interval: 500 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 500 }).toBe("timeout");
       expect(await reach(8080)).toBe("ok");
       await agent?.end("SIGKILL");
       await start();
@@ -228,7 +228,7 @@ spec:
       await apply(1n, 5_000);
       expect(await reach(9090)).toBe("ok");
       await first.end("SIGKILL");
-      await expect.poll(() => reach(9090), { timeout: 15_000, interval: 200 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 200 }).toBe("timeout");
       await start();
       const { status } = await connect().agent.getStatus({});
       expect(status).toMatchObject({ enforced: { number: 1n }, problems: [] });
@@ -248,7 +248,7 @@ spec:
       expect(await reach(9090)).toBe("timeout");
       await apply(1n, 5_000);
       expect(await reach(9090)).toBe("ok");
-      await expect.poll(() => reach(9090), { timeout: 15_000, interval: 200 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 200 }).toBe("timeout");
       const { status } = await connect().agent.getStatus({});
       expect(status).toMatchObject({ enforced: { number: 1n }, problems: [] });
     });

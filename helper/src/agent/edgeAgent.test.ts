@@ -17,9 +17,9 @@ describe.skipIf(problem !== null)(`the edge of a real agent${problem === null ? 
     const host = await lab.kernel.startSocketPeer("host");
     await host.listenTcp(8080);
     peer = await lab.kernel.startSocketPeer("peer");
-  }, 60_000);
+  }, 240_000);
 
-  afterEach(() => lab.close(), 60_000);
+  afterEach(() => lab.close(), 240_000);
 
   async function start(...more: readonly string[]): Promise<void> {
     const command = ["nsenter", `--net=${lab.kernel.hostNamespace}`, ...AGENT_FROM_SOURCE];
@@ -28,7 +28,7 @@ describe.skipIf(problem !== null)(`the edge of a real agent${problem === null ? 
 
   const reach = (port: number): Promise<string> => peer.connectTcp(`to ${port}`, HOST_ADDRESS[4], port, 200);
 
-  it("is on when asked for, outlives the process, and is off without", { timeout: 60_000 }, async () => {
+  it("is on when asked for, outlives the process, and is off without", { timeout: 240_000 }, async () => {
     await start("--edge", "on", "--early-drop", "eth0,wan7");
     expect(await lab.status()).toMatchObject({
       edgeInterfaces: ["eth0 (tcx)", "eth0 (early drop)"],
@@ -45,7 +45,7 @@ describe.skipIf(problem !== null)(`the edge of a real agent${problem === null ? 
     expect(await reach(CLOSED_PORT)).toBe("ECONNREFUSED");
   });
 
-  it("goes with uninstall", { timeout: 60_000 }, async () => {
+  it("goes with uninstall", { timeout: 240_000 }, async () => {
     await start("--edge", "on");
     await lab.applyAndConfirm(0n, allowPorts(8080));
     await lab.agent?.end("SIGTERM");

@@ -8,7 +8,7 @@ const problem = kernelLabProblem();
 const NARROW = allowPorts(8080);
 const WIDE = allowPorts(8080, 9090);
 
-describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : ""}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : ""}`, { timeout: 240_000 }, () => {
   let lab: AgentLab;
   let peer: SocketPeer;
 
@@ -20,8 +20,8 @@ describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : "
     await lab.start();
     await lab.applyAndConfirm(0n, NARROW);
     await lab.agent?.end("SIGTERM");
-  }, 60_000);
-  afterEach(() => lab.close(), 60_000);
+  }, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   const verdicts = () =>
     Promise.all([8080, 9090].map((port) => peer.connectTcp(`${port}`, HOST_ADDRESS[4], port, 200)));
@@ -52,8 +52,9 @@ describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : "
     "in a confirmation, when it is %s, keeps the generation, and the console may ask again",
     async (checkpoint) => {
       const dying = await lab.startKilledAt(checkpoint);
-      const { generation } = await lab.apply(1n, 5_000, WIDE);
-      const overAtMs = performance.now() + 6_000;
+      // Long enough for a busy machine to be killed, looked at and started again before.
+      const { generation } = await lab.apply(1n, 15_000, WIDE);
+      const overAtMs = performance.now() + 16_000;
       const { number = 0n, programDigest = "" } = generation ?? {};
       await lost(lab.connect().confirm({ generation: number, programDigest }));
       await dying.ended;
@@ -87,6 +88,7 @@ describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : "
   it("and never comes back, leaves an unconfirmed generation to the datapath, at most 1 s after its time", async () => {
     const dying = await lab.startKilledAt("flipped");
     const withinMs = 5_000;
+    const beforeMs = performance.now();
     await lost(lab.apply(1n, withinMs, WIDE));
     const flippedAtMs = performance.now();
     await dying.ended;
@@ -98,7 +100,7 @@ describe.skipIf(problem)(`an agent that is killed${problem ? ` (${problem})` : "
       await peer.disconnect("9090");
       leftAfterMs = askedAtMs - flippedAtMs;
     }
-    expect(leftAfterMs).toBeGreaterThan(withinMs - 500);
+    expect(performance.now() - beforeMs, "not before its time").toBeGreaterThan(withinMs);
     expect(leftAfterMs).toBeLessThan(withinMs + 1_000);
     expect(await verdicts()).toEqual(["ok", "timeout"]);
   });

@@ -29,9 +29,9 @@ const reach = (port: number, family: 4 | 6 = 4) =>
   peer.connectTcp(`${port}/${family}`, HOST_ADDRESS[family], port, 200);
 const leave = (port: number) => host.connectTcp(`out ${port}`, PEER_ADDRESS[4], port, 200);
 
-suite(`the emergency brake of a real agent${because}`, { timeout: 60_000 }, () => {
-  beforeEach(open, 60_000);
-  afterEach(() => lab.close(), 60_000);
+suite(`the emergency brake of a real agent${because}`, { timeout: 240_000 }, () => {
+  beforeEach(open, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   it("closes and opens at once, while a confirmation waits, over SIGKILL and a reboot", async () => {
     await lab.start();
@@ -62,9 +62,9 @@ suite(`the emergency brake of a real agent${because}`, { timeout: 60_000 }, () =
   });
 });
 
-suite(`quarantine by a real agent${because}`, { timeout: 60_000 }, () => {
-  beforeEach(open, 60_000);
-  afterEach(() => lab.close(), 60_000);
+suite(`quarantine by a real agent${because}`, { timeout: 240_000 }, () => {
+  beforeEach(open, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   it("ends open connections of a host with their next packet, but for management, until it is lifted", async () => {
     await lab.start();
@@ -123,9 +123,9 @@ suite(`quarantine by a real agent${because}`, { timeout: 60_000 }, () => {
   });
 });
 
-suite(`the status of a real agent${because}`, { timeout: 60_000 }, () => {
-  beforeEach(open, 60_000);
-  afterEach(() => lab.close(), 60_000);
+suite(`the status of a real agent${because}`, { timeout: 240_000 }, () => {
+  beforeEach(open, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   it("says why this backend, what the kernel was asked, and which programs of others run at its hooks", async () => {
     const cgroupRoot = lab.kernel.makeCgroup("inner");
@@ -158,9 +158,9 @@ suite(`the status of a real agent${because}`, { timeout: 60_000 }, () => {
   });
 });
 
-suite(`boot${because}`, { timeout: 60_000 }, () => {
-  beforeEach(open, 60_000);
-  afterEach(() => lab.close(), 60_000);
+suite(`boot${because}`, { timeout: 240_000 }, () => {
+  beforeEach(open, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   it("puts the last confirmed policies in force without an agent, and the agent adopts them", async () => {
     await lab.start();
@@ -212,9 +212,9 @@ function beAMember(): void {
   writeFileSync(join(lab.stateDir, "cluster", "config.json"), "{}");
 }
 
-suite(`uninstall${because}`, { timeout: 60_000 }, () => {
-  beforeEach(open, 60_000);
-  afterEach(() => lab.close(), 60_000);
+suite(`uninstall${because}`, { timeout: 240_000 }, () => {
+  beforeEach(open, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   const ours = () => attachedPrograms(lab.kernel.cgroupRoot, CGROUP_HOOKS);
   const mounts = () => readFileSync("/proc/self/mounts", "utf8");

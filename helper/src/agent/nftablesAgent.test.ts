@@ -12,7 +12,7 @@ import { systemClock } from "./clock.ts";
 
 const problem = kernelLabProblem() ?? nftablesProblem();
 
-describe.skipIf(problem)(`an agent on nftables${problem ? ` (${problem})` : ""}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem)(`an agent on nftables${problem ? ` (${problem})` : ""}`, { timeout: 240_000 }, () => {
   let lab: AgentLab;
   let peer: SocketPeer;
 
@@ -21,8 +21,8 @@ describe.skipIf(problem)(`an agent on nftables${problem ? ` (${problem})` : ""}`
     const [host, other] = await Promise.all([lab.kernel.startSocketPeer("host"), lab.kernel.startSocketPeer("peer")]);
     peer = other;
     await Promise.all([22, 8080, 9090].map((port) => host.listenTcp(port)));
-  }, 60_000);
-  afterEach(() => lab.close(), 60_000);
+  }, 240_000);
+  afterEach(() => lab.close(), 240_000);
 
   const reach = (port: number) => peer.connectTcp(`${port}`, HOST_ADDRESS[4], port, 200);
   const tables = () =>

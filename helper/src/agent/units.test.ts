@@ -62,7 +62,7 @@ describe("the units", () => {
 
 const problem = kernelLabProblem() ?? (spawnSync("setpriv", ["--version"]).status === 0 ? null : "needs setpriv");
 
-describe.skipIf(problem)(`the capabilities of the units${problem ? ` (${problem})` : ""}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem)(`the capabilities of the units${problem ? ` (${problem})` : ""}`, { timeout: 240_000 }, () => {
   let lab: AgentLab;
   beforeEach(() => {
     lab = new AgentLab();

@@ -48,4 +48,4 @@ it("takes over a watched folder, says who brought each line, and moves all of it
   writeFileSync(again, broken);
   const refused = await other.run("config", "verify", again);
   expect(refused.stderr).toContain("is not the file that was signed");
-}, 60_000);
+}, 240_000);

@@ -220,7 +220,7 @@ function onTerminal(sandbox: CliSandbox, args: readonly string[], config: readon
   return {
     ended,
     async answer(prompt: RegExp, text: string) {
-      await expect.poll(() => output.slice(seen), { timeout: 15_000 }).toMatch(prompt);
+      await expect.poll(() => output.slice(seen), { timeout: 40_000 }).toMatch(prompt);
       seen = output.length;
       child.stdin.write(text);
     },

@@ -22,7 +22,7 @@ const CLOSED_PORT = 7002;
 const PER_SECOND = 40_000;
 const PAGE_BYTES = 4096;
 /** On a busy machine. */
-const PATIENTLY = { timeout: 20_000 };
+const PATIENTLY = { timeout: 40_000 };
 const problem = kernelLabProblem();
 
 /** Lets {@link OPEN_PORT} in by UDP and TCP, and nothing else. */

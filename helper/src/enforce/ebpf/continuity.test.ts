@@ -12,7 +12,7 @@ import { LAYOUT_VERSION } from "./layout.ts";
 
 const ENFORCER_MAIN = fileURLToPath(new URL("../../testing/enforcerProcessMain.ts", import.meta.url));
 const UDP = 17;
-const PATIENTLY = { timeout: 30_000 };
+const PATIENTLY = { timeout: 40_000 };
 const TREE = `layout-${LAYOUT_VERSION}`;
 const problem = kernelLabProblem();
 

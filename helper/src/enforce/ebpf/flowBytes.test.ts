@@ -23,7 +23,7 @@ const NOISE_BYTES = 2_000;
 const MOST_PENDING_BYTES = 1024 * 1500 + 65_536;
 const LARGE = { sent: 9_000_000, received: 4_000_000 } as const;
 const SMALL = { sent: 2_000, received: 700 } as const;
-const PATIENTLY = { timeout: 20_000 };
+const PATIENTLY = { timeout: 40_000 };
 const problem = kernelLabProblem();
 const because = problem === null ? "" : ` (${problem})`;
 

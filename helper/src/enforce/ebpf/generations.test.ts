@@ -78,7 +78,7 @@ describe.skipIf(problem !== null)(`generations${problem === null ? "" : ` (${pro
   });
 
   it("keep deciding, and can be followed by others, when a process is killed while it prepares one", {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     await apply(runner.enforcer, 3, 100, 1);
     await runner.enforcer.close();
@@ -107,7 +107,7 @@ describe.skipIf(problem !== null)(`generations${problem === null ? "" : ` (${pro
     }
   });
 
-  it("delay no packet by a millisecond when large ones are freed", { timeout: 60_000 }, async () => {
+  it("delay no packet by a millisecond when large ones are freed", { timeout: 240_000 }, async () => {
     await apply(runner.enforcer, 1, 100, 1);
     const { interfaceIndex } = runner;
     const pinPath = runner.pinPath("wardline_ingress");

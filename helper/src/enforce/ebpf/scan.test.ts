@@ -17,7 +17,7 @@ const CONNECTIONS = 20;
 const SPOOFED = 200_000;
 const PER_SECOND = 40_000;
 /** On a busy machine. */
-const PATIENTLY = { timeout: 20_000 };
+const PATIENTLY = { timeout: 40_000 };
 const problem = kernelLabProblem();
 
 /** The scanned port and the service may be reached; the host may call the peer's port. Everything else is denied. */
@@ -59,7 +59,7 @@ describe.skipIf(problem !== null)(`a scan from random sources${problem === null 
   });
 
   it(`of ${SPOOFED} openings loses nothing of ${CONNECTIONS} connections and a stream of datagrams`, {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const names = Array.from({ length: CONNECTIONS }, (_, index) => `connection ${index}`);
     const ends = names.map((name, index) =>
@@ -103,7 +103,7 @@ describe.skipIf(problem !== null)(`a scan from random sources${problem === null 
     expect(Number(counters[DATAGRAM_RULE]?.packets)).toBe(2 * sent);
   });
 
-  it("leaves connections alone that said nothing while it went on", { timeout: 120_000 }, async () => {
+  it("leaves connections alone that said nothing while it went on", { timeout: 240_000 }, async () => {
     expect(await peer.connectTcp("silent in", HOST_ADDRESS[4], SERVICE_PORT)).toBe("ok");
     expect(await host.connectTcp("silent out", PEER_ADDRESS[4], CLIENT_PORT)).toBe("ok");
     for (let round = 0; round < 20; round += 1) {

@@ -15,7 +15,8 @@ const UDP = 17;
 const HIGH_PORT = 65_001;
 /** Each exchange is at least two packets; a verdict is kept with the socket after 8, and before that in a place of its own. */
 const EXCHANGES = 12;
-const DEADLINE_MS = 4_000;
+/** Long enough for a busy machine to open a connection before. */
+const DEADLINE_MS = 6_000;
 const AGES = [
   ["young", 1],
   ["lasting", EXCHANGES],
@@ -44,6 +45,10 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     enforcer.drainEvents();
     return events.filter((event) => event.kind === kind);
   }
+
+  /** Of allowed connections under the generation in force: the end of one of an earlier test may come during the next. */
+  const ends = (): readonly FlowEvent[] =>
+    drained("end").filter((end) => end.verdict === "allow" && end.protocol === TCP && end.generation === generation);
 
   async function exchangeOften(name: string, turns: number = EXCHANGES): Promise<void> {
     for (let turn = 0; turn < turns; turn++) expect(await peer.exchange(name)).toBe("ok");
@@ -104,15 +109,15 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     await exchangeOften("long");
     expect(forgetFlows()).toBeGreaterThanOrEqual(2);
     // The short one is not kept with its socket. It is soon judged like one that is older than the agent.
-    await expect.poll(() => peer.exchange("short"), { timeout: 10_000 }).toBe("timeout");
+    await expect.poll(() => peer.exchange("short"), { timeout: 40_000 }).toBe("timeout");
     await exchangeOften("long");
     // A new generation asks the tables again: about the opening as it was, not about a guess.
     await apply(HIGH_PORT_IN);
     expect(forgetFlows()).toBeGreaterThanOrEqual(0);
     await exchangeOften("long");
     await peer.disconnect("long");
-    await expect.poll(() => drained("end").filter(({ verdict }) => verdict === "allow").length).toBe(1);
-    expect(drained("end").find(({ verdict }) => verdict === "allow")).toMatchObject({
+    await expect.poll(() => ends().length).toBe(1);
+    expect(ends()[0]).toMatchObject({
       direction: "ingress",
       destinationPort: HIGH_PORT,
       decision: HAND_DECISION.firstRule,
@@ -154,7 +159,6 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
     // Nobody but the programs is left to see the deadline.
     await enforcer.close();
     try {
-      await expect.poll(() => performance.now(), { timeout: DEADLINE_MS }).toBeGreaterThan(latestMs - 500);
       expect(await peer.connectTcp("late", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
       await exchangeOften("late", turns);
       expect(performance.now(), "the machine was too slow for this test").toBeLessThan(latestMs);
@@ -162,7 +166,8 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
       while ((await peer.exchange("late")) === "ok") {
         expect(startedMs, "a packet passed after the deadline").toBeLessThan(latestMs);
         // A young flow has to stay one: few packets, the last of them after the deadline.
-        if (turns === 1) await expect.poll(() => performance.now(), { timeout: DEADLINE_MS }).toBeGreaterThan(latestMs);
+        if (turns === 1)
+          await expect.poll(() => performance.now(), { timeout: DEADLINE_MS + 20_000 }).toBeGreaterThan(latestMs);
         startedMs = performance.now();
       }
     } finally {
@@ -196,8 +201,8 @@ describe.skipIf(problem !== null)(`verdicts kept with sockets${problem === null 
       expect(await peer.connectTcp("counted", HOST_ADDRESS[4], HIGH_PORT)).toBe("ok");
       await exchangeOften("counted", turns);
       await peer.disconnect("counted");
-      await expect.poll(() => drained("end").length).toBe(1);
-      const [end] = drained("end");
+      await expect.poll(() => ends().length).toBe(1);
+      const [end] = ends();
       expect(end?.packets).toBeGreaterThan(BigInt(turns * 2));
       // The last acknowledgements come after both sides have closed, and on a busy machine some more than once. What a socket
       // withholds from the flow table when it closes would be most of the packets of a lasting one.

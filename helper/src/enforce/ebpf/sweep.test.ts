@@ -68,7 +68,7 @@ describe.skipIf(problem !== null)(`the sweep${problem === null ? "" : ` (${probl
     // One turn does not take them all; the next ones come by themselves and not after five seconds.
     expect(ends.length).toBeGreaterThan(0);
     expect(ends.length).toBeLessThan(IDLE);
-    await expect.poll(() => ends.length, { timeout: 20_000 }).toBe(IDLE);
+    await expect.poll(() => ends.length, { timeout: 40_000 }).toBe(IDLE);
     runner.enforcer.sweep();
     expect(new Set(ends.map(({ sourcePort }) => sourcePort)).size).toBe(IDLE);
   });

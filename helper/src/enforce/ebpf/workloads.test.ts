@@ -124,7 +124,7 @@ describe.skipIf(problem !== null)(`workloads${problem === null ? "" : ` (${probl
     try {
       lab.makeCgroup("orphan.scope");
       await expect
-        .poll(() => connectFromNewCgroup("orphan.scope", 8001, TRIED_SECONDS), { timeout: 20_000 })
+        .poll(() => connectFromNewCgroup("orphan.scope", 8001, TRIED_SECONDS), { timeout: 40_000 })
         .toBe("connected");
     } finally {
       enforcer = newEnforcer();

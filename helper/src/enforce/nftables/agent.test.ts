@@ -41,7 +41,7 @@ const problem = netfilterLabProblem() ?? nftablesProblem();
 
 describe.skipIf(problem !== null)(
   `an agent that enforces with nftables${problem ? ` (${problem})` : ""}`,
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   () => {
     let lab: NetfilterLab;
     let directory: string;
@@ -58,7 +58,7 @@ describe.skipIf(problem !== null)(
       peer = await lab.startSocketPeer("peer");
       for (const port of [8080, 9090]) await host.listenTcp(port);
       await host.listenUdp(9000);
-    }, 60_000);
+    }, 240_000);
 
     afterEach(async () => {
       await agent?.end("SIGTERM");
@@ -66,7 +66,7 @@ describe.skipIf(problem !== null)(
       for (const client of clients) client.close();
       await lab.close();
       rmSync(directory, { recursive: true });
-    }, 60_000);
+    }, 240_000);
 
     const socketPath = () => join(directory, "agent.sock");
 
@@ -158,7 +158,7 @@ describe.skipIf(problem !== null)(
       await apply(1n, 5_000, allowPorts(8080, 9090));
       expect(await reachable()).toEqual(["ok", "ok"]);
       await agent?.end("SIGKILL");
-      await expect.poll(() => reach(9090), { timeout: 15_000, interval: 100 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 100 }).toBe("timeout");
       await start();
       const { enforced, pending, problems } = await status();
       expect({ number: enforced?.number, pending, problems }).toEqual({ number: 1n, pending: undefined, problems: [] });
@@ -176,7 +176,7 @@ describe.skipIf(problem !== null)(
       expect(await status()).toMatchObject({ attached: true, enforced: { number: 1n }, problems: [] });
 
       lab.inside("host", "nft", ["flush", "ruleset"]);
-      await expect.poll(() => reach(9090), { timeout: 10_000, interval: 50 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 50 }).toBe("timeout");
       const repaired = await status();
       expect(repaired).toMatchObject({ attached: true, enforced: { number: 1n }, problems: [] });
       expect(repaired.info?.backendLimits.join(" ")).toContain("put back (1 time since");
@@ -205,7 +205,7 @@ spec:
 `;
       await applyAndConfirm(0n, allowPorts(8080), opened);
       expect(await reachable()).toEqual(["ok", "ok"]);
-      await expect.poll(() => reach(9090), { timeout: 20_000, interval: 250 }).toBe("timeout");
+      await expect.poll(() => reach(9090), { timeout: 40_000, interval: 250 }).toBe("timeout");
       expect(await status()).toMatchObject({ enforced: { number: 2n }, problems: [] });
     });
 

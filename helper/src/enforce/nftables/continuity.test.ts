@@ -17,7 +17,7 @@ const only = (port: number): HandProgramOptions => ({
   rules: [{ direction: "ingress", remote: null, protocol: UDP, port, verdict: "allow" }],
 });
 
-describe.skipIf(problem !== null)(`an nftables table without its process${why}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`an nftables table without its process${why}`, { timeout: 240_000 }, () => {
   let lab: NetfilterLab;
   let peer: SocketPeer;
   let agent: ChildProcess;
@@ -53,23 +53,27 @@ describe.skipIf(problem !== null)(`an nftables table without its process${why}`,
   };
 
   it("returns to the generation before in time, although the agent is dead, and lets no third thing happen", async () => {
-    const waitsMs = 2_500;
+    const waitsMs = 6_000;
+    const beforeMs = performance.now();
     await startAgent(waitsMs);
-    const start = performance.now();
+    // It was armed between these two moments.
+    const armedMs = performance.now();
     await killAgent();
-    const seen = new Map<string, number>();
+    const seen = new Set<string>();
+    let lastAskedMs = Number.NaN;
     for (let last = ""; last !== "passes,denied"; ) {
+      const askedMs = performance.now();
       last = await passing();
-      const passedMs = performance.now() - start;
-      if (!seen.has(last)) seen.set(last, passedMs);
-      if (passedMs > 20_000) break;
+      seen.add(last);
+      if (last === "denied,passes") lastAskedMs = askedMs;
+      if (performance.now() - armedMs > waitsMs + 30_000) break;
     }
-    expect([...seen.keys()].filter((outcome) => outcome === "passes,passes")).toEqual([]);
-    expect(seen.get("denied,passes")).toBeLessThan(waitsMs);
-    const returnedMs = seen.get("passes,denied") ?? Number.NaN;
-    // It was armed a little before this process heard of it.
-    expect(returnedMs).toBeGreaterThan(waitsMs - 1_500);
-    expect(returnedMs).toBeLessThan(waitsMs + 1_000);
+    const returnedMs = performance.now();
+    expect([...seen].filter((outcome) => outcome === "passes,passes")).toEqual([]);
+    expect([...seen]).toContain("passes,denied");
+    expect(returnedMs - beforeMs, "not before its time").toBeGreaterThan(waitsMs);
+    // Packets are sent after they were asked for: on a busy machine a while after.
+    expect(lastAskedMs - armedMs, "asked last, and passed").toBeLessThan(waitsMs + 1_000);
     const adopting = nftablesEnforcerInside(lab.namespacePath("host"));
     expect(await adopting.open()).toMatchObject({ generation: 2, expired: true, previousGeneration: 1 });
     expect(adopting.revert()).toMatchObject({ generation: 1, programDigest: handProgram(only(7001)).digest });

@@ -52,7 +52,7 @@ describe.skipIf(problem !== null)(`forwarded packets and nftables${problem ? ` (
       await behind.listenUdp(port);
       await peer.listenTcp(port + 1000);
     }
-  }, 60_000);
+  }, 240_000);
 
   afterAll(async () => {
     await behind.close();
@@ -122,10 +122,10 @@ describe.skipIf(problem !== null)(`forwarded packets and nftables${problem ? ` (
     expect(held()).toContain('"inner0"');
     ip("-n", host, "link", "set", "inner0", "down");
     ip("-n", host, "link", "set", "inner0", "name", "renamed0");
-    await expect.poll(held, { timeout: 10_000 }).not.toContain('"inner0"');
+    await expect.poll(held, { timeout: 40_000 }).not.toContain('"inner0"');
     ip("-n", host, "link", "set", "renamed0", "name", "inner0");
     ip("-n", host, "link", "set", "inner0", "up");
-    await expect.poll(held, { timeout: 10_000 }).toContain('"inner0"');
+    await expect.poll(held, { timeout: 40_000 }).toContain('"inner0"');
   });
 
   it("stop in an emergency, those of containers too", async () => {

@@ -31,7 +31,7 @@ async function failureOf(run: () => unknown): Promise<Failure | null> {
   }
 }
 
-describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`, { timeout: 60_000 }, () => {
+describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`, { timeout: 240_000 }, () => {
   let lab: NetfilterLab;
   let host: SocketPeer;
   let peer: SocketPeer;
@@ -147,7 +147,7 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
     await put(ONE_PORT_EACH_WAY, "enforce", 700);
     expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
     expect(await peer.askUdp(LAB_HOST[4], 7002, 16, 100)).toBe("timeout");
-    await expect.poll(() => peer.askUdp(LAB_HOST[4], 7002, 16, 100), { timeout: 5_000, interval: 20 }).toBe("ok");
+    await expect.poll(() => peer.askUdp(LAB_HOST[4], 7002, 16, 100), { timeout: 40_000, interval: 20 }).toBe("ok");
     expect(await peer.askUdp(LAB_HOST[4], 7001, 16, 100)).toBe("timeout");
     expect(enforcer.state()).toMatchObject({ expired: true, generation, previousGeneration: generation - 1 });
     expect(counted(HAND_DECISION.firstRule + 1), "of the program before").toBeGreaterThan(0n);
@@ -232,7 +232,7 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
     const { deadlineBootMs } = enforcer.state();
     nft("flush", "ruleset");
     await expect
-      .poll(() => enforcer.state(), { timeout: 10_000, interval: 20 })
+      .poll(() => enforcer.state(), { timeout: 40_000, interval: 20 })
       .toMatchObject({
         attached: true,
         generation,
@@ -240,12 +240,12 @@ describe.skipIf(problem !== null)(`the nftables backend and real sockets${why}`,
         expired: false,
       });
     expect(await peer.askUdp(LAB_HOST[4], 7001)).toBe("ok");
-    await expect.poll(() => enforcer.state().expired, { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(() => enforcer.state().expired, { timeout: 40_000, interval: 20 }).toBe(true);
     expect(await peer.askUdp(LAB_HOST[4], 7001, 16, 100)).toBe("timeout");
     nft("flush", "ruleset");
     // Nobody confirmed it: it is not put back.
     await expect
-      .poll(() => enforcer.state(), { timeout: 10_000, interval: 20 })
+      .poll(() => enforcer.state(), { timeout: 40_000, interval: 20 })
       .toMatchObject({ attached: true, generation: generation - 1, deadlineBootMs: null });
     expect(await peer.askUdp(LAB_HOST[4], 7002)).toBe("ok");
   });

@@ -261,7 +261,7 @@ describe.skipIf(problem !== null)(`nftables and what policies say${why}`, () => 
     }
   });
 
-  it("loads thousands of prefixes and ports", { timeout: 60_000 }, () => {
+  it("loads thousands of prefixes and ports", { timeout: 240_000 }, () => {
     const policies = Array.from({ length: 2000 }, (_, position) =>
       policy(`p${position}`, {
         subject: selectorFor("name=web"),

@@ -8,7 +8,7 @@ import { HOST_ADDRESS, kernelLabProblem } from "../../testing/kernelLab.ts";
 import type { SocketPeer } from "../../testing/socketPeer.ts";
 import { YggdrasilLab, type YggdrasilNode, yggdrasilProblem } from "../../testing/yggdrasilLab.ts";
 
-const PATIENCE = { timeout: 30_000, interval: 200 };
+const PATIENCE = { timeout: 40_000, interval: 200 };
 const problem = kernelLabProblem() ?? yggdrasilProblem() ?? (existsSync("/dev/net/tun") ? null : "needs /dev/net/tun");
 
 function onlyNode(key: string): string {
@@ -25,7 +25,7 @@ spec:
 
 describe.skipIf(problem !== null)(
   `an agent on a host of the mesh${problem === null ? "" : ` (${problem})`}`,
-  { timeout: 180_000 },
+  { timeout: 240_000 },
   () => {
     let lab: AgentLab;
     let mesh: YggdrasilLab;
@@ -52,13 +52,13 @@ describe.skipIf(problem !== null)(
       friend = await mesh.node("friend", { ...own, listen: null, namespace: peerNamespace, peers });
       await (await lab.kernel.startSocketPeer("host")).listenTcp(7001);
       peer = await lab.kernel.startSocketPeer("peer");
-    }, 60_000);
+    }, 240_000);
 
     afterEach(async () => {
       await lab.agent?.end("SIGTERM");
       await mesh.close();
       await lab.close();
-    }, 60_000);
+    }, 240_000);
 
     it("lets in the node that policy names, over a restart of the daemon, and goes on when it is killed", async () => {
       await start();
@@ -67,7 +67,7 @@ describe.skipIf(problem !== null)(
       await expect.poll(reach, PATIENCE).toBe("ok");
       await hostNode.kill();
       await hostNode.start();
-      await expect.poll(reach, { ...PATIENCE, timeout: 60_000 }).toBe("ok");
+      await expect.poll(reach, { ...PATIENCE, timeout: 240_000 }).toBe("ok");
       await lab.agent?.end("SIGKILL");
       expect(await reach()).toBe("ok");
       await start();

@@ -20,7 +20,7 @@ import { OverlayWatch } from "./overlayWatch.ts";
 
 const SPOOFED = BUILTIN_DECISIONS.spoofedOverlay.index;
 const INTERFACE = "ygg0";
-const PATIENCE = { timeout: 30_000, interval: 200 };
+const PATIENCE = { timeout: 40_000, interval: 200 };
 const problem = kernelLabProblem() ?? yggdrasilProblem() ?? (existsSync("/dev/net/tun") ? null : "needs /dev/net/tun");
 
 function policies(hostKey: string, friendKey: string): string {
@@ -43,7 +43,7 @@ spec:
 
 describe.skipIf(problem !== null)(
   `a policy that names a node by its key${problem === null ? "" : ` (${problem})`}`,
-  { timeout: 180_000 },
+  { timeout: 240_000 },
   () => {
     let lab: EdgeLab;
     let mesh: YggdrasilLab;
@@ -106,7 +106,7 @@ describe.skipIf(problem !== null)(
       const prepared = await enforcer.prepare(program, 1);
       enforcer.activate(prepared, { mode: "enforce", fallbackAfterMs: null });
       drained();
-    }, 60_000);
+    }, 240_000);
 
     afterAll(async () => {
       watch.close();
@@ -171,7 +171,7 @@ describe.skipIf(problem !== null)(
       expect(watch.interface?.index).not.toBe(before?.index);
       expect(enforcer.heldOverlay()).toEqual({ index: watch.interface?.index });
       await expect
-        .poll(() => friendSocket.askUdp(addressOf(hostNode), 7001), { ...PATIENCE, timeout: 60_000 })
+        .poll(() => friendSocket.askUdp(addressOf(hostNode), 7001), { ...PATIENCE, timeout: 240_000 })
         .toBe("ok");
     });
   },

@@ -129,7 +129,7 @@ class Host {
 }
 
 describe("the pf backend over random histories", () => {
-  it(`does what its state says, ${RUNS} histories`, { timeout: 120_000 }, async () => {
+  it(`does what its state says, ${RUNS} histories`, { timeout: 240_000 }, async () => {
     const taken = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(fc.array(fc.constantFrom(...STEPS), { minLength: 10, maxLength: 30 }), async (steps) => {

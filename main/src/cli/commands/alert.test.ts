@@ -52,7 +52,7 @@ describe("wardline alert", () => {
     expect([list.exitCode, list.stdout]).toEqual([0, "Nothing fires.\n"]);
     expect(list.stderr).toContain("nobody is told of anything");
     // The first command loads the console's code.
-  }, 60_000);
+  }, 240_000);
 
   it("sets rules and receivers from a file, and says with its place what is wrong", async () => {
     const wrong = file(`receivers:
@@ -183,7 +183,7 @@ rules: [{ name: findings, finding: { minSeverity: high }, groupWait: 0s, steps: 
     expect((await cli.run("alert", "apply", path)).exitCode).toBe(0);
     bodies.length = 0;
     const running = cli.start("alert", "run");
-    await expect.poll(running.stdout, { timeout: 15_000 }).toContain("delivers alerts");
+    await expect.poll(running.stdout, { timeout: 40_000 }).toContain("delivers alerts");
     const store = new Store({ stateDir: cli.path("state"), logger: silentLogger });
     const now = timestampOf(Date.now());
     const finding = create(FindingSchema, {
@@ -198,7 +198,7 @@ rules: [{ name: findings, finding: { minSeverity: high }, groupWait: 0s, steps: 
     });
     new AnomaliesTable(store).put("local", [finding]);
     store.close();
-    await expect.poll(() => bodies.length, { timeout: 15_000 }).toBe(1);
+    await expect.poll(() => bodies.length, { timeout: 40_000 }).toBe(1);
     expect(JSON.parse(bodies[0] ?? "")).toMatchObject({ kind: "firing", firing: [{ findingId: "f1" }] });
     running.interrupt();
     const { exitCode, stderr } = await running.ended;
@@ -212,7 +212,7 @@ rules: [{ name: findings, finding: { minSeverity: high }, groupWait: 0s, steps: 
       0,
       "Stopped. What was not delivered yet waits for the next process.",
     ]);
-  }, 30_000);
+  }, 240_000);
 });
 
 describe("the documentation's example", () => {

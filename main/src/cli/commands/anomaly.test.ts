@@ -75,9 +75,9 @@ it("takes feedback, trains and changes settings, and refuses both in read-only m
 
 it("watches what comes", async () => {
   const watching = cli.start("anomaly", "watch", "--json");
-  await expect.poll(() => findings.streams, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => findings.streams, { timeout: 40_000 }).toBeGreaterThan(0);
   findings.put(findingOf("later-001"));
-  await expect.poll(() => watching.stdout(), { timeout: 10_000 }).toContain("later-001");
+  await expect.poll(() => watching.stdout(), { timeout: 40_000 }).toContain("later-001");
   watching.interrupt();
   expect((await watching.ended).exitCode).toBe(0);
 });

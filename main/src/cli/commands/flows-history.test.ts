@@ -234,7 +234,7 @@ describe("wardline flows export --otlp", () => {
     } finally {
       await receiver.stop();
     }
-  }, 90_000);
+  }, 240_000);
   it.each([
     [["collector:4318"], "is not the address of a collector"],
     [["https://user:secret@collector:4318"], "has no user, password or query"],

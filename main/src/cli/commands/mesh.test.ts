@@ -15,7 +15,7 @@ import { FakeAgent } from "../../backend/testing/fake-agent.ts";
 import { FakeMesh, meshKey, observationOf, peerOf, runOf } from "../../backend/testing/fake-mesh.ts";
 import { InProcessCli } from "../testing/run-in-process.ts";
 
-const WAIT = { timeout: 15_000 };
+const WAIT = { timeout: 40_000 };
 const cli = new InProcessCli();
 const mesh = new FakeMesh(
   observationOf("alpha", 1, [

@@ -72,7 +72,7 @@ describe("wardline start", () => {
     process.kill(agent.processId, "SIGKILL");
     await console.waitFor("It is started again in 1 s");
     const status = async () => (await sandbox.json(["agent", "status"])).exitCode;
-    await expect.poll(status, { timeout: 15_000, interval: 500 }).toBe(0);
+    await expect.poll(status, { timeout: 40_000, interval: 500 }).toBe(0);
     expect(await console.stop("SIGINT")).toBe(0);
     expect(await status()).toBe(3);
   });

@@ -59,7 +59,7 @@ describe.skipIf(problem !== null).each(HOWS)(
     const covered = (...names: string[]): readonly string[] => names.map((name) => `${name} (${label})`);
 
     const becomes = (names: readonly string[]): Promise<void> =>
-      vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(names), { timeout: 20_000 });
+      vi.waitFor(() => expect(enforcer.edgeInterfaces()).toEqual(names), { timeout: 40_000 });
 
     beforeEach(async () => {
       lab = new EdgeLab();
@@ -124,11 +124,11 @@ describe.skipIf(problem !== null).each(HOWS)(
       if (how === "filter") {
         tc("filter", "del", "dev", "eth0", "ingress");
         expect(filters()).toBe("");
-        await vi.waitFor(() => expect(filters()).toContain("wardline"), { timeout: 20_000 });
+        await vi.waitFor(() => expect(filters()).toContain("wardline"), { timeout: 40_000 });
       } else {
         for (const name of before) unlinkSync(join(tree, name));
         expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
-        await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 20_000 });
+        await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 40_000 });
       }
       await enforcer.close();
       expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
@@ -139,7 +139,7 @@ describe.skipIf(problem !== null).each(HOWS)(
       const before = pins();
       unmount(lab.kernel.bpffsDir);
       expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
-      await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 20_000 });
+      await vi.waitFor(() => expect(pins()).toEqual(before), { timeout: 40_000 });
       await enforcer.close();
       expect(await peer.connectTcp("closed", HOST_ADDRESS[4], CLOSED_PORT)).toBe("timeout");
     });

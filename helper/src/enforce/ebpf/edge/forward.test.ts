@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { monotonicTimeNs } from "../../../linux/bootClock.ts";
 import type { NetworkInterface } from "../../../linux/network/interfaces.ts";
 import { EdgeLab, FAR_ADDRESS, HOST_ADDRESS, PEER_ADDRESS } from "../../../testing/edgeLab.ts";
@@ -120,7 +120,7 @@ describe.skipIf(problem !== null)(`forwarded packets${problem === null ? "" : ` 
       expect(await peer.askUdp(toFar, 9001)).toBe("ok");
       await peer.disconnect("flow");
       const ofTcp = (): readonly FlowEvent[] => drained().filter(({ protocol }) => protocol === TCP);
-      await vi.waitFor(() => expect(ofTcp().map(({ kind }) => kind)).toEqual(["start", "end"]));
+      await expect.poll(() => ofTcp().map(({ kind }) => kind)).toEqual(["start", "end"]);
       const [, end] = ofTcp();
       expect(end).toMatchObject({ hook: "edge", sourceAddress: toPeer, destinationAddress: toFar, verdict: "allow" });
       expect(Number(end?.packets)).toBeGreaterThanOrEqual(8);

@@ -62,7 +62,7 @@ describe.skipIf(problem !== null)(`packets of a tunnel${problem === null ? "" : 
     received = Buffer.alloc(0);
     lab.hostIp("addr", "add", "10.80.0.2/24", "dev", "tun0");
     lab.hostIp("link", "set", "tun0", "up");
-    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("tun0 (tcx)"), { timeout: 6000 });
+    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("tun0 (tcx)"), { timeout: 40_000 });
   });
 
   afterEach(async () => {
@@ -79,7 +79,7 @@ describe.skipIf(problem !== null)(`packets of a tunnel${problem === null ? "" : 
     await apply(EVERYTHING);
     closedTcp();
     closedUdp();
-    await vi.waitFor(() => expect(protocols()).toEqual([TCP, ICMP]));
+    await expect.poll(protocols).toEqual([TCP, ICMP]);
     const denied: { destinationPort: number; hook: string }[] = [];
     enforcer.onEvents((events) => void denied.push(...events.filter(({ kind }) => kind === "deny")));
     await apply({ rules: [] });

@@ -47,7 +47,7 @@ describe.skipIf(problem !== null)(`a tunnel of the kernel${problem === null ? ""
     enforcer.onEvents((more) => void events.push(...more));
     addTunnel("host", PEER_ADDRESS[4], HOST_INSIDE);
     addTunnel("peer", HOST_ADDRESS[4], PEER_INSIDE);
-    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("vx0 (tcx)"), { timeout: 6000 });
+    await vi.waitFor(() => expect(enforcer.edgeInterfaces()).toContain("vx0 (tcx)"), { timeout: 40_000 });
   });
 
   afterEach(async () => {
