@@ -38,7 +38,10 @@ spec:
 const mode = fc.constantFrom("enforce", "observe");
 const texts = fc
   .tuple(mode, mode, fc.constantFrom("admin", "application", "baseline"))
-  .map(([one, other, tier]) => [`${policy("p1", one, tier)}---\n${policy("p2", other, "admin")}`, HOSTS] as const);
+  .map(([one, other, tier]): readonly string[] => [
+    `${policy("p1", one, tier)}---\n${policy("p2", other, "admin")}`,
+    HOSTS,
+  ]);
 
 /** What is done to a line, given another one and a number. */
 const EDITS: Readonly<Record<string, (lines: string[], line: number, other: number) => void>> = {
