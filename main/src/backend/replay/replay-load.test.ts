@@ -70,7 +70,7 @@ it("leaves every other call answered while a simulation runs, and this thread ne
   );
   const done = result.at(-1)?.event;
   expect(done?.case === "done" && done.value.counts).toMatchObject({ total: BigInt(FLOWS), judged: BigInt(FLOWS) });
-  expect(answered).toBeGreaterThan(20);
+  expect(answered).toBeGreaterThan(10);
   // Processor time of this thread; reading the draft alone takes many times as much.
   expect(longestMs).toBeLessThan(100);
 }, 120_000);
@@ -82,7 +82,7 @@ it("does the same for suggestions", async () => {
   const done = result.at(-1)?.event;
   expect(done?.case === "done" && done.value.counts).toMatchObject({ total: BigInt(FLOWS), read: BigInt(FLOWS) });
   expect(done?.case === "done" && done.value.suggestions.length).toBeGreaterThan(10);
-  expect(answered).toBeGreaterThan(20);
+  expect(answered).toBeGreaterThan(10);
   expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
