@@ -1,7 +1,7 @@
 import { type PointerEvent, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { type FlowBuffer, STRIP_SECONDS } from "../../../data/flow-buffer.ts";
-import { formatClock, formatQuantity } from "../../../ui/index.ts";
+import { formatClock, formatCount, formatQuantity } from "../../../ui/index.ts";
 
 const HEIGHT = 36;
 
@@ -106,7 +106,7 @@ export function TimeStrip({ buffer, isFrozen, onMark }: TimeStripProps) {
       </svg>
       <figcaption>
         <span>{formatClock(leftMs)}</span>
-        <span>up to {highest}/s</span>
+        <span>up to {formatCount(highest)}/s</span>
         <button type="button" className="strip-history" onClick={() => onMark(leftMs, end * 1000)}>
           These minutes in the history
         </button>
