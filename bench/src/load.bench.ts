@@ -1,6 +1,8 @@
 /**
  * What the agent and the console cost (B15) when nothing happens and while new flows appear at a fixed rate: processor time
- * from /proc over twenty seconds, and resident memory. The agent is the single executable where that is built.
+ * from /proc over twenty seconds, and memory. The agent is the single executable where that is built. At rest means that the
+ * start, the connection of the console and the flows of the proof are over, the detectors that these flows started included:
+ * that lasts for a minute, which is not how an agent lives.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -20,6 +22,7 @@ import { publish } from "./lib/publish.ts";
 
 const SECONDS = fromEnvironment("SECONDS", 20);
 const SETTLE_MS = fromEnvironment("SETTLE_MS", 4000);
+const REST_MS = fromEnvironment("REST_MS", 60_000);
 const RATES = [0, 1000, 10_000];
 const SILENT_ADDRESS = "10.77.0.200";
 const FIRST_PORT = 10_000;
@@ -117,6 +120,7 @@ async function proveLive(): Promise<void> {
   });
 }
 
+/** `rate` 0 = nothing is made. */
 async function measureRate(rate: number, agent: AgentProcess, console_: ChildProcess | null): Promise<object> {
   const before = { agent: agent.processorSeconds(), console: console_ === null ? 0 : processorSeconds(console_.pid) };
   const start = performance.now();
@@ -129,6 +133,8 @@ async function measureRate(rate: number, agent: AgentProcess, console_: ChildPro
     seconds: Number(seconds.toFixed(1)),
     agentProcessorPercent: percent(agent.processorSeconds(), before.agent),
     agentResidentMiB: Number(agent.residentMiB().toFixed(1)),
+    // Without the pages of its file, which it shares with whoever else runs it.
+    agentOwnMiB: Number(agent.ownMiB().toFixed(1)),
     consoleProcessorPercent: console_ === null ? null : percent(processorSeconds(console_.pid), before.console),
     consoleResidentMiB: console_ === null ? null : Number(residentMiB(console_.pid).toFixed(1)),
   };
@@ -141,13 +147,17 @@ try {
   try {
     await applyPolicy(agent);
     await proveLive();
+    await sleep(REST_MS);
+    results["at rest, alone"] = await attempts.run("at rest, alone", () => measureRate(0, agent, null));
     const console_ = await attempts.run("the console", () => startConsole(agent));
     try {
       for (const rate of RATES) {
-        await sleep(SETTLE_MS);
+        await sleep(rate === 0 ? REST_MS : SETTLE_MS);
         results[`${rate} flows/s`] = await attempts.run(`${rate} flows/s`, () => measureRate(rate, agent, console_));
         console.log(`${rate} flows/s measured`);
       }
+      await sleep(REST_MS);
+      results["at rest again"] = await attempts.run("at rest again", () => measureRate(0, agent, console_));
     } finally {
       if (console_ !== null) await stopConsole(console_);
     }
@@ -161,7 +171,7 @@ try {
 
 publish("load", {
   what: "Processor time (percent of one processor) and resident memory of the agent and of the console, at rest and while new flows appear.",
-  method: `${SECONDS} s at each rate after ${SETTLE_MS} ms of rest; agent: ${form === "executable" ? "single executable" : "from source"}; console on the same machine, connected to it. UDP flows allowed by a rule.`,
+  method: `${SECONDS} s at each rate, after ${SETTLE_MS} ms of rest, and ${REST_MS} ms before each row in which nothing is made; agent: ${form === "executable" ? "single executable" : "from source"}; console on the same machine, connected to it but in the row that says alone. The agent's own memory is what is in no file (RssAnon). UDP flows allowed by a rule.`,
   passLine: "agent idle: under 1 % and under 90 MB; at 10,000 flows/s under 30 % of one processor",
   results,
   leftOut: attempts.leftOut,

@@ -15,6 +15,8 @@ export interface AgentProcess {
   /** From spawn to the ready line, as its parent sees it. */
   readonly readyMs: number;
   residentMiB(): number;
+  /** Of that, what is in no file. */
+  ownMiB(): number;
   /** Processor time used so far, user and system, in seconds. */
   processorSeconds(): number;
   stop(): Promise<void>;
@@ -31,8 +33,8 @@ function exited(child: ChildProcess): Promise<void> {
 }
 
 /** Resident memory of any process, in MiB. */
-export function residentMiB(pid: number | undefined): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+export function residentMiB(pid: number | undefined, kind: "VmRSS" | "RssAnon" = "VmRSS"): number {
+  return Number(new RegExp(`${kind}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
 /** Processor time that any process has used so far, user and system, in seconds. */
@@ -71,6 +73,7 @@ export async function startAgent(lab: KernelLab, form: AgentForm): Promise<Agent
     socketPath,
     readyMs,
     residentMiB: () => residentMiB(child.pid),
+    ownMiB: () => residentMiB(child.pid, "RssAnon"),
     processorSeconds: () => processorSeconds(child.pid),
     async stop() {
       child.kill("SIGTERM");
