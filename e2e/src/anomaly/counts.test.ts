@@ -29,13 +29,13 @@ import { skipReason } from "../harness.ts";
 import { Program } from "../processes.ts";
 
 const problem = fleetProblem();
-const LIMIT_MS = 150_000;
+const LIMIT_MS = 300_000;
 const OPEN_PORT = 8080;
 const CLOSED_PORTS = { first: 20_000, last: 60_000 } as const;
 const MIB = 1024 * 1024;
 const UNIT = "hostile.service";
 /** Of a window, and what may come on top on a busy machine. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 80_000;
 const COLLECTING_MAIN = fileURLToPath(new URL("./collecting-console-main.ts", import.meta.url));
 
 const EGRESS = `apiVersion: networking.k8s.io/v1

@@ -15,9 +15,9 @@ import { PROGRAM, Program } from "../processes.ts";
 const ATTACK_SCRIPT = fileURLToPath(new URL("../../../scripts/demo-attack.mjs", import.meta.url));
 /** What is there when an agent begins to watch is taken for usual, and is no beacon. */
 const WATCHED_FIRST_MS = 18_000;
-const ACTION_LIMIT_MS = 20_000;
+const ACTION_LIMIT_MS = 40_000;
 /** Long: the tests share two processors with everything else. */
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 120_000;
 
 export class DemoLab {
   static readonly attackScript = ATTACK_SCRIPT;

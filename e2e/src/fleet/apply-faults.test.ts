@@ -18,7 +18,7 @@ import { describeHosts, openOnly, shutOut } from "./policies.ts";
 const problem = fleetProblem();
 const DEADLINE_MS = 5_000;
 /** Longer than an apply on a busy machine takes from the wire to the flip. */
-const ARRIVAL_LIMIT_MS = 2_000;
+const ARRIVAL_LIMIT_MS = 4_000;
 const HOUR_MS = 3_600_000;
 const SSH_PORT = 22;
 const SERVICE_PORT = 8080;
@@ -146,7 +146,7 @@ describe.skipIf(problem !== null)(`a change breaks off${skipReason(problem)}`, {
       "hosts.yaml": describeHosts(fleet.hosts),
       "web.yaml": shutOut("web-1", fleet.consoleAddress),
     });
-    expect(await answers(web)).toBe(true);
+    await expect.poll(() => answers(web)).toBe(true);
     // Its answer cannot come through any more.
     const sending = tester.send("web-1", DEADLINE_MS).catch((error: unknown) => error);
     await expect
@@ -154,8 +154,15 @@ describe.skipIf(problem !== null)(`a change breaks off${skipReason(problem)}`, {
       .not.toBe(before);
     const flippedAtMs = performance.now();
     expect(await answers(web)).toBe(false);
-    await expect.poll(() => answers(web), { timeout: 40_000, interval: 20 }).toBe(true);
-    expect(performance.now() - flippedAtMs).toBeLessThan(RETURN_LIMIT_MS);
+    let lastShutMs = flippedAtMs;
+    const isBack = async () => {
+      const askedMs = performance.now();
+      const found = await answers(web);
+      if (!found) lastShutMs = askedMs;
+      return found;
+    };
+    await expect.poll(isBack, { timeout: 40_000, interval: 20 }).toBe(true);
+    expect(lastShutMs - flippedAtMs, "asked last, and shut out").toBeLessThan(RETURN_LIMIT_MS);
     await sending;
     expect(await returned()).toBe(before);
     await tester.retry("web-1");
@@ -215,7 +222,7 @@ describe.skipIf(problem !== null)(`a change breaks off${skipReason(problem)}`, {
   });
 });
 
-/** Whether sshd greets whoever sits at the console's address. */
+/** Whether the host takes a connection to sshd from the console's address: its kernel says so, however busy sshd is. */
 function answers({ address }: FleetHost): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address[4], port: SSH_PORT });
@@ -224,7 +231,7 @@ function answers({ address }: FleetHost): Promise<boolean> {
       resolve(found);
     };
     socket.setTimeout(100, () => end(false));
-    socket.once("data", () => end(true));
+    socket.once("connect", () => end(true));
     socket.once("error", () => end(false));
   });
 }

@@ -22,7 +22,7 @@ import { NOBODY } from "@wardline/main/backend/questions/questions";
 import type { Account } from "./accounts.ts";
 import type { FleetHost } from "./fleet-host.ts";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** What a console needs to know of a fleet; another process may be told. */
 export interface FleetPlaces {

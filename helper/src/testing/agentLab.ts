@@ -17,7 +17,7 @@ import { type AgentClient, connectAgent } from "./agentClient.ts";
 import { AGENT_FROM_SOURCE, AgentProcess } from "./agentProcess.ts";
 import { HOST_ADDRESS, KernelLab, PEER_ADDRESS, readBpfObject } from "./kernelLab.ts";
 
-const DETACH_LIMIT_MS = 10_000;
+const DETACH_LIMIT_MS = 40_000;
 const UPGRADED_AGENT_MAIN = fileURLToPath(new URL("./upgradedAgentMain.ts", import.meta.url));
 const KILLED_AGENT_MAIN = fileURLToPath(new URL("./killedAgentMain.ts", import.meta.url));
 

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const PROGRAM = ["/usr/sbin/yggdrasil", "/usr/bin/yggdrasil"].find((path) => existsSync(path)) ?? "";
-const UP_LIMIT_MS = 15_000;
+const UP_LIMIT_MS = 60_000;
 const LAST_LINES = 20;
 
 /** Why no node can be started here, or `null`. For `describe.skipIf`; put it into the name. */

@@ -13,7 +13,7 @@ import { runToEnd } from "../run-program.ts";
 
 const problem = fleetProblem();
 const SCRIPT = fileURLToPath(new URL("../../../../scripts/demo.mjs", import.meta.url));
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 240_000;
 
 describe.skipIf(problem !== null)(`npm run demo${skipReason(problem)}`, { timeout: LIMIT_MS }, () => {
   let demo: Program;

@@ -147,7 +147,7 @@ describe("an agent that means harm", () => {
       connected(connectionTo(new FakeAgent())),
     ]);
     expect(refused.status).toBe("rejected");
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 });
 

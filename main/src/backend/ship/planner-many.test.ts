@@ -1,7 +1,7 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { expect, it } from "vitest";
 import { testFleet } from "../testing/fleet.ts";
+import { watchTurns } from "../testing/longest-turn.ts";
 
 const HOSTS = 100;
 
@@ -19,12 +19,10 @@ it("plans 100 hosts while one is gone, and the rest of the console goes on meanw
       "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, namespace: default}\n" +
       "spec: {podSelector: {}, ingress: [{ports: [{port: 22}]}]}\n";
     await tester.policies.saveFile({ path: "a.yaml", text });
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    const plan = await tester.ship.plan({});
-    delay.disable();
-    // The aim is 50 ms; shared machines stop every process now and then.
-    expect(delay.percentile(99) / 1e6).toBeLessThan(250);
+    const { result: plan, longestMs } = await watchTurns(() => tester.ship.plan({}));
+    // The aim is 50 ms on a machine of its own. Processor time: others take the processor away now and then.
+    console.info(`longest turn: ${longestMs.toFixed(1)} ms`);
+    expect(longestMs).toBeLessThan(250);
     expect(plan.planId).not.toBe("");
     const bad = plan.hosts.filter(({ error }) => error);
     expect(bad.map(({ hostId }) => hostId)).toEqual(["host-7"]);

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PROGRAM = fileURLToPath(new URL("../../../../bin/wardline", import.meta.url));
-const READY_LIMIT_MS = 20_000;
-const STOP_LIMIT_MS = 20_000;
+const READY_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 60_000;
 
 export interface CliResult {
   readonly exitCode: number | null;
