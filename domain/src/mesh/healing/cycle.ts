@@ -119,7 +119,9 @@ function watch(before: KeptRun, context: CycleContext): Advanced {
   if (found === null)
     return stay(run.work.approval ? withoutApproval(run, "The symptom is not there now.", nowMs) : run);
   if (obstacle !== "") return stay(told(run, run.state, obstacle, nowMs));
-  if (run.work.approval) return sendApproved(run, context);
+  if (run.work.approval) {
+    return held.isUnderWay ? stay(told(run, run.state, held.sentence, nowMs)) : sendApproved(run, context);
+  }
   if (settings.mode === HealingMode.OBSERVE) {
     return stay(told(run, HealingState.WATCHING, "It is observed only: nothing is done in this mode.", nowMs));
   }

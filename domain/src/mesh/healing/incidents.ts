@@ -2,6 +2,7 @@
 import type { Diagnosis } from "./analyse.ts";
 import { isPart } from "./analyse-hosts.ts";
 import { HealingPhase, HealingState, type KeptRun } from "./model.ts";
+import { isUnderWay } from "./pace.ts";
 import { isEnded, newRun, outstandingOrder, type RunOrigin, refreshed, withStep } from "./run-edit.ts";
 
 /** More faults at once than a person could look at: further ones wait. */
@@ -27,7 +28,7 @@ export function matchIncidents({ runs, diagnoses, origin, nowMs }: IncidentInput
     return reconsidered(refreshed(run, found, nowMs), run);
   });
   const merged = matched.map((run) => {
-    const explainer = isEnded(run) || byTarget.has(run.target) ? undefined : explainerOf(run, diagnoses);
+    const explainer = isEnded(run) || byTarget.has(run.target) ? undefined : explainerOf(run, diagnoses, nowMs);
     if (!explainer) return run;
     if (taken.has(explainer.target)) return absorbed(run, matched, explainer, nowMs);
     taken.add(explainer.target);
@@ -49,8 +50,9 @@ const CHANGEABLE: readonly HealingState[] = [
 ];
 
 /** A diagnosis that explains what this run is about. Nothing changes under an action that goes on. */
-function explainerOf(run: KeptRun, diagnoses: readonly Diagnosis[]): Diagnosis | undefined {
-  if (!CHANGEABLE.includes(run.state) || outstandingOrder(run)) return undefined;
+function explainerOf(run: KeptRun, diagnoses: readonly Diagnosis[], nowMs: number): Diagnosis | undefined {
+  const isBusy = outstandingOrder(run) !== null || run.work.orders.some((order) => isUnderWay(order, nowMs));
+  if (isBusy || !CHANGEABLE.includes(run.state)) return undefined;
   // Of hosts that went together some may be back: what is left of it goes on under the same run.
   const own = isPart(run.target) ? run.work.symptoms : run.work.symptoms.slice(0, 1);
   return diagnoses.find(({ symptoms, isConfirmed }) => isConfirmed && own.some((key) => symptoms.includes(key)));

@@ -19,17 +19,22 @@ export interface HeldBack {
   readonly sentence: string;
   /** It was tried often enough: a person has to look. */
   readonly isBroken: boolean;
+  /** A host may still be at it: then nobody does anything about it, whoever asks. */
+  readonly isUnderWay: boolean;
 }
 
 export function heldBack(target: string, { runs, settings, nowMs }: Pace): HeldBack {
   const all = runs.flatMap((run) => run.work.orders.map((order) => ({ order, target: run.target })));
   const own = all.filter((each) => each.target === target).map(({ order }) => order);
-  if (own.some((order) => isUnderWay(order, nowMs))) return soft("An order for it is under way.");
+  if (own.some((order) => isUnderWay(order, nowMs))) {
+    return { ...soft("An order for it is under way."), isUnderWay: true };
+  }
   const actions = own.filter(isAction);
   const lastMs = Math.max(0, ...actions.map(({ sentAtMs }) => sentAtMs));
   const failures = failuresInARow(actions);
   if (failures >= TIMES.breakerFailures && nowMs - lastMs < TIMES.breakerMs) {
-    return { sentence: `${failures} actions in a row did not help: nothing more is done for an hour.`, isBroken: true };
+    const sentence = `${failures} actions in a row did not help: nothing more is done for an hour.`;
+    return { sentence, isBroken: true, isUnderWay: false };
   }
   if (lastMs > 0 && nowMs - lastMs < settings.cooldownMs) {
     return soft(`Something was done about it less than ${seconds(settings.cooldownMs)} ago: it cools down.`);
@@ -39,10 +44,10 @@ export function heldBack(target: string, { runs, settings, nowMs }: Pace): HeldB
   return soft(`No more than ${settings.actionsPerHour} actions are taken in an hour, and they were.`);
 }
 
-const soft = (sentence: string): HeldBack => ({ sentence, isBroken: false });
+const soft = (sentence: string): HeldBack => ({ sentence, isBroken: false, isUnderWay: false });
 
-/** Its host may still be at it. */
-function isUnderWay({ outcome, answeredAtMs, expiresAtMs }: SentOrder, nowMs: number): boolean {
+/** Its host may still be at it: also where another one decided meanwhile and no longer waits for the answer. */
+export function isUnderWay({ outcome, answeredAtMs, expiresAtMs }: SentOrder, nowMs: number): boolean {
   const isAnswered = outcome !== HealingOutcome.UNSPECIFIED && answeredAtMs > 0;
   return !isAnswered && nowMs < expiresAtMs + TIMES.receiptGraceMs;
 }

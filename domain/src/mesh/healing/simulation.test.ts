@@ -11,6 +11,8 @@ import { type Effect, SimulatedMesh } from "./testing/mesh-world.ts";
 
 const WORLDS = 25;
 const FIRST_SEED = 20_261_121;
+/** A leader went while an order without effect was under way, and the next one sent what was approved beside it. */
+const SEEDS_OF_TWO_ORDERS = [697_042_884, 697_042_944, 697_043_269];
 const FAULTS_PER_WORLD = 5;
 const EFFECTS: readonly Effect[] = [
   "works",
@@ -87,8 +89,9 @@ function breakSomething(mesh: SimulatedMesh, random: RandomState, nowMs: number)
   }
 }
 
-describe(`${WORLDS} worlds from seed ${FIRST_SEED}`, () => {
-  it.each(Array.from({ length: WORLDS }, (_, index) => FIRST_SEED + index))("seed %i", (seed) => {
+describe(`${WORLDS} worlds from seed ${FIRST_SEED}, and some that went wrong before`, () => {
+  const seeds = Array.from({ length: WORLDS }, (_, index) => FIRST_SEED + index);
+  it.each([...seeds, ...SEEDS_OF_TWO_ORDERS])("seed %i", (seed) => {
     const random = seededRandom(seed);
     const mesh = randomMesh(random);
     const mode = pick(
