@@ -131,9 +131,10 @@ describe.skipIf(problem !== null)(`faults in a mesh of five${skipReason(problem)
   });
 
   it("says that it could not heal a line that carries nothing", async () => {
-    await mesh.setFaults([{ from: node(1), to: node(2), meshOnly: true }]);
+    // Both have two others: where one was left with a single peer, the loop would give it another.
+    await mesh.setFaults([{ from: node(1), to: node(3), meshOnly: true }]);
     const isIt = (each: HealingRun) =>
-      isNew(each) && each.fault === MeshFault.PEER_DOWN && isAbout(each, node(1), node(2));
+      isNew(each) && each.fault === MeshFault.PEER_DOWN && isAbout(each, node(1), node(3));
     const isGivenUp = (each: HealingRun) => isIt(each) && each.state === HealingState.ESCALATED;
     const run = await watch.untilRun("a person is asked", node(3), isGivenUp, PATIENCE_MS);
     expect(run.timeToRepair).toBeUndefined();

@@ -12,7 +12,7 @@ import {
   MeshFault,
   type MeshProvider,
 } from "./model.ts";
-import { addPeerPlaces } from "./peer-places.ts";
+import { addPeerPlaces, lacksPeers } from "./peer-places.ts";
 import { providerName } from "./words.ts";
 
 export interface PlanInput {
@@ -160,13 +160,10 @@ function works(fleet: Fleet, host: string, provider: MeshProvider): HealingPreco
   return { sentence: holds ? `${mesh} works.` : `${mesh} does not work.`, holds };
 }
 
-/** At this many peers a further one replaces nothing that is missing. */
-const ENOUGH_PEERS = 2;
-
 function addPeers({ fleet, diagnosis }: PlanInput): Draft[] {
   return addPeerPlaces(fleet, diagnosis).map(({ host, provider, uri, otherHost, isSameLink }): Draft => {
     const up = peersUp(reportOf(fleet.hosts.get(host), provider)).length;
-    const isWanted = isSameLink || diagnosis.parts.length > 1 || up < ENOUGH_PEERS;
+    const isWanted = isSameLink || lacksPeers(fleet, diagnosis, host);
     const want = isSameLink
       ? "It is the same neighbour at another address."
       : isWanted
