@@ -62,8 +62,13 @@ export class Ledger {
     });
   }
 
-  /** Begins to write a generation that counts with the next index. Throws `Failure`; then nothing was written. */
-  draftGeneration(stored: StoredGeneration): Promise<GenerationDraft> {
+  /**
+   * Begins to write a generation that counts with the next index. That index names the enforced generation too: what a full
+   * disk did not take of it is written first. Throws `Failure`; then nothing was written of the new one.
+   */
+  async draftGeneration(stored: StoredGeneration): Promise<GenerationDraft> {
+    if (this.#unwritten !== null) await this.#store.writeGeneration(this.#unwritten);
+    this.#unwritten = null;
     return this.#store.draftGeneration(stored);
   }
 

@@ -160,6 +160,25 @@ describe("quarantine", () => {
     holds((await lab.reboot()).enforcer, `one${CUT_DB}${CUT_HOST}`);
   });
 
+  it("is not lost to an apply that comes before it could be written, and a crash after that", async () => {
+    const { controller, enforcer } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    const full = () => Promise.reject(new Error("The disk is full."));
+    const writeGeneration = vi.spyOn(StateStore.prototype, "writeGeneration").mockImplementation(full);
+    const writeIndex = vi.spyOn(StateStore.prototype, "writeIndex").mockImplementation(full);
+    await lab.quarantine(controller, "db");
+    writeIndex.mockRestore();
+    // There is room for the next generation, and not for the one that it may have to return to.
+    await expect(controller.apply(lab.request("two", 2), OLD, lab.accept)).rejects.toThrow("full");
+    holds(enforcer, `one${CUT_DB}`);
+    expect(controller.pending).toBeNull();
+    writeGeneration.mockRestore();
+    await controller.apply(lab.request("two", 2), OLD, lab.accept);
+    const booted = await lab.reboot();
+    expect(booted.controller.problems).toEqual([]);
+    holds(booted.enforcer, `one${CUT_DB}`);
+  });
+
   it("changes nothing when the slot cannot be filled, and is not lost when the flip fails", async () => {
     const { controller, enforcer } = await lab.start();
     await lab.applyAndConfirm(controller, "one", 0);

@@ -75,8 +75,10 @@ export class StateStore {
     const directory = join(this.#generationsDir, String(stored.number));
     const path = join(directory, "state.json");
     const temporaryPath = `${path}.new`;
+    // What cannot be removed counts for nothing, and must not hide why it was to be removed.
+    const remove = () => rm(directory, { recursive: true, force: true }).catch(() => undefined);
     const removed = async (error: unknown): Promise<never> => {
-      await rm(directory, { recursive: true, force: true });
+      await remove();
       throw toWriteFailure(error, `generation ${stored.number}`);
     };
     try {
@@ -101,7 +103,7 @@ export class StateStore {
         },
         discard: async () => {
           await over;
-          await rm(directory, { recursive: true, force: true });
+          await remove();
         },
       };
     } catch (error) {
