@@ -194,9 +194,12 @@ export class AuditLog {
     });
   }
 
-  /** Removes what is too old although nothing is written. Never rejects. */
+  /** Writes what waits, that the clock was set above all, and removes what is too old by that clock. Never rejects. */
   tick(): Promise<void> {
-    return this.#mutex.run(() => this.#cutIfDue());
+    return this.#mutex.run(async () => {
+      await this.#flushWaiting().catch(() => undefined);
+      await this.#cutIfDue();
+    });
   }
 
   /** A page of entries with the result of verifying the whole log now. */

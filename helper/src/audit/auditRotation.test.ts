@@ -133,6 +133,21 @@ describe("the files of the audit log", () => {
     await log.close();
   });
 
+  it("are removed for their age only after it is said that the clock was set, on a host where nothing happens too", async () => {
+    const log = await writeMany(12, { ...SMALL, maxBytes: 2 ** 30, maxAgeMs: 30 * DAY_MS });
+    const [oldest] = paths();
+    bootMs += 3_600_000;
+    wallMs += 31 * DAY_MS;
+    await log.tick();
+    expect(paths()).not.toContain(oldest);
+    const { entries, chainValid } = await everything(log);
+    expect(chainValid).toBe(true);
+    const [jump, cut] = entries.slice(-2);
+    expect(jump).toMatchObject({ action: "clock.jump", detail: expect.stringContaining("set forward") });
+    expect(cut && readCut(cut)).toBeTruthy();
+    await log.close();
+  });
+
   it("are tried again when they cannot be removed, and stated once", async () => {
     const log = await writeMany(24, { ...SMALL, maxBytes: 16_384, segmentBytes: 4096 });
     const [oldest = ""] = paths();
