@@ -5,6 +5,7 @@ import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { Button as AriaButton, Dialog, DialogTrigger, Popover } from "react-aria-components";
 import { isOpen, isRunning } from "../data/activity.ts";
 import { useActivity, useFlowStream, useHostsStream, useMonotonicNow } from "../data/context.tsx";
+import { flowsBehindMs } from "../data/flow-buffer.ts";
 import { BACKEND_NAMES, isConnected, ROLE_NAMES } from "../data/hosts-snapshot.ts";
 import { changeSettings, useSetting } from "../data/settings.ts";
 import { useWindow } from "../data/window-store.ts";
@@ -171,19 +172,26 @@ function ZoneItem() {
 
 function DataAgeItem() {
   const { receivedAtMs, status } = useHostsStream();
+  const flows = useFlowStream();
   const nowMs = useMonotonicNow(1_000);
   if (receivedAtMs === null) return <Item label="Age of the data">no data yet</Item>;
-  const text = `data ${formatAge(nowMs - receivedAtMs)} old`;
+  const behindMs = flowsBehindMs(flows, nowMs);
+  const text = `data ${formatAge(Math.max(nowMs - receivedAtMs, behindMs))} old`;
   return (
     <Item
       label="Age of the data"
-      {...(status === "stale" ? { tone: "deny" as const } : {})}
+      {...(status === "stale" ? { tone: "deny" as const } : behindMs > 0 ? { tone: "observed" as const } : {})}
       details={
-        <p>
-          {status === "live"
-            ? "The backend sends the state of every host at least every 2 seconds. The age of a single host's own data is in Hosts."
-            : "The stream of host states is interrupted. Everything in this window is at least this old."}
-        </p>
+        <>
+          <p>
+            {status === "live"
+              ? "The backend sends the state of every host at least every 2 seconds. The age of a single host's own data is in Hosts."
+              : "The stream of host states is interrupted. Everything in this window is at least this old."}
+          </p>
+          {behindMs > 0 ? (
+            <p>{`The live flows are ${formatAge(behindMs)} behind, by the clocks of the hosts that recorded them.`}</p>
+          ) : null}
+        </>
       }
     >
       {text}

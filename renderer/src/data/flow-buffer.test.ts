@@ -4,7 +4,7 @@ import { WatchFlowsResponseSchema } from "@wardline/api/wardline/console/v1/flow
 import { FlowEventKind, FlowSchema } from "@wardline/api/wardline/v1/flow";
 import { Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import { describe, expect, it } from "vitest";
-import { FLOW_BUFFER_ROWS, flowVerdict, reduceFlows, toWireQuestion } from "./flow-buffer.ts";
+import { FLOW_BUFFER_ROWS, flowsBehindMs, flowVerdict, reduceFlows, toWireQuestion } from "./flow-buffer.ts";
 
 const flow = (id: number, verdict = Verdict.ALLOW, enforced = verdict, second = 100) =>
   create(FlowSchema, { id: BigInt(id), verdict, enforced, time: timestampFromMs(second * 1000) });
@@ -121,6 +121,15 @@ it("counts what passed too fast to list, with its seconds, apart from rows and l
   // A new stream counts from its own beginning.
   const again = reduceFlows(null, passing(1, 0, [601, 602]), second);
   expect(reduceFlows(again, passing(2, 30, [700]))).toMatchObject({ passed: 530, received: 4, holes: 0 });
+});
+
+it("says how far the rows are behind the hosts, and grows older while nothing comes", () => {
+  const value = (behindSeconds: number) => reduceFlows(null, { ...message(1, []), behindSeconds });
+  const at = (behindSeconds: number, silentMs: number) =>
+    flowsBehindMs({ value: value(behindSeconds), receivedAtMs: 1_000 }, 1_000 + silentMs);
+  expect([at(0, 0), at(0.4, 1_000), at(1.9, 1_900)]).toEqual([0, 0, 0]);
+  expect([at(7, 100), at(0, 4_000), at(7, 4_000)]).toEqual([7_000, 4_000, 11_000]);
+  expect(flowsBehindMs({ value: null, receivedAtMs: null }, 9_000)).toBe(0);
 });
 
 describe("after an interruption", () => {

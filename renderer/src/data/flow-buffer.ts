@@ -4,6 +4,7 @@ import { FlowFilterSchema, type FlowSecond, type WatchFlowsResponse } from "@war
 import { type Flow, FlowEventKind } from "@wardline/api/wardline/v1/flow";
 import { Verdict } from "@wardline/api/wardline/v1/policy";
 import { connectionKey } from "@wardline/domain/flows";
+import type { StreamState } from "./live-stream.ts";
 
 /** Rows that the window holds; older ones are in the backend's store. */
 export const FLOW_BUFFER_ROWS = 10_000;
@@ -64,9 +65,28 @@ export interface FlowBuffer {
   readonly holes: number;
   readonly losses: FlowLossCounts;
   readonly ratePerSecond: number;
+  /** How old the newest flow was that the backend had read for this stream, by its host's clock; 0 = nothing was left. */
+  readonly behindMs: number;
   readonly silentHostIds: readonly string[];
   /** Counts by second of the flow's own time (Unix seconds). */
   readonly strip: ReadonlyMap<number, StripSecond>;
+}
+
+/** Flows take some hundred milliseconds from a host to the window; beyond this they lag. */
+const LAGS_FROM_MS = 2_000;
+
+/**
+ * How far the rows are behind the hosts, in milliseconds; 0 when they are as new as they can be. The backend says something
+ * every second: while it says nothing they grow older.
+ */
+export function flowsBehindMs(
+  { value, receivedAtMs }: Pick<StreamState<FlowBuffer>, "value" | "receivedAtMs">,
+  monotonicNowMs: number,
+): number {
+  if (value === null || receivedAtMs === null) return 0;
+  const silentMs = monotonicNowMs - receivedAtMs;
+  const behindMs = value.behindMs + (silentMs >= LAGS_FROM_MS ? silentMs : 0);
+  return behindMs >= LAGS_FROM_MS ? behindMs : 0;
 }
 
 const newestFirst = (a: Flow, b: Flow) => (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
@@ -135,6 +155,7 @@ export function reduceFlows(
       notFollowed: message.losses?.notFollowed ?? 0n,
     },
     ratePerSecond: message.ratePerSecond,
+    behindMs: message.behindSeconds * 1000,
     silentHostIds: message.silentHostIds,
     strip: addToStrip(former?.strip, fresh, message.passedSeconds),
   };

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type FlowFilter,
@@ -98,6 +99,7 @@ export class FlowServiceImpl {
     const tail = new FlowTail(flows, request.filter, question !== null, newestId);
     const rate = new ArrivalRate(this.#storedPerSecond(), newestId, clock.nowMs());
     let passed = 0n;
+    let behindSeconds = 0;
     let sequence = 0n;
     let nameOf = book.known().nameOf;
     let namedAtMs = clock.nowMs();
@@ -116,6 +118,7 @@ export class FlowServiceImpl {
         silentHostIds: this.#silentHostIds(),
         passed,
         passedSeconds: passedSeconds.map(toWireSecond),
+        behindSeconds,
       });
     };
 
@@ -130,6 +133,7 @@ export class FlowServiceImpl {
       newestId = flows.newestId();
       const piece = tail.next(newestId);
       passed += BigInt(piece.passed);
+      behindSeconds = ageSeconds(piece.flows, clock.nowMs());
       const kept = wanted(piece.flows);
       if (kept.length > 0 || piece.passed > 0 || clock.nowMs() - sentAtMs >= HEARTBEAT_MS) {
         sentAtMs = clock.nowMs();
@@ -177,6 +181,12 @@ export class FlowServiceImpl {
 
 function toWireSecond({ second, allowed, denied, observed }: CountedSecond) {
   return { unixSeconds: BigInt(second), allowed: BigInt(allowed), denied: BigInt(denied), observed: BigInt(observed) };
+}
+
+/** Of the newest of them; 0 when there are none, or a host's clock is ahead. */
+function ageSeconds(flows: readonly Flow[], nowMs: number): number {
+  const newestMs = flows.reduce((newest, { time }) => Math.max(newest, time ? timestampMs(time) : 0), 0);
+  return newestMs === 0 ? 0 : Math.max(0, nowMs - newestMs) / 1_000;
 }
 
 /** Of the addresses that the flows themselves have no name for. */

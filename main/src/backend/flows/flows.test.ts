@@ -313,6 +313,23 @@ describe("watching", () => {
     expect(seen.length).toBeLessThanOrEqual(2 + seconds * 10 + 1);
   });
 
+  it("says how far it is behind the hosts: not of what it begins with, and not when nothing is left", async () => {
+    const hoursAgo = (hours: number) => flow({ time: timestampFromMs(Date.now() - hours * 3_600_000) });
+    tester.agent.pushFlows([hoursAgo(3)]);
+    await stored(1);
+    const seen = await watchUntil(
+      { history: 10 },
+      (messages) => messages.flatMap(({ flows }) => flows).length >= 3 && messages.at(-1)?.flows.length === 0,
+      () => tester.agent.pushFlows([hoursAgo(2), hoursAgo(1)]),
+    );
+    const hours = (behindSeconds = 0) => Math.floor(behindSeconds / 3_600);
+    expect(seen.flatMap(({ flows }) => flows)).toHaveLength(3);
+    expect(seen[0]).toMatchObject({ behindSeconds: 0, flows: [{}] });
+    expect(seen.at(-1)).toMatchObject({ behindSeconds: 0 });
+    const [ofNew] = seen.slice(1).filter(({ flows }) => flows.length > 0);
+    expect(hours(ofNew?.behindSeconds)).toBe(1);
+  });
+
   it("says which hosts are silent, at least every second", async () => {
     tester.agent.dropConnections();
     const seen = await watchUntil({}, (messages) => messages.length >= 3);

@@ -208,6 +208,14 @@ export declare type WatchFlowsResponse = Message<"wardline.console.v1.WatchFlows
    * @generated from field: repeated wardline.console.v1.FlowSecond passed_seconds = 8;
    */
   passedSeconds: FlowSecond[];
+
+  /**
+   * How far behind the hosts this stream is: the age of the newest flow of those that were read last, by the clock of its
+   * host. 0 = every stored flow was sent; also while the first, older ones are.
+   *
+   * @generated from field: double behind_seconds = 9;
+   */
+  behindSeconds: number;
 };
 
 /**

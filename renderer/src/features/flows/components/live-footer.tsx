@@ -1,7 +1,8 @@
 import { Play } from "lucide-react";
-import { FLOW_BUFFER_ROWS, type FlowBuffer } from "../../../data/flow-buffer.ts";
+import { useMonotonicNow } from "../../../data/context.tsx";
+import { FLOW_BUFFER_ROWS, type FlowBuffer, flowsBehindMs } from "../../../data/flow-buffer.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, formatCount, formatQuantity, formatRate, Moment } from "../../../ui/index.ts";
+import { Button, formatAge, formatCount, formatQuantity, formatRate, Moment } from "../../../ui/index.ts";
 import type { HeldBack, LiveRows } from "../hooks/use-live-rows.ts";
 
 /** How much the list holds, what it does not, and whether it moves. */
@@ -19,7 +20,7 @@ export function LiveFooter({ list }: { list: LiveRows }) {
       <span className="flows-space" />
       {held.sinceMs === null ? (
         stream.status === "live" ? (
-          <span className="flows-live">live</span>
+          <Live stream={stream} />
         ) : (
           <span className="flows-stale">
             {stream.status === "stale" ? "stream interrupted: these rows are old" : "connecting"}
@@ -50,6 +51,15 @@ export function LiveFooter({ list }: { list: LiveRows }) {
         </>
       )}
     </footer>
+  );
+}
+
+function Live({ stream }: { stream: LiveRows["stream"] }) {
+  const behindMs = flowsBehindMs(stream, useMonotonicNow(1_000));
+  return behindMs > 0 ? (
+    <span className="flows-stale">{`live, but ${formatAge(behindMs)} behind the hosts`}</span>
+  ) : (
+    <span className="flows-live">live</span>
   );
 }
 
