@@ -294,6 +294,10 @@ describe("what is written down", () => {
   it("is judged when it is read", () => {
     const run = JSON.parse(JSON.stringify(someRun()));
     expect(parseKeptRun(run)).toEqual(run);
+    // As it was written before orders said what they were for.
+    const [{ target, ...order }] = run.work.orders;
+    expect(target).toBe(run.target);
+    expect(parseKeptRun({ ...run, work: { ...run.work, orders: [order] } })?.work.orders).toEqual([order]);
     const wrong = [
       { fault: 99 },
       { id: "x".repeat(301) },
@@ -303,6 +307,7 @@ describe("what is written down", () => {
       { term: "one" },
       { work: null },
       { work: { ...run.work, orders: [{}] } },
+      { work: { ...run.work, orders: [{ ...run.work.orders[0], target: 7 }] } },
     ];
     for (const change of wrong) expect(parseKeptRun({ ...run, ...change })).toBeNull();
     for (const strange of [null, 1, "x", [], { __proto__: run }]) expect(parseKeptRun(strange)).toBeNull();

@@ -106,6 +106,8 @@ export interface HealingStep {
 export interface SentOrder {
   /** `RUN/NUMBER`. */
   readonly id: string;
+  /** What the run was about then; it may be about something else now. Absent = it was written down without. */
+  readonly target?: string;
   readonly action: HealingAction;
   readonly host: string;
   readonly provider: MeshProvider;

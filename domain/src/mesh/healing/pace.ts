@@ -24,8 +24,11 @@ export interface HeldBack {
 }
 
 export function heldBack(target: string, { runs, settings, nowMs }: Pace): HeldBack {
-  const all = runs.flatMap((run) => run.work.orders.map((order) => ({ order, target: run.target })));
-  const own = all.filter((each) => each.target === target).map(({ order }) => order);
+  const all = runs.flatMap((run) => run.work.orders.map((order) => ({ order, run })));
+  // What was done for it counts, also where the run that did it is about something else by now, and what its own run did before.
+  const own = all
+    .filter((each) => each.run.target === target || each.order.target === target)
+    .map(({ order }) => order);
   if (own.some((order) => isUnderWay(order, nowMs))) {
     return { ...soft("An order for it is under way."), isUnderWay: true };
   }

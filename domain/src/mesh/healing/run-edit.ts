@@ -117,7 +117,7 @@ export function withOrder(run: KeptRun, parts: OrderParts): { readonly run: Kept
   const number = last ? Number(last.id.slice(last.id.lastIndexOf("/") + 1)) + 1 : 1;
   const sent: SentOrder = {
     id: `${run.id}/${number}`,
-    ...{ action, host, provider, peerUri, gatewayKey, term: term.toString(), sentAtMs: nowMs },
+    ...{ target: run.target, action, host, provider, peerUri, gatewayKey, term: term.toString(), sentAtMs: nowMs },
     ...{ expiresAtMs: nowMs + TIMES.orderValidMs, approvedBy: by, isDryRun, isRollback },
     ...{ outcome: HealingOutcome.UNSPECIFIED, answeredAtMs: 0, isHealed: null },
   };
@@ -131,9 +131,9 @@ export function withOrder(run: KeptRun, parts: OrderParts): { readonly run: Kept
 const MAX_ORDERS = 64;
 
 export function plannedOrder(run: KeptRun, sent: SentOrder): PlannedOrder {
-  const { id, action, host, provider, peerUri, expiresAtMs, approvedBy, isDryRun, term } = sent;
+  const { id, target = run.target, action, host, provider, peerUri, expiresAtMs, approvedBy, isDryRun, term } = sent;
   return {
-    ...{ id, runId: run.id, action, target: run.target, provider, peerUri, expiresAtMs, approvedBy, host },
+    ...{ id, runId: run.id, action, target, provider, peerUri, expiresAtMs, approvedBy, host },
     ...{ term: BigInt(term), dryRun: isDryRun },
   };
 }

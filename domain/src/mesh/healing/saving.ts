@@ -19,6 +19,7 @@ import {
 } from "./model.ts";
 import {
   type Check,
+  isAbsentOr,
   isBoolean,
   isDigits,
   isFraction,
@@ -59,7 +60,16 @@ const step = isShape({
 });
 
 const order = isShape({
-  ...{ id: word, action, host: word, provider, peerUri: uri, gatewayKey: word, term: isDigits },
+  ...{
+    id: word,
+    target: isAbsentOr(word),
+    action,
+    host: word,
+    provider,
+    peerUri: uri,
+    gatewayKey: word,
+    term: isDigits,
+  },
   ...{ sentAtMs: isNumber, expiresAtMs: isNumber, approvedBy: sentence, isDryRun: isBoolean, isRollback: isBoolean },
   ...{ outcome, answeredAtMs: isNumber, isHealed: isNullOr(isBoolean) },
 });

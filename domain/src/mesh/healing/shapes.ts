@@ -8,7 +8,7 @@ export function isShape<Fields extends Record<string, Check<unknown>>>(fields: F
   return (value): value is Shaped<Fields> => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
     const content = value as Record<string, unknown>;
-    return entries.every(([name, check]) => Object.hasOwn(content, name) && check(content[name]));
+    return entries.every(([name, check]) => check(Object.hasOwn(content, name) ? content[name] : undefined));
   };
 }
 
@@ -22,6 +22,10 @@ export function isText(mostSigns: number): Check<string> {
 
 export function isNullOr<Value>(check: Check<Value>): Check<Value | null> {
   return (value): value is Value | null => value === null || check(value);
+}
+
+export function isAbsentOr<Value>(check: Check<Value>): Check<Value | undefined> {
+  return (value): value is Value | undefined => value === undefined || check(value);
 }
 
 /** Of the numbers of an enum as the generated code has it. */

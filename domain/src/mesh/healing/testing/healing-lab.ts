@@ -124,7 +124,7 @@ export class HealingLab {
   }
 
   #send(order: PlannedOrder): void {
-    const { mode, actionsPerHour, askBefore } = this.loop.settings();
+    const { mode, actionsPerHour, askBefore, cooldownMs } = this.loop.settings();
     const run = this.loop.run(order.runId)!;
     const sent: Sent = { order, atMs: this.nowMs, endedAtMs: null };
     const rival = this.sent.find((each) => each.order.target === order.target && each.endedAtMs === null);
@@ -132,6 +132,11 @@ export class HealingLab {
     if (this.sent.some((each) => each.order.id === order.id)) this.#violate(`${order.id} was sent twice`);
     const needsPerson = mode !== HealingMode.ACT || askBefore.includes(order.action);
     const isLoops = isAction(run, order) && order.approvedBy === "the loop";
+    const last = this.sent.findLast(
+      (each) => each.order.target === order.target && isAction(this.runs.get(each.order.runId), each.order),
+    );
+    if (isLoops && last && this.nowMs - last.atMs < cooldownMs)
+      this.#violate(`${order.id} too soon after ${last.order.id} for ${order.target}`);
     if (needsPerson && isLoops) this.#violate(`${order.id} without approval`);
     if (!order.dryRun && mode === HealingMode.OBSERVE) this.#violate(`${order.id} in observe`);
     if (isAction(run, order) && run.fault === MeshFault.LINK_FLAPPING) this.#violate(`${order.id} for a flapping link`);
