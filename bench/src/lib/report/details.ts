@@ -287,16 +287,18 @@ function flood(results: Results): string {
 }
 
 function load(results: Results): string {
-  const rows = results
-    .entries("load", "results")
-    .map(([rate, one]) => [
-      rate,
-      ...["agentProcessorPercent", "agentResidentMiB", "consoleProcessorPercent", "consoleResidentMiB"].map((key) =>
-        figure(numberAt(one, key), 2),
-      ),
-    ]);
-  const head = ["", "agent, % of a processor", "agent, MiB", "console, %", "console, MiB"];
-  return section("B15: agent and console", "load", results, table(head, rows));
+  const entries = results.entries("load", "results");
+  // Results of before it was measured lack it.
+  const own = entries.some(([, one]) => numberAt(one, "agentOwnMiB") !== null);
+  const columns = [
+    ["agentProcessorPercent", "agent, % of a processor"],
+    ["agentResidentMiB", "agent, MiB"],
+    ...(own ? [["agentOwnMiB", "of that in no file"]] : []),
+    ["consoleProcessorPercent", "console, %"],
+    ["consoleResidentMiB", "console, MiB"],
+  ] as const;
+  const rows = entries.map(([rate, one]) => [rate, ...columns.map(([key]) => figure(numberAt(one, key), 2))]);
+  return section("B15: agent and console", "load", results, table(["", ...columns.map(([, head]) => head)], rows));
 }
 
 function verifier(results: Results): string {
