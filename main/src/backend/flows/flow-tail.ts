@@ -22,14 +22,14 @@ export interface TailPiece {
 const NOTHING: TailPiece = { flows: [], passed: 0, passedSeconds: [], isMore: false };
 
 export class FlowTail {
-  readonly #flows: Pick<FlowsTable, "between" | "secondsBetween">;
+  readonly #flows: Pick<FlowsTable, "between" | "secondsBetween" | "newestBut">;
   readonly #filter: FlowFilter | undefined;
   readonly #maxBehind: number;
   #lastId: number;
 
   /** @param lastId the flow that the reader knows as the newest */
   constructor(
-    flows: Pick<FlowsTable, "between" | "secondsBetween">,
+    flows: Pick<FlowsTable, "between" | "secondsBetween" | "newestBut">,
     filter: FlowFilter | undefined,
     hasQuestion: boolean,
     lastId: number,
@@ -43,10 +43,9 @@ export class FlowTail {
   /** What came since the last piece. @throws Failure INVALID_ARGUMENT as the filter */
   next(newestId: number): TailPiece {
     if (newestId <= this.#lastId) return NOTHING;
-    const skippedTo = newestId - this.#maxBehind;
-    const passedSeconds =
-      skippedTo > this.#lastId ? this.#flows.secondsBetween(this.#filter, this.#lastId, skippedTo) : [];
-    this.#lastId = Math.max(this.#lastId, skippedTo);
+    const skippedTo = this.#flows.newestBut(this.#maxBehind, this.#filter, this.#lastId, newestId);
+    const passedSeconds = skippedTo === null ? [] : this.#flows.secondsBetween(this.#filter, this.#lastId, skippedTo);
+    this.#lastId = skippedTo ?? this.#lastId;
     const flows = this.#flows.between(this.#filter, this.#lastId, newestId, PIECE);
     const isMore = flows.length === PIECE;
     this.#lastId = isMore ? Number(flows.at(-1)?.id ?? newestId) : newestId;

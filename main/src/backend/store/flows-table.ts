@@ -8,8 +8,12 @@ import { encodeDecision, FLOW_COLUMNS, type FlowOrigin, type FlowRow, flowFromRo
 import { type RecordedRow, recordedFromRow } from "./recorded-row.ts";
 import type { Store } from "./store.ts";
 
-const SELECT = `SELECT flows.*, flow_decisions.wire AS decision_wire FROM flows
+/** By ids alone: with a host in the filter SQLite would go through all that the host ever had for each few new ones. */
+const BY_ID = "flows NOT INDEXED";
+const selectFrom = (table: string) => `SELECT flows.*, flow_decisions.wire AS decision_wire FROM ${table}
   LEFT JOIN flow_decisions ON flow_decisions.row = flows.decision_row`;
+const SELECT = selectFrom("flows");
+const SELECT_BY_ID = selectFrom(BY_ID);
 const MAX_COUNTED = 100_000;
 const MAX_CACHED_DECISIONS = 10_000;
 /** Measured with names, cgroup paths and program paths of usual length, indexes included. */
@@ -115,7 +119,7 @@ export class FlowsTable {
     const condition = flowCondition(filter);
     return this.#store
       .all<FlowRow>(
-        `${SELECT} WHERE flows.id > ? AND flows.id <= ? AND ${condition.sql} ORDER BY flows.id LIMIT ?`,
+        `${SELECT_BY_ID} WHERE flows.id > ? AND flows.id <= ? AND ${condition.sql} ORDER BY flows.id LIMIT ?`,
         afterId,
         untilId,
         ...condition.values,
@@ -156,7 +160,7 @@ export class FlowsTable {
       .all<RecordedRow>(
         `SELECT id, host, time_us, kind, direction, protocol, source_address, destination_address, destination_port,
            verdict, enforced, subject_key
-         FROM flows WHERE id > ? AND id <= ? AND ${condition.sql} ORDER BY id LIMIT ?`,
+         FROM ${BY_ID} WHERE id > ? AND id <= ? AND ${condition.sql} ORDER BY id LIMIT ?`,
         afterId,
         untilId,
         ...condition.values,
@@ -170,7 +174,7 @@ export class FlowsTable {
     const condition = flowCondition(filter);
     return (
       this.#store.get<{ count: number }>(
-        `SELECT count(*) AS count FROM flows WHERE id > ? AND id <= ? AND ${condition.sql}`,
+        `SELECT count(*) AS count FROM ${BY_ID} WHERE id > ? AND id <= ? AND ${condition.sql}`,
         afterId,
         untilId,
         ...condition.values,
@@ -200,12 +204,26 @@ export class FlowsTable {
          sum(verdict = ${Verdict.ALLOW}) AS allowed,
          sum(verdict = ${Verdict.DENY} AND enforced = ${Verdict.ALLOW}) AS observed,
          sum(verdict = ${Verdict.DENY} AND enforced <> ${Verdict.ALLOW}) AS denied
-       FROM flows WHERE id > ? AND id <= ? AND kind <> ${FlowEventKind.END} AND ${condition.sql}
+       FROM ${BY_ID} WHERE id > ? AND id <= ? AND kind <> ${FlowEventKind.END} AND ${condition.sql}
        GROUP BY second ORDER BY second`,
       afterId,
       untilId,
       ...condition.values,
     );
+  }
+
+  /** Of the matching flows above one id and up to another the newest but `count`; `null` when there are no more than those. */
+  newestBut(count: number, filter: FlowFilter | undefined, afterId: number, untilId: number): number | null {
+    if (untilId - afterId <= count) return null;
+    const condition = flowCondition(filter);
+    // Ids are given one by one.
+    if (condition.sql === "1") return untilId - count;
+    const row = this.#store.get<{ id: number }>(
+      `SELECT flows.id AS id FROM ${BY_ID} WHERE flows.id > ? AND flows.id <= ? AND ${condition.sql}
+       ORDER BY flows.id DESC LIMIT 1 OFFSET ?`,
+      ...[afterId, untilId, ...condition.values, count],
+    );
+    return row?.id ?? null;
   }
 
   /** Id and time (µs) of the first flow since a time; `null` when there is none. */
