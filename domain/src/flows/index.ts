@@ -17,6 +17,7 @@ export {
 } from "./language/parse.ts";
 export { protocolName, protocolNumber } from "./language/protocols.ts";
 export { formatValue } from "./language/quoting.ts";
+export { type MomentFields, utcMoment } from "./language/times.ts";
 export { asksLabels, connectionKey, connectionsThat, flowMatcher, recordOfFlow } from "./live.ts";
 export { buildServiceMap, buildServiceMaps, type MapOptions } from "./map/build.ts";
 export { compareServiceMaps, type MapChange, type MapChangeKind, type MapOfWindow, totalOfMap } from "./map/compare.ts";

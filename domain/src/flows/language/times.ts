@@ -38,26 +38,27 @@ function readIso(text: string): number | null {
     number,
     number,
   ];
-  const ms = Date.UTC(
-    fields[0],
-    fields[1] - 1,
-    fields[2],
-    fields[3],
-    fields[4],
-    fields[5],
-    Number(fraction.padEnd(3, "0")),
-  );
+  const ms = utcMoment([...fields, Number(fraction.padEnd(3, "0"))]);
+  return ms === null ? null : bounded(ms - zoneMs(zone));
+}
+
+/** Year, month (1 to 12), day, hours, minutes, seconds and milliseconds. */
+export type MomentFields = readonly [number, number, number, number, number, number, number];
+
+/** Unix milliseconds of a moment in UTC; `null` when the calendar or the clock does not have it. */
+export function utcMoment([year, month, day, hours, minutes, seconds, milliseconds]: MomentFields): number | null {
+  const ms = Date.UTC(year, month - 1, day, hours, minutes, seconds, milliseconds);
   const date = new Date(ms);
   // The 31st of February is the 3rd of March to a computer.
   const isReal =
     // And years before 100 are of the last century.
-    date.getUTCFullYear() === fields[0] &&
-    date.getUTCMonth() + 1 === fields[1] &&
-    date.getUTCDate() === fields[2] &&
-    date.getUTCHours() === fields[3] &&
-    date.getUTCMinutes() === fields[4] &&
-    date.getUTCSeconds() === fields[5];
-  return isReal ? bounded(ms - zoneMs(zone)) : null;
+    date.getUTCFullYear() === year &&
+    date.getUTCMonth() + 1 === month &&
+    date.getUTCDate() === day &&
+    date.getUTCHours() === hours &&
+    date.getUTCMinutes() === minutes &&
+    date.getUTCSeconds() === seconds;
+  return isReal ? ms : null;
 }
 
 function zoneMs(zone: string): number {

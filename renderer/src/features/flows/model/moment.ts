@@ -1,5 +1,7 @@
 /** Moments as a person types them, in the zone that the window shows. */
 
+import { type MomentFields, utcMoment } from "@wardline/domain/flows";
+
 export type Zone = "local" | "utc";
 
 const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
@@ -21,22 +23,21 @@ export function readMoment(text: string, nowMs: number, shown: Zone): number | n
     const [, hours = "", minutes = "", seconds = "0"] = clock;
     const day =
       zone === "utc"
-        ? [now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()]
-        : [now.getFullYear(), now.getMonth(), now.getDate()];
+        ? ([now.getUTCFullYear(), now.getUTCMonth() + 1, now.getUTCDate()] as const)
+        : ([now.getFullYear(), now.getMonth() + 1, now.getDate()] as const);
     return momentOf([...day, Number(hours), Number(minutes), Number(seconds), 0], zone);
   }
   const [, year, month, day, hours = "0", minutes = "0", seconds = "0", fraction = "0"] = MOMENT.exec(plain) ?? [];
   if (year === undefined || month === undefined || day === undefined) return null;
-  const parts = [year, Number(month) - 1, day, hours, minutes, seconds, fraction.padEnd(3, "0")];
-  return momentOf(parts.map(Number), zone);
+  const date = [Number(year), Number(month), Number(day)] as const;
+  const time = [Number(hours), Number(minutes), Number(seconds), Number(fraction.padEnd(3, "0"))] as const;
+  return momentOf([...date, ...time], zone);
 }
 
-function momentOf(parts: readonly number[], zone: Zone): number | null {
-  const [year = 0, month = 0, day = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = parts;
-  if (month > 11 || hours > 23 || minutes > 59 || seconds > 59) return null;
-  const asUtc = new Date(Date.UTC(year, month, day, hours, minutes, seconds, ms));
-  // The 31st of a month that has 30 days is no day.
-  if (asUtc.getUTCDate() !== day || asUtc.getUTCMonth() !== month) return null;
-  const timeMs = zone === "utc" ? asUtc.getTime() : new Date(year, month, day, hours, minutes, seconds, ms).getTime();
-  return Number.isNaN(timeMs) ? null : timeMs;
+/** In the zone; whether there is such a day and such a time is the same in both. */
+function momentOf(fields: MomentFields, zone: Zone): number | null {
+  const utcMs = utcMoment(fields);
+  if (utcMs === null || zone === "utc") return utcMs;
+  const [year, month, day, ...time] = fields;
+  return new Date(year, month - 1, day, ...time).getTime();
 }
