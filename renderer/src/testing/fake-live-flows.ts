@@ -15,6 +15,8 @@ interface LiveFlowsOwner {
   readonly host: Host;
   readonly flowQuestions: string[];
   flowsSent: number;
+  /** Set by a test: the stream says that it lags. */
+  flowsBehindSeconds?: number;
   /** Waits or fails where the scenario says so. */
   gate(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export function fakeLiveFlows(fake: LiveFlowsOwner) {
           flows,
           ratePerSecond: flowsPerSecond,
           losses: { rateLimited: flowsPerSecond > 0 ? 3n : 0n },
+          behindSeconds: fake.flowsBehindSeconds ?? 0,
           silentHostIds,
         };
       }

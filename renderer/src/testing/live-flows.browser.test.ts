@@ -165,6 +165,28 @@ describe.skipIf(browserTestObstacle)(
       await close();
     });
 
+    it("says in the list and as the age of the data how far the flows are behind, for as long as they are", async () => {
+      const { page, complaints, close } = await open();
+      const footer = page.locator(".flows-footer");
+      const age = page.getByRole("button", { name: "Age of the data" });
+      await footer.getByText("live", { exact: true }).waitFor();
+      await page.evaluate("window.fake.flowsBehindSeconds = 3_700");
+      await footer.getByText("live, but 1 h behind the hosts").waitFor();
+      await expect.poll(() => age.innerText(), SLOW).toContain("data 1 h old");
+      await age.press("Enter");
+      const details = page.getByRole("dialog", { name: "Age of the data" });
+      await details
+        .getByText("The live flows are 1 h behind, by the clocks of the hosts that recorded them.")
+        .waitFor();
+      expect(await accessibilityViolations(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await page.evaluate("window.fake.flowsBehindSeconds = 0");
+      await footer.getByText("live", { exact: true }).waitFor();
+      await expect.poll(() => age.innerText(), SLOW).not.toContain("1 h");
+      expect(complaints).toEqual([]);
+      await close();
+    });
+
     it("keeps the row under the pointer while hundreds come, and is at the top again afterwards", async () => {
       const { page, close } = await open("many");
       const cell = gridOf(page).locator('.record-row:nth-child(4) [data-column="when"]');
