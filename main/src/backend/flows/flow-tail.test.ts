@@ -62,6 +62,21 @@ it("gives the newest of what came too fast, in order and once, and counts the ot
   expect({ passed, seconds }).toEqual({ passed: 2_200, seconds: [[1_700_000_000, 2_200]] });
 });
 
+it.each([
+  [Verdict.ALLOW, Verdict.ALLOW, "allowed"],
+  [Verdict.DENY, Verdict.ALLOW, "observed"],
+  [Verdict.DENY, Verdict.DENY, "denied"],
+  [Verdict.ALLOW, Verdict.DENY, "denied"],
+  [Verdict.UNSPECIFIED, Verdict.ALLOW, "none"],
+])("counts verdict %s with what was enforced, %s, as a row shows it: %s", (verdict, enforced, as) => {
+  const time = timestampFromMs(5_000);
+  flows.insert({ hostId: "h", agentEpochMs: 1 }, [create(FlowSchema, { time, kind: 1, verdict, enforced })]);
+  const none = { allowed: 0, observed: 0, denied: 0 };
+  expect(flows.secondsBetween(undefined, 0, 1)).toEqual([
+    { second: 5, count: 1, ...none, ...(as === "none" ? {} : { [as]: 1 }) },
+  ]);
+});
+
 it("leaves out nothing of a host that says little because others say much", () => {
   keep("quiet", 2);
   keep("busy", 6_000);

@@ -201,9 +201,9 @@ export class FlowsTable {
     const condition = flowCondition(filter);
     return this.#store.all<CountedSecond>(
       `SELECT time_us / 1000000 AS second, count(*) AS count,
-         sum(verdict = ${Verdict.ALLOW}) AS allowed,
+         sum(verdict = ${Verdict.ALLOW} AND enforced <> ${Verdict.DENY}) AS allowed,
          sum(verdict = ${Verdict.DENY} AND enforced = ${Verdict.ALLOW}) AS observed,
-         sum(verdict = ${Verdict.DENY} AND enforced <> ${Verdict.ALLOW}) AS denied
+         sum((verdict = ${Verdict.DENY} AND enforced <> ${Verdict.ALLOW}) OR enforced = ${Verdict.DENY}) AS denied
        FROM ${BY_ID} WHERE id > ? AND id <= ? AND kind <> ${FlowEventKind.END} AND ${condition.sql}
        GROUP BY second ORDER BY second`,
       afterId,
