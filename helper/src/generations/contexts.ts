@@ -47,8 +47,16 @@ export function decisionIds(program: HostProgram | undefined, digest: string): r
 export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
 
-  remember(generation: number, { program, world, circumstances, dependencies }: Compiled): void {
+  /**
+   * `from`: the generation that decides until then, to which everything may return. It is kept however many others were left
+   * meanwhile: nobody notices that a policy of a forgotten one expires.
+   */
+  remember(generation: number, compiled: Compiled, from = generation): void {
+    const { program, world, circumstances, dependencies } = compiled;
     const { inventory } = world;
+    const present = this.#byGeneration.get(from);
+    this.#byGeneration.delete(from);
+    if (present !== undefined) this.#byGeneration.set(from, present);
     const { endpoints } = mergeDiscovered(inventory, circumstances.discovered).inventory;
     this.#byGeneration.delete(generation);
     this.#byGeneration.set(generation, {

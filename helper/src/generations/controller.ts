@@ -25,6 +25,7 @@ import { Standing } from "./standing.ts";
 import type { GenerationDraft } from "./stateStore.ts";
 import {
   type Compiled,
+  canName,
   compileAgain,
   cutOff,
   elapsedUs,
@@ -308,6 +309,8 @@ export class GenerationController {
       throw error;
     }
     this.#standing.enforced = { ...toRecord(target), programDigest: this.#ports.enforcer.state().programDigest };
+    // A slot that was filled before this process began is flipped to without being compiled.
+    canName(this.#ports, target);
     await ledger.settled(index);
   }
 

@@ -59,7 +59,7 @@ export class PendingChange {
     const index: StateIndex = { ...ledger.index, confirmed: previous.number, nextGeneration, pending };
     await ledger.write(index, draft);
     checkpoint?.("recorded");
-    contexts.remember(record.number, compiled);
+    contexts.remember(record.number, compiled, previous.number);
     let flipUs: number;
     try {
       flipUs = enforcer.activate(prepared, {

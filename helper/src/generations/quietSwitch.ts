@@ -36,7 +36,7 @@ export async function replaceQuietly(
   const kept = previous === undefined ? before.previous : previous;
   const index: StateIndex = { ...before, confirmed: number, nextGeneration: number + 1, previous: kept };
   const isWritten = await ledger.tryWriteGeneration(next);
-  contexts.remember(number, compiled);
+  contexts.remember(number, compiled, before.confirmed);
   const isRecorded = recordFirst && isWritten && !ledger.keepsEvidence && (await tryWrite(ledger, index));
   checkpoint?.("recorded");
   try {

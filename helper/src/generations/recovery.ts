@@ -3,7 +3,6 @@
  * after a reboot loads the confirmed one from disk. When the records cannot be trusted it guesses nothing: the kernel
  * keeps what it enforces and the status says what is wrong.
  */
-import { Failure } from "@wardline/domain/errors";
 import type { QuarantineRecord } from "../agent/policyEngine.ts";
 import type { DatapathState } from "../enforce/enforcer.ts";
 import type { StartFailure } from "./controllerTypes.ts";
@@ -19,7 +18,7 @@ import {
   toRecord,
 } from "./records.ts";
 import type { StateStore } from "./stateStore.ts";
-import { makeActive, rememberStored, type SwitchPorts } from "./switching.ts";
+import { canName, makeActive, type SwitchPorts } from "./switching.ts";
 
 export interface Recovered {
   readonly index: StateIndex;
@@ -139,17 +138,6 @@ async function settleWithoutFile(found: Found, index: StateIndex, error: Corrupt
   const problem = `The record of generation ${index.confirmed} is damaged (${error.message}).`;
   const kept = await keepEnforced(found, index, problem);
   return { ...kept, rolledBack: index.pending?.generation ?? null };
-}
-
-/** An adopted generation has to be compiled again for the names of its flows; the kernel does not need that. */
-function canName(ports: SwitchPorts, confirmed: StoredGeneration): boolean {
-  if (ports.contexts.get(confirmed.number)) return true;
-  try {
-    return rememberStored(ports, confirmed);
-  } catch (error) {
-    if (error instanceof Failure) return false;
-    throw error;
-  }
 }
 
 function unnamed(generation: number): string {

@@ -132,6 +132,17 @@ export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): bo
   return true;
 }
 
+/** A generation that the kernel had already has to be compiled again for the names of its flows; the kernel does not need that. */
+export function canName(ports: SwitchPorts, stored: StoredGeneration): boolean {
+  if (ports.contexts.get(stored.number)) return true;
+  try {
+    return rememberStored(ports, stored);
+  } catch (error) {
+    if (error instanceof Failure) return false;
+    throw error;
+  }
+}
+
 /** The flip back, when the other slot still holds `target`. */
 function revertTo(enforcer: Enforcer, target: StoredGeneration): boolean {
   const state = enforcer.state();
@@ -164,6 +175,6 @@ export async function makeActive(ports: SwitchPorts, target: StoredGeneration): 
   if (state.deadlineBootMs !== null) enforcer.revert();
   const compiled = readStored(ports, target);
   const prepared = await enforcer.prepare(compiled.program, target.number);
-  ports.contexts.remember(target.number, compiled);
+  ports.contexts.remember(target.number, compiled, enforcer.state().generation);
   enforcer.activate(prepared, { mode: datapathMode(target), fallbackAfterMs: null });
 }

@@ -40,10 +40,11 @@ export class ControllerLab {
     const enforcer = new FakeEnforcer(this.clock, this.kernel, backend);
     const store = new StateStore(this.stateDir);
     await store.prepareDirectory();
+    const contexts = new GenerationContexts();
     const controller = new GenerationController({
       enforcer: new EnforcerSession(enforcer),
       engine: new FakeEngine(),
-      contexts: new GenerationContexts(),
+      contexts,
       hostName: "alpha",
       store,
       clock: this.clock,
@@ -54,7 +55,7 @@ export class ControllerLab {
       onStartFailure,
     });
     await controller.start();
-    return { controller, enforcer, store };
+    return { controller, enforcer, store, contexts };
   }
 
   /** The kernel keeps its maps over a restart and loses them at a reboot. */

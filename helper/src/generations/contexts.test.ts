@@ -1,0 +1,59 @@
+/** What is enforced keeps up with the time whatever was tried and left since, also where this process did not compile it. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { NameResolver } from "../names/nameResolver.ts";
+import { ControllerLab, OLD } from "../testing/controllerLab.ts";
+import { fakeProgram } from "../testing/fakeEngine.ts";
+import { Refresher } from "./refresher.ts";
+
+let lab: ControllerLab;
+beforeEach(() => {
+  lab = new ControllerLab();
+});
+afterEach(() => lab.close());
+
+type Started = Awaited<ReturnType<ControllerLab["start"]>>;
+
+/** Once the policy `until` has expired, the tables are those without it. */
+async function expectExpiry({ controller, contexts, enforcer }: Started, left: string): Promise<void> {
+  const problems: string[] = [];
+  const resolver = new NameResolver({
+    lookup: async () => ({ addresses: [], timeToLiveMs: 1_000 }),
+    nowMs: () => Number(lab.clock.bootNs() / 1_000_000n),
+  });
+  const onProblem = (problem: string) => void problems.push(problem);
+  const refresher = new Refresher({ controller, contexts, resolver, clock: lab.clock, onProblem });
+  await lab.clock.advance(60_000);
+  await expect
+    .poll(
+      async () => {
+        await lab.clock.advance(1_000);
+        return enforcer.state().programDigest;
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(fakeProgram(left).digest);
+  expect(problems).toEqual([]);
+  refresher.close();
+}
+
+it("a policy expires also after many generations that nobody confirmed", async () => {
+  const started = await lab.start();
+  const { controller } = started;
+  await lab.applyAndConfirm(controller, `one until=${lab.clock.wallMs() + 50_000};`, 0);
+  for (const text of ["two", "three", "four", "five", "six"]) {
+    const { pending } = await controller.apply(lab.request(text, 1), OLD, lab.accept);
+    await controller.rollback(pending.generation.number, lab.accept);
+  }
+  expect(controller.enforced.number).toBe(1);
+  await expectExpiry(started, "one ");
+});
+
+it("a policy expires also in the generation before, to which a restarted agent has returned", async () => {
+  const { controller } = await lab.start();
+  await lab.applyAndConfirm(controller, `one until=${lab.clock.wallMs() + 50_000};`, 0);
+  await lab.applyAndConfirm(controller, "two", 1);
+  await controller.close();
+  const again = await lab.start();
+  expect((await again.controller.rollback(2, lab.accept)).number).toBe(1);
+  await expectExpiry(again, "one ");
+});
