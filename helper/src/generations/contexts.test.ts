@@ -3,7 +3,10 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { NameResolver } from "../names/nameResolver.ts";
 import { ControllerLab, OLD } from "../testing/controllerLab.ts";
 import { fakeProgram } from "../testing/fakeEngine.ts";
+import { GenerationContexts } from "./contexts.ts";
+import { GENERATION_ZERO } from "./records.ts";
 import { Refresher } from "./refresher.ts";
+import type { Compiled } from "./switching.ts";
 
 let lab: ControllerLab;
 beforeEach(() => {
@@ -57,3 +60,30 @@ it("a policy expires also in the generation before, to which a restarted agent h
   expect((await again.controller.rollback(2, lab.accept)).number).toBe(1);
   await expectExpiry(again, "one ");
 });
+
+it.each([
+  ["few", 1_000, [2, 3, 4, 5]],
+  ["so many rules that all of them would fill the memory", 90_000, [4, 5]],
+])(
+  "generations of %s: what decides and what was before it are kept, and others while they take little",
+  (_, count, kept) => {
+    const contexts = new GenerationContexts();
+    const inventory = { endpoints: [], namespaces: new Map(), domainAddresses: new Map() };
+    const world = { policies: [{ rules: Array.from({ length: count }) }], inventory };
+    const { circumstances } = GENERATION_ZERO;
+    for (const number of [1, 2, 3, 4, 5]) {
+      contexts.remember(
+        number,
+        { world, program: {}, circumstances, dependencies: {} } as unknown as Compiled,
+        number - 1,
+      );
+    }
+    expect([1, 2, 3, 4, 5].filter((number) => contexts.get(number) !== undefined)).toEqual(kept);
+    // Left again and again, the one that decides stays.
+    for (const number of [6, 7, 8, 9]) {
+      contexts.remember(number, { world, program: {}, circumstances, dependencies: {} } as unknown as Compiled, 5);
+    }
+    expect(contexts.get(5)).toBeDefined();
+    expect(contexts.get(9)).toBeDefined();
+  },
+);

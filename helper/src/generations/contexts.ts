@@ -17,6 +17,9 @@ export interface GenerationContext {
 
 /** Events of a generation arrive for a moment after it was left; more than a few are never in flight. */
 const KEPT_CONTEXTS = 4;
+/** Of all that are kept: each takes some kilobytes. The one that decides and the one before it are kept whatever they take. */
+const KEPT_RULES = 200_000;
+const ALWAYS_KEPT = 2;
 
 function displayName(endpoint: Endpoint): string {
   return endpoint.kind === "host" ? endpoint.name : `${endpoint.namespace}/${endpoint.name}`;
@@ -46,6 +49,7 @@ export function decisionIds(program: HostProgram | undefined, digest: string): r
 
 export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
+  readonly #ruleCounts = new WeakMap<GenerationContext, number>();
 
   /**
    * `from`: the generation that decides until then, to which everything may return. It is kept however many others were left
@@ -59,17 +63,28 @@ export class GenerationContexts {
     if (present !== undefined) this.#byGeneration.set(from, present);
     const { endpoints } = mergeDiscovered(inventory, circumstances.discovered).inventory;
     this.#byGeneration.delete(generation);
-    this.#byGeneration.set(generation, {
+    const context: GenerationContext = {
       program,
       nameByAddress: namesByAddress(endpoints),
       nameByKey: new Map(endpoints.map((endpoint) => [endpoint.key, displayName(endpoint)])),
       inventory,
       circumstances,
       dependencies,
-    });
-    for (const oldest of this.#byGeneration.keys()) {
-      if (this.#byGeneration.size <= KEPT_CONTEXTS) break;
-      this.#byGeneration.delete(oldest);
+    };
+    this.#byGeneration.set(generation, context);
+    this.#ruleCounts.set(
+      context,
+      world.policies.reduce((sum, { rules }) => sum + rules.length, 0),
+    );
+    this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    let rules = 0;
+    for (const [age, [generation, context]] of [...this.#byGeneration].reverse().entries()) {
+      rules += this.#ruleCounts.get(context) ?? 0;
+      const isTooMuch = age >= ALWAYS_KEPT && rules > KEPT_RULES;
+      if (isTooMuch || age >= KEPT_CONTEXTS) this.#byGeneration.delete(generation);
     }
   }
 
