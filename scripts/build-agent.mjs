@@ -40,7 +40,8 @@ const MEMORY_OPTIONS = [
   "--max-semi-space-size=2",
   // Four threads that wake for a young generation of four MiB cost more than they save.
   "--v8-pool-size=1",
-  // The largest policies (288,000 rules) take 1,500 when all of them change at each apply. Where V8 may have 4 GiB it lets garbage grow to four times what is in use, below 2 GiB to twice.
+  // The largest policies (288,000 rules) take 1,500 when all of them change at each apply.
+  // Where V8 may have 4 GiB it lets garbage grow to four times what is in use, below 2 GiB to twice.
   "--max-old-space-size=2000",
 ];
 
