@@ -124,7 +124,7 @@ async function start(options: AgentOptions, ports: AgentPorts, closers: Closers)
   });
   await controller.start();
   // What the tables were made with counts until the cluster is heard.
-  discovered.seed(contexts.get(controller.enforced.number)?.circumstances.discovered ?? []);
+  discovered.seed(contexts.upkeep(controller.enforced.number)?.circumstances.discovered ?? []);
   closers.add(() => controller.close());
   await retireOthers(foundation, controller);
   controller.onChange(() => counters.persistSoon());

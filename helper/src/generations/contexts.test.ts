@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { NameResolver } from "../names/nameResolver.ts";
 import { ControllerLab, OLD } from "../testing/controllerLab.ts";
-import { fakeProgram } from "../testing/fakeEngine.ts";
+import { FakeEngine, fakeProgram } from "../testing/fakeEngine.ts";
 import { GenerationContexts } from "./contexts.ts";
 import { GENERATION_ZERO } from "./records.ts";
 import { Refresher } from "./refresher.ts";
@@ -17,7 +17,10 @@ afterEach(() => lab.close());
 type Started = Awaited<ReturnType<ControllerLab["start"]>>;
 
 /** Once the policy `until` has expired, the tables are those without it. */
-async function expectExpiry({ controller, contexts, enforcer }: Started, left: string): Promise<void> {
+async function expectExpiry(
+  { controller, contexts, enforcer }: Pick<Started, "controller" | "contexts" | "enforcer">,
+  left: string,
+): Promise<void> {
   const problems: string[] = [];
   const resolver = new NameResolver({
     lookup: async () => ({ addresses: [], timeToLiveMs: 1_000 }),
@@ -32,7 +35,7 @@ async function expectExpiry({ controller, contexts, enforcer }: Started, left: s
         await lab.clock.advance(1_000);
         return enforcer.state().programDigest;
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     .toBe(fakeProgram(left).digest);
   expect(problems).toEqual([]);
@@ -87,3 +90,31 @@ it.each([
     expect(contexts.get(9)).toBeDefined();
   },
 );
+
+it("a policy expires also in tables that the version before an upgrade compiled, and then flows have names again", async () => {
+  const { controller } = await lab.start();
+  await lab.applyAndConfirm(controller, `one until=${lab.clock.wallMs() + 50_000};`, 0);
+  const enforced = controller.enforced.programDigest;
+  await controller.close();
+  const upgraded = await lab.start({ engine: new FakeEngine("#2") });
+  // The upgrade itself changes nothing in the kernel.
+  expect(upgraded.enforcer.state().programDigest).toBe(enforced);
+  expect(upgraded.controller.problems).toEqual([expect.stringContaining("compiled by another version")]);
+  expect(upgraded.contexts.get(1)).toBeUndefined();
+  await expectExpiry(upgraded, "one #2");
+  await expect.poll(() => upgraded.contexts.get(upgraded.controller.enforced.number)).toBeDefined();
+  expect(upgraded.controller.problems).toEqual([]);
+});
+
+it("says that nothing expires where the version after an upgrade refuses the policies", async () => {
+  const { controller } = await lab.start();
+  await lab.applyAndConfirm(controller, "one", 0);
+  await controller.close();
+  class Stricter extends FakeEngine {
+    override read(files: Parameters<FakeEngine["read"]>[0]): ReturnType<FakeEngine["read"]> {
+      return { ...super.read(files), ok: false };
+    }
+  }
+  const upgraded = await lab.start({ engine: new Stricter("#2") });
+  expect(upgraded.controller.problems).toEqual([expect.stringContaining("its policies do not expire")]);
+});

@@ -15,6 +15,9 @@ export interface GenerationContext {
   readonly dependencies: Dependencies;
 }
 
+/** What an enforced generation depends on: enough to keep it true, not to explain its events. */
+export type Upkeep = Pick<GenerationContext, "circumstances" | "dependencies">;
+
 /** Events of a generation arrive for a moment after it was left; more than a few are never in flight. */
 const KEPT_CONTEXTS = 4;
 /** Of all that are kept: each takes some kilobytes. The one that decides and the one before it are kept whatever they take. */
@@ -50,6 +53,7 @@ export function decisionIds(program: HostProgram | undefined, digest: string): r
 export class GenerationContexts {
   readonly #byGeneration = new Map<number, GenerationContext>();
   readonly #ruleCounts = new WeakMap<GenerationContext, number>();
+  #foreign: { readonly generation: number; readonly upkeep: Upkeep } | null = null;
 
   /**
    * `from`: the generation that decides until then, to which everything may return. It is kept however many others were left
@@ -88,7 +92,17 @@ export class GenerationContexts {
     }
   }
 
+  /** The generation that decides has tables of another version of Wardline: its policies expire, its events have no names. */
+  rememberForeign(generation: number, { circumstances, dependencies }: Upkeep): void {
+    this.#foreign = { generation, upkeep: { circumstances, dependencies } };
+  }
+
   get(generation: number): GenerationContext | undefined {
     return this.#byGeneration.get(generation);
+  }
+
+  upkeep(generation: number): Upkeep | undefined {
+    const foreign = this.#foreign?.generation === generation ? this.#foreign.upkeep : undefined;
+    return this.#byGeneration.get(generation) ?? foreign;
   }
 }

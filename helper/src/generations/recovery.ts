@@ -24,6 +24,8 @@ export interface Recovered {
   readonly index: StateIndex;
   readonly enforced: GenerationRecord;
   readonly problems: readonly string[];
+  /** Why flows of the generation that is enforced have no names, as long as it is; `null` = they have. */
+  readonly unnamed: string | null;
   /** Number of the generation that was left because nobody confirmed it; `null` when there was none. */
   readonly rolledBack: number | null;
   /** False when records were lost: what is on disk is then kept as evidence. */
@@ -79,6 +81,7 @@ async function keepEnforced(found: Found, index: StateIndex, problem: string, wa
       ...brakeProblems,
       `${problem} What the kernel enforces was left as it is; apply the policies again to repair this.`,
     ],
+    unnamed: null,
     rolledBack: pending,
     trusted: false,
     quarantines: await quarantinesOf(store, state.generation),
@@ -140,8 +143,12 @@ async function settleWithoutFile(found: Found, index: StateIndex, error: Corrupt
   return { ...kept, rolledBack: index.pending?.generation ?? null };
 }
 
-function unnamed(generation: number): string {
-  return `Generation ${generation} is enforced, but was compiled by another version of Wardline: its flows have no names until the policies are applied again.`;
+function unnamed({ contexts }: RecoveryPorts, generation: number): string {
+  const start = `Generation ${generation} is enforced, but was compiled by another version of Wardline:`;
+  // Policies that this version refuses say nothing of what they depend on.
+  return contexts.upkeep(generation)
+    ? `${start} its flows have no names until the policies are applied again.`
+    : `${start} its flows have no names, its policies do not expire and its domain names are not followed until policies are applied.`;
 }
 
 async function settle(found: Found, index: StateIndex): Promise<Recovered> {
@@ -163,7 +170,8 @@ async function settle(found: Found, index: StateIndex): Promise<Recovered> {
   return {
     index: { ...index, pending: null, emergency: isOver ? null : emergency },
     enforced: { ...toRecord(confirmed), programDigest: ports.enforcer.state().programDigest },
-    problems: [...brakeProblems, ...(canName(ports, confirmed) ? [] : [unnamed(confirmed.number)])],
+    problems: brakeProblems,
+    unnamed: canName(ports, confirmed) ? null : unnamed(ports, confirmed.number),
     rolledBack: index.pending?.generation ?? null,
     trusted: true,
     quarantines: confirmed.circumstances.quarantines,

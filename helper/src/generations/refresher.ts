@@ -114,9 +114,9 @@ export class Refresher {
     const { controller, contexts, resolver, discovered, clock } = this.#ports;
     const nowMs = clock.wallMs();
     const isBlocked = nowMs < this.#blockedUntilMs && this.#blockedUntilMs - nowMs <= RETRY_MS;
-    const context = contexts.get(controller.enforced.number);
-    if (!context || controller.pending || isBlocked) return null;
-    const { dependencies, circumstances } = context;
+    const upkeep = contexts.upkeep(controller.enforced.number);
+    if (!upkeep || controller.pending || isBlocked) return null;
+    const { dependencies, circumstances } = upkeep;
     if (isOneOver(dependencies, circumstances, nowMs)) return "a policy has expired";
     if (discovered !== undefined && !sameDiscovered(discovered.current(), circumstances.discovered)) {
       return "what the cluster knows of hosts and services has changed";

@@ -16,6 +16,7 @@ export class Standing {
   readonly #ports: ControllerPorts;
   readonly #listeners = new Set<() => void>();
   #startProblems: readonly string[] = [];
+  #unnamed: { readonly generation: number; readonly problem: string } | null = null;
   #refreshed: { readonly from: readonly number[]; readonly to: number } = { from: [], to: -1 };
   enforced: GenerationRecord = GENERATION_ZERO;
   /** Every generation since their last change was compiled with them, in both slots. */
@@ -28,7 +29,9 @@ export class Standing {
 
   get problems(): readonly string[] {
     const { problem } = this.ledger;
-    return problem === null ? this.#startProblems : [...this.#startProblems, problem];
+    // A refresh for an expired policy replaces the tables of another version, and nothing else that the start found.
+    const unnamed = this.#unnamed?.generation === this.enforced.number ? this.#unnamed.problem : null;
+    return [...this.#startProblems, ...[unnamed, problem].filter((each) => each !== null)];
   }
 
   /** Adopts, rolls back or loads; see recovery.ts. */
@@ -38,6 +41,7 @@ export class Standing {
     this.ledger.adopt(index, trusted);
     this.enforced = enforced;
     this.#startProblems = recovered.problems;
+    this.#unnamed = recovered.unnamed === null ? null : { generation: enforced.number, problem: recovered.unnamed };
     this.quarantines = recovered.quarantines;
     this.#tell(recovered);
     const isStale = rolledBack !== null || braked !== null || (await this.#isOtherBrakeOnDisk());
@@ -47,6 +51,7 @@ export class Standing {
   /** The problems of the start are over: somebody has put policies in force since. */
   repaired(): void {
     this.#startProblems = [];
+    this.#unnamed = null;
   }
 
   onChange(listener: () => void): () => void {

@@ -123,10 +123,16 @@ export function newRecord(
   return { number, programDigest: program.digest, stateDigest, mode, appliedAtMs, appliedBy, reason, ...counts };
 }
 
-/** Lets events of an adopted generation be explained. False when this version compiles the state to other tables. */
+/**
+ * Lets events of an adopted generation be explained. False when this version compiles the state to other tables: then only
+ * what they depend on is known, so that policies expire all the same.
+ */
 export function rememberStored(ports: SwitchPorts, stored: StoredGeneration): boolean {
   const compiled = readStored(ports, stored);
-  if (stored.number !== 0 && compiled.program.digest !== stored.programDigest) return false;
+  if (stored.number !== 0 && compiled.program.digest !== stored.programDigest) {
+    ports.contexts.rememberForeign(stored.number, compiled);
+    return false;
+  }
   ports.contexts.remember(stored.number, compiled);
   ports.enforcer.recall(compiled.program, stored.number);
   return true;

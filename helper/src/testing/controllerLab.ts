@@ -21,6 +21,7 @@ interface Start {
   readonly bootId?: string;
   readonly backend?: BackendName;
   readonly onStartFailure?: StartFailure;
+  readonly engine?: FakeEngine;
 }
 
 export class ControllerLab {
@@ -36,14 +37,19 @@ export class ControllerLab {
     this.accepted.push(options?.evenWhenUnrecorded ? "even unrecorded" : "recorded");
   };
 
-  async start({ bootId = "boot-1", backend = "ebpf", onStartFailure = "closed" }: Start = {}) {
+  async start({
+    bootId = "boot-1",
+    backend = "ebpf",
+    onStartFailure = "closed",
+    engine = new FakeEngine(),
+  }: Start = {}) {
     const enforcer = new FakeEnforcer(this.clock, this.kernel, backend);
     const store = new StateStore(this.stateDir);
     await store.prepareDirectory();
     const contexts = new GenerationContexts();
     const controller = new GenerationController({
       enforcer: new EnforcerSession(enforcer),
-      engine: new FakeEngine(),
+      engine,
       contexts,
       hostName: "alpha",
       store,

@@ -80,6 +80,13 @@ export function fakeProgram(text: string): HostProgram {
 }
 
 export class FakeEngine implements PolicyEngine {
+  /** What this version of the engine adds to its tables: another version compiles the same policies to others. */
+  readonly #version: string;
+
+  constructor(version = "") {
+    this.#version = version;
+  }
+
   read(files: readonly SourceFile[]): ReadState {
     const isBad = files.some((file) => file.text.includes("bad"));
     return {
@@ -96,7 +103,7 @@ export class FakeEngine implements PolicyEngine {
       .replace(/until=(\d+);/g, (whole, at) => (Number(at) <= circumstances.atUnixMs ? "" : whole))
       .replace(/name=([^;]*);/g, (whole, name) => [whole, ...(circumstances.domainAddresses.get(name) ?? [])].join())
       .replace("discovered;", `discovered;${circumstances.discovered.flatMap(({ addresses }) => addresses).join()}`);
-    return fakeProgram(text + quarantineText(circumstances));
+    return fakeProgram(text + quarantineText(circumstances) + this.#version);
   }
 
   dependencies(world: ReadState["world"]): Dependencies {
