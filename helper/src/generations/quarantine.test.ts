@@ -11,9 +11,9 @@ let lab: ControllerLab;
 beforeEach(() => {
   lab = new ControllerLab();
 });
-afterEach(() => {
+afterEach(async () => {
   vi.restoreAllMocks();
-  lab.close();
+  await lab.close();
 });
 
 function code(expected: ErrorCode) {

@@ -27,6 +27,7 @@ interface Start {
 export class ControllerLab {
   readonly stateDir = mkdtempSync(join(tmpdir(), "wardline-controller-"));
   readonly clock = new FakeClock();
+  readonly #started: GenerationController[] = [];
   kernel = new FakeKernel();
   /** `action: detail` of what the agent did by itself. */
   automatic: string[] = [];
@@ -60,6 +61,7 @@ export class ControllerLab {
       recordAutomatic: (action, detail) => this.automatic.push(`${action}: ${detail}`),
       onStartFailure,
     });
+    this.#started.push(controller);
     await controller.start();
     return { controller, enforcer, store, contexts };
   }
@@ -103,7 +105,9 @@ export class ControllerLab {
     return controller.setEmergency(emergency, OLD, "test", this.accept);
   }
 
-  close(): void {
+  /** Waits for what is still written: a directory that fills again cannot be removed. */
+  async close(): Promise<void> {
+    await Promise.all(this.#started.map((controller) => controller.close()));
     rmSync(this.stateDir, { recursive: true, force: true });
   }
 }

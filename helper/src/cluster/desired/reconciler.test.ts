@@ -49,7 +49,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const close of closers.reverse()) await close();
   await leader.close();
-  lab.close();
+  await lab.close();
 });
 
 const down = () => new Failure({ code: ErrorCode.STORE_UNAVAILABLE, message: "no way to the store", retryable: true });
