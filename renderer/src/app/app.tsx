@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { useConsole, useWorkspaceStream } from "../data/context.tsx";
 import { useWindow } from "../data/window-store.ts";
 import { QuestionsSheet } from "../features/activity/index.ts";
@@ -7,7 +7,7 @@ import { AskSheet } from "../features/ask/index.ts";
 import { useDesktopNotes } from "../features/notifications/index.ts";
 import { OverviewView } from "../features/overview/components/overview-view.tsx";
 import { usePendingWatcher } from "../features/ship/hooks/use-pending-watcher.ts";
-import { Skeleton } from "../ui/index.ts";
+import { lazyPart, PartBoundary, Skeleton } from "../ui/index.ts";
 import { CommandPalette } from "./command-palette.tsx";
 import { DisconnectedBar } from "./disconnected-bar.tsx";
 import { Rail } from "./rail.tsx";
@@ -23,31 +23,31 @@ import { useRoute } from "./use-route.ts";
 import { useShortcuts } from "./use-shortcuts.ts";
 import "./app.css";
 
-const AddHostsSheet = lazy(() =>
+const AddHostsSheet = lazyPart(() =>
   import("../features/hosts/components/add-hosts-sheet.tsx").then((module) => ({ default: module.AddHostsSheet })),
 );
-const FlowsView = lazy(() =>
+const FlowsView = lazyPart(() =>
   import("../features/flows/components/flows-view.tsx").then((module) => ({ default: module.FlowsView })),
 );
-const HostsView = lazy(() =>
+const HostsView = lazyPart(() =>
   import("../features/hosts/components/hosts-view.tsx").then((module) => ({ default: module.HostsView })),
 );
-const PoliciesView = lazy(() => import("../features/policies/components/policies-view.tsx"));
-const ClusterView = lazy(() => import("../features/cluster/components/cluster-view.tsx"));
-const AnomaliesView = lazy(() => import("../features/anomalies/components/anomalies-view.tsx"));
-const AuditView = lazy(() => import("../features/audit/components/audit-view.tsx"));
-const SettingsView = lazy(() => import("../features/settings/components/settings-view.tsx"));
-const MeshView = lazy(() => import("../features/mesh/components/mesh-view.tsx"));
-const ChangesView = lazy(() => import("../features/simulation/components/changes-view.tsx"));
-const SuggestionsSheet = lazy(() =>
+const PoliciesView = lazyPart(() => import("../features/policies/components/policies-view.tsx"));
+const ClusterView = lazyPart(() => import("../features/cluster/components/cluster-view.tsx"));
+const AnomaliesView = lazyPart(() => import("../features/anomalies/components/anomalies-view.tsx"));
+const AuditView = lazyPart(() => import("../features/audit/components/audit-view.tsx"));
+const SettingsView = lazyPart(() => import("../features/settings/components/settings-view.tsx"));
+const MeshView = lazyPart(() => import("../features/mesh/components/mesh-view.tsx"));
+const ChangesView = lazyPart(() => import("../features/simulation/components/changes-view.tsx"));
+const SuggestionsSheet = lazyPart(() =>
   import("../features/simulation/components/suggestions-sheet.tsx").then((module) => ({
     default: module.SuggestionsSheet,
   })),
 );
-const VersionSheet = lazy(() =>
+const VersionSheet = lazyPart(() =>
   import("../features/policies/history/version-sheet.tsx").then((module) => ({ default: module.VersionSheet })),
 );
-const ShipDrawer = lazy(() => import("../features/ship/components/ship-drawer.tsx"));
+const ShipDrawer = lazyPart(() => import("../features/ship/components/ship-drawer.tsx"));
 
 /** The frame: rail, bar, the view, status bar, and what lies over them. */
 export function App() {
@@ -77,18 +77,20 @@ export function App() {
         <SafeModeBar />
         <DisconnectedBar />
         <div className="view-body" key={timeKey}>
-          <Suspense fallback={<Skeleton label="Loading the view" />}>
-            {view === "overview" ? <OverviewView /> : null}
-            {view === "policies" ? <PoliciesView /> : null}
-            {view === "flows" ? <FlowsView /> : null}
-            {view === "anomalies" ? <AnomaliesView /> : null}
-            {view === "hosts" ? <HostsView /> : null}
-            {view === "cluster" ? <ClusterView /> : null}
-            {view === "mesh" ? <MeshView /> : null}
-            {view === "audit" ? <AuditView /> : null}
-            {view === "settings" ? <SettingsView /> : null}
-            {view === "changes" ? <ChangesView /> : null}
-          </Suspense>
+          <PartBoundary name="This view" resetKey={view}>
+            <Suspense fallback={<Skeleton label="Loading the view" />}>
+              {view === "overview" ? <OverviewView /> : null}
+              {view === "policies" ? <PoliciesView /> : null}
+              {view === "flows" ? <FlowsView /> : null}
+              {view === "anomalies" ? <AnomaliesView /> : null}
+              {view === "hosts" ? <HostsView /> : null}
+              {view === "cluster" ? <ClusterView /> : null}
+              {view === "mesh" ? <MeshView /> : null}
+              {view === "audit" ? <AuditView /> : null}
+              {view === "settings" ? <SettingsView /> : null}
+              {view === "changes" ? <ChangesView /> : null}
+            </Suspense>
+          </PartBoundary>
         </div>
       </main>
       <StatusBar />
@@ -96,29 +98,39 @@ export function App() {
       <ShortcutsSheet />
       <QuestionsSheet />
       {isAddingHosts ? (
-        <Suspense fallback={null}>
-          <AddHostsSheet />
-        </Suspense>
+        <PartBoundary name="The sheet for new hosts">
+          <Suspense fallback={null}>
+            <AddHostsSheet />
+          </Suspense>
+        </PartBoundary>
       ) : null}
       {isSuggesting ? (
-        <Suspense fallback={null}>
-          <SuggestionsSheet />
-        </Suspense>
+        <PartBoundary name="The sheet of suggestions">
+          <Suspense fallback={null}>
+            <SuggestionsSheet />
+          </Suspense>
+        </PartBoundary>
       ) : null}
       {isAsking ? (
-        <Suspense fallback={null}>
-          <AskSheet />
-        </Suspense>
+        <PartBoundary name="The question box">
+          <Suspense fallback={null}>
+            <AskSheet />
+          </Suspense>
+        </PartBoundary>
       ) : null}
       {isReadingVersion ? (
-        <Suspense fallback={null}>
-          <VersionSheet />
-        </Suspense>
+        <PartBoundary name="The sheet of versions">
+          <Suspense fallback={null}>
+            <VersionSheet />
+          </Suspense>
+        </PartBoundary>
       ) : null}
       {isShipOpen ? (
-        <Suspense fallback={null}>
-          <ShipDrawer />
-        </Suspense>
+        <PartBoundary name="The sheet of this change">
+          <Suspense fallback={null}>
+            <ShipDrawer />
+          </Suspense>
+        </PartBoundary>
       ) : null}
     </div>
   );

@@ -4,6 +4,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ConsoleProvider } from "../data/context.tsx";
+import { PartBoundary } from "../ui/index.ts";
 import { Accessibility } from "./accessibility.tsx";
 import { App } from "./app.tsx";
 import { createServices } from "./shell-services.ts";
@@ -22,7 +23,9 @@ export function startWindow(transport: Transport): ReturnType<typeof createServi
         <TransportProvider transport={transport}>
           <ConsoleProvider services={services}>
             <Accessibility />
-            <App />
+            <PartBoundary name="The window">
+              <App />
+            </PartBoundary>
           </ConsoleProvider>
         </TransportProvider>
       </QueryClientProvider>

@@ -9,6 +9,7 @@ export * from "./moment.tsx";
 export * from "./moment-tooltip.tsx";
 export * from "./overlay.tsx";
 export * from "./panes.ts";
+export * from "./part.tsx";
 export * from "./scroll-region.tsx";
 export * from "./selection.tsx";
 export * from "./severity.tsx";

@@ -1,11 +1,13 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Finding } from "@wardline/api/wardline/v1/anomaly";
-import { lazy, Suspense, useMemo } from "react";
-import { visibleText } from "../../../ui/index.ts";
+import { Suspense, useMemo } from "react";
+import { lazyPart, visibleText } from "../../../ui/index.ts";
 import { quantityText } from "../model/words.ts";
 
 /** Loaded with the first finding that is looked at. */
-const TimeChart = lazy(() => import("../../../ui/time-chart.tsx").then((module) => ({ default: module.TimeChart })));
+const TimeChart = lazyPart(() =>
+  import("../../../ui/time-chart.tsx").then((module) => ({ default: module.TimeChart })),
+);
 
 /** The main quantity over time against its usual band. */
 export function FindingChart({ finding }: { finding: Finding }) {

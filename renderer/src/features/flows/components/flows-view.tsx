@@ -1,12 +1,12 @@
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import type { FlowsMode } from "../../../data/window-store.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Skeleton, Tabs } from "../../../ui/index.ts";
+import { lazyPart, Skeleton, Tabs } from "../../../ui/index.ts";
 import "./flows-view.css";
 
 // Both read the query language, which the rest of the window does without.
-const LiveView = lazy(() => import("./live-view.tsx").then((module) => ({ default: module.LiveView })));
-const HistoryView = lazy(() => import("./history-view.tsx").then((module) => ({ default: module.HistoryView })));
+const LiveView = lazyPart(() => import("./live-view.tsx").then((module) => ({ default: module.LiveView })));
+const HistoryView = lazyPart(() => import("./history-view.tsx").then((module) => ({ default: module.HistoryView })));
 const MODES = [
   { value: "live", label: "Live" },
   { value: "history", label: "History" },

@@ -1,7 +1,7 @@
-import { lazy, Suspense, useCallback, useMemo, useState } from "react";
+import { Suspense, useCallback, useMemo, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, Moment, Select } from "../../../ui/index.ts";
+import { Button, lazyPart, Moment, Select } from "../../../ui/index.ts";
 import { useFlags } from "../hooks/use-flags.ts";
 import { type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
 import { narrowed, withCondition } from "../model/chips.ts";
@@ -16,7 +16,7 @@ import { HistoryStatusLine } from "./history-status-line.tsx";
 import { MapChanges } from "./map-changes.tsx";
 import "./history-view.css";
 
-const HistoryChart = lazy(() => import("./history-chart.tsx").then((module) => ({ default: module.HistoryChart })));
+const HistoryChart = lazyPart(() => import("./history-chart.tsx").then((module) => ({ default: module.HistoryChart })));
 
 type Face = "records" | "groups" | "changes";
 const FACES = [

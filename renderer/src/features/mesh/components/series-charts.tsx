@@ -1,15 +1,17 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { MeshService } from "@wardline/api/wardline/console/v1/mesh";
-import { lazy, Suspense, useMemo } from "react";
+import { Suspense, useMemo } from "react";
 import { shownFailure } from "../../../data/failure.ts";
-import { FailureNotice, Skeleton } from "../../../ui/index.ts";
+import { FailureNotice, lazyPart, Skeleton } from "../../../ui/index.ts";
 import { useMinute } from "../hooks/use-minute.ts";
 import { useMeshLook } from "../model/mesh-store.ts";
 import { chartsOf } from "../model/series.ts";
 
 /** Loaded with the first chart that is looked at. */
-const TimeChart = lazy(() => import("../../../ui/time-chart.tsx").then((module) => ({ default: module.TimeChart })));
+const TimeChart = lazyPart(() =>
+  import("../../../ui/time-chart.tsx").then((module) => ({ default: module.TimeChart })),
+);
 
 interface SeriesChartsProps {
   readonly id: string;

@@ -1,8 +1,8 @@
 import { Waypoints } from "lucide-react";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { useWindow } from "../../../data/window-store.ts";
 import { hasWebGl } from "../../../graph/web-gl.ts";
-import { EmptyState, FailureNotice, Moment, Notice, Skeleton, visibleText } from "../../../ui/index.ts";
+import { EmptyState, FailureNotice, lazyPart, Moment, Notice, Skeleton, visibleText } from "../../../ui/index.ts";
 import { isTooOld, type MeshSight, useMeshPicture } from "../hooks/use-mesh-picture.ts";
 import { useMeshLook } from "../model/mesh-store.ts";
 import { pointedOut, shownMesh } from "../model/shown.ts";
@@ -12,7 +12,7 @@ import { SidePanel } from "./side-panel.tsx";
 import { TimeBar } from "./time-bar.tsx";
 
 /** Loaded when a picture is drawn: the canvas is a large part of its own. */
-const MeshGraph = lazy(() => import("./mesh-graph.tsx"));
+const MeshGraph = lazyPart(() => import("./mesh-graph.tsx"));
 
 export function TopologyTab() {
   const sight = useMeshPicture();

@@ -2,7 +2,7 @@ import type { EditorView } from "@codemirror/view";
 import type { DocumentSummary, FileSummary } from "@wardline/api/wardline/console/v1/policies";
 import type { Diagnostic } from "@wardline/api/wardline/v1/error";
 import { Ellipsis, UserPen } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import type { Draft, DraftStatus } from "../../../data/draft-store.ts";
 import { shownFailure } from "../../../data/failure.ts";
@@ -12,6 +12,7 @@ import {
   FailureNotice,
   formatQuantity,
   IconButton,
+  lazyPart,
   Notice,
   Skeleton,
   Spinner,
@@ -27,9 +28,9 @@ import { stateTag } from "../model/file-tree.ts";
 import type { FixRequest } from "./code-editor.tsx";
 import { FileMenu } from "./file-menu.tsx";
 
-const CodeEditor = lazy(() => import("./code-editor.tsx"));
-const FormFace = lazy(() => import("../form/form-face.tsx"));
-const TextDiff = lazy(() => import("./text-diff.tsx"));
+const CodeEditor = lazyPart(() => import("./code-editor.tsx"));
+const FormFace = lazyPart(() => import("../form/form-face.tsx"));
+const TextDiff = lazyPart(() => import("./text-diff.tsx"));
 
 interface EditorPaneProps {
   readonly path: string;

@@ -1,11 +1,11 @@
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
-import { Button, FailureNotice } from "../../../ui/index.ts";
+import { Button, FailureNotice, lazyPart } from "../../../ui/index.ts";
 import { createFile } from "../model/new-file.ts";
 
-const TemplateSheet = lazy(() =>
+const TemplateSheet = lazyPart(() =>
   import("./components/template-sheet.tsx").then((module) => ({ default: module.TemplateSheet })),
 );
 

@@ -4,7 +4,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { useQueryClient } from "@tanstack/react-query";
 import { ChangeKind } from "@wardline/api/wardline/console/v1/ship";
 import { type VersionEntry, VersionService } from "@wardline/api/wardline/console/v1/versions";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { useConsole, useConsoleNow } from "../../../data/context.tsx";
 import { type ShownFailure, shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
@@ -12,6 +12,7 @@ import {
   Button,
   FailureNotice,
   formatQuantity,
+  lazyPart,
   Moment,
   Skeleton,
   shortDigest,
@@ -21,7 +22,7 @@ import {
 import { MeaningList } from "./meaning-list.tsx";
 import { KIND_WORDS } from "./version-item.tsx";
 
-const TextDiff = lazy(() => import("../components/text-diff.tsx"));
+const TextDiff = lazyPart(() => import("../components/text-diff.tsx"));
 
 const DRAFT = { side: { case: "draft", value: true } } as const;
 const LOCAL = { side: { case: "enforcedHostId", value: "local" } } as const;

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { type VersionEntry, VersionService } from "@wardline/api/wardline/console/v1/versions";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { shownFailure } from "../../../data/failure.ts";
 import { useKeyCommand } from "../../../data/key-commands.ts";
@@ -11,6 +11,7 @@ import {
   Button,
   FailureNotice,
   formatQuantity,
+  lazyPart,
   Moment,
   Notice,
   Sheet,
@@ -24,7 +25,7 @@ import { linkName, versionSide } from "./version-name.ts";
 import "./history-sheet.css";
 import "./history.css";
 
-const ReadText = lazy(() => import("./read-text.tsx"));
+const ReadText = lazyPart(() => import("./read-text.tsx"));
 
 /** The files of one version, to be read: from the history, a line, the audit log or a link. Nothing can be changed here. */
 export function VersionSheet() {

@@ -1,11 +1,11 @@
 import { createClient } from "@connectrpc/connect";
 import { VersionKind, VersionService } from "@wardline/api/wardline/console/v1/versions";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
 import type { Draft } from "../../../data/draft-store.ts";
-import { Button } from "../../../ui/index.ts";
+import { Button, lazyPart } from "../../../ui/index.ts";
 
-const MergeSheet = lazy(() => import("./merge-sheet.tsx"));
+const MergeSheet = lazyPart(() => import("./merge-sheet.tsx"));
 
 /** Opens the merge of a draft that somebody else saved meanwhile. Theirs is kept as a version before it is replaced. */
 export function MergeButton({ draft }: { draft: Draft }) {

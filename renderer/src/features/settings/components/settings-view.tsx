@@ -1,7 +1,7 @@
 import { FileText, LifeBuoy, Search } from "lucide-react";
-import { lazy, Suspense, useDeferredValue, useState } from "react";
+import { Suspense, useDeferredValue, useState } from "react";
 import { useSettings } from "../../../data/settings.ts";
-import { Button, EmptyState, ScrollRegion, TextField, visibleText } from "../../../ui/index.ts";
+import { Button, EmptyState, lazyPart, ScrollRegion, TextField, visibleText } from "../../../ui/index.ts";
 import { ConfigurationPanel, SourcePanel } from "../../configuration/index.ts";
 import { settingRows } from "../model/rows.ts";
 import { KeptData } from "./kept-data.tsx";
@@ -9,8 +9,8 @@ import { SettingItem } from "./setting-item.tsx";
 import { SettingsProblems } from "./settings-problems.tsx";
 import "./settings-view.css";
 
-const SettingsFileSheet = lazy(() => import("./settings-file-sheet.tsx"));
-const SupportSheet = lazy(() => import("./support-sheet.tsx"));
+const SettingsFileSheet = lazyPart(() => import("./settings-file-sheet.tsx"));
+const SupportSheet = lazyPart(() => import("./support-sheet.tsx"));
 
 /** Every setting with its origin; a search; what is wrong with the file on top of all. */
 export default function SettingsView() {
