@@ -98,35 +98,35 @@ export function App() {
       <ShortcutsSheet />
       <QuestionsSheet />
       {isAddingHosts ? (
-        <PartBoundary name="The sheet for new hosts">
+        <PartBoundary name="The sheet for new hosts" isOver>
           <Suspense fallback={null}>
             <AddHostsSheet />
           </Suspense>
         </PartBoundary>
       ) : null}
       {isSuggesting ? (
-        <PartBoundary name="The sheet of suggestions">
+        <PartBoundary name="The sheet of suggestions" isOver>
           <Suspense fallback={null}>
             <SuggestionsSheet />
           </Suspense>
         </PartBoundary>
       ) : null}
       {isAsking ? (
-        <PartBoundary name="The question box">
+        <PartBoundary name="The question box" isOver>
           <Suspense fallback={null}>
             <AskSheet />
           </Suspense>
         </PartBoundary>
       ) : null}
       {isReadingVersion ? (
-        <PartBoundary name="The sheet of versions">
+        <PartBoundary name="The sheet of versions" isOver>
           <Suspense fallback={null}>
             <VersionSheet />
           </Suspense>
         </PartBoundary>
       ) : null}
       {isShipOpen ? (
-        <PartBoundary name="The sheet of this change">
+        <PartBoundary name="The sheet of this change" isOver>
           <Suspense fallback={null}>
             <ShipDrawer />
           </Suspense>

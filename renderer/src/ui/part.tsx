@@ -53,6 +53,8 @@ interface PartBoundaryProps {
   readonly name: string;
   /** Another one begins anew: the person has gone elsewhere. */
   readonly resetKey?: string;
+  /** It lies over the window, not in it. */
+  readonly isOver?: boolean;
   readonly children: ReactNode;
 }
 
@@ -85,7 +87,7 @@ export class PartBoundary extends Component<PartBoundaryProps, { readonly fault:
       diagnostics: [],
     };
     return (
-      <div className="part-fault">
+      <div className="part-fault" data-over={this.props.isOver ? "" : undefined}>
         <FailureNotice failure={failure} onRetry={this.#again} />
       </div>
     );
