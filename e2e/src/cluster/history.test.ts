@@ -27,6 +27,8 @@ const FEWEST_TERMS = 4;
 const PAUSE_MS = 100;
 /** These say that nothing was written; every other failure leaves it open. */
 const REFUSALS: readonly ErrorCode[] = [ErrorCode.VERSION_CONFLICT, ErrorCode.NOT_LEADER, ErrorCode.INVALID_ARGUMENT];
+/** Of all writers on one series of documents: far fewer than the versions that a document keeps, which all are looked at. */
+const WRITES_IN_SERIES = 120;
 const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");
 
 class Writer {
@@ -34,10 +36,13 @@ class Writer {
   readonly reads: ObservedRead[] = [];
   readonly #name: string;
   readonly #client: AgentClient;
+  readonly #series: () => number;
   #serial = 0;
 
-  constructor(name: string, host: FleetHost) {
+  /** `series` = the number of the documents that all writers are at. */
+  constructor(name: string, host: FleetHost, series: () => number) {
     this.#name = name;
+    this.#series = series;
     this.#client = connectAgent(host.agentSocket);
   }
 
@@ -48,7 +53,7 @@ class Writer {
 
   async run(signal: AbortSignal): Promise<void> {
     for (let turn = 0; !signal.aborted; turn += 1) {
-      const name = NAMES[(turn + this.#name.length + Number(this.#name.at(-1))) % NAMES.length] ?? "";
+      const name = `${NAMES[(turn + Number(this.#name.at(-1))) % NAMES.length]}-${this.#series()}`;
       const base = await this.#read(keyOf(name)).catch(() => null);
       if (base === null) await setTimeout(200);
       else await this.#write(name, base);
@@ -155,10 +160,10 @@ describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { 
   }
 
   /** Every version: fewer are written than a document keeps. */
-  async function stored(): Promise<StoredVersion[]> {
+  async function stored(keys: ReadonlySet<string>): Promise<StoredVersion[]> {
     const on = cluster.on(cluster.host("node-2"));
     const all: StoredVersion[] = [];
-    for (const key of NAMES.map(keyOf)) {
+    for (const key of keys) {
       for (let beforeVersion = 0n; ; ) {
         const { versions, more } = await on.listDocumentHistory({ key, limit: 100, beforeVersion });
         for (const { version, setNumber, term, digest } of versions)
@@ -172,8 +177,10 @@ describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { 
 
   it("make one history through killed leaders, killed etcd, cables and pauses", async () => {
     const stopping = new AbortController();
+    const series = () =>
+      Math.floor(writers.reduce((sum, writer) => sum + writer.acknowledgedSince(0).length, 0) / WRITES_IN_SERIES);
     const writers = Array.from({ length: WRITERS }, (_, index) => {
-      return new Writer(`writer-${index}`, cluster.hosts[index % cluster.hosts.length] as FleetHost);
+      return new Writer(`writer-${index}`, cluster.hosts[index % cluster.hosts.length] as FleetHost, series);
     });
     const running = Promise.all(writers.map((writer) => writer.run(stopping.signal)));
     await breakEverything(writers).finally(() => stopping.abort());
@@ -181,11 +188,15 @@ describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { 
     await cluster.heal();
     const writes = writers.flatMap((writer) => writer.writes);
     const reads = writers.flatMap((writer) => writer.reads);
-    const versions = await cluster.answerTo(stored);
+    const keys = new Set(writes.map(({ key }) => key));
+    const versions = await cluster.answerTo(() => stored(keys));
     const kept = await cluster.answerTo(() => cluster.on(cluster.host("node-2")).listSets({ limit: 100 }));
     const sets = kept.sets.map(({ setNumber, term }) => ({ number: setNumber, term }));
     const found = checkHistory(writes, versions, { reads, sets });
-    expect(found.map(({ rule, key, message }) => `${rule} ${key}: ${message}`)).toEqual([]);
+    // In one line, which the sum of a run shows also where the second try holds.
+    const counts = `${found.length} problems, ${writes.length} writes, ${versions.length} versions`;
+    const first = found.slice(0, 3).map(({ rule, message }) => `${rule}: ${message}`);
+    if (found.length > 0) throw new Error(`${counts}: ${first.join(" ")}`);
     // The history of writers that were stopped proves nothing.
     const acknowledged = writes.filter(({ outcome }) => outcome.kind === "ok");
     expect(acknowledged.length).toBeGreaterThan(15);
