@@ -177,9 +177,9 @@ describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { 
 
   it("make one history through killed leaders, killed etcd, cables and pauses", async () => {
     const stopping = new AbortController();
-    const series = () =>
+    const series = (): number =>
       Math.floor(writers.reduce((sum, writer) => sum + writer.acknowledgedSince(0).length, 0) / WRITES_IN_SERIES);
-    const writers = Array.from({ length: WRITERS }, (_, index) => {
+    const writers: readonly Writer[] = Array.from({ length: WRITERS }, (_, index) => {
       return new Writer(`writer-${index}`, cluster.hosts[index % cluster.hosts.length] as FleetHost, series);
     });
     const running = Promise.all(writers.map((writer) => writer.run(stopping.signal)));
