@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KernelLab, kernelLabProblem, readBpfObject } from "@wardline/helper/testing/kernelLab";
 import type { SocketPeer } from "@wardline/helper/testing/socketPeer";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright";
+import { type Browser, type BrowserContext, type ConsoleMessage, chromium, type Page } from "playwright";
 import type { TestContext } from "vitest";
 import { type CommandResult, PROGRAM, Program, runWardline } from "./processes.ts";
 
@@ -38,6 +38,10 @@ export function systemProblem(): string | null {
 
 /** For the name of a suite that is skipped. */
 export const skipReason = (problem: string | null): string => (problem === null ? "" : ` (skipped: ${problem})`);
+
+/** What the page says of itself. Other tests give this machine interfaces: Chromium gives up what it loads then, and says so. */
+export const isComplaint = (message: ConsoleMessage): boolean =>
+  message.type() === "error" && !message.text().includes("ERR_NETWORK_CHANGED");
 
 export type Theme = "dark" | "light" | "contrast";
 
@@ -185,7 +189,7 @@ export class System {
     this.page = await this.context.newPage();
     this.page.on("pageerror", (error) => this.complaints.push(error.message));
     this.page.on("console", (message) => {
-      if (message.type() === "error" && !message.text().includes("ERR_NETWORK_CHANGED"))
+      if (isComplaint(message))
         this.complaints.push(`${message.text()} (${message.location().url}:${message.location().lineNumber})`);
     });
     await this.page.goto(isSameConsole ? new URL(this.url).origin : this.url);

@@ -10,7 +10,7 @@ import { FindingStore } from "@wardline/helper/anomaly/findingStore";
 import { ModelFile } from "@wardline/helper/anomaly/modelFile";
 import { flowRecord, MemoryJournal, portScan, WINDOW_MS } from "@wardline/helper/testing/memoryJournal";
 import { BacktestRun } from "@wardline/main/backend/anomalies/backtest-run";
-import { nextTurn } from "@wardline/main/backend/flows/recorded-batches";
+import { nextTurn } from "@wardline/main/backend/async/next-turn";
 import { MemoryHistory } from "@wardline/main/backend/history/testing/memory-history";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";

@@ -8,7 +8,7 @@ import { writeDemoRecord } from "../fleet/demo/record.ts";
 import { prepareWorkspace } from "../fleet/demo/workspace.ts";
 import { DEMO_HOSTS, DESK } from "../fleet/demo/world.ts";
 import { Fleet } from "../fleet/fleet.ts";
-import { CHROMIUM_ARGUMENTS, CHROMIUM_PATH } from "../harness.ts";
+import { CHROMIUM_ARGUMENTS, CHROMIUM_PATH, isComplaint } from "../harness.ts";
 import { ConsolePage } from "../pages/console.ts";
 import { PROGRAM, Program } from "../processes.ts";
 
@@ -75,9 +75,7 @@ export class DemoLab {
     this.page = await this.#context.newPage();
     this.page.on("pageerror", (error) => this.complaints.push(error.message));
     this.page.on("console", (message) => {
-      // Other tests give this machine interfaces: Chromium gives up what it loads then, and the window asks again.
-      if (message.type() === "error" && !message.text().includes("ERR_NETWORK_CHANGED"))
-        this.complaints.push(message.text());
+      if (isComplaint(message)) this.complaints.push(message.text());
     });
     await this.page.goto(url);
     await this.page.getByRole("navigation", { name: "Views" }).waitFor();

@@ -10,9 +10,9 @@ import { describe, expect, it } from "vitest";
 import type { FleetHost } from "../fleet/fleet-host.ts";
 import { openOnly } from "../fleet/policies.ts";
 import { skipReason } from "../harness.ts";
-import { ClusterFleet, clusterFleetProblem, LEASE_MS } from "./cluster-fleet.ts";
+import { type ClusterFleet, clusterFleetProblem, LEASE_MS } from "./cluster-fleet.ts";
 import { etcdctl } from "./etcd-member.ts";
-import { shareBetweenTests } from "./tries.ts";
+import { shareCluster } from "./tries.ts";
 
 const problem = clusterFleetProblem();
 const WRITERS = 5;
@@ -99,17 +99,8 @@ class Writer {
 describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { timeout: 400_000 }, () => {
   let cluster: ClusterFleet;
 
-  shareBetweenTests({
-    make: async () => {
-      const made = await ClusterFleet.start();
-      await made.writeBase();
-      return made;
-    },
-    begin: (made) => {
-      cluster = made;
-      return made.heal();
-    },
-    close: (made) => made.close(),
+  shareCluster((made) => {
+    cluster = made;
   });
 
   /** Ends this term by force; resolves when another has begun, by the word of a host that is well. */

@@ -9,10 +9,10 @@ import { describe, expect, it } from "vitest";
 import type { FleetHost } from "../fleet/fleet-host.ts";
 import { openOnly } from "../fleet/policies.ts";
 import { skipReason } from "../harness.ts";
-import { ClusterFleet, clusterFleetProblem, LEASE_MS } from "./cluster-fleet.ts";
+import { type ClusterFleet, clusterFleetProblem, LEASE_MS } from "./cluster-fleet.ts";
 import { EnforcementProbe } from "./enforcement-probe.ts";
 import { compactHistory, etcdctl } from "./etcd-member.ts";
-import { shareBetweenTests } from "./tries.ts";
+import { shareCluster } from "./tries.ts";
 
 const problem = clusterFleetProblem();
 /** On top of the lease: etcd looks for ended leases twice a second, and the processors are shared with everything else. */
@@ -27,17 +27,8 @@ const FLAP_MS = 400;
 describe.skipIf(problem !== null)(`the leader of a cluster${skipReason(problem)}`, { timeout: 400_000 }, () => {
   let cluster: ClusterFleet;
 
-  shareBetweenTests({
-    make: async () => {
-      const made = await ClusterFleet.start();
-      await made.writeBase();
-      return made;
-    },
-    begin: (made) => {
-      cluster = made;
-      return made.heal();
-    },
-    close: (made) => made.close(),
+  shareCluster((made) => {
+    cluster = made;
   });
 
   /** A policy of its own key that selects nobody: what is enforced stays what it is. */

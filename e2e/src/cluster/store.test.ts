@@ -5,7 +5,7 @@ import { outcomeOf } from "@wardline/helper/testing/agentClient";
 import { describe, expect, it } from "vitest";
 import { openOnly } from "../fleet/policies.ts";
 import { skipReason } from "../harness.ts";
-import { ClusterFleet, clusterFleetProblem } from "./cluster-fleet.ts";
+import { type ClusterFleet, clusterFleetProblem } from "./cluster-fleet.ts";
 import { EnforcementProbe } from "./enforcement-probe.ts";
 import {
   clientUrl,
@@ -16,7 +16,7 @@ import {
   putCertificate,
   putExpiredCertificate,
 } from "./etcd-member.ts";
-import { shareBetweenTests } from "./tries.ts";
+import { shareCluster } from "./tries.ts";
 
 const problem = clusterFleetProblem();
 /** etcd elects anew within two of its election timeouts; the processors are shared. */
@@ -29,18 +29,12 @@ const MEBIBYTE = 1024 * 1024;
 describe.skipIf(problem !== null)(`the store of a cluster${skipReason(problem)}`, { timeout: 400_000 }, () => {
   let cluster: ClusterFleet;
 
-  shareBetweenTests({
-    make: async () => {
-      const made = await ClusterFleet.start({ quotaBytes: QUOTA_BYTES, leaseMs: LEASE_LONGER_THAN_ELECTION_MS });
-      await made.writeBase();
-      return made;
-    },
-    begin: (made) => {
+  shareCluster(
+    (made) => {
       cluster = made;
-      return made.heal();
     },
-    close: (made) => made.close(),
-  });
+    { quotaBytes: QUOTA_BYTES, leaseMs: LEASE_LONGER_THAN_ELECTION_MS },
+  );
 
   /** A policy of its own key that selects nobody: what is enforced stays what it is. */
   const note = (name: string) => openOnly(name, 1).replace("app:", "note:");

@@ -3,6 +3,7 @@
  * failed. Whatever the first try left behind, running, written, cut or remembered, is gone with the machines that it was on.
  */
 import { afterAll, beforeEach } from "vitest";
+import { ClusterFleet } from "./cluster-fleet.ts";
 
 /** Of making all machines once, and of ending those before. */
 const MAKING_LIMIT_MS = 600_000;
@@ -38,4 +39,23 @@ export function shareBetweenTests<Made>({ make, begin, close }: Shared<Made>): v
     await begin(await making);
   }, MAKING_LIMIT_MS);
   afterAll(end, CLOSING_LIMIT_MS);
+}
+
+/** The same for a cluster with its base policies, whole again before each try. `use` gets it then. */
+export function shareCluster(
+  use: (cluster: ClusterFleet) => void,
+  options?: Parameters<typeof ClusterFleet.start>[0],
+): void {
+  shareBetweenTests({
+    make: async () => {
+      const made = await ClusterFleet.start(options);
+      await made.writeBase();
+      return made;
+    },
+    begin: (made) => {
+      use(made);
+      return made.heal();
+    },
+    close: (made) => made.close(),
+  });
 }

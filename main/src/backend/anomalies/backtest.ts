@@ -12,7 +12,7 @@ import type { AnomalySettings } from "@wardline/domain/anomaly";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { FlowQuery } from "@wardline/domain/flows";
 import { fromWireSettings, toWireDetector, toWireFinding } from "@wardline/domain/wire";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { FlowHistory } from "../history/flow-history.ts";
 import { type HostRegistry, hostNameOf, labelOf } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";

@@ -1,6 +1,8 @@
 /** Stored flows in pieces, oldest first. Between two pieces other work of the process gets its turn. */
+
 import type { FlowFilter } from "@wardline/api/wardline/console/v1/flows";
 import type { FlowBatch } from "@wardline/domain/policy/simulate";
+import { nextTurn } from "../async/next-turn.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 
 /** Work of one turn: so long may others wait. */
@@ -62,9 +64,4 @@ async function* readBatches(
     size = Math.min(MAX_BATCH_FLOWS, Math.max(MIN_BATCH_FLOWS, size));
     await nextTurn();
   }
-}
-
-/** Lets everything else of the process have its turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -9,7 +9,7 @@ import type { PictureGrouping, PictureNode } from "@wardline/domain/policy/pictu
 import type { RecordedFlow } from "@wardline/domain/policy/simulate";
 import { type LeftOutReason, PolicySuggester, type PolicySuggestion } from "@wardline/domain/policy/suggest";
 import { toWireDirection } from "@wardline/domain/wire";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { FlowHistory, LabelResolver } from "../history/flow-history.ts";
 import type { Window } from "./basis.ts";
 

@@ -20,7 +20,7 @@ import {
   pinnedTest,
   surveyPicture,
 } from "@wardline/domain/policy/picture";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { FlowHistory } from "../history/flow-history.ts";
 import type { EndpointBook } from "../history/service/endpoint-book.ts";
 import { hostNameOf, labelOf } from "../hosts/managed-host.ts";

@@ -1,5 +1,5 @@
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { Clock } from "../ports.ts";
 
 /** Work of one turn: so long may others wait. */

@@ -6,7 +6,7 @@ import {
   SimulatePoliciesResponseSchema,
 } from "@wardline/api/wardline/console/v1/policies";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { HostRegistry } from "../hosts/managed-host.ts";
 import type { Clock } from "../ports.ts";
 import { type FlowReplays, openWithDraft } from "../replay/flow-replays.ts";

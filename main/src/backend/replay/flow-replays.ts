@@ -2,8 +2,9 @@
 import type { FlowFilter } from "@wardline/api/wardline/console/v1/flows";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { RecordedFlow } from "@wardline/domain/policy/simulate";
+import { nextTurn } from "../async/next-turn.ts";
 import { type HeldThread, ThreadPool } from "../async/thread-pool.ts";
-import { countRecorded, nextTurn } from "../flows/recorded-batches.ts";
+import { countRecorded } from "../flows/recorded-batches.ts";
 import type { WorkspaceSnapshot } from "../policies/workspace.ts";
 import type { Clock } from "../ports.ts";
 import type { FlowsTable } from "../store/flows-table.ts";

@@ -1,7 +1,7 @@
 /** What hosts recorded in the last hour, read once for all of them and in pieces, so that nothing else has to wait. */
 import { Direction } from "@wardline/api/wardline/v1/policy";
 import type { RecordedAttempts } from "@wardline/domain/fleet";
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { FlowsTable } from "../store/flows-table.ts";
 
 const WINDOW_MS = 3_600_000;

@@ -1,6 +1,6 @@
 /** Questions about versions that only the database answers well: search, what changed, the past of one file, who enforces. */
 
-import { nextTurn } from "../flows/recorded-batches.ts";
+import { nextTurn } from "../async/next-turn.ts";
 import type { Store } from "../store/store.ts";
 import {
   SELECT_VERSIONS,

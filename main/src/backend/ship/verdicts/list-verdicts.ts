@@ -12,8 +12,8 @@ import {
 } from "@wardline/api/wardline/console/v1/verdicts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import type { ReportedPart, ReportedRecord } from "@wardline/domain/policy/verdicts";
+import { nextTurn } from "../../async/next-turn.ts";
 import type { HeldThread, ThreadPool } from "../../async/thread-pool.ts";
-import { nextTurn } from "../../flows/recorded-batches.ts";
 import type { FlowHistory, StoredRecord } from "../../history/flow-history.ts";
 import { hostNameOf, labelOf, type ManagedHost } from "../../hosts/managed-host.ts";
 import { pageSize } from "../../rpc/guard.ts";
