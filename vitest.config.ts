@@ -41,13 +41,12 @@ export default defineConfig({
     // Node reads our sources as they are and keeps them compiled: nothing is transformed.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(import.meta.dirname, ".cache", "compile") },
+    setupFiles: process.env.WARDLINE_TEST_SEED ? ["./scripts/test/seed.mjs"] : [],
     projects: [
       {
         extends: true,
         test: {
           name: "own process",
-          // Machines, browsers and kernels of a test share this one: what failed once and holds the next time is told by name.
-          retry: 1,
           include: [`{domain,main,helper,renderer,e2e,scripts}/${TESTS}`],
           exclude: [...LEFT_OUT, ...SHARED, ...PAGES],
         },

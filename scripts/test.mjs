@@ -9,10 +9,12 @@ import { findNode } from "./setup/node.mjs";
 import { findProgram } from "./setup/system-packages.mjs";
 import { removeLeftovers } from "./test/leftovers.mjs";
 import { readProgress } from "./test/reporter.mjs";
+import { joinReports, planSecondTries, sumUp } from "./test/tries.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const GATE_LIMIT_MS = 5 * 60_000;
 const VITEST_LIMIT_MS = 40 * 60_000;
+const SECOND_TRY_LIMIT_MS = 15 * 60_000;
 const KILL_AFTER_MS = 10_000;
 
 const filters = process.argv.slice(2);
@@ -43,7 +45,7 @@ const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 /** @type {{ name: string, reason: string }[]} */
 const skips = [];
-/** Tests that a busy machine failed once. @type {string[]} */
+/** Tests that passed at one of two tries. @type {string[]} */
 const secondTries = [];
 
 for (const name of removeLeftovers()) console.log(`      removed ${name}: left by a run of tests that was killed`);
@@ -84,40 +86,58 @@ async function runGate({ name, command, args, repair, skip }) {
 
 async function runVitest() {
   const scratchDir = mkdtempSync(join(tmpdir(), "wardline-test-"));
-  const reportPath = join(scratchDir, "report.json");
   try {
-    const args = [
-      "node_modules/vitest/vitest.mjs",
-      "run",
-      "--reporter=default",
-      "--reporter=./scripts/test/reporter.mjs",
-    ];
-    const { code } = await run(node.path, [...args, ...filters], {
-      limitMs: VITEST_LIMIT_MS,
-      stream: true,
-      env: { WARDLINE_TEST_REPORT: reportPath },
-    });
-    const report = readReport(reportPath);
+    const reportPath = join(scratchDir, "report.json");
+    const { code, report } = await runFiles(filters, { reportPath, limitMs: VITEST_LIMIT_MS });
     if (report === null) {
       totals.failed++;
       failures.push(`vitest ended with ${code} and left no report`);
       tellProgress(reportPath);
       return;
     }
-    for (const key of ["passed", "failed", "skipped"]) totals[key] += report[key];
-    failures.push(...report.failures);
-    skips.push(...report.skips);
-    secondTries.push(...report.secondTries);
-    if (report.passed + report.failed + report.skipped === 0) {
+    const summary = sumUp(report, await runSecondTries(report, scratchDir));
+    for (const key of ["passed", "failed", "skipped"]) totals[key] += summary[key];
+    failures.push(...summary.failures);
+    skips.push(...summary.skips);
+    secondTries.push(...summary.secondTries);
+    if (summary.passed + summary.failed + summary.skipped === 0) {
       totals.failed++;
       failures.push(`no test ${filters.length > 0 ? `matches ${filters.join(" ")}` : "was found"}`);
-    } else if (code !== 0 && report.failed === 0) {
+    } else if (code !== 0 && sumUp(report).failed === 0) {
       totals.failed++;
       failures.push(`vitest ended with ${code} although no test failed: see the errors above`);
     }
   } finally {
     rmSync(scratchDir, { recursive: true, force: true });
   }
+}
+
+/** @returns the joined report, null when there was nothing to try again */
+async function runSecondTries(first, scratchDir) {
+  const reports = [];
+  for (const { paths, seed } of planSecondTries(first)) {
+    console.log(`\nOnce more, one after the other${seed === null ? "" : ` with seed ${seed}`}: ${paths.join(", ")}\n`);
+    for (const name of removeLeftovers()) console.log(`      removed ${name}: left by a process that is gone`);
+    const { code, report } = await runFiles(paths, {
+      reportPath: join(scratchDir, `again-${reports.length}.json`),
+      limitMs: SECOND_TRY_LIMIT_MS,
+      more: ["--maxWorkers=1"],
+      env: seed === null ? {} : { WARDLINE_TEST_SEED: String(seed) },
+    });
+    if (report !== null) reports.push(report);
+    else console.log(`vitest ended with ${code} and left no report: what failed stays failed.`);
+  }
+  return reports.length > 0 ? joinReports(reports) : null;
+}
+
+async function runFiles(paths, { reportPath, limitMs, more = [], env = {} }) {
+  const reporters = ["--reporter=default", "--reporter=./scripts/test/reporter.mjs"];
+  const { code } = await run(node.path, ["node_modules/vitest/vitest.mjs", "run", ...reporters, ...more, ...paths], {
+    limitMs,
+    stream: true,
+    env: { WARDLINE_TEST_REPORT: reportPath, ...env },
+  });
+  return { code, report: readReport(reportPath) };
 }
 
 /** What is known of a run that was ended: files that ran for too long, and those that never had their turn. */

@@ -1,14 +1,12 @@
-// A vitest reporter that writes what `scripts/test.mjs` sums up: counts, failures, and why each test was skipped (which
-// vitest's own JSON report leaves out). Path of the result: WARDLINE_TEST_REPORT.
+// A vitest reporter that writes what `scripts/test.mjs` sums up: what became of each test, and why it was skipped (which
+// vitest's own JSON report leaves out). Path of the result: WARDLINE_TEST_REPORT; its shape: `Report` in tries.mjs.
 //
 // While it runs, WARDLINE_TEST_REPORT with `.progress` holds one line for each file that begins or ends: what is left of a
 // run that had to be ended.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { sumUp } from "./tries.mjs";
 
 const UNNAMED = "no reason given";
-const MAX_FAILURES = 100;
-
-/** @typedef {{ passed: number, failed: number, skipped: number, failures: string[], skips: { name: string, reason: string }[], secondTries: string[] }} Summary */
 
 /** @typedef {{ passed: number, failed: number, skipped: number, failures: string[], running: string[], waiting: string[] }} Progress */
 
@@ -22,11 +20,20 @@ export default class SummaryReporter {
   }
 
   onTestModuleEnd(module) {
-    note({ ended: module.relativeModuleId, ...summarize([module], []) });
+    const { passed, failed, skipped, failures } = sumUp({ files: [describeFile(module)], errors: [] });
+    note({ ended: module.relativeModuleId, passed, failed, skipped, failures });
   }
 
   onTestRunEnd(modules, unhandledErrors) {
-    writeFileSync(process.env.WARDLINE_TEST_REPORT, JSON.stringify(summarize(modules, unhandledErrors)));
+    const report = { files: modules.map(describeFile), errors: [] };
+    for (const error of unhandledErrors) {
+      const told = { name: "outside of any test", text: firstLine(error.message) };
+      // Vitest knows in whose process it was thrown, if not by which test.
+      const file = modules.find(({ moduleId }) => moduleId === error.VITEST_TEST_PATH);
+      const within = report.files.find((each) => each.path === file?.relativeModuleId);
+      (within?.errors ?? report.errors).push(told);
+    }
+    writeFileSync(process.env.WARDLINE_TEST_REPORT, JSON.stringify(report));
   }
 }
 
@@ -52,35 +59,26 @@ export function readProgress(reportPath) {
   return { ...progress, running: [...running], waiting: [...waiting] };
 }
 
-/** @returns {Summary} */
-function summarize(modules, unhandledErrors) {
-  const summary = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [], secondTries: [] };
-  const fail = (name, errors) => {
-    summary.failed++;
-    if (summary.failures.length < MAX_FAILURES) summary.failures.push(`${name}: ${firstLine(errors[0]?.message)}`);
-  };
-  for (const module of modules) {
-    const path = module.relativeModuleId;
-    for (const test of module.children.allTests()) {
-      const name = `${path} > ${titlesOf(test).join(" > ")}`;
-      const { state, errors, note } = test.result();
-      // Vitest keeps what the first try failed of: without it nobody could mend a test that failed once in a day.
-      if (state === "passed" && test.diagnostic()?.retryCount > 0)
-        summary.secondTries.push(errors?.length ? `${name}: ${firstLine(errors[0]?.message)}` : name);
-      if (state === "passed") summary.passed++;
-      else if (state === "skipped") {
-        summary.skipped++;
-        summary.skips.push({ name, reason: note || reasonIn(titlesOf(test)) });
-      } else fail(name, errors ?? [{ message: "did not finish" }]);
-    }
-    // Files that cannot be loaded and hooks that throw fail without a test of their own.
-    if (module.errors().length > 0) fail(path, module.errors());
-    for (const suite of module.children.allSuites()) {
-      if (suite.errors().length > 0) fail(`${path} > ${suite.name}`, suite.errors());
-    }
+/** @returns {import("./tries.mjs").FileReport} */
+function describeFile(module) {
+  const path = module.relativeModuleId;
+  const tests = [];
+  for (const test of module.children.allTests()) {
+    const { state, errors, note } = test.result();
+    const described = { name: titlesOf(test).join(" > "), state };
+    if (state === "skipped") described.reason = note || reasonIn(titlesOf(test));
+    else if (state !== "passed")
+      Object.assign(described, { state: "failed", text: firstLine(errors?.[0]?.message ?? "did not finish") });
+    // Vitest keeps what the first try failed of: without it nobody could mend a test that failed once in a day.
+    else if (test.diagnostic()?.retryCount > 0) described.firstTry = firstLine(errors?.[0]?.message);
+    tests.push(described);
   }
-  for (const error of unhandledErrors) fail("outside of any test", [error]);
-  return summary;
+  // Files that cannot be loaded and hooks that throw fail without a test of their own.
+  const errors = module.errors().length > 0 ? [{ name: path, text: firstLine(module.errors()[0].message) }] : [];
+  for (const suite of module.children.allSuites())
+    if (suite.errors().length > 0)
+      errors.push({ name: `${path} > ${suite.name}`, text: firstLine(suite.errors()[0].message) });
+  return { path, project: module.project.name, tests, errors };
 }
 
 function titlesOf(test) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { readProgress } from "./reporter.mjs";
+import { sumUp } from "./tries.mjs";
 
 const repositoryDir = fileURLToPath(new URL("../..", import.meta.url));
 let dir;
@@ -22,7 +23,7 @@ function summaryOf(files) {
     env: { ...process.env, WARDLINE_TEST_REPORT: reportPath },
     encoding: "utf8",
   });
-  return { status: result.status, ...JSON.parse(readFileSync(reportPath, "utf8")) };
+  return { status: result.status, ...sumUp(JSON.parse(readFileSync(reportPath, "utf8"))) };
 }
 
 it("counts every kind of outcome and names failures and reasons", () => {

@@ -34,7 +34,7 @@ export function inOrder({ begin, end }: Course): Step {
   return (name, run) => {
     const index = steps.length;
     steps.push(run);
-    it(name, { timeout: LIMIT_MS }, async ({ task }) => {
+    it(name, { timeout: LIMIT_MS, retry: 1 }, async ({ task }) => {
       const isAgain = (task.result?.retryCount ?? 0) > 0;
       if (isAgain) await finish();
       if (hasFailed) throw new Error("a step before this one has failed");

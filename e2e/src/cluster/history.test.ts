@@ -96,7 +96,7 @@ class Writer {
   }
 }
 
-describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { timeout: 400_000 }, () => {
+describe.skipIf(problem !== null)(`concurrent writers${skipReason(problem)}`, { timeout: 400_000, retry: 1 }, () => {
   let cluster: ClusterFleet;
 
   shareCluster((made) => {

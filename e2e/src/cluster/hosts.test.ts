@@ -56,7 +56,7 @@ spec:
       ports: [{port: 2379}, {port: 2380}]
 `;
 
-describe.skipIf(problem !== null)(`a host of a cluster${skipReason(problem)}`, { timeout: 400_000 }, () => {
+describe.skipIf(problem !== null)(`a host of a cluster${skipReason(problem)}`, { timeout: 400_000, retry: 1 }, () => {
   let cluster: ClusterFleet;
   let twin: FleetHost;
   let source: SocketPeer;

@@ -1,6 +1,6 @@
 /**
  * What the tests of a suite share and break: made before the first of them, and made anew for the second try of one that
- * failed. Whatever the first try left behind, running, written, cut or remembered, is gone with the machines that it was on.
+ * failed (`retry` of the suite). Whatever the first try left behind, running, written, cut or remembered, is gone with the machines that it was on.
  */
 import { afterAll, beforeEach } from "vitest";
 import { ClusterFleet } from "./cluster-fleet.ts";

@@ -1,8 +1,6 @@
 /** Who we are, proven to a real sshd: agents, keys with passphrases, passwords, prompts; and what a refusal says. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { inspect } from "node:util";
 import { QuestionKind } from "@wardline/api/wardline/console/v1/fleet";
 import { ErrorCode, type Failure } from "@wardline/domain/errors";
@@ -12,6 +10,7 @@ import type { NewQuestion } from "../../questions/questions.ts";
 import { Answers } from "../testing/answers.ts";
 import { accessTo, connectOptions, failureOf, newPerson, type Person } from "../testing/person.ts";
 import { generateKey, type RealSshd, sshdProblem, startSshd, TEST_PASSWORD } from "../testing/real-sshd.ts";
+import { type SshAgent, startSshAgent } from "../testing/ssh-agent.ts";
 
 const problem = sshdProblem();
 const PASSPHRASE = "a passphrase nobody guesses";
@@ -20,7 +19,7 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
   let person: Person;
   let sshd: RealSshd;
   const started: RealSshd[] = [];
-  let agent: { readonly socket: string; readonly process: ChildProcess } | null = null;
+  let agent: SshAgent | null = null;
   const secret = () => join(person.home, ".ssh", "secret");
 
   beforeAll(async () => {
@@ -38,7 +37,7 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
   beforeEach(() => person.writeConfig("IdentityFile ~/.ssh/secret", "IdentitiesOnly yes"));
   afterEach(async () => {
     for (const each of started.splice(0)) await each.stop();
-    agent?.process.kill();
+    agent?.stop();
     agent = null;
   });
   afterAll(async () => {
@@ -46,15 +45,10 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
     person?.remove();
   });
 
-  async function startAgent(): Promise<string> {
-    const socket = join(person.home, `agent-${Math.trunc(performance.now())}`);
-    const child = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
-    agent = { socket, process: child };
-    while (!existsSync(socket)) await delay(10);
-    return socket;
+  async function startAgent(): Promise<SshAgent> {
+    agent = await startSshAgent(join(person.home, `agent-${Math.trunc(performance.now())}`));
+    return agent;
   }
-  const addKey = (socket: string, path: string) =>
-    execFileSync("ssh-add", ["-q", path], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: "ignore" });
   const answering = (answer: string | null) =>
     new Answers(({ prompts }) => (answer === null ? null : prompts.map(() => answer)));
   const kinds = ({ asked }: Answers) => asked.map(({ kind }: NewQuestion) => QuestionKind[kind]);
@@ -116,8 +110,8 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
   });
 
   it("lets an agent sign, and needs no passphrase then", async () => {
-    const socket = await startAgent();
-    addKey(socket, join(person.home, ".ssh", "rsa"));
+    const { socket, add } = await startAgent();
+    add(join(person.home, ".ssh", "rsa"));
     person.writeConfig("IdentityFile none");
     const asker = answering(null);
     expect(await accepted(asker, withAgent(socket))).toMatch(/^key SHA256:\S+ \(agent, test\)$/);
@@ -127,13 +121,13 @@ describe.skipIf(problem !== null)(`authentication${problem ? ` (${problem})` : "
   });
 
   it("offers of an agent only the chosen keys where IdentitiesOnly says so, and those first where not", async () => {
-    const socket = await startAgent();
+    const { socket, add } = await startAgent();
     for (let index = 0; index < 7; index++) {
       const path = join(person.home, ".ssh", `other-${index}`);
       if (!existsSync(path)) generateKey(path, "ed25519");
-      addKey(socket, path);
+      add(path);
     }
-    addKey(socket, join(person.home, ".ssh", "rsa"));
+    add(join(person.home, ".ssh", "rsa"));
     // The public half is enough to choose one of an agent.
     person.writeConfig("IdentityFile ~/.ssh/rsa.pub", "IdentitiesOnly yes");
     expect(await accepted(answering(null), withAgent(socket))).toContain("rsa.pub");

@@ -1,5 +1,5 @@
 /** The system's `ssh` as the second transport, against a real sshd. */
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -23,6 +23,7 @@ import { HostKeyFailure } from "../host-key-failure.ts";
 import type { ConnectStep, SshSession } from "../ssh-session.ts";
 import { accessTo, connectOptions, failureOf, newPerson, type Person } from "../testing/person.ts";
 import { freePort, keygen, type RealSshd, type RealSshdOptions, sshdProblem, startSshd } from "../testing/real-sshd.ts";
+import { startSshAgent } from "../testing/ssh-agent.ts";
 import { parseOwner } from "./system-session.ts";
 
 const problem = sshdProblem();
@@ -248,12 +249,10 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
     keygen("-q", "-t", "ed25519", "-N", "", "-f", key);
     keygen("-q", "-s", ca, "-I", "ada", "-n", "ada", `${key}.pub`);
     const trusting = await start({ authorizedKeys: [], config: [`TrustedUserCAKeys ${ca}.pub`] });
-    const socket = join(person.home, "agent");
-    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    const agent = await startSshAgent(join(person.home, "agent"));
     try {
-      while (!existsSync(socket)) await delay(10);
-      execFileSync("ssh-add", ["-q", key], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: "ignore" });
-      person.writeConfig("IdentityFile none", `IdentityAgent ${socket}`);
+      agent.add(key);
+      person.writeConfig("IdentityFile none", `IdentityAgent ${agent.socket}`);
       const session = await person.connector().connect(accessTo(trusting), connectOptions());
       open.push(session);
       expect(session.summary.transport).toBe(SshTransport.SYSTEM);
@@ -261,7 +260,7 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
       const failure = await failureOf(person.connector().connect(fixed, connectOptions()));
       expect(failure.hint).toContain("cannot use certificates, hardware keys");
     } finally {
-      agent.kill();
+      agent.stop();
     }
   });
 
