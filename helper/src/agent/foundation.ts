@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { AuditTrail } from "../audit/audited.ts";
 import { AuditLog } from "../audit/auditLog.ts";
 import { makeDirectory } from "../files/directory.ts";
+import { removeLeftovers } from "../files/leftovers.ts";
 import { GenerationContexts } from "../generations/contexts.ts";
 import type { GenerationController } from "../generations/controller.ts";
 import type { ControllerPorts } from "../generations/controllerTypes.ts";
@@ -56,6 +57,7 @@ export function openStateDirectory(stateDir: string): FileLock {
   }
   const lock = acquireFileLock(join(stateDir, "agent.lock"));
   if ("heldBy" in lock) throw new StartError(`another agent (process ${lock.heldBy}) uses ${stateDir}`);
+  removeLeftovers(stateDir);
   return lock;
 }
 

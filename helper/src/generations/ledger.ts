@@ -1,5 +1,5 @@
 /** The index of generations in memory and on disk, and what of it could not be written yet. */
-
+import { NotPutBackError } from "../files/atomicFile.ts";
 import { CorruptStateError } from "./recordFields.ts";
 import { EMPTY_INDEX, type StateIndex, type StoredGeneration } from "./records.ts";
 import * as refuse from "./refusals.ts";
@@ -86,10 +86,18 @@ export class Ledger {
 
   /**
    * Writes an index before its effect, and the generation that only this index names before it. Throws `Failure`; then the
-   * former one still counts.
+   * former one still counts: a disk that shows the new one all the same is written to again until it does not.
    */
   async write(index: StateIndex, named: GenerationDraft | null = null): Promise<void> {
-    await this.#store.writeIndex(index, named);
+    try {
+      await this.#store.writeIndex(index, named);
+    } catch (error) {
+      if (isNotPutBack(error)) {
+        this.#isBehind = true;
+        this.complain(`${error.message} A restart would follow it; it is written again as it was.`);
+      }
+      throw error;
+    }
     this.#index = index;
     this.#isReplaced = true;
     this.#isBehind = false;
@@ -144,4 +152,8 @@ export class Ledger {
   async catchUp(): Promise<void> {
     if (this.#isBehind && this.#trusted) await this.settle(this.#index);
   }
+}
+
+function isNotPutBack(error: unknown): error is Error {
+  return error instanceof Error && error.cause instanceof NotPutBackError;
 }

@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fchownSync,
   fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
@@ -12,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { isErrno, NotPutBackError } from "../../files/atomicFile.ts";
 
 export interface PfConfFile {
   /** `null` when there is no such file. Throws the error of the file system. */
@@ -45,29 +47,73 @@ interface Ownership {
   readonly gid: number;
 }
 
-/** Replaces `path` as a whole, on disk when it returns. Without `owner` the new file is private to this user. */
+/**
+ * Replaces `path` as a whole, on disk when it returns. Without `owner` the new file is private to this user. Throws the error
+ * of the file system; then the former version is there, as with `replaceFile`.
+ */
 export function replaceFileSync(path: string, text: string, owner: Ownership | null = null): void {
   const temporaryPath = `${path}.wardline-new`;
-  // One that a crash left behind.
-  rmSync(temporaryPath, { force: true });
+  const formerPath = `${path}.wardline-former`;
+  // What a crash left behind.
+  removeAll(temporaryPath, formerPath);
+  let hasFormer: boolean;
   try {
-    const file = openSync(temporaryPath, "wx", 0o600);
-    try {
-      if (owner) {
-        fchownSync(file, owner.uid, owner.gid);
-        fchmodSync(file, owner.mode);
-      }
-      writeAll(file, Buffer.from(text));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    writeSyncedSync(temporaryPath, text, owner);
+    hasFormer = keepFormerSync(path, formerPath);
     renameSync(temporaryPath, path);
   } catch (error) {
-    rmSync(temporaryPath, { force: true });
+    removeAll(temporaryPath, formerPath);
     throw error;
   }
-  const directory = openSync(dirname(path), "r");
+  try {
+    syncDirectorySync(dirname(path));
+  } catch (error) {
+    putBack(path, hasFormer ? formerPath : null, error);
+    throw error;
+  }
+  removeAll(formerPath);
+}
+
+/** @param formerPath `null` = there was none */
+function putBack(path: string, formerPath: string | null, error: unknown): void {
+  try {
+    if (formerPath === null) rmSync(path);
+    else renameSync(formerPath, path);
+  } catch {
+    throw new NotPutBackError(path, error);
+  }
+}
+
+function removeAll(...paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { force: true });
+}
+
+function writeSyncedSync(path: string, text: string, owner: Ownership | null): void {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    if (owner) {
+      fchownSync(file, owner.uid, owner.gid);
+      fchmodSync(file, owner.mode);
+    }
+    writeAll(file, Buffer.from(text));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function keepFormerSync(path: string, formerPath: string): boolean {
+  try {
+    linkSync(path, formerPath);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+function syncDirectorySync(path: string): void {
+  const directory = openSync(path, "r");
   try {
     fsyncSync(directory);
   } finally {

@@ -1,0 +1,80 @@
+/** A disk that takes the records and refuses to make their names stay. */
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ControllerLab, FRESH, OLD } from "../testing/controllerLab.ts";
+import { refuseDirectorySyncs } from "../testing/unsyncedDirectory.ts";
+
+let lab: ControllerLab;
+/** Called instead of the next sync of the state directory; `null` = the disk works. */
+let onRefusal: (() => void) | null;
+let restore: () => void;
+
+beforeEach(async () => {
+  lab = new ControllerLab();
+  onRefusal = null;
+  const { ino } = statSync(lab.stateDir);
+  restore = await refuseDirectorySyncs((inode) => {
+    const refusal = inode === ino ? onRefusal : null;
+    if (refusal !== null) onRefusal = null;
+    refusal?.();
+    return refusal !== null;
+  });
+});
+afterEach(async () => {
+  restore();
+  await lab.close();
+});
+
+const refuseOnce = () => {
+  onRefusal = () => {};
+};
+/** The index that counted cannot come back either. */
+const refuseAndLoseFormer = () => {
+  onRefusal = () => {
+    for (const name of readdirSync(lab.stateDir)) if (name.endsWith(".former")) rmSync(join(lab.stateDir, name));
+  };
+};
+
+describe("a record whose place is not on disk", () => {
+  it("leaves nothing of an apply that was refused for it", async () => {
+    const { controller, enforcer, store } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    refuseOnce();
+    await expect(controller.apply(lab.request("two", 1), OLD, lab.accept)).rejects.toThrow("EIO");
+    expect(enforcer.deciding()).toBe(1);
+    expect(await store.readIndex()).toMatchObject({ kind: "read", index: { confirmed: 1, pending: null } });
+    await controller.close();
+    const after = await lab.reboot();
+    expect(after.controller.enforced.number).toBe(1);
+    expect(lab.automatic).toEqual([]);
+  });
+
+  it("leaves a change pending whose confirmation was refused for it, also for a restart", async () => {
+    const { controller, enforcer, store } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    const { pending } = await controller.apply(lab.request("two", 1), OLD, lab.accept);
+    const { number, programDigest } = pending.generation;
+    refuseOnce();
+    await expect(controller.confirm(number, programDigest, FRESH, lab.accept)).rejects.toThrow("EIO");
+    expect(controller.pending?.generation.number).toBe(2);
+    expect(await store.readIndex()).toMatchObject({ index: { confirmed: 1, pending: { generation: 2 } } });
+    await controller.close();
+    const after = await lab.reboot();
+    expect(after.controller.enforced.number).toBe(1);
+    expect(after.enforcer.deciding()).toBe(1);
+    expect(enforcer.deciding()).toBe(2);
+  });
+
+  it("is said and written again where it cannot be taken back", async () => {
+    const { controller, store } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    refuseAndLoseFormer();
+    await expect(controller.apply(lab.request("two", 1), OLD, lab.accept)).rejects.toThrow("could not be put back");
+    expect(controller.problems).toEqual([expect.stringContaining("A restart would follow it")]);
+    expect(await store.readIndex()).toMatchObject({ index: { pending: { generation: 2 } } });
+    await controller.catchUp();
+    expect(controller.problems).toEqual([]);
+    expect(await store.readIndex()).toMatchObject({ index: { confirmed: 1, pending: null } });
+  });
+});
