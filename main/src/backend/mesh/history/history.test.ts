@@ -186,14 +186,16 @@ describe("the history of the meshes", () => {
     await step(MINUTE_MS, graph, [change(MeshChangeKind.NODE_NEW, "host/a", START_MS + MINUTE_MS)]);
     const late = START_MS + 9.5 * MINUTE_MS;
     await step(9 * MINUTE_MS, graph, [
+      change(MeshChangeKind.LINK_UP, "l", START_MS + 3.3 * MINUTE_MS),
+      change(MeshChangeKind.LINK_FLAPPING, "l", START_MS + 3.7 * MINUTE_MS),
       change(MeshChangeKind.NODE_STATE, "host/a", late),
       change(MeshChangeKind.LINK_DOWN, "l", late),
     ]);
     const query = { fromMs: START_MS, toMs: START_MS + 10 * MINUTE_MS, limit: 10 };
-    expect(reader.changes({ ...query, id: "" })).toMatchObject({ total: 3, counts: [0, 1, 0, 0, 0, 0, 0, 0, 0, 2] });
+    expect(reader.changes({ ...query, id: "" })).toMatchObject({ total: 5, counts: [0, 1, 0, 2, 0, 0, 0, 0, 0, 2] });
     const one = reader.changes({ ...query, id: "host/a" });
     expect(one.changes.map(({ kind }) => kind)).toEqual([MeshChangeKind.NODE_STATE, MeshChangeKind.NODE_NEW]);
-    expect(reader.changes({ ...query, id: "", limit: 1 })).toMatchObject({ total: 3, changes: [{ id: "l" }] });
+    expect(reader.changes({ ...query, id: "", limit: 1 })).toMatchObject({ total: 5, changes: [{ id: "l" }] });
   });
 
   it("says before which time and in between which times nothing is known, and what had changed when it went on", async () => {

@@ -110,7 +110,9 @@ export class MeshTables {
   /** How many in each slot, by its number from 0. */
   changeCounts({ fromMs, toMs, id }: Omit<ChangeQuery, "limit">, slots: number): Map<number, number> {
     const { where, values } = conditionOf(id, fromMs, toMs);
-    const sql = `SELECT (at_ms - ?) * ? / (? - ?) AS slot, count(*) AS count FROM changes WHERE ${where} GROUP BY slot`;
+    // Numbers are bound as REAL: without the cast every change would be in a slot of its own, with a fraction for a number.
+    const slot = "CAST((at_ms - ?) * ? / (? - ?) AS INTEGER)";
+    const sql = `SELECT ${slot} AS slot, count(*) AS count FROM changes WHERE ${where} GROUP BY slot`;
     const rows = this.#store.all<{ slot: number; count: number }>(sql, fromMs, slots, toMs, fromMs, ...values);
     return new Map(rows.map(({ slot, count }) => [Math.min(slots - 1, slot), count]));
   }
