@@ -7,6 +7,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@connectrpc/connect";
 import type { ClusterService, WriteDocumentsResponse } from "@wardline/api/wardline/agent/v1/cluster";
 import { type ClusterStatus, MemberState, StoreKind, SyncState } from "@wardline/api/wardline/v1/cluster";
+import { standStill } from "@wardline/domain/testing/machine";
 import { type AgentClient, connectAgent } from "@wardline/helper/testing/agentClient";
 import { Fleet, fleetProblem } from "../fleet/fleet.ts";
 import type { FleetHost, FleetHostSpec } from "../fleet/fleet-host.ts";
@@ -292,7 +293,7 @@ export class ClusterFleet {
 
   /** The agent stands still, with its sockets open. */
   async pauseAgent(host: FleetHost): Promise<void> {
-    process.kill(await this.#agentPid(host), "SIGSTOP");
+    await standStill(await this.#agentPid(host));
   }
 
   async resumeAgent(host: FleetHost): Promise<void> {

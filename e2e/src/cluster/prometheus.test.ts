@@ -1,9 +1,9 @@
 /** A real Prometheus with the rules that are shipped, asking the agents of a real cluster. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "@wardline/domain/testing/machine";
 import { describe, expect, it } from "vitest";
 import { Fleet } from "../fleet/fleet.ts";
 import { AGENT_UNIT } from "../fleet/host-files.ts";
@@ -37,16 +37,6 @@ spec:
   policyTypes: [Ingress]
   ingress: [{ports: [{port: ${METRICS_PORT}}]}]
 `;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
 
 interface Scraped {
   readonly fleet: Fleet;

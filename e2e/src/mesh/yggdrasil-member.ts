@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { standStill } from "@wardline/domain/testing/machine";
 import type { FleetHost } from "../fleet/fleet-host.ts";
 
 export const YGGDRASIL_UNIT = "yggdrasil.service";
@@ -89,7 +90,8 @@ export async function startYggdrasil(host: FleetHost): Promise<void> {
 export async function signalYggdrasil(host: FleetHost, signal: NodeJS.Signals): Promise<void> {
   const pid = await host.mainPid(YGGDRASIL_UNIT);
   if (pid === 0) throw new Error(`no yggdrasil runs on ${host.name}`);
-  process.kill(pid, signal);
+  if (signal === "SIGSTOP") await standStill(pid);
+  else process.kill(pid, signal);
 }
 
 /** The node's address in the overlay, as its interface has it; `null` while it has none. */

@@ -143,7 +143,7 @@ describe.skipIf(problem)(`an agent beside a real Yggdrasil${problem ? ` (${probl
     await inTime(3_500, async () => {
       await told(isUp);
       const before = performance.now();
-      own.hang();
+      await own.hang();
       const hung = await told(({ state }) => state !== UP);
       const tookMs = performance.now() - before;
       expect(hung).toMatchObject({

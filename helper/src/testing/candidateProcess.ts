@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { RecordedLead, RecordedWrite } from "@wardline/domain/cluster";
+import { standStill } from "@wardline/domain/testing/machine";
 
 const MAIN = fileURLToPath(new URL("./candidateProcessMain.ts", import.meta.url));
 
@@ -60,8 +61,13 @@ export class CandidateProcess {
     return this.#ready;
   }
 
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#child.kill(signal);
+  /** From when this resolves it does nothing, and keeps its connections. */
+  async pause(): Promise<void> {
+    await standStill(this.#child.pid ?? 0);
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
   }
 
   say(line: string): void {

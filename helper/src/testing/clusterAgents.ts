@@ -4,11 +4,11 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClusterStatus } from "@wardline/api/wardline/v1/cluster";
 import { StoreKind } from "@wardline/api/wardline/v1/cluster";
+import { freePort } from "@wardline/domain/testing/machine";
 import { pino } from "pino";
 import { systemClock } from "../agent/clock.ts";
 import type { AgentOptions } from "../agent/options.ts";
@@ -164,11 +164,3 @@ export class ClusterAgents {
 }
 
 export const etcdStoreAt = (endpoints: readonly string[]) => ({ kind: StoreKind.ETCD, endpoints: [...endpoints] });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}

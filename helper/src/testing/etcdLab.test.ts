@@ -21,7 +21,7 @@ describe.skipIf(problem !== null)(`etcd of a test${problem ? ` (${problem})` : "
       await lab.etcdctl(["put", "/a", "1"], [0]);
       expect(await lab.etcdctl(["get", "/a", "--print-value-only"], [1])).toBe("1\n");
       const leader = await lab.leader();
-      lab.pause(leader);
+      await lab.pause(leader);
       expect(await lab.leader()).not.toBe(leader);
       lab.resume(leader);
       await lab.waitHealthy();

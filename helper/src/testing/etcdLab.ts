@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort, standStill } from "@wardline/domain/testing/machine";
 
 const run = promisify(execFile);
 const LAST_LINES = 40;
@@ -141,10 +141,10 @@ export class EtcdLab {
     return this.#end(this.#member(index), "SIGTERM");
   }
 
-  /** The member keeps its sockets and answers nothing. */
-  pause(index: number): void {
-    this.#member(index).child?.kill("SIGSTOP");
+  /** From when this resolves the member answers nothing, and keeps its sockets. */
+  async pause(index: number): Promise<void> {
     this.#member(index).paused = true;
+    await standStill(this.pid(index));
   }
 
   resume(index: number): void {
@@ -309,20 +309,4 @@ export class EtcdLab {
   #lastWords(): string {
     return this.#members.map(({ name, lastLines }) => `${name}: ${lastLines.join("\n")}`).join("\n");
   }
-}
-
-/** Below the range that the kernel gives to outgoing connections, so that none of them takes it meanwhile. */
-async function freePort(address: string): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen({ host: address, port }, () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-  throw new Error(`no free port on ${address}`);
 }

@@ -1,7 +1,7 @@
 /** Peer services of several members in one process, over real TLS connections on the loopback. */
-import { createServer } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { type ForwardRequest, type ForwardResponse, ForwardResponseSchema } from "@wardline/api/wardline/peer/v1/peer";
+import { freePort } from "@wardline/domain/testing/machine";
 import { pino } from "pino";
 import { type Clock, systemClock } from "../agent/clock.ts";
 import { PeerClient } from "../cluster/peers/peerClient.ts";
@@ -13,12 +13,7 @@ import type { RenewingIdentity } from "../identity/renewingIdentity.ts";
 import { IdentityLab } from "./identityLab.ts";
 
 export async function freeAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("there is no free port");
-  return `127.0.0.1:${address.port}`;
+  return `127.0.0.1:${await freePort()}`;
 }
 
 export interface PeerNode extends PeerTarget {

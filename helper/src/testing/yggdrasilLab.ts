@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort, standStill } from "@wardline/domain/testing/machine";
 
 const PROGRAM = ["/usr/sbin/yggdrasil", "/usr/bin/yggdrasil"].find((path) => existsSync(path)) ?? "";
 const UP_LIMIT_MS = 60_000;
@@ -103,9 +104,9 @@ export class YggdrasilNode {
     return this.#end("SIGTERM");
   }
 
-  /** It keeps its sockets and answers nothing. */
-  hang(): void {
-    this.#child?.kill("SIGSTOP");
+  /** From when this resolves it answers nothing, and keeps its sockets. */
+  async hang(): Promise<void> {
+    await standStill(this.pid);
   }
 
   resume(): void {
@@ -161,20 +162,4 @@ function takesConnections(path: string): Promise<boolean> {
     socket.once("connect", () => end(true));
     socket.once("error", () => end(false));
   });
-}
-
-/** Below the range that the kernel gives to outgoing connections, so that none of them takes it meanwhile. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen({ host: "127.0.0.1", port }, () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-  throw new Error("no free port");
 }

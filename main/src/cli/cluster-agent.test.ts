@@ -1,8 +1,8 @@
 /** The commands of the cluster, and shared notes, with a real agent: one host, the embedded store, nothing enforced. */
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { inOrder } from "@wardline/domain/testing";
+import { freePort } from "@wardline/domain/testing/machine";
 import { describe, expect } from "vitest";
 import { UnixSocketDialer } from "../backend/agent/unix-dialer.ts";
 import { startTestConsole } from "../backend/testing/console.ts";
@@ -14,15 +14,6 @@ const WEB = "networkpolicy/default/web";
 
 let sandbox: CliSandbox;
 let cli: InProcessCli;
-
-/** One that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}
 
 const sync = (...more: string[]) =>
   cli.run("policy", "sync", cli.path("good.yaml"), "--yes", "--mode", "observe", ...more);

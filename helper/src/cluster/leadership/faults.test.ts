@@ -54,7 +54,7 @@ class Cluster {
       this.etcd.resume(index);
     }
     await this.etcd.waitHealthy();
-    for (const candidate of this.alive) candidate.signal("SIGCONT");
+    for (const candidate of this.alive) candidate.resume();
     for (const name of ["a", "b", "c"]) if (!this.alive.some((candidate) => candidate.name === name)) this.add(name);
     await Promise.all(this.alive.map((candidate) => candidate.ready()));
   }
@@ -164,7 +164,7 @@ describe.skipIf(problem !== null)(title, { timeout: 240_000, retry: 1 }, () => {
     while ((await cluster.writeAs(leader)) !== "written") ({ leader } = await cluster.firstWrite(nowMs()));
     const { term } = leader.leads.at(-1)!;
     const stoppedAtMs = nowMs();
-    leader.signal("SIGSTOP");
+    await leader.pause();
     let isOver = false;
     const outcomes: string[] = [];
     const client = (async () => {
@@ -175,7 +175,7 @@ describe.skipIf(problem !== null)(title, { timeout: 240_000, retry: 1 }, () => {
     expect(next.leads.at(-1)!.term).toBeGreaterThan(term);
     const takenAt = outcomes.length;
     await until(() => (outcomes.length > takenAt + 20 ? true : null));
-    leader.signal("SIGCONT");
+    leader.resume();
     await until(() => (leader.holds === term ? null : true));
     isOver = true;
     await client;
@@ -201,7 +201,7 @@ describe.skipIf(problem !== null)(title, { timeout: 240_000, retry: 1 }, () => {
     await cluster.firstWrite(0);
     const member = await cluster.etcd.leader();
     const pausedAtMs = nowMs();
-    cluster.etcd.pause(member);
+    await cluster.etcd.pause(member);
     const { atMs } = await cluster.firstWrite(pausedAtMs + 1_000);
     expect(atMs - pausedAtMs).toBeLessThan(3 * LEASE_MS + SLACK_MS);
     // Long enough for it to have every reason to end leases that its successor keeps.

@@ -1,9 +1,9 @@
 /** A real agent, ended by SIGKILL in the middle of becoming a cluster, and of writing. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { freePort } from "@wardline/domain/testing/machine";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type AgentClient, connectAgent, outcomeOf } from "../../testing/agentClient.ts";
 import { AGENT_FROM_SOURCE, AgentProcess } from "../../testing/agentProcess.ts";
@@ -35,19 +35,11 @@ async function kill(): Promise<void> {
   await agent?.end("SIGKILL");
 }
 
-async function freeAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return `127.0.0.1:${port}`;
-}
-
 const text = (name: string) =>
   `apiVersion: wardline.io/v1\nkind: Host\nmetadata: {name: ${name}}\nspec: {addresses: [10.0.0.1]}\n`;
 
 it("an agent that is killed while it makes a cluster makes it when asked again; after a write nothing is lost", async () => {
-  const peerAddress = await freeAddress();
+  const peerAddress = `127.0.0.1:${await freePort()}`;
   let cluster = await start();
   const call = outcomeOf(cluster.initCluster({ clusterName: "prod", peerAddress }));
   await setTimeout(60);

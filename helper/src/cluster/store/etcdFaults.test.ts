@@ -183,7 +183,7 @@ describe.skipIf(problem !== null)(`etcd with faults${problem ? ` (${problem})` :
     await store.transact({ compare: [], then: [put(`${root}a`, "1")] });
     const watched = collect(store.watch({ prefix: root, fromRevision: 1n, signal: never }));
     await watched.waitFor((batches) => batches.length === 1);
-    lab.pause(paused);
+    await lab.pause(paused);
     // Twice as long as it takes to give one up, and what a busy machine adds.
     expect(await took(store.get(`${root}a`, { timeoutMs: 60_000 }))).toBeLessThan(15_000);
     const other = open();
@@ -197,7 +197,7 @@ describe.skipIf(problem !== null)(`etcd with faults${problem ? ` (${problem})` :
   it("a write sent to a member that is paused then: it is said that it may have happened", async () => {
     const paused = ((await lab.leader()) + 1) % 3;
     const store = await openAt(paused);
-    lab.pause(paused);
+    await lab.pause(paused);
     const write = store.transact({ compare: [], then: [put(`${root}a`, "1")] });
     await expect(write).rejects.toMatchObject({ code: ErrorCode.STORE_UNAVAILABLE, mayHaveHappened: true });
     // The next one knows better.

@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import type { ClusterList } from "@wardline/api/wardline/console/v1/activity";
 import { HostAccessSchema } from "@wardline/api/wardline/console/v1/hosts";
 import { MemberState } from "@wardline/api/wardline/v1/cluster";
 import { inOrder } from "@wardline/domain/testing";
+import { freePort } from "@wardline/domain/testing/machine";
 import { describe, expect } from "vitest";
 import { CliSandbox, type RunningCli } from "../../cli/testing/run-cli.ts";
 import { InProcessCli } from "../../cli/testing/run-in-process.ts";
@@ -149,10 +149,3 @@ describe.skipIf(problem !== null)(`a cluster made from the console${problem ? ` 
 });
 
 /** One that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "@wardline/domain/testing/machine";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { alertOf, attemptOf } from "../testing/messages.ts";
 import { postToAlertmanager } from "./alertmanager.ts";
@@ -92,11 +91,3 @@ describe.skipIf(problem !== null)(`Alertmanager (${problem ?? "the real one"})`,
     expect(sent).toMatchObject({ result: "failed", detail: expect.stringMatching(/^HTTP 400 .*label/) });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}

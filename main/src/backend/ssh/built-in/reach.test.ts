@@ -2,10 +2,11 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { ErrorCode, type Failure } from "@wardline/domain/errors";
+import { freePort } from "@wardline/domain/testing/machine";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { ConnectStep } from "../ssh-session.ts";
 import { accessTo, connectOptions, failureOf, newPerson, type Person } from "../testing/person.ts";
-import { freePort, sshdProblem } from "../testing/real-sshd.ts";
+import { sshdProblem } from "../testing/real-sshd.ts";
 
 const problem = sshdProblem();
 // A busy machine takes half a second to answer what is expected within them.

@@ -5,11 +5,12 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { ErrorCode, type Failure } from "@wardline/domain/errors";
+import { freePort, standStill } from "@wardline/domain/testing/machine";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fixedCommand } from "../fixed-command.ts";
 import { HostKeyFailure } from "../host-key-failure.ts";
 import { accessTo, connectOptions, failureOf, newPerson, type Person } from "../testing/person.ts";
-import { freePort, type RealSshd, type RealSshdOptions, sshdProblem, startSshd } from "../testing/real-sshd.ts";
+import { type RealSshd, type RealSshdOptions, sshdProblem, startSshd } from "../testing/real-sshd.ts";
 import type { BuiltInSession } from "./session.ts";
 
 const problem = sshdProblem();
@@ -145,9 +146,11 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
     const frozen = await start();
     person.writeConfig("ServerAliveInterval 1", "ServerAliveCountMax 1");
     const session = await connect(frozen);
-    const pids = spawnSync("pgrep", ["-f", frozen.dir], { encoding: "utf8" }).stdout.trim().split("\n");
-    const sessions = spawnSync("pgrep", ["-f", "sshd: ada"], { encoding: "utf8" }).stdout.trim().split("\n");
-    for (const pid of sessions) if (isBelow(pid, pids)) process.kill(Number(pid), "SIGSTOP");
+    // With whatever it started: a session gets a name of its own only some time after the login.
+    const daemons = spawnSync("pgrep", ["-f", frozen.dir], { encoding: "utf8" }).stdout.trim().split("\n");
+    const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isBelow(name, daemons));
+    expect(all.length).toBeGreaterThan(daemons.length);
+    await Promise.all(all.map((pid) => standStill(Number(pid))));
     await aborted(session.ended);
     expect((session.ended.reason as Failure).message).toContain("Keepalive timeout");
   });
@@ -239,9 +242,13 @@ async function aborted(signal: AbortSignal): Promise<void> {
 
 /** Whether a process has one of the others above it. */
 function isBelow(pid: string, others: readonly string[]): boolean {
-  for (let at = pid; Number(at) > 1; ) {
-    if (others.includes(at)) return true;
-    at = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${at}/status`, "utf8"))?.[1] ?? "0";
+  try {
+    for (let at = pid; Number(at) > 1; ) {
+      if (others.includes(at)) return true;
+      at = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${at}/status`, "utf8"))?.[1] ?? "0";
+    }
+  } catch {
+    // It has ended meanwhile.
   }
   return false;
 }

@@ -17,12 +17,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SshTransport } from "@wardline/api/wardline/console/v1/hosts";
 import { ErrorCode, type Failure } from "@wardline/domain/errors";
+import { freePort } from "@wardline/domain/testing/machine";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { fixedCommand } from "../fixed-command.ts";
 import { HostKeyFailure } from "../host-key-failure.ts";
 import type { ConnectStep, SshSession } from "../ssh-session.ts";
 import { accessTo, connectOptions, failureOf, newPerson, type Person } from "../testing/person.ts";
-import { freePort, keygen, type RealSshd, type RealSshdOptions, sshdProblem, startSshd } from "../testing/real-sshd.ts";
+import { keygen, type RealSshd, type RealSshdOptions, sshdProblem, startSshd } from "../testing/real-sshd.ts";
 import { startSshAgent } from "../testing/ssh-agent.ts";
 import { parseOwner } from "./system-session.ts";
 

@@ -4,9 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "@wardline/domain/testing/machine";
 
 const SSHD = "/usr/sbin/sshd";
 const START_LIMIT_MS = 15_000;
@@ -147,14 +148,6 @@ export function keygen(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync("ssh-keygen", args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`ssh-keygen ${args.join(" ")}: ${stderr || stdout}`);
   return stdout;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function hostKeyPath(dir: string, type: string): string {
