@@ -14,7 +14,10 @@ const PROGRAM = fileURLToPath(new URL("../../../bin/wardline", import.meta.url))
 const problem = sshdProblem();
 const before = { HOME: process.env.HOME, SSH_AUTH_SOCK: process.env.SSH_AUTH_SOCK };
 
-describe.skipIf(problem !== null)(`hosts on the command line${problem ? ` (${problem})` : ""}`, () => {
+const title = `hosts on the command line${problem ? ` (${problem})` : ""}`;
+
+// Each test starts several programs.
+describe.skipIf(problem !== null)(title, { timeout: 300_000 }, () => {
   const sandbox = new CliSandbox();
   let sshd: RealSshd;
   let person: Person;
