@@ -76,10 +76,26 @@ export class Guard {
     }
   };
 
-  /** For streams, whose errors come after the interceptor has returned. */
+  /**
+   * For streams, whose errors come after the interceptor has returned. What is thrown at a message comes from whoever writes
+   * it: the reader has left, which is no failure of the call.
+   */
   async *stream<T>(name: string, messages: AsyncIterable<T>): AsyncGenerator<T> {
+    const iterator = messages[Symbol.asyncIterator]();
     try {
-      yield* messages;
+      for (;;) {
+        const next = await this.#next(name, iterator);
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  }
+
+  async #next<T>(name: string, iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
+    try {
+      return await iterator.next();
     } catch (error) {
       throw this.toConnectError(error, name);
     }
