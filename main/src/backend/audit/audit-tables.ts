@@ -81,15 +81,23 @@ const fromColumns = (row: LogColumns): AuditLogRow => ({
   acceptedReason: row.accepted_reason,
 });
 
+/** Of the entries of a host, at most: what was forgotten meanwhile is not taken off. */
+interface CountedBytes {
+  readonly bytes: number;
+  /** Entries above it are not counted yet: another process may have added some as well. */
+  readonly throughId: number;
+}
+
 /** As much as an agent keeps itself, unless it is told to keep more. */
 const MAX_BYTES_PER_HOST = 256 * 1024 * 1024;
+
+const NOTHING_COUNTED: CountedBytes = { bytes: 0, throughId: 0 };
 
 export class AuditTables {
   readonly #store: Store;
   readonly #maxEntriesPerHost: number;
   readonly #maxBytesPerHost: number;
-  /** Of the entries of each host that was written to, at most: what is forgotten for its number is not taken off. */
-  readonly #bytes = new Map<string, number>();
+  readonly #counted = new Map<string, CountedBytes>();
 
   /** The oldest entries of a host above `maxEntriesPerHost` and above `maxBytesPerHost` are forgotten; its newest stays. */
   constructor(store: Store, maxEntriesPerHost = 200_000, maxBytesPerHost = MAX_BYTES_PER_HOST) {
@@ -127,7 +135,7 @@ export class AuditTables {
 
   /** Adds entries and says how the log stands, both or neither. */
   write(row: AuditLogRow, entries: readonly NewEntry[]): void {
-    this.#store.transaction(() => {
+    this.together(() => {
       this.#put(row);
       for (const { sequence, timeMs, actor, action, hash, wire } of entries) {
         this.#store.run(
@@ -145,10 +153,7 @@ export class AuditTables {
       }
       if (entries.length === 0) return;
       this.#forgetOldest(row.hostId);
-      this.#forgetLargest(
-        row.hostId,
-        entries.reduce((sum, { wire }) => sum + wire.length, 0),
-      );
+      this.#forgetLargest(row.hostId);
     });
   }
 
@@ -207,7 +212,13 @@ export class AuditTables {
 
   /** All of it or nothing. */
   together(body: () => void): void {
-    this.#store.transaction(body);
+    try {
+      this.#store.transaction(body);
+    } catch (error) {
+      // What was counted may be back, or may never have come.
+      this.#counted.clear();
+      throw error;
+    }
   }
 
   #put(row: AuditLogRow): void {
@@ -241,11 +252,10 @@ export class AuditTables {
   }
 
   /** Entries of a host that lies may be many times as long as any of an agent. All are added up only when it may be too much. */
-  #forgetLargest(hostId: string, addedBytes: number): void {
-    const known = this.#bytes.get(hostId);
-    const bytes = known === undefined ? this.#bytesOf(hostId) : known + addedBytes;
-    this.#bytes.set(hostId, bytes);
-    if (bytes <= this.#maxBytesPerHost) return;
+  #forgetLargest(hostId: string): void {
+    const counted = this.#count(hostId, this.#counted.get(hostId) ?? NOTHING_COUNTED);
+    this.#counted.set(hostId, counted);
+    if (counted.bytes <= this.#maxBytesPerHost) return;
     this.#store.run(
       `DELETE FROM audit_entries WHERE host_id = ? AND id <= (
          SELECT max(id) FROM (
@@ -257,15 +267,19 @@ export class AuditTables {
       // Less than there may be, so that not every page adds all up.
       this.#maxBytesPerHost * 0.9,
     );
-    this.#bytes.set(hostId, this.#bytesOf(hostId));
+    this.#counted.set(hostId, this.#count(hostId, NOTHING_COUNTED));
   }
 
-  #bytesOf(hostId: string): number {
-    const row = this.#store.get<{ bytes: number }>(
-      "SELECT coalesce(sum(length(wire)), 0) AS bytes FROM audit_entries WHERE host_id = ?",
+  /** What came after is counted by its ids, all that there is by its host: few of all rows each time. */
+  #count(hostId: string, { bytes, throughId }: CountedBytes): CountedBytes {
+    const more = this.#store.get<CountedBytes>(
+      `SELECT coalesce(sum(length(wire)), 0) AS bytes, coalesce(max(id), 0) AS throughId
+       FROM audit_entries ${throughId > 0 ? "NOT INDEXED" : ""} WHERE host_id = ? AND id > ?`,
       hostId,
+      throughId,
     );
-    return row?.bytes ?? 0;
+    if (more === undefined) return { bytes, throughId };
+    return { bytes: bytes + more.bytes, throughId: Math.max(throughId, more.throughId) };
   }
 }
 

@@ -184,6 +184,36 @@ describe("the mirror of audit logs", () => {
     expect([small.newest("loud", 1)?.sequence, small.entryCount("loud", 1)]).toEqual([101, 1]);
   });
 
+  it("counts what a failed transaction took back and what another process wrote: a host could fill the disk otherwise", () => {
+    const small = new AuditTables(store, 1_000, 10_000);
+    const row = {
+      ...{ hostId: "loud", hostName: "h", log: 1, state: "verified" as const, atSequence: 0, checkedAtMs: 0 },
+      ...{ foundAtMs: 0, toleratedAtSequence: 0, acceptedBy: "", acceptedReason: "" },
+    };
+    const write = (into: AuditTables, sequence: number, size: number) =>
+      into.write(row, [
+        { sequence, timeMs: sequence, actor: "a", action: "x", hash: `${sequence}`, wire: new Uint8Array(size) },
+      ]);
+    const kept = () =>
+      store.get<{ bytes: number }>("SELECT sum(length(wire)) AS bytes FROM audit_entries WHERE host_id = 'loud'")
+        ?.bytes;
+    for (let sequence = 1; sequence <= 14; sequence++) write(small, sequence, 700);
+    // Almost full; this one makes room for itself and then does not stay.
+    expect(() =>
+      small.together(() => {
+        write(small, 15, 6_000);
+        throw new Error("the disk is full");
+      }),
+    ).toThrow("the disk is full");
+    expect(kept()).toBe(9_800);
+    write(small, 15, 700);
+    expect(kept()).toBeLessThanOrEqual(10_000);
+    const other = new AuditTables(store, 1_000, 1_000_000);
+    for (let sequence = 16; sequence <= 30; sequence++) write(other, sequence, 700);
+    write(small, 31, 700);
+    expect(kept()).toBeLessThanOrEqual(10_000);
+  });
+
   it("copies what is new, over restarts of the console, and lists hosts together by time", async () => {
     const alpha = new AuditedAgent("alpha");
     alpha.append("apply", "confirm");
