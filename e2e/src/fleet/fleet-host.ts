@@ -264,7 +264,8 @@ export class FleetHost {
 
 export const inodeOf = (path: string): bigint => statSync(path, { bigint: true }).ino;
 
-function accepts(path: string): Promise<boolean> {
+/** Whether somebody listens on the socket: its file is there before. */
+export function accepts(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once("connect", () => {

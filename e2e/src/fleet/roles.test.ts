@@ -1,6 +1,5 @@
 /** Who may call what: every method of the agent, by real accounts of a host, through its real sshd. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -20,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { skipReason } from "../harness.ts";
 import type { Account } from "./accounts.ts";
 import { Fleet, fleetProblem } from "./fleet.ts";
+import { accepts } from "./fleet-host.ts";
 
 const problem = fleetProblem();
 const ROLES = { viewer: Role.VIEWER, operator: Role.OPERATOR, admin: Role.ADMIN, root: Role.ADMIN } as const;
@@ -48,7 +48,7 @@ describe.skipIf(problem !== null)(`roles over SSH${skipReason(problem)}`, { time
     const forward = ["-N", "-o", "ExitOnForwardFailure=yes", "-L", `${path}:/run/wardline/agent.sock`];
     const tunnel = spawn("ssh", [...forward, ...fleet.home.sshArguments(host, account)], { stdio: "ignore" });
     tunnels.push(tunnel);
-    await expect.poll(() => existsSync(path), { timeout: 40_000, interval: 20 }).toBe(true);
+    await expect.poll(() => accepts(path), { timeout: 40_000, interval: 20 }).toBe(true);
     return createGrpcTransport({ baseUrl: "http://agent", nodeOptions: { createConnection: () => connect(path) } });
   }
 

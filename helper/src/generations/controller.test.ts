@@ -112,9 +112,8 @@ describe("apply and confirm", () => {
     await clock.advance(1);
     expect(enforcer.deciding()).toBe(1);
     expect(controller.enforced.number).toBe(1);
-    await vi.waitFor(() =>
-      expect(automatic).toEqual(["rollback.expired: generation 2 was not confirmed in time; back to 1"]),
-    );
+    const told = ["rollback.expired: generation 2 was not confirmed in time; back to 1"];
+    await expect.poll(() => automatic).toEqual(told);
     await expect(controller.confirm(2, fakeProgram("two").digest, FRESH, accept)).rejects.toEqual(
       code(ErrorCode.NOTHING_PENDING),
     );

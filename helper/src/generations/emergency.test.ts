@@ -29,9 +29,9 @@ describe("the emergency brake", () => {
     const { controller } = await lab.start();
     const stuck = Promise.withResolvers<void>();
     const apply = controller.apply(lab.request("one", 0), OLD, () => stuck.promise);
-    await vi.waitFor(() => expect(lab.kernel.attached).toBe(true));
+    await expect.poll(() => lab.kernel.attached).toBe(true);
     const braking = lab.brake(controller, "closed");
-    await vi.waitFor(() => expect(lab.kernel.emergency).toBe("closed"));
+    await expect.poll(() => lab.kernel.emergency).toBe("closed");
     expect(controller.emergency).toBeNull();
     stuck.resolve();
     await Promise.all([apply, braking]);

@@ -68,7 +68,7 @@ describe("an index that names a new generation", () => {
     const writing = store.writeIndex(index, late);
     // All that it can do without the generation is done.
     const isPrepared = () => expect(readFileSync(join(stateDir, leftovers()[0] ?? ""), "utf8")).toContain("checksum");
-    await vi.waitFor(isPrepared, { timeout: 4_000 });
+    await vi.waitFor(isPrepared, { timeout: 60_000 });
     expect(await store.readIndex()).toEqual({ kind: "fresh" });
     resolve();
     await writing;

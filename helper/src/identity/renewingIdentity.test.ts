@@ -36,7 +36,7 @@ const direct: IdentityRenewal = (request, self) => lab.admission.renew(request, 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let count = 0; count < 200 && !holds(); count += 1) await settled();
+  for (let count = 0; count < 2_000 && !holds(); count += 1) await settled();
   expect(holds()).toBe(true);
 }
 

@@ -40,7 +40,7 @@ it("opens a window of its own without showing the token to other users of this m
   );
   const result = await openBrowser({ url, stateDir: directory, environment, userId: 1000 });
   expect(result).toEqual({ opened: true });
-  await expect.poll(() => existsSync(argumentsPath), { timeout: 5000 }).toBe(true);
+  await expect.poll(() => existsSync(argumentsPath)).toBe(true);
   const given = readFileSync(argumentsPath, "utf8").trim().split("\n");
   expect(given.join(" ")).not.toContain("secret-token");
   expect(given).toContain(`--user-data-dir=${join(directory, "browser")}`);

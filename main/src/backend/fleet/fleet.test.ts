@@ -80,7 +80,7 @@ describe("a remote host", () => {
     const host = tester.backend.registry.hosts[1];
     expect(host?.connection.state.reachability).toBe(Reachability.IDLE);
     await hostsWhen((all) => all[1]?.reachability === Reachability.CONNECTED);
-    await expect.poll(() => host?.connection.state.reachability, { timeout: 5000 }).toBe(Reachability.IDLE);
+    await expect.poll(() => host?.connection.state.reachability).toBe(Reachability.IDLE);
     expect(host?.connection.state).toMatchObject({ problem: null, status: { info: { name: "far" } } });
   });
 
@@ -94,7 +94,7 @@ describe("a remote host", () => {
         tester.fleet.updateHost({ hostId, alias: "c", access: { address: "192.0.2.9" } }),
       );
       expect(failure.code).toBe(ErrorCode.NOT_FOUND);
-      await expect.poll(() => tester.backend.registry.hosts.length, { timeout: 5000 }).toBe(1);
+      await expect.poll(() => tester.backend.registry.hosts.length).toBe(1);
     } finally {
       await other.close();
     }
@@ -254,7 +254,7 @@ describe("a host that is there", () => {
     await hostsWhen((all) => all[1]?.reachability === Reachability.CONNECTED);
     agent.pushFlows([{ host: "someone-else", sourceAddress: "192.0.2.1", sourceName: "\u001b[2J<b>x" } as never]);
     const flows = async () => (await tester.flows.queryFlows({})).flows;
-    await expect.poll(async () => (await flows()).map(({ host }) => host), { timeout: 5000 }).toEqual(["beta"]);
+    await expect.poll(async () => (await flows()).map(({ host }) => host)).toEqual(["beta"]);
     expect((await flows())[0]?.sourceName).toBe("\\u{1b}[2J<b>x");
     const [hostId = ""] = hostIds;
     await tester.fleet.removeHost({ hostId });

@@ -169,7 +169,7 @@ describe.skipIf(problem !== null)(`hosts over SSH${problem ? ` (${problem})` : "
       const { connection } = tester.backend.registry.byId(hostId);
       const release = connection.need();
       await own.stop();
-      await expect.poll(() => connection.state.reachability, { timeout: 10_000 }).toBe(Reachability.UNREACHABLE);
+      await expect.poll(() => connection.state.reachability).toBe(Reachability.UNREACHABLE);
       expect(connection.state.problem?.code).toBe(ErrorCode.HOST_UNREACHABLE);
       expect(connection.state.status?.info?.name).toBe("remote-1");
       release();

@@ -109,7 +109,7 @@ describe("the collector of records", () => {
   }
 
   const storedRecords = async () => (await history.state()).records;
-  const stored = (count: number) => expect.poll(storedRecords, { timeout: 10_000 }).toBe(count);
+  const stored = (count: number) => expect.poll(storedRecords).toBe(count);
   const facts = () => collected.hosts()[0]!;
 
   it("reads what there is, then what comes, and knows how far it is", async () => {
@@ -163,7 +163,7 @@ describe("the collector of records", () => {
   it("says that an agent is older than records, and does not ask it again and again", async () => {
     agent.records = null;
     start();
-    await expect.poll(() => facts().problem, { timeout: 10_000 }).toMatch(/older than flow records/);
+    await expect.poll(() => facts().problem).toMatch(/older than flow records/);
     agent.records = journal.routes();
     journal.write(1);
     agent.dropConnections();
@@ -175,7 +175,7 @@ describe("the collector of records", () => {
     writer.isWriting = false;
     journal.write(1);
     start();
-    await expect.poll(() => connection.records !== null, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => connection.records !== null).toBe(true);
     expect(journal.asked).toEqual([]);
     writer.isWriting = true;
     writer.changes.notify();
@@ -188,7 +188,7 @@ describe("the collector of records", () => {
     let isFull = true;
     history.ingest = (batches) => (isFull ? Promise.reject(new Error("disk")) : ingest(batches));
     start();
-    await expect.poll(() => facts()?.problem, { timeout: 10_000 }).not.toBe("");
+    await expect.poll(() => facts()?.problem).not.toBe("");
     isFull = false;
     await stored(9);
     expect(facts().problem).toBe("");

@@ -181,7 +181,7 @@ describe("import", () => {
     const preview = await tester.policies.previewImport({ files: hostile() });
     expect((await workspace()).files).toHaveLength(1);
     const result = await tester.policies.importFiles({ files: hostile() });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(result.files.map(({ path, action }) => [path, ImportAction[action]])).toEqual(
       preview.files.map(({ path, action }) => [path, ImportAction[action]]),
     );

@@ -54,9 +54,7 @@ function flow(over: MessageInitShape<typeof FlowSchema> = {}) {
 
 async function store(flows: ReturnType<typeof flow>[]) {
   tester.agent.pushFlows(flows);
-  await expect
-    .poll(async () => Number((await tester.flows.queryFlows({})).total), { timeout: 10_000 })
-    .toBe(flows.length);
+  await expect.poll(async () => Number((await tester.flows.queryFlows({})).total)).toBe(flows.length);
 }
 
 async function simulate(request: MessageInitShape<typeof SimulatePoliciesRequestSchema>) {

@@ -180,12 +180,12 @@ describe("SettingsFiles", () => {
     const following = files.follow(ending.signal);
     expect(files.snapshot().values["display.theme"]).toBe("dark");
     write("display:\n  theme: light\n", target);
-    await expect.poll(() => files.snapshot().values["display.theme"], { timeout: 10_000 }).toBe("light");
+    await expect.poll(() => files.snapshot().values["display.theme"]).toBe("light");
     await files.change(edits({ "display.density": "comfortable" }));
     expect(lstatSync(path).isSymbolicLink()).toBe(true);
     expect(readFileSync(target, "utf8")).toBe("display:\n  theme: light\n  density: comfortable\n");
     rmSync(target);
-    await expect.poll(() => files.snapshot().values["display.theme"], { timeout: 10_000 }).toBe("system");
+    await expect.poll(() => files.snapshot().values["display.theme"]).toBe("system");
     ending.abort();
     await following;
   });

@@ -85,13 +85,11 @@ describe.skipIf(problem !== null)(`packets of a tunnel${problem === null ? "" : 
     await apply({ rules: [] });
     closedTcp();
     closedUdp();
-    await vi.waitFor(() => {
+    const drained = () => {
       enforcer.drainEvents();
-      expect(denied.map(({ hook, destinationPort }) => `${hook} ${destinationPort}`)).toEqual([
-        "edge 7900",
-        "edge 7900",
-      ]);
-    });
+      return denied.map(({ hook, destinationPort }) => `${hook} ${destinationPort}`);
+    };
+    await expect.poll(drained).toEqual(["edge 7900", "edge 7900"]);
     expect(protocols()).toEqual([TCP, ICMP]);
   });
 });
