@@ -7,6 +7,7 @@ import { flowCondition } from "./flow-filter.ts";
 import { encodeDecision, FLOW_COLUMNS, type FlowOrigin, type FlowRow, flowFromRow, flowValues } from "./flow-row.ts";
 import { type RecordedRow, recordedFromRow } from "./recorded-row.ts";
 import type { Store } from "./store.ts";
+import { UnusedDecisions } from "./unused-decisions.ts";
 
 /** By ids alone: with a host in the filter SQLite would go through all that the host ever had for each few new ones. */
 const BY_ID = "flows NOT INDEXED";
@@ -55,10 +56,12 @@ export class FlowsTable {
   readonly #store: Store;
   readonly #maxRows: number;
   readonly #decisionRows = new Map<string, number>();
+  readonly #unusedDecisions: UnusedDecisions;
   #rowCount: number | null = null;
 
   constructor(store: Store, retention: FlowRetention = USUAL_RETENTION) {
     this.#store = store;
+    this.#unusedDecisions = new UnusedDecisions(store);
     this.#maxRows = Math.max(1, Math.min(retention.maxRows, Math.floor(retention.maxBytes / ROW_SIZE_BYTES)));
   }
 
@@ -81,6 +84,7 @@ export class FlowsTable {
   /** Drops what was remembered of the tables: another process may have changed them. */
   forget(): void {
     this.#decisionRows.clear();
+    this.#unusedDecisions.forget();
     this.#rowCount = null;
   }
 
@@ -247,7 +251,7 @@ export class FlowsTable {
     }
     this.#rowCount = (this.#rowCount ?? this.count() - inserted) + inserted;
     // In steps, so that not every batch pays for it.
-    if (this.#rowCount > this.#maxRows * 1.01) this.#prune();
+    if (this.#rowCount > this.#maxRows * 1.01) this.#prune(lastId);
     return lastId;
   }
 
@@ -256,29 +260,27 @@ export class FlowsTable {
     const known = this.#decisionRows.get(digest);
     if (known !== undefined) return known;
     const policyKeys = decision.policyKeys.length > 0 ? `\n${decision.policyKeys.join("\n")}\n` : "";
-    this.#store.run(
-      "INSERT OR IGNORE INTO flow_decisions (digest, wire, policy_keys, summary) VALUES (?, ?, ?, ?)",
-      digest,
-      wire,
-      policyKeys,
-      decision.summary,
-    );
-    const row = this.#store.get<{ row: number }>("SELECT row FROM flow_decisions WHERE digest = ?", digest)?.row ?? 0;
+    const row =
+      this.#store.get<{ row: number }>("SELECT row FROM flow_decisions WHERE digest = ?", digest)?.row ??
+      this.#store.run(
+        "INSERT INTO flow_decisions (digest, wire, policy_keys, summary) VALUES (?, ?, ?, ?)",
+        digest,
+        wire,
+        policyKeys,
+        decision.summary,
+      ).lastInsertRowid;
     if (this.#decisionRows.size >= MAX_CACHED_DECISIONS) this.#decisionRows.clear();
     this.#decisionRows.set(digest, row);
     return row;
   }
 
-  #prune(): void {
-    // Another process may have inserted or pruned meanwhile.
-    const excess = this.count() - this.#maxRows;
-    if (excess > 0) this.#store.run("DELETE FROM flows WHERE id IN (SELECT id FROM flows ORDER BY id LIMIT ?)", excess);
-    this.#rowCount = this.#maxRows;
-    const decisions = this.#store.get<{ count: number }>("SELECT count(*) AS count FROM flow_decisions")?.count ?? 0;
-    if (decisions <= MAX_CACHED_DECISIONS) return;
-    this.#store.run(
-      "DELETE FROM flow_decisions WHERE row NOT IN (SELECT decision_row FROM flows WHERE decision_row IS NOT NULL)",
-    );
-    this.#decisionRows.clear();
+  /** Ids have no gaps: how many there are is known without counting them, also when another process has written meanwhile. */
+  #prune(newestId: number): void {
+    const keptFromId = newestId - this.#maxRows + 1;
+    this.#store.run("DELETE FROM flows WHERE id < ?", keptFromId);
+    this.#rowCount = newestId - Math.max(keptFromId, this.oldestId()) + 1;
+    const removed = new Set(this.#unusedDecisions.step(newestId));
+    if (removed.size === 0) return;
+    for (const [digest, row] of this.#decisionRows) if (removed.has(row)) this.#decisionRows.delete(digest);
   }
 }

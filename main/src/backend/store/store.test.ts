@@ -237,6 +237,43 @@ describe("flows", () => {
   });
 });
 
+describe("decisions of flows", () => {
+  const origin = { hostId: "local", agentEpochMs: 1 };
+  let nextId = 1n;
+  const flowOf = (decision: number) =>
+    create(FlowSchema, {
+      id: nextId++,
+      host: "alpha.example",
+      time: timestampFromMs(1_700_000_000_000),
+      decision: { summary: `decision ${decision}`, policyKeys: [`default/${decision}`] },
+    });
+  const numbers = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index);
+  const summaries = (flows: FlowsTable, limit: number) =>
+    flows.query(undefined, limit, 0).flows.map(({ decision }) => decision?.summary);
+
+  it("leave with the flows that named them, a few with each batch, and never while one names them", () => {
+    const store = openStore();
+    const flows = new FlowsTable(store, { maxRows: 5_000, maxBytes: 1e9 });
+    const decisions = () => store.get<{ count: number }>("SELECT count(*) AS count FROM flow_decisions")?.count ?? 0;
+    for (let first = 0; first < 15_000; first += 500) flows.insert(origin, numbers(first, 500).map(flowOf));
+    let most = 0;
+    for (let turn = 0; turn < 25; turn++) {
+      const before = decisions();
+      // Some that only left flows had named come back while they are removed.
+      flows.insert(origin, [...numbers(turn * 100, 100), ...numbers(15_000, 300)].map(flowOf));
+      most = Math.max(most, before - decisions());
+      expect(summaries(flows, 400)).not.toContain(undefined);
+    }
+    expect(most).toBeLessThanOrEqual(1_000);
+    expect(most).toBeGreaterThan(0);
+    expect(decisions()).toBeLessThan(10_000);
+    expect(summaries(flows, 5_000)).not.toContain(undefined);
+    const other = new FlowsTable(store);
+    expect(other.insert(origin, [flowOf(39)])).toBeGreaterThan(0);
+    expect(summaries(other, 1)).toEqual(["decision 39"]);
+  });
+});
+
 describe("two processes", () => {
   it("hold a lease one at a time, and take over an expired one", () => {
     const [one, two] = [new LeaseTable(openStore()), new LeaseTable(openStore())];
