@@ -53,13 +53,14 @@ export class PendingChange {
     const { clock, bootId, enforcer, contexts, checkpoint } = this.#ports;
     const { ledger, enforced: previous } = this.#standing;
     const { circumstances } = compiled;
-    const deadlineBootMs = bootMs(clock) + request.confirmWithinMs;
-    const pending = { generation: record.number, bootId, deadlineBootMs };
+    // A restart leaves it whatever time it had; the time itself begins with the flip, however long the disk takes.
+    const pending = { generation: record.number, bootId, deadlineBootMs: bootMs(clock) + request.confirmWithinMs };
     const nextGeneration = record.number + 1;
     const index: StateIndex = { ...ledger.index, confirmed: previous.number, nextGeneration, pending };
     await ledger.write(index, draft);
     checkpoint?.("recorded");
     contexts.remember(record.number, compiled, previous.number);
+    const deadlineBootMs = bootMs(clock) + request.confirmWithinMs;
     let flipUs: number;
     try {
       flipUs = enforcer.activate(prepared, {

@@ -27,6 +27,7 @@ export interface PendingRecord {
   readonly generation: number;
   /** Kernel's boot id: boot times of another boot mean nothing. */
   readonly bootId: string;
+  /** As it was known before the flip: later by what the disk took for this record. Nothing is decided by it. */
   readonly deadlineBootMs: number;
 }
 

@@ -1,9 +1,10 @@
-/** A disk that takes the records and refuses to make their names stay. */
+/** A disk that takes the records and refuses to make their names stay, or takes its time. */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ControllerLab, FRESH, OLD } from "../testing/controllerLab.ts";
 import { refuseDirectorySyncs } from "../testing/unsyncedDirectory.ts";
+import { toWirePending } from "./generationMessage.ts";
 
 let lab: ControllerLab;
 /** Called instead of the next sync of the state directory; `null` = the disk works. */
@@ -76,5 +77,32 @@ describe("a record whose place is not on disk", () => {
     await controller.catchUp();
     expect(controller.problems).toEqual([]);
     expect(await store.readIndex()).toMatchObject({ index: { confirmed: 1, pending: null } });
+  });
+});
+
+describe("a disk that is slow", () => {
+  it("costs nobody time to confirm: the time begins when the change is in force", async () => {
+    const { controller, enforcer, store } = await lab.start();
+    const write = store.writeIndex.bind(store);
+    store.writeIndex = async (...record) => {
+      await lab.clock.advance(12_000);
+      return write(...record);
+    };
+    const { pending } = await controller.apply(lab.request("one", 0), OLD, lab.accept);
+    store.writeIndex = write;
+    expect(toWirePending(pending, lab.clock).remaining).toMatchObject({ seconds: 10n, nanos: 0 });
+    await lab.clock.advance(9_999);
+    expect(enforcer.deciding()).toBe(1);
+    const { number, programDigest } = pending.generation;
+    await controller.confirm(number, programDigest, FRESH, lab.accept);
+    expect(controller.enforced.number).toBe(1);
+  });
+
+  it("does not lengthen it either", async () => {
+    const { controller, enforcer } = await lab.start();
+    await controller.apply(lab.request("one", 0), OLD, lab.accept);
+    await lab.clock.advance(10_000);
+    expect(enforcer.deciding()).toBe(0);
+    await vi.waitFor(() => expect(controller.pending).toBeNull());
   });
 });
