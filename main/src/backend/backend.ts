@@ -309,7 +309,7 @@ export function createBackend(options: BackendOptions): Backend {
       ...{ workspace, versions, registry, history, receipts, replays, clock, userName },
       rollouts: () => rolloutsTable.list(20),
     }),
-    picture: new PictureServiceImpl({ workspace, registry, versions, clock, history, book }),
+    picture: new PictureServiceImpl({ workspace, registry, versions, clock, history, book, replays }),
     audit: new AuditServiceImpl({ registry, tables: auditTables, mirror: auditMirror, own: consoleAudit, userName }),
     settings: new SettingsServiceImpl(settingsFiles),
     notifications: new NotificationServiceImpl(notifications, clock),

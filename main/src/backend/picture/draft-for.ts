@@ -1,5 +1,5 @@
 /** The least that what was seen among and into some nodes needs, as a text to read. Nothing is added anywhere. */
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import * as wire from "@wardline/api/wardline/console/v1/picture";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -7,10 +7,10 @@ import type { FlowRecord, QueryNode } from "@wardline/domain/flows";
 import { canonicalAddress, type Endpoint, effectiveAddresses, type Inventory } from "@wardline/domain/policy";
 import type { PictureGrouping, PictureNode } from "@wardline/domain/policy/picture";
 import type { RecordedFlow } from "@wardline/domain/policy/simulate";
-import { type LeftOutReason, PolicySuggester, type PolicySuggestion } from "@wardline/domain/policy/suggest";
-import { toWireDirection } from "@wardline/domain/wire";
-import { nextTurn } from "../async/next-turn.ts";
 import type { FlowHistory, LabelResolver } from "../history/flow-history.ts";
+import type { WorkspaceSnapshot } from "../policies/workspace.ts";
+import { type FlowReplays, openWithDraft } from "../replay/flow-replays.ts";
+import type { AddRequest, DraftRequest, PolicyText, ResultAnswer } from "../replay/replay-protocol.ts";
 import type { Window } from "./basis.ts";
 
 /** Records that are learned from; more are left out, and the answer says so. */
@@ -18,33 +18,28 @@ const MAX_RECORDS = 400_000;
 /** More addresses than that are asked for all at once. */
 const MAX_ADDRESSES = 400;
 
-const REASONS: Record<LeftOutReason, string> = {
-  essential: "always pass",
-  multicast: "are multicast or broadcast",
-  "ends-unknown": "have no end in the inventory",
-  "several-endpoints": "go to an address that several endpoints have",
-  denied: "were denied",
-  scan: "look like a scan",
-  "ephemeral-port": "go to a port that programs take as they come",
-  rare: "were seen too rarely",
-  "not-expressible": "need a protocol that this format cannot name",
-  "subject-not-recorded": "are of hosts that recorded nothing themselves",
-};
-
 export interface DraftForInput {
+  readonly draft: Pick<WorkspaceSnapshot, "stateDigest" | "files">;
+  /** Texts on top of the draft. */
+  readonly changed: readonly PolicyText[];
+  readonly replays: FlowReplays;
+  /** Of both. */
   readonly inventory: Inventory;
-  readonly nodes: readonly PictureNode[];
+  readonly nodes: readonly Pick<PictureNode, "members">[];
   readonly grouping: PictureGrouping;
   readonly window: Window;
-  readonly history: FlowHistory;
+  readonly history: Pick<FlowHistory, "replay">;
   readonly labels: LabelResolver;
   /** Whether a file of this name is there already. */
   readonly isTaken: (path: string) => boolean;
 }
 
-/** @throws Failure INVALID_ARGUMENT, and of the store */
+/**
+ * A thread reads the draft, takes the records in and writes the policies; here they only go by.
+ * @throws Failure INVALID_ARGUMENT, TOO_LARGE (too many at once), DEADLINE_EXCEEDED, and of the store
+ */
 export async function draftFor(input: DraftForInput, signal: AbortSignal): Promise<wire.DraftForResponse> {
-  const { inventory, nodes, grouping, window } = input;
+  const { nodes, grouping, window, draft, changed, replays } = input;
   const members = nodes.flatMap((node) => node.members);
   if (members.length === 0) {
     throw new Failure({
@@ -53,43 +48,37 @@ export async function draftFor(input: DraftForInput, signal: AbortSignal): Promi
       hint: "Choose a group of hosts or workloads as well.",
     });
   }
-  const subjects = new Set(members.map(({ key }) => key));
-  const suggester = new PolicySuggester({
-    ...{ inventory, subjects },
-    ...(grouping.by === "labels" ? { grouping: { groupBy: grouping.keys } } : {}),
+  const subjects = [...new Set(members.map(({ key }) => key))];
+  const groupBy = grouping.by === "labels" ? grouping.keys : null;
+  const answers = replays.run(signal, async function* (thread, own) {
+    await openWithDraft(thread, draft, changed, (texts) => ({
+      method: "draftFor",
+      request: { texts, subjects, groupBy } satisfies DraftRequest,
+    }));
+    let records = 0;
+    for await (const piece of recordsOf(input, members, own)) {
+      const seen = piece.flatMap((record) => [...flowsOf(record)]);
+      const request: AddRequest = { flows: seen.map(([flow]) => flow), counts: seen.map(([, count]) => count) };
+      await thread.call("add", request);
+      records += piece.length;
+      if (records >= MAX_RECORDS) break;
+    }
+    own.throwIfAborted();
+    const [bytes] = (await thread.call("result", { total: records })) as ResultAnswer;
+    const answer = fromBinary(wire.DraftForResponseSchema, bytes ?? new Uint8Array());
+    if (records >= MAX_RECORDS)
+      answer.notes.push(`Only the oldest ${MAX_RECORDS.toLocaleString("en")} records of the window were read.`);
+    yield create(wire.DraftForResponseSchema, {
+      ...answer,
+      path: freePath(answer.suggestions, input.isTaken),
+      flowRecords: BigInt(records),
+      since: timestampFromMs(window.sinceMs),
+      until: timestampFromMs(window.untilMs),
+    });
   });
-  let records = 0;
-  for await (const piece of recordsOf(input, members, signal)) {
-    for (const record of piece) for (const [flow, count] of flowsOf(record)) suggester.add(flow, count);
-    records += piece.length;
-    if (records >= MAX_RECORDS || signal.aborted) break;
-    await nextTurn();
-  }
-  const { suggestions, leftOut } = suggester.result();
-  const notes = leftOut
-    .filter(({ reason }) => reason !== "subject-not-recorded" && reason !== "ends-unknown")
-    .map(
-      ({ reason, connections }) => `${connections.toLocaleString("en")} talks ${REASONS[reason]}: they are left out.`,
-    );
-  if (records >= MAX_RECORDS)
-    notes.push(`Only the oldest ${MAX_RECORDS.toLocaleString("en")} records of the window were read.`);
-  const seen = new Set(suggestions.flatMap(({ subjectKeys }) => subjectKeys));
-  const silent = members.filter(({ key }) => !seen.has(key)).length;
-  if (silent > 0)
-    notes.push(
-      `${silent.toLocaleString("en")} of ${members.length.toLocaleString("en")} endpoints recorded nothing in the window: there is no policy for them.`,
-    );
-  return create(wire.DraftForResponseSchema, {
-    suggestions: suggestions.map(toWireSuggestion),
-    text: suggestions
-      .flatMap(({ policyText, testText }) => (testText === null ? [policyText] : [policyText, testText]))
-      .join("---\n"),
-    path: freePath(suggestions, input.isTaken),
-    flowRecords: BigInt(records),
-    notes,
-    since: timestampFromMs(window.sinceMs),
-    until: timestampFromMs(window.untilMs),
-  });
+  for await (const answer of answers) return answer;
+  // It ends without a word only when nobody waits any more.
+  throw signal.reason;
 }
 
 function recordsOf(
@@ -122,24 +111,7 @@ function* flowsOf(record: FlowRecord): Generator<readonly [RecordedFlow, number]
   if (deniedPackets > 0) yield [{ ...flow, kind: "deny" }, deniedPackets];
 }
 
-function toWireSuggestion(suggestion: PolicySuggestion): wire.PictureSuggestion {
-  const { name, namespace, group, subjectKeys, confidence, policyText, testText, notes } = suggestion;
-  return create(wire.PictureSuggestionSchema, {
-    ...{ name, namespace, group, confidence, policyText, testText: testText ?? "" },
-    subjectKeys: [...subjectKeys],
-    notes: [...notes],
-    rules: suggestion.rules.map(({ direction, peers, ports, confidence: sure, evidence }) => ({
-      direction: toWireDirection(direction),
-      peers: [...peers],
-      ports: [...ports],
-      confidence: sure,
-      connections: BigInt(evidence.flows),
-      ...(evidence.lastSeenMs === null ? {} : { lastSeen: timestampFromMs(evidence.lastSeenMs) }),
-    })),
-  });
-}
-
-function freePath(suggestions: readonly PolicySuggestion[], isTaken: (path: string) => boolean): string {
+function freePath(suggestions: readonly wire.PictureSuggestion[], isTaken: (path: string) => boolean): string {
   const [first] = suggestions;
   const name = first ? `${first.namespace}-${first.name}` : "suggested";
   for (let number = 1; ; number++) {

@@ -24,6 +24,8 @@ import { nextTurn } from "../async/next-turn.ts";
 import type { FlowHistory } from "../history/flow-history.ts";
 import type { EndpointBook } from "../history/service/endpoint-book.ts";
 import { hostNameOf, labelOf } from "../hosts/managed-host.ts";
+import { workspacePath } from "../policies/workspace-path.ts";
+import type { FlowReplays } from "../replay/flow-replays.ts";
 import type { Guard } from "../rpc/guard.ts";
 import {
   awaySinceMs,
@@ -53,6 +55,7 @@ import {
 export interface PicturePorts extends BasisPorts {
   readonly history: FlowHistory;
   readonly book: EndpointBook;
+  readonly replays: FlowReplays;
 }
 
 const FLOW_FIELDS = [
@@ -191,12 +194,14 @@ export class PictureServiceImpl {
     }
     const basis = basisOf(request.basis);
     const { picture, model, window } = await this.#draw(basis, signal);
-    const { history, book, workspace } = this.#ports;
+    const { history, book, workspace, replays } = this.#ports;
+    const draft = workspace.snapshot();
     const nodes = [...new Set(request.nodeIds)].map((id) => nodeById(picture, id));
-    const taken = new Set([...workspace.snapshot().files, ...basis.files].map(({ path }) => path));
+    const taken = new Set([...draft.files, ...basis.files].map(({ path }) => path));
+    const changed = basis.files.map(({ path, text }) => ({ path: workspacePath(path), text }));
     const { inventory } = model.world;
     const { labels } = await book.facts();
-    const shared = { inventory, nodes, grouping: picture.grouping, window, history, labels };
+    const shared = { draft, changed, replays, inventory, nodes, grouping: picture.grouping, window, history, labels };
     return draftFor({ ...shared, isTaken: (path) => taken.has(path) }, signal);
   }
 

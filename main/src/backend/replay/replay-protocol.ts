@@ -34,18 +34,28 @@ export interface SuggestRequest extends OpenRequest {
   readonly format: "k8s" | "wardline";
 }
 
+/** Policies for some endpoints alone, as the picture asks for them. */
+export interface DraftRequest extends OpenRequest {
+  /** Keys of the endpoints. */
+  readonly subjects: readonly string[];
+  /** Keys of the labels that make a group; `null` = as usual. */
+  readonly groupBy: readonly string[] | null;
+}
+
 export type OpenAnswer = "open" | "missing";
 
 export interface AddRequest {
   readonly flows: readonly RecordedFlow[];
+  /** How many flows each of them stands for; absent = one each. */
+  readonly counts?: readonly number[];
 }
 
 export interface ResultRequest {
-  /** Matching flows that were stored when this began. */
+  /** Matching flows, or records of the history, that were there when this began. */
   readonly total: number;
 }
 
-/** Messages of the stream, in their order: what was asked for decides of which kind. */
+/** Messages of the stream, or the one answer, in their order: what was asked for decides of which kind. */
 export type ResultAnswer = readonly Uint8Array<ArrayBuffer>[];
 
 export type CountsAnswer = SimulationCounts;

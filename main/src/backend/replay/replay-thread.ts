@@ -1,5 +1,6 @@
 /** The thread that goes through recorded flows: what other policies would have decided, or which ones they would have needed. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { DraftForResponseSchema } from "@wardline/api/wardline/console/v1/picture";
 import { SimulatePoliciesResponseSchema } from "@wardline/api/wardline/console/v1/policies";
 import { FindSuggestionsResponseSchema } from "@wardline/api/wardline/console/v1/verdicts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -7,11 +8,13 @@ import { createPolicyReader, type PolicyWorld, type ReadResult, withoutExpired }
 import { type RecordedFlow, Simulation } from "@wardline/domain/policy/simulate";
 import { PolicySuggester } from "@wardline/domain/policy/suggest";
 import { type Checkpoint, serveCalls, Transferred } from "../async/thread-calls.ts";
+import { toWireDraft } from "../picture/draft-wire.ts";
 import { toWireClassCounts, toWireCounts, toWireGroup } from "../policies/simulate-wire.ts";
 import { toWireSuggestions } from "../ship/verdicts/suggestion-wire.ts";
 import type {
   AddRequest,
   CountsAnswer,
+  DraftRequest,
   OpenAnswer,
   PolicyText,
   PolicyTexts,
@@ -27,7 +30,8 @@ const FLOWS_AT_ONCE = 100;
 
 /** What flows are given to. */
 interface Replay {
-  add(flow: RecordedFlow): void;
+  /** @param count flows that it stands for */
+  add(flow: RecordedFlow, count: number): void;
   counts(): CountsAnswer | null;
   /** Messages of the stream. */
   result(request: ResultRequest): ResultAnswer;
@@ -108,6 +112,24 @@ function suggest(request: SuggestRequest, checkpoint: Checkpoint): OpenAnswer {
   return "open";
 }
 
+/** What some endpoints need, from records of the history. */
+function draftFor({ texts, subjects: keys, groupBy }: DraftRequest, checkpoint: Checkpoint): OpenAnswer {
+  replay = null;
+  const files = filesOf(texts);
+  if (files === null) return "missing";
+  const { inventory } = readers.candidate.read(files).world;
+  checkpoint();
+  const subjects = new Set(keys);
+  const grouping = groupBy === null ? {} : { grouping: { groupBy } };
+  const suggester = new PolicySuggester({ inventory, subjects, ...grouping });
+  replay = {
+    add: (flow, count) => suggester.add(flow, count),
+    counts: () => null,
+    result: () => [toBinary(DraftForResponseSchema, toWireDraft(suggester.result(), subjects))],
+  };
+  return "open";
+}
+
 function worldOf(reading: ReadResult, what: string, nowMs: number): PolicyWorld {
   if (reading.ok) return withoutExpired(reading.world, nowMs);
   throw new Failure({
@@ -123,11 +145,11 @@ function opened(): Replay {
   return replay;
 }
 
-function add({ flows }: AddRequest, checkpoint: Checkpoint): void {
+function add({ flows, counts }: AddRequest, checkpoint: Checkpoint): void {
   const own = opened();
   for (const [index, flow] of flows.entries()) {
     if (index % FLOWS_AT_ONCE === 0) checkpoint();
-    own.add(flow);
+    own.add(flow, counts?.[index] ?? 1);
   }
 }
 
@@ -143,4 +165,4 @@ function result(request: ResultRequest): Transferred {
   );
 }
 
-serveCalls({ simulate, suggest, add, counts: () => opened().counts(), result });
+serveCalls({ simulate, suggest, draftFor, add, counts: () => opened().counts(), result });
