@@ -128,8 +128,25 @@ export class PackedColumns {
     if (at !== byteLength) throw new DamagedBlock("a block has another length than it says");
   }
 
-  /** Fills the first {@link rows} of the given array. */
-  read(column: number, into: Float64Array): void {
+  /** The values of a column in as many bytes as they were stored with, where they were stored as they are. */
+  narrow(column: number): Uint8Array | Uint16Array | Uint32Array | Float64Array {
+    const header = HEADER_BYTES + column * COLUMN_HEADER_BYTES;
+    const width = this.#view.getUint32(header + 16, true) as Packing["width"];
+    const start = this.#starts[column];
+    const isPlain = this.#view.getFloat64(header, true) === 0 && this.#view.getFloat64(header + 8, true) === 1;
+    if (isPlain && width !== 0 && start !== undefined) {
+      return arrayOf(width, this.#buffer, this.#view.byteOffset + start, this.rows).slice();
+    }
+    const values = new Float64Array(this.rows);
+    this.read(column, values);
+    return values;
+  }
+
+  /**
+   * Fills the first {@link rows} of the given array.
+   * @param only these rows, where they are few: the others are left as they are
+   */
+  read(column: number, into: Float64Array, only: readonly number[] | null = null): void {
     const header = HEADER_BYTES + column * COLUMN_HEADER_BYTES;
     const base = this.#view.getFloat64(header, true);
     const scale = this.#view.getFloat64(header + 8, true);
@@ -141,8 +158,32 @@ export class PackedColumns {
     }
     const start = this.#starts[column];
     if (start === undefined) throw new DamagedBlock("a block has fewer columns than it should");
-    const stored = arrayOf(width, this.#buffer, this.#view.byteOffset + start, rows);
-    if (scale === 1) for (let row = 0; row < rows; row++) into[row] = base + stored[row]!;
-    else for (let row = 0; row < rows; row++) into[row] = base + scale * stored[row]!;
+    const at = this.#view.byteOffset + start;
+    if (only && only.length < rows / 8) {
+      const stored = arrayOf(width, this.#buffer, at, rows);
+      for (const row of only) into[row] = base + scale * stored[row]!;
+      return;
+    }
+    // A loop for each width: one that meets all of them is several times slower.
+    if (width === 1) unpack8(new Uint8Array(this.#buffer, at, rows), into, base, scale);
+    else if (width === 2) unpack16(new Uint16Array(this.#buffer, at, rows), into, base, scale);
+    else if (width === 4) unpack32(new Uint32Array(this.#buffer, at, rows), into, base, scale);
+    else unpack64(new Float64Array(this.#buffer, at, rows), into, base, scale);
   }
+}
+
+function unpack8(stored: Uint8Array, into: Float64Array, base: number, scale: number): void {
+  for (let row = 0; row < stored.length; row++) into[row] = base + scale * stored[row]!;
+}
+
+function unpack16(stored: Uint16Array, into: Float64Array, base: number, scale: number): void {
+  for (let row = 0; row < stored.length; row++) into[row] = base + scale * stored[row]!;
+}
+
+function unpack32(stored: Uint32Array, into: Float64Array, base: number, scale: number): void {
+  for (let row = 0; row < stored.length; row++) into[row] = base + scale * stored[row]!;
+}
+
+function unpack64(stored: Float64Array, into: Float64Array, base: number, scale: number): void {
+  for (let row = 0; row < stored.length; row++) into[row] = base + scale * stored[row]!;
 }

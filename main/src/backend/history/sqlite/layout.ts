@@ -57,7 +57,8 @@ export const COLUMN_COUNT = KEY_COLUMNS.length + SUM_COLUMNS.length + REST_COLUM
 
 /**
  * Of a sealed file, `series_columns` has the identities again, and the totals of each series, as columns by its number: what
- * groups over the whole partition read. The times of totals are Unix milliseconds.
+ * groups over the whole partition read. The times of totals are Unix milliseconds. Beside them are the blocks that
+ * each series is in (`series-blocks.ts`), which files that were sealed earlier do not have.
  */
 export const SERIES_COLUMNS = [...IDENTITY_COLUMNS, ...SUM_COLUMNS] as const;
 export type SeriesColumn = (typeof SERIES_COLUMNS)[number];

@@ -13,6 +13,7 @@ import {
 } from "./layout.ts";
 import { guarded, openForReading, readMeta } from "./partition-database.ts";
 import type { MeasureColumns } from "./selection.ts";
+import { type SeriesBlocks, seriesBlocksOf } from "./series-blocks.ts";
 
 /** What the main thread says of a file that a query reads. */
 export interface FileRef {
@@ -34,8 +35,9 @@ export interface BlockInfo {
   readonly maxStartMs: number;
   readonly minEndMs: number;
   readonly maxEndMs: number;
-  /** Number of its first row in the file: stays, whatever comes later. */
+  /** Number of its first row in the file, and its own among the blocks: they stay, whatever comes later. */
   firstRow: number;
+  index: number;
 }
 
 /** Columns of the block that was read last; they are used again for the next one. */
@@ -74,6 +76,7 @@ export class OpenFile {
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
   readonly #columns = new Map<SeriesColumn, Float64Array>();
+  #seriesBlocks: SeriesBlocks | null = null;
   /** Of a file that is not sealed: {@link IDENTITY_COLUMNS}, with room for more, and how many of them were read. */
   #current: readonly Float64Array[] = [];
   #currentSize = 0;
@@ -108,7 +111,7 @@ export class OpenFile {
     const { most } = this.#statement("SELECT coalesce(max(id), 0) AS most FROM series").get() as { most: number };
     this.#seriesCount = most;
     const isSealed = readMeta(this.#database, "sealed_at_ms") !== null;
-    if (isSealed !== this.#isSealed) this.#columns.clear();
+    if (isSealed !== this.#isSealed) this.dropColumns();
     this.#isSealed = isSealed;
     return most;
   }
@@ -152,24 +155,32 @@ export class OpenFile {
     return column;
   }
 
+  /** Where the rows of each series are; `null` while the file grows. */
+  seriesBlocks(): SeriesBlocks | null {
+    if (this.#isSealed) this.#seriesBlocks ??= seriesBlocksOf(this);
+    return this.#seriesBlocks;
+  }
+
   /** What the columns that were read take. */
   get columnBytes(): number {
-    let bytes = 0;
+    let bytes = this.#seriesBlocks?.bytes ?? 0;
     for (const column of this.#columns.values()) bytes += column.byteLength;
     return bytes;
   }
 
   dropColumns(): void {
     this.#columns.clear();
+    this.#seriesBlocks = null;
   }
 
   /** In the order of writing. */
   blocks(): BlockInfo[] {
     const sql = `SELECT id, row_count AS rows, min_start_ms AS minStartMs, max_start_ms AS maxStartMs,
-      min_end_ms AS minEndMs, max_end_ms AS maxEndMs, 0 AS firstRow FROM blocks ORDER BY id`;
+      min_end_ms AS minEndMs, max_end_ms AS maxEndMs, 0 AS firstRow, 0 AS "index" FROM blocks ORDER BY id`;
     const blocks = this.#statement(sql).all() as BlockInfo[];
     let firstRow = 0;
-    for (const block of blocks) {
+    for (const [index, block] of blocks.entries()) {
+      block.index = index;
       block.firstRow = firstRow;
       firstRow += block.rows;
     }
@@ -190,6 +201,14 @@ export class OpenFile {
 
   readRest({ id }: BlockInfo): void {
     this.#read("block_rest", id, REST);
+  }
+
+  /** All columns, of some rows of a block: the others may be those of another block. */
+  readRows({ id }: BlockInfo, rows: readonly number[]): BlockColumns {
+    this.#read("block_keys", id, KEYS, undefined, rows);
+    this.#read("block_sums", id, SUMS, undefined, rows);
+    this.#read("block_rest", id, REST, undefined, rows);
+    return SHARED;
   }
 
   close(): void {
@@ -229,11 +248,19 @@ export class OpenFile {
     this.#currentSize = size;
   }
 
-  #read(table: string, id: number, into: readonly Float64Array[], isWanted?: readonly boolean[]): void {
+  #read(
+    table: string,
+    id: number,
+    into: readonly Float64Array[],
+    isWanted?: readonly boolean[],
+    rows: readonly number[] | null = null,
+  ): void {
     const row = this.get<{ data: Buffer }>(`SELECT data FROM ${table} WHERE id = ?`, id);
     const packed = new PackedColumns(row?.data ?? new Uint8Array());
     if (packed.rows > BLOCK_ROWS) throw new DamagedBlock("a block has more rows than any has");
-    for (const [index, target] of into.entries()) if (isWanted?.[index] ?? true) packed.read(index, target);
+    for (const [index, target] of into.entries()) {
+      if (isWanted?.[index] ?? true) packed.read(index, target, rows);
+    }
   }
 
   #statement(sql: string): Statement {

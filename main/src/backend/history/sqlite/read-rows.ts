@@ -39,12 +39,11 @@ export function readRows(
   for (const block of inOrder) {
     const end = block.firstRow + block.rows;
     if (at >= byRow.length || byRow[at]! >= end) continue;
-    const columns = file.readKeys(block);
-    file.readSums(block);
-    file.readRest(block);
-    for (; at < byRow.length && byRow[at]! < end; at++) {
-      const row = byRow[at]!;
-      found.set(row, foundRow(file, ref, columns, row - block.firstRow, row, reader));
+    const inBlock: number[] = [];
+    for (; at < byRow.length && byRow[at]! < end; at++) inBlock.push(byRow[at]! - block.firstRow);
+    const columns = file.readRows(block, inBlock);
+    for (const row of inBlock) {
+      found.set(block.firstRow + row, foundRow(file, ref, columns, row, block.firstRow + row, reader));
     }
   }
   return found;

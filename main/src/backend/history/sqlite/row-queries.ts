@@ -39,7 +39,6 @@ export interface RowAnswer {
 
 /** Rows that are looked for in one partition at once. */
 const MOST_AT_ONCE = 2_000;
-const KEYS_ONLY = { sums: false, rest: false };
 
 interface Candidate extends Place {
   readonly found: FoundRow;
@@ -159,18 +158,9 @@ class Source {
     // What is sealed stays as it is.
     if (this.ref.isSealed) this.#selection = selection;
     const window = windowOf(query);
-    const all = file.blocks();
-    const blocks = all.filter((block) => !isOutside(block, window));
-    if (selection.isEmpty && this.#hasAllRows(all)) {
-      // Nothing of it matches: only where the window cuts it, rows have to be counted.
-      for (const block of blocks) {
-        this.#control.check();
-        const isWhole = isWithin(block, window);
-        const searched = isWhole ? block.rows : scanBlock(file, block, selection, window, KEYS_ONLY).searched;
-        this.#count(block, searched);
-      }
-      return [];
-    }
+    const blocks = file.blocks().filter((block) => !isOutside(block, window));
+    const known = file.seriesBlocks();
+    const mayMatch = known?.with(selection.series);
     const sign = order === "newest" ? -1 : 1;
     const bestOf = (block: BlockInfo) => (sign < 0 ? block.maxStartMs : block.minStartMs);
     const worstOf = (block: BlockInfo) => (sign < 0 ? block.minStartMs : block.maxStartMs);
@@ -181,6 +171,10 @@ class Source {
     for (const block of blocks) {
       if (chosen.isFull && sign * (bestOf(block) - chosen.worstMs) > 0) break;
       if (after && sign * (worstOf(block) - after.timeMs) < 0) continue;
+      if (known && mayMatch?.[block.index] === 0 && isWithin(block, window)) {
+        this.#count(block, known.records[block.index]!);
+        continue;
+      }
       this.#control.check();
       const { rows, count, columns, searched } = scanBlock(file, block, selection, window, needs);
       this.#count(block, searched);
@@ -193,12 +187,6 @@ class Source {
       chosen.settle();
     }
     return this.#read(file, chosen.places(), blocks);
-  }
-
-  /** Each row is one record, and none was taken out. */
-  #hasAllRows(blocks: readonly BlockInfo[]): boolean {
-    const { resolution, isSealed, records } = this.ref;
-    return resolution === "record" && isSealed && records === blocks.reduce((sum, { rows }) => sum + rows, 0);
   }
 
   #isAfter(timeMs: number, row: number, after: Place, sign: 1 | -1): boolean {

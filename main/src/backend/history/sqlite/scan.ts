@@ -9,6 +9,7 @@ import type { Selection } from "./selection.ts";
 const MATCHED = new Uint32Array(BLOCK_ROWS);
 
 export interface BlockMatch {
+  readonly block: BlockInfo;
   /** Numbers of matching rows in the block: the first {@link count}. */
   readonly rows: Uint32Array;
   readonly count: number;
@@ -31,7 +32,8 @@ export function scanBlock(
   needs: Needs,
 ): BlockMatch {
   const columns = file.readKeys(block);
-  if (needs.sums || selection.test) file.readSums(block);
+  if (needs.sums) file.readSums(block);
+  else if (selection.test) file.readSums(block, selection.sums);
   if (needs.rest || selection.needsRest) file.readRest(block);
   const { series, startMs, lengthMs, records } = columns;
   const { series: members, test } = selection;
@@ -46,7 +48,7 @@ export function scanBlock(
     if (members[id] !== 1 || (test && !test(row, id, columns))) continue;
     MATCHED[count++] = row;
   }
-  return { rows: MATCHED, count, columns, searched };
+  return { block, rows: MATCHED, count, columns, searched };
 }
 
 /** Every block that the window touches, in the order of writing. */

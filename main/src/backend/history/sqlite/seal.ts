@@ -17,6 +17,7 @@ import { type FileRef, OpenFile } from "./open-file.ts";
 import { guarded, openForChange, writeMeta } from "./partition-database.ts";
 import { QueryControl } from "./query-control.ts";
 import { scanAll } from "./scan.ts";
+import { BlockCounter } from "./series-blocks.ts";
 import { addRow, newSums } from "./sum-queries.ts";
 
 const NEVER = new QueryControl(new Int32Array(1));
@@ -93,9 +94,13 @@ export function finish(
   const everything = { series: new Uint8Array(seriesCount + 1).fill(1), isEmpty: false, test: null };
   everything.series[NOBODY] = 0;
   const always = { sinceMs: Number.NEGATIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
-  const records = scanAll(file, everything, always, { sums: true, rest: false }, NEVER, ({ rows, count, columns }) => {
+  const counter = new BlockCounter(seriesCount + 1, file.blocks());
+  const needs = { sums: true, rest: false };
+  const records = scanAll(file, everything, always, needs, NEVER, ({ block, rows, count, columns }) => {
+    counter.add(block, columns.series, columns.records);
     for (let at = 0; at < count; at++) addRow(sums, columns.series[rows[at]!]!, columns, rows[at]!);
   });
+  counter.result().write(database);
   const insert = database.prepare("INSERT INTO series_columns VALUES (?, ?)");
   for (const name of IDENTITY_COLUMNS) insert.run(name, packColumns([file.column(name)], seriesCount + 1));
   for (const [index, column] of Object.values(sums).entries()) {
