@@ -10,6 +10,10 @@ import { MeshService } from "@wardline/api/wardline/agent/v1/mesh";
 import { RecordService } from "@wardline/api/wardline/agent/v1/records";
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { failureFromConnectError } from "@wardline/domain/wire";
+import { LinkSessions } from "../cluster/peers/linkSessions.ts";
+
+/** HTTP/2 wants an authority; nothing resolves it. */
+const BASE_URL = "http://agent";
 
 export interface AgentClient {
   readonly agent: Client<typeof AgentService>;
@@ -23,16 +27,13 @@ export interface AgentClient {
 
 export function connectAgent(socketPath: string): AgentClient {
   const sockets: Socket[] = [];
-  const transport = createGrpcTransport({
-    baseUrl: "http://agent",
-    nodeOptions: {
-      createConnection: () => {
-        const socket = connect(socketPath);
-        sockets.push(socket);
-        return socket;
-      },
-    },
-  });
+  const createConnection = () => {
+    const socket = connect(socketPath);
+    sockets.push(socket);
+    return socket;
+  };
+  const sessionManager = new LinkSessions(BASE_URL, {}, { createConnection });
+  const transport = createGrpcTransport({ baseUrl: BASE_URL, sessionManager });
   return {
     agent: createClient(AgentService, transport),
     cluster: createClient(ClusterService, transport),

@@ -3,7 +3,7 @@ import { createPublicKey } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { JoinRequestSchema, type JoinResponse, PeerService } from "@wardline/api/wardline/peer/v1/peer";
 import type { MemberRecord } from "@wardline/api/wardline/v1/cluster";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -18,6 +18,7 @@ import type { ClusterSettings } from "../../identity/ports.ts";
 import { SEAL_KEY_BYTES } from "../../identity/sealing.ts";
 import { type Roots, readRoots } from "../../identity/trustBundle.ts";
 import { verifyPeer } from "../../identity/verifyPeer.ts";
+import { LinkSessions } from "./linkSessions.ts";
 import { toFailure } from "./peerLink.ts";
 import type { PeerTarget } from "./ports.ts";
 import { ALPN, chainOf, HANDSHAKE_TIMEOUT_MS, TLS_OPTIONS } from "./tlsLinks.ts";
@@ -88,7 +89,7 @@ async function askOne(
   try {
     const problem = judge(chainOf(socket), candidate, token, wallMs());
     if (problem) throw problem;
-    const sessionManager = new Http2SessionManager(BASE_URL, {}, { createConnection: () => socket });
+    const sessionManager = new LinkSessions(BASE_URL, {}, { createConnection: () => socket });
     const transport = createGrpcTransport({
       baseUrl: BASE_URL,
       sessionManager,

@@ -1,11 +1,12 @@
 /** One connection to one other member, opened at the first call and again when it broke. */
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { PeerService } from "@wardline/api/wardline/peer/v1/peer";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import type { PeerAddress } from "../../identity/peerAddress.ts";
+import { LinkSessions } from "./linkSessions.ts";
 import type { PeerCallOptions } from "./ports.ts";
 import { ALPN, chainOf, TLS_OPTIONS } from "./tlsLinks.ts";
 
@@ -27,7 +28,7 @@ export interface LinkParts {
 
 export class PeerLink {
   readonly #parts: LinkParts;
-  readonly #sessions: Http2SessionManager;
+  readonly #sessions: LinkSessions;
   readonly #client: Client<typeof PeerService>;
   #problem: Failure | null = null;
   #calls = 0;
@@ -35,7 +36,7 @@ export class PeerLink {
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
-    this.#sessions = new Http2SessionManager(
+    this.#sessions = new LinkSessions(
       BASE_URL,
       { idleConnectionTimeoutMs: IDLE_MS, pingIntervalMs: PING_EVERY_MS, pingTimeoutMs: PING_TIMEOUT_MS },
       { createConnection: () => this.#connect() },
