@@ -9,7 +9,7 @@ import type { RendererFiles } from "./renderer-files.ts";
 import type { SessionGate } from "./session-gate.ts";
 
 const RPC_PREFIX = "/rpc";
-/** A drop of 16 MiB as JSON with base64, and some room. */
+/** A drop of 16 MiB, also as JSON with base64, and some room. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -46,6 +46,8 @@ export function createRequestHandler(ports: RequestHandlerPorts): RequestListene
     routes: (router) => backend.routes(router),
     requestPathPrefix: RPC_PREFIX,
     readMaxBytes: MAX_BODY_BYTES,
+    // Nothing leaves this machine: packing an answer and unpacking it takes longer than to send it as it is.
+    acceptCompression: [],
   });
   /** By session: another browser has connections of its own. */
   const openStreams = new Map<string, number>();

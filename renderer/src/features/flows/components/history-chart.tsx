@@ -11,10 +11,13 @@ import { type HistoryRange, toWireQuery } from "../model/history-range.ts";
 interface HistoryChartProps {
   readonly text: string;
   readonly range: HistoryRange;
-  /** It stays with the question before this one. */
+  /** It stays what it is, and asks nothing: others are waited for. */
   readonly isHeld: boolean;
   readonly onMark: (fromMs: number, untilMs: number) => void;
 }
+
+/** The rows are drawn first; a window that is never idle asks all the same. */
+const MOST_PUT_OFF_MS = 200;
 
 const formatNumber = (value: number) => formatCount(Math.round(value));
 
@@ -22,7 +25,10 @@ const formatNumber = (value: number) => formatCount(Math.round(value));
 export const HistoryChart = memo(function HistoryChart({ text, range, isHeld, onMark }: HistoryChartProps) {
   const [asked, setAsked] = useState<{ readonly text: string; readonly range: HistoryRange } | null>(null);
   useEffect(() => {
-    if (!isHeld) setAsked({ text, range });
+    // Without a question, an earlier one that is still being answered ends, in the backend as well.
+    if (isHeld) return setAsked(null);
+    const whenIdle = requestIdleCallback(() => setAsked({ text, range }), { timeout: MOST_PUT_OFF_MS });
+    return () => cancelIdleCallback(whenIdle);
   }, [text, range, isHeld]);
   const series = useQuery(
     HistoryService.method.getSeries,

@@ -58,8 +58,7 @@ const NOTHING: Answer = { question: null, serial: 0, rowCount: 0, listed: 0, sea
 export function useRankedRows(text: string, range: HistoryRange, order: ListOrder, asked: number): RankedRows {
   const { connection } = useConsole();
   const [answer, setAnswer] = useState<Answer>(NOTHING);
-  const [isRunning, setRunning] = useState(true);
-  const [failure, setFailure] = useState<ShownFailure | null>(null);
+  const [failed, setFailed] = useState<Failed | null>(null);
   const [settled, setSettled] = useState<Question | null>(null);
   const [newer, setNewer] = useState(0);
   const [version, setVersion] = useState(0);
@@ -102,15 +101,14 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
         .catch((error: unknown) => {
           if (own.signal.aborted) return;
           running.current.delete(page);
-          setFailure(shownFailure(error));
+          setFailed({ question: current.current.question, failure: shownFailure(error) });
         });
     }
   }, [connection]);
 
   useEffect(() => {
     const own = new AbortController();
-    setRunning(true);
-    setFailure(null);
+    setFailed(null);
     const begin = (read: ReadRowsResponse) => {
       for (const controller of running.current.values()) controller.abort();
       running.current.clear();
@@ -135,12 +133,10 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
         if (!own.signal.aborted) begin(read);
       })
       .catch((error: unknown) => {
-        if (!own.signal.aborted) setFailure(shownFailure(error));
+        if (!own.signal.aborted) setFailed({ question, failure: shownFailure(error) });
       })
       .finally(() => {
-        if (own.signal.aborted) return;
-        setRunning(false);
-        setSettled(question);
+        if (!own.signal.aborted) setSettled(question);
       });
     return () => own.abort();
   }, [connection, question]);
@@ -190,7 +186,10 @@ export function useRankedRows(text: string, range: HistoryRange, order: ListOrde
   );
   const { listed } = answer;
   const rankAtOrAfter = useCallback((key: number) => Math.max(0, Math.min(listed, key)), [listed]);
-  const state = { newer, isRunning, isSettled: settled === question, failure, version, added: 0 };
+  // Told from the question, not noted in an effect: that would draw everything once more before it is asked.
+  const isSettled = settled === question;
+  const failure = failed?.question === question ? failed.failure : null;
+  const state = { newer, isRunning: !isSettled, isSettled, failure, version, added: 0 };
   return { ...answer, ...state, rowAt, want, rankAt, readRanks, keyAt: itself, rankAtOrAfter };
 }
 
@@ -203,6 +202,11 @@ function keep(pages: Map<number, readonly HistoryRecord[]>, page: number, rows: 
   pages.set(page, rows);
   const [oldest] = pages.keys();
   if (pages.size > MOST_PAGES && oldest !== undefined) pages.delete(oldest);
+}
+
+interface Failed {
+  readonly question: Question | null;
+  readonly failure: ShownFailure;
 }
 
 interface Question {

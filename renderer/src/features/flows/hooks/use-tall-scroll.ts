@@ -47,6 +47,11 @@ export function useTallScroll(
       const element = scroller.current;
       if (!element) return;
       const top = Math.max(0, Math.min(most, wanted));
+      // A list that begins where it was: asking the browser would have it lay out the new rows at once.
+      if (top === 0 && expected.current === 0) {
+        setView((former) => (former.top === 0 ? former : { ...former, top }));
+        return;
+      }
       expected.current = top * ratio;
       element.scrollTop = expected.current;
       setView((former) => ({ ...former, top, scrollTop: element.scrollTop }));
