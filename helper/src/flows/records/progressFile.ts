@@ -67,7 +67,9 @@ export class ProgressFile {
       ...{ sequence: String(sequence), bootId: this.#bootId, removed, set },
       losses: [String(losses.ringFull), String(losses.rateLimited), String(losses.notFollowed)],
     });
-    if (this.#sizeBytes + block.length > this.#rewriteAtBytes) await this.#rewrite(sequence);
+    // There is nothing to write anew before the first block, however large that is.
+    const isGrown = this.#sizeBytes > 0 && this.#sizeBytes + block.length > this.#rewriteAtBytes;
+    if (isGrown) await this.#rewrite(sequence);
     const handle = await this.#open();
     // Also when the last one was written in part, or belongs to a group that failed.
     await handle.truncate(this.#sizeBytes);
