@@ -106,3 +106,21 @@ describe("a disk that is slow", () => {
     await vi.waitFor(() => expect(controller.pending).toBeNull());
   });
 });
+
+describe("a release that fails half-way", () => {
+  it("leaves the records of what may still be enforced: a restart would open the host", async () => {
+    const { controller, enforcer, store } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    enforcer.release = async () => {
+      throw new Error("a map is in use");
+    };
+    await expect(controller.release(lab.accept)).rejects.toThrow("a map is in use");
+    expect(await store.readIndex()).toMatchObject({ index: { confirmed: 1 } });
+    await controller.setEmergency("closed", OLD, "", lab.accept);
+    await controller.setEmergency("none", OLD, "", lab.accept);
+    await controller.close();
+    const after = await lab.reboot();
+    expect(after.controller.enforced.number).toBe(1);
+    expect(after.enforcer.deciding()).toBe(1);
+  });
+});

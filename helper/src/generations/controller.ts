@@ -242,9 +242,16 @@ export class GenerationController {
       if (current) throw refuse.confirmationPending(current.generation.number);
       await accept();
       const { ledger } = this.#standing;
-      const index = { ...ledger.index, confirmed: 0, previous: null, pending: null, emergency: null };
+      const before = ledger.index;
+      const index = { ...before, confirmed: 0, previous: null, pending: null, emergency: null };
       await ledger.write(index);
-      await this.#ports.enforcer.release();
+      try {
+        await this.#ports.enforcer.release();
+      } catch (error) {
+        // What may still be enforced must not be forgotten by the next start.
+        await ledger.settle(before);
+        throw error;
+      }
       this.#standing.enforced = GENERATION_ZERO;
       this.#standing.quarantines = [];
       await ledger.settled(index);
