@@ -1,4 +1,5 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AuditContent } from "@wardline/domain/audit";
@@ -104,6 +105,36 @@ describe("AuditLog", () => {
     await log.append(entry("d"));
     expect(await log.list({ limit: 10 })).toMatchObject({ chainValid: false, brokenAtSequence: brokenAt });
     await log.close();
+  });
+
+  it("writes nothing behind an entry that failed and that a broken disk does not take back", async () => {
+    const log = await AuditLog.open(directory, now);
+    await log.append(entry("one"));
+    const handle = await open(process.execPath, "r");
+    const prototype = Object.getPrototypeOf(handle) as typeof handle;
+    await handle.close();
+    const { datasync, truncate } = prototype;
+    const refuse = async () => {
+      throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+    };
+    // The entry is in the file, and neither stays for certain nor goes.
+    prototype.datasync = refuse;
+    prototype.truncate = refuse;
+    try {
+      await expect(log.append(entry("two"))).rejects.toThrow("EIO");
+      prototype.datasync = datasync;
+      await expect(log.append(entry("three"))).rejects.toThrow("EIO");
+    } finally {
+      prototype.datasync = datasync;
+      prototype.truncate = truncate;
+    }
+    await log.append(entry("four"));
+    const page = await log.list({ limit: 10 });
+    expect([page.chainValid, page.entries.map(({ action }) => action)]).toEqual([true, ["four", "one"]]);
+    await log.close();
+    const again = await AuditLog.open(directory, now);
+    expect((await again.list({ limit: 10 })).chainValid).toBe(true);
+    await again.close();
   });
 
   it("cuts off an entry that a crash left unfinished, and says so", async () => {

@@ -64,7 +64,10 @@ interface Opened {
 interface Active {
   readonly path: string;
   readonly file: FileHandle;
+  /** Of whole entries. */
   sizeBytes: number;
+  /** Behind them there may be an entry that failed, whole or in part. */
+  hasTail: boolean;
 }
 
 export class AuditLog {
@@ -127,7 +130,7 @@ export class AuditLog {
       const scan = await scanAuditFile({ path, sizeBytes: size, before: undefined }, () => {});
       const closed = paths.slice(0, -1);
       const newest = await newestOf(closed, scan);
-      const active = { path, file, sizeBytes: scan.completeBytes };
+      const active = { path, file, sizeBytes: scan.completeBytes, hasTail: false };
       const { first, cut } = scan;
       // What is before it is verified later; where nothing is, it has to begin where the log may begin.
       const startsWrong = closed.length === 0 && first !== null && !mayBegin(first, cut);
@@ -285,6 +288,7 @@ export class AuditLog {
     const entry = sealEntry(content, time, this.#last, platformHash);
     const line = Buffer.from(`${JSON.stringify(entry)}\n`);
     const active = this.#active;
+    await cutTail(active);
     if (active.sizeBytes > 0 && active.sizeBytes + line.length > this.#limits.segmentBytes) {
       await this.#writeInNext(entry.sequence, line);
     } else {
@@ -292,8 +296,9 @@ export class AuditLog {
         await active.file.appendFile(line);
         await active.file.datasync();
       } catch (error) {
-        // A full disk may have taken a part of the line.
-        await active.file.truncate(active.sizeBytes).catch(() => undefined);
+        // A full disk may have taken a part of the line, a broken one all of it.
+        active.hasTail = true;
+        await cutTail(active).catch(() => undefined);
         throw error;
       }
       active.sizeBytes += line.length;
@@ -321,7 +326,7 @@ export class AuditLog {
     }
     const former = this.#active;
     this.#closed.push(former.path);
-    this.#active = { path, file, sizeBytes: line.length };
+    this.#active = { path, file, sizeBytes: line.length, hasTail: false };
     this.#cutter.isDue = true;
     await former.file.close().catch(() => undefined);
   }
@@ -346,6 +351,13 @@ export class AuditLog {
       this.#cutter.isDue = true;
     }
   }
+}
+
+/** The next entry would stand behind what failed, and the chain would be broken there. Throws the error of the file system. */
+async function cutTail(active: Active): Promise<void> {
+  if (!active.hasTail) return;
+  await active.file.truncate(active.sizeBytes);
+  active.hasTail = false;
 }
 
 interface Clocks {
