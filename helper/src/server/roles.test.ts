@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -84,6 +84,27 @@ describe.skipIf(problem)(`real users over the real socket${problem ? ` (${proble
     // The doors of the file system are opened, so that only the agent itself decides.
     chmodSync(test.directory, 0o755);
     chmodSync(test.options.socketPath, 0o666);
+  });
+
+  it("leave connections to others, however many one of them opens", async () => {
+    const script = `
+      const { connect } = require("node:net");
+      let open = 0;
+      for (let each = 0; each < 300; each++)
+        connect(process.argv[1]).on("error", () => {}).on("connect", () => (open += 1)).on("close", () => (open -= 1));
+      setInterval(() => console.log(open), 50);`;
+    const identity = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    const hoarder = spawn("setpriv", [...identity, process.execPath, "-e", script, test.options.socketPath], {
+      env: { PATH: process.env.PATH ?? "" },
+    });
+    try {
+      let open = 0;
+      hoarder.stdout.on("data", (text) => (open = Number(String(text).trim().split("\n").at(-1))));
+      await expect.poll(() => open, { timeout: 10_000 }).toBe(128);
+      expect((await test.connect().agent.getStatus({})).status?.problems).toEqual([]);
+    } finally {
+      hoarder.kill("SIGKILL");
+    }
   });
 
   const denied = "PERMISSION_DENIED";
