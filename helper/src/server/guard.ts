@@ -1,5 +1,5 @@
 /** What stands before and around every call: role, deadline, and expected failures as error details. */
-import { ConnectError, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import { ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { Role } from "@wardline/api/wardline/v1/host";
 import type { AuditRole } from "@wardline/domain/audit";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
@@ -19,6 +19,19 @@ const ROLE_NAMES: Record<Role, AuditRole> = {
 
 export function roleName(role: Role): AuditRole {
   return ROLE_NAMES[role];
+}
+
+/** Aborted when the caller was told that the call took too long. */
+const EXPIRED = createContextKey(new AbortController().signal, { description: "the deadline of the call" });
+
+/** Throws `Failure` when nobody waits for the call any more: what was said to have failed must not be done afterwards. */
+export function refuseLate({ values, signal }: HandlerContext): void {
+  if (!values.get(EXPIRED).aborted && !signal.aborted) return;
+  throw new Failure({
+    code: ErrorCode.DEADLINE_EXCEEDED,
+    message: "The caller did not wait for the turn of this change: nothing was changed.",
+    retryable: true,
+  });
 }
 
 export interface GuardPorts {
@@ -70,7 +83,10 @@ export class Guard {
     const name = methodName(request.method);
     const deadlineMs = METHOD_RULES.get(name)?.deadlineMs ?? null;
     try {
-      return deadlineMs === null ? await next(request) : await withDeadline(next(request), deadlineMs, name);
+      if (deadlineMs === null) return await next(request);
+      const expired = new AbortController();
+      request.contextValues.set(EXPIRED, expired.signal);
+      return await withDeadline(next(request), deadlineMs, name, expired);
     } catch (error) {
       throw this.toConnectError(error, name);
     }
@@ -114,16 +130,22 @@ export class Guard {
   }
 }
 
-async function withDeadline<T>(call: Promise<T>, deadlineMs: number, name: string): Promise<T> {
+async function withDeadline<T>(
+  call: Promise<T>,
+  deadlineMs: number,
+  name: string,
+  expired: AbortController,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
+  const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
+      expired.abort();
       const message = `${name} took longer than ${deadlineMs / 1000} s.`;
       reject(failureToConnectError(new Failure({ code: ErrorCode.DEADLINE_EXCEEDED, message, retryable: true })));
     }, deadlineMs);
   });
   try {
-    return await Promise.race([call, expired]);
+    return await Promise.race([call, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,11 +1,22 @@
 /** Readers that leave: what is open for them ends, and nobody is told of an error. */
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConnectError } from "@connectrpc/connect";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  type ConnectError,
+  createContextValues,
+  type HandlerContext,
+  type UnaryRequest,
+} from "@connectrpc/connect";
+import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
+import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
 import { pino } from "pino";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { outcomeOf } from "../testing/agentClient.ts";
+import { fakeProgram } from "../testing/fakeEngine.ts";
 import { TestAgent } from "../testing/testAgent.ts";
-import { Guard, type GuardPorts } from "./guard.ts";
+import { Guard, type GuardPorts, refuseLate } from "./guard.ts";
 
 let tester: TestAgent;
 let logged: string[];
@@ -77,4 +88,49 @@ it("tells a failure of the call from a reader that left", async () => {
   await failing.next();
   await expect(failing.next()).rejects.toMatchObject({ name: "ConnectError" } satisfies Partial<ConnectError>);
   expect(logged.join()).toContain("a defect");
+});
+
+it("does not begin a change whose caller was told that it failed while it waited for its turn", async () => {
+  await tester.start();
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const prepare = tester.enforcer.prepare.bind(tester.enforcer);
+  tester.enforcer.prepare = async () => {
+    tester.enforcer.prepare = prepare;
+    await held;
+    throw new Error("no room");
+  };
+  const request = (text: string) => ({
+    state: { files: [{ path: "a.yaml", text }] },
+    mode: EnforcementMode.ENFORCE,
+    expectedProgramDigest: fakeProgram(text).digest,
+    confirmWithin: durationFromMs(10_000),
+  });
+  const first = outcomeOf(tester.connect().agent.apply(request("one")));
+  const { agent } = tester.connect();
+  await expect(agent.apply(request("two"), { timeoutMs: 300 })).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+  letGo();
+  expect(await first).toBe("INTERNAL");
+  const refused = () => agent.listAudit({ limit: 1 });
+  await expect.poll(async () => (await refused()).entries[0]?.detail).toContain("did not wait for the turn");
+  expect((await agent.getStatus({})).status?.pending).toBeUndefined();
+  expect(tester.enforcer.deciding()).toBe(0);
+  expect(await outcomeOf(agent.apply(request("three")))).toBe("ok");
+});
+
+it("tells a change that its deadline has passed", async () => {
+  vi.useFakeTimers();
+  try {
+    const { interceptor } = new Guard({ log: log() } as GuardPorts);
+    const contextValues = createContextValues();
+    const call = { method: AgentService.method.apply, contextValues } as unknown as UnaryRequest;
+    const context = { values: contextValues, signal: new AbortController().signal } as HandlerContext;
+    const answer = interceptor(() => new Promise(() => {}))(call).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(59_999);
+    expect(() => refuseLate(context)).not.toThrow();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await answer).toMatchObject({ code: Code.DeadlineExceeded });
+    expect(() => refuseLate(context)).toThrow("nothing was changed");
+  } finally {
+    vi.useRealTimers();
+  }
 });
