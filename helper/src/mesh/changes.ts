@@ -7,7 +7,9 @@ export function stateOf({
   probes,
   problems,
 }: Pick<MeshObservation, "providers" | "probes" | "problems">): string {
-  const reached = probes.map(({ targetHost, address, reachable }) => `${targetHost} ${address} ${reachable}`).sort();
+  const reached = probes
+    .map(({ targetHost, address, reachable, lossProven }) => `${targetHost} ${address} ${reachable} ${lossProven}`)
+    .sort();
   return JSON.stringify([providers.map(providerState), reached, problems]);
 }
 

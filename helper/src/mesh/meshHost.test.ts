@@ -24,6 +24,7 @@ import { NO_MESH } from "./meshOptions.ts";
 import { overlayConnections, remoteAddresses } from "./overlayConnections.ts";
 import { PeerEditor } from "./peerEditor.ts";
 import type { HealingAccess, MeshProviderAdapter } from "./ports.ts";
+import { ProviderMonitor } from "./providerMonitor.ts";
 
 /** `vi.waitFor` alone gives up after a second, which a busy machine may take for anything. */
 const PATIENTLY = { timeout: 60_000 } as const;
@@ -116,6 +117,44 @@ describe("MeshHost", () => {
     expect(shown(mesh)?.detail).toContain("The agent failed while it looked at it");
     isWrong = false;
     await stateIs(mesh, UP);
+  });
+
+  it("waits for a daemon that does not answer only as long as something goes over its mesh", async () => {
+    const signs: number[] = [];
+    let isSilent = false;
+    const monitor = new ProviderMonitor({
+      plan: {
+        provider,
+        isPresent: () => true,
+        load: async () => ({
+          provider,
+          // As the adapters take it: a signal that ends is silence of the daemon.
+          read: (signal) => {
+            const startedAtMs = performance.now();
+            return new Promise((resolve) => {
+              signal.addEventListener("abort", () => {
+                signs.push(performance.now() - startedAtMs);
+                resolve(report({ state: MeshProviderState.UNRESPONSIVE }));
+              });
+            });
+          },
+        }),
+      },
+      timing: { presentMs: 10_000, absentMs: 10_000, readLimitMs: 60_000, silentLimitMs: 300 },
+      ...{ log: pino({ level: "silent" }), wallMs: () => 0, onReport: () => {}, onPresent: () => {} },
+      isSilent: () => isSilent,
+    });
+    const looking = monitor.look();
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(signs).toEqual([]);
+    isSilent = true;
+    await looking;
+    expect(signs[0]).toBeGreaterThan(850);
+    await monitor.look();
+    expect(signs[1]).toBeGreaterThan(280);
+    expect(signs[1]).toBeLessThan(20_000);
+    expect(monitor.report.state).toBe(MeshProviderState.UNRESPONSIVE);
+    await monitor.close();
   });
 
   it("tries again to load what could not be loaded", async () => {

@@ -68,6 +68,7 @@ export class MeshHost implements MeshView {
           ...{ plan, log, timing: this.#timing, wallMs: () => clock.wallMs() },
           onReport: () => this.#changed(),
           onPresent: () => this.#active.resolve(),
+          isSilent: () => this.#probes?.isSilent(plan.provider) ?? false,
         }),
     );
   }
@@ -160,11 +161,18 @@ export class MeshHost implements MeshView {
       if (this.#isClosed) return;
       this.#probes = new LinkProbes();
       this.#probes.onChange(() => this.#changed());
+      this.#probes.onDoubt((provider, isRefused) => this.#lookAtSilent(provider, isRefused));
       this.#active.resolve();
     } catch (error) {
       this.#ports.log.error({ err: error }, "ways to other hosts cannot be measured");
       this.setProblems("probes", ["Ways to other hosts cannot be measured: the agent's log says why."]);
     }
+  }
+
+  /** Where a mesh falls silent, its daemon is the first that is asked. */
+  #lookAtSilent(provider: MeshProvider, isRefused: boolean): void {
+    if (!isRefused && !this.#probes?.isSilent(provider)) return;
+    void this.#monitors.find((monitor) => monitor.provider === provider)?.look();
   }
 
   #changed(): void {

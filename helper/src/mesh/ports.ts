@@ -25,8 +25,10 @@ export interface PeerAddress {
 /** One mesh on this host. Every call is bounded in time and size by the adapter itself. */
 export interface MeshProviderAdapter {
   readonly provider: MeshProvider;
-  /** Never rejects: what is wrong is in the report's state and detail. */
+  /** Never rejects: what is wrong is in the report's state and detail. A signal that ends is silence of the daemon. */
   read(signal: AbortSignal): Promise<MeshProviderReport>;
+  /** Calls back when it saw something by itself that the next report will say. For as long as it lives. */
+  onNews?(watcher: () => void): void;
   /** Throws `Failure`: INVALID_ARGUMENT, UNSUPPORTED, UNAVAILABLE, DEADLINE_EXCEEDED. */
   addPeer?(peer: PeerAddress, signal: AbortSignal): Promise<void>;
   removePeer?(peer: PeerAddress, signal: AbortSignal): Promise<void>;
@@ -53,7 +55,7 @@ export interface ProbeTarget {
 export interface ProbeView {
   setTargets(targets: readonly ProbeTarget[]): void;
   results(): readonly MeshProbe[];
-  /** Called when a target became reachable or unreachable. Returns the unsubscriber. */
+  /** Called when a target became reachable, unreachable or lossy, or is lossy no longer. Returns the unsubscriber. */
   onChange(listener: () => void): () => void;
 }
 

@@ -16,9 +16,16 @@ export interface MonitorTiming {
   readonly absentMs: number;
   /** More than an adapter's own limit: this one is for adapters that do not keep it. */
   readonly readLimitMs: number;
+  /** Where nothing goes over the mesh at the same time, a daemon that has not answered for so long is silent. */
+  readonly silentLimitMs: number;
 }
 
-export const USUAL_TIMING: MonitorTiming = { presentMs: 1_000, absentMs: 10_000, readLimitMs: 2_500 };
+export const USUAL_TIMING: MonitorTiming = {
+  ...{ presentMs: 1_000, absentMs: 10_000, readLimitMs: 2_500 },
+  silentLimitMs: 600,
+};
+/** How often it is looked whether a mesh has fallen silent while its daemon does not answer. */
+const HURRY_EVERY_MS = 100;
 
 export interface MonitorPorts {
   readonly plan: MeshProviderPlan;
@@ -28,6 +35,8 @@ export interface MonitorPorts {
   readonly onReport: (report: MeshProviderReport) => void;
   /** Its adapter was loaded. */
   readonly onPresent: () => void;
+  /** Whether nothing that goes over this mesh is answered now; false where nothing is known of that. */
+  readonly isSilent: () => boolean;
 }
 
 export class ProviderMonitor {
@@ -106,12 +115,22 @@ export class ProviderMonitor {
     }
     if (this.#adapter === null) {
       this.#adapter = await plan.load();
+      this.#adapter.onNews?.(() => void this.look());
       this.#ports.onPresent();
     }
     const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(timing.readLimitMs)]);
     const late = Promise.withResolvers<never>();
     signal.addEventListener("abort", () => late.reject(new Error("it took too long")), { once: true });
-    return await Promise.race([this.#adapter.read(signal), late.promise]);
+    const hurry = new AbortController();
+    const startedAtMs = performance.now();
+    const hurrying = setInterval(() => {
+      if (performance.now() - startedAtMs >= timing.silentLimitMs && this.#ports.isSilent()) hurry.abort();
+    }, HURRY_EVERY_MS).unref();
+    try {
+      return await Promise.race([this.#adapter.read(AbortSignal.any([signal, hurry.signal])), late.promise]);
+    } finally {
+      clearInterval(hurrying);
+    }
   }
 }
 

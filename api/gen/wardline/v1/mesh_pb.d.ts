@@ -471,6 +471,13 @@ export declare type MeshProbe = Message<"wardline.v1.MeshProbe"> & {
    * @generated from field: google.protobuf.Timestamp last_answer_at = 13;
    */
   lastAnswerAt?: Timestamp | undefined;
+
+  /**
+   * Many echoes close to each other were asked to tell loss from bad luck, and it is loss.
+   *
+   * @generated from field: bool loss_proven = 14;
+   */
+  lossProven: boolean;
 };
 
 /**

@@ -4,9 +4,10 @@ import type { Fleet } from "./fleet.ts";
 import { isFlapping } from "./memory.ts";
 import { MeshFault, MeshProvider } from "./model.ts";
 import type { Symptom } from "./symptoms.ts";
-import { isFineLoss, LIMITS } from "./thresholds.ts";
+import { confirmedAfterMs, isFineLoss, LIMITS } from "./thresholds.ts";
 import { list, providerName, providerSlug, targetOf } from "./words.ts";
 
+const ASYMMETRY_MS = confirmedAfterMs(MeshFault.ASYMMETRIC_LOSS);
 const KINDS: readonly Symptom["kind"][] = ["probe-lost", "probe-poor", "peer-poor"];
 
 export function degradedLinks(input: AnalysisInput, pool: Pool): Diagnosis[] {
@@ -53,7 +54,9 @@ function poorPair({ fleet, memory }: AnalysisInput, symptoms: readonly Symptom[]
     return diagnosis(fleet, { ...common, fault: MeshFault.LINK_FLAPPING, cause, confidence: 0.9 });
   }
   const good = fineDirection(fleet, primary);
-  if (good !== null) {
+  // One end tests and tells before the other: which of the directions is fine is known when both had the time.
+  const isTold = fleet.atMs - Math.min(...primary.map(({ sinceMs }) => sinceMs)) >= ASYMMETRY_MS;
+  if (good !== null && isTold) {
     const cause = `${way} loses in one direction only: from ${good.to} to ${good.from} it does, back it does not.`;
     return diagnosis(fleet, { ...common, fault: MeshFault.ASYMMETRIC_LOSS, cause, confidence: 0.8 });
   }

@@ -96,11 +96,15 @@ export function diagnosis(fleet: Fleet, made: DiagnosisParts): Diagnosis {
     hosts: [...new Set([...made.hosts, ...all.flatMap(({ host, otherHost }) => [host, otherHost])])].filter(Boolean),
     evidence: all.map(({ sentence }) => sentence).slice(0, MAX_EVIDENCE),
     sinceMs: Math.min(startMs, ...earlier),
-    isConfirmed: fleet.atMs - startMs >= confirmedAfterMs(fault),
+    isConfirmed: fleet.atMs - startMs >= confirmedAfterMs(fault, isProven(primary, fleet.atMs)),
     symptoms: all.map(({ key }) => key),
     observers: observers ?? [...new Set(primary.map(({ host }) => host))],
     peers: all.flatMap(({ peer }) => (peer ? [peer] : [])),
   };
+}
+
+function isProven(primary: readonly Symptom[], atMs: number): boolean {
+  return primary.some((each) => each.isProven && atMs - each.sinceMs >= confirmedAfterMs(each.fault, true));
 }
 
 function storeMembers(fleet: Fleet, pool: Pool): Diagnosis[] {

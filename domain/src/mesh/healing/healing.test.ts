@@ -160,6 +160,41 @@ describe("single faults", () => {
     expect(only(made).fault).toBe(MeshFault.LINK_DEGRADED);
   });
 
+  it("takes loss that was tested for as a fault at once, and calls it one-sided only when the other end had its time", () => {
+    const made = lab();
+    made.mesh.losses.set("a b", 0.3);
+    made.run(5_000);
+    expect(made.all(), "untested it may be bad luck").toEqual([]);
+    made.mesh.losses.clear();
+    made.run(5_000);
+    made.mesh.losses.set("a b", 0.3);
+    made.mesh.proven.add("a b");
+    made.run(1_000, 100);
+    expect(only(made).fault).toBe(MeshFault.LINK_DEGRADED);
+    made.run(10_000);
+    expect(only(made).fault).toBe(MeshFault.ASYMMETRIC_LOSS);
+    made.mesh.losses.set("b a", 0.3);
+    made.mesh.proven.add("b a");
+    made.run(1_000);
+    expect(only(made).fault).toBe(MeshFault.LINK_DEGRADED);
+  });
+
+  it("begins nothing for loss that was tested for and is below the limit, or gone before the other end could say the same", () => {
+    const made = lab();
+    made.mesh.losses.set("a b", 0.09);
+    made.mesh.proven.add("a b");
+    made.run(60_000);
+    expect(made.all()).toEqual([]);
+    for (let turn = 0; turn < 20; turn += 1) {
+      made.mesh.losses.set("a b", 0.3);
+      made.run(400, 100);
+      made.mesh.losses.clear();
+      made.run(10_000);
+    }
+    expect(made.all()).toEqual([]);
+    expect(made.actions()).toEqual([]);
+  });
+
   it("does not touch the store, and lets the leader step down from a member that is down", () => {
     const made = lab();
     const up = { isUp: true, detail: "" };

@@ -25,6 +25,7 @@ import { isNeededForPace } from "./pace.ts";
 import { receiptMissing, withReceipt } from "./receipts.ts";
 import { isEnded, withStep } from "./run-edit.ts";
 import type { SavedHealing } from "./saving.ts";
+import { UNSETTLED_MS } from "./thresholds.ts";
 import { bypasses, type Look } from "./verify.ts";
 
 export type { HealingDecisionInput };
@@ -78,6 +79,11 @@ export class HealingLoop {
   /** Lets time pass: once a second. */
   tick(nowMs: number): HealingChange {
     return this.#world === null ? this.#change([], false, false) : this.#step(nowMs);
+  }
+
+  /** Something is wrong since so short a time that it is not called a fault yet: time is to pass in small steps now. */
+  isUnsettled(nowMs: number): boolean {
+    return Object.values(this.#memory.since).some((sinceMs) => nowMs - sinceMs < UNSETTLED_MS);
   }
 
   /** What became of an order; of orders that are not known, or were answered already, nothing is taken. */

@@ -226,7 +226,10 @@ function probeSymptoms(host: FleetHost): FoundSymptom[] {
       ...(isSlow(probe.latencyMs) ? [`${Math.round(probe.latencyMs!)} ms`] : []),
     ];
     const sentence = `${host.host} measures ${figures.join(" and ")} to ${targetHost} ${over}.`;
-    return [symptom({ key: `probe-poor${ends}`, kind: "probe-poor", ...common, sentence, loss: loss ?? null })];
+    const isProven = probe.lossProven && isLossy(loss);
+    return [
+      symptom({ key: `probe-poor${ends}`, kind: "probe-poor", ...common, sentence, loss: loss ?? null, isProven }),
+    ];
   });
 }
 

@@ -163,6 +163,45 @@ describe("one fault is one run", () => {
   );
 });
 
+describe("ways that come, go and lose many times a minute", () => {
+  const HURRIED_MS = 100;
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])("are no storm of actions, seed %i", (seed) => {
+    const random = seededRandom(FIRST_SEED + seed);
+    const mesh = randomMesh(random);
+    const [actionsPerHour, cooldownMs] = [12, 60_000];
+    const lab = new HealingLab(mesh, { settings: { mode: HealingMode.ACT, actionsPerHour, cooldownMs } });
+    mesh.effect = () => pick(EFFECTS, random);
+    lab.run(20_000);
+    const names = [...mesh.hosts.keys()];
+    for (let change = 0; change < 300; change += 1) {
+      const way = `${pick(names, random)} ${pick(names, random)}`;
+      const link = pick(mesh.links, random);
+      switch (nextBelow(random, 4)) {
+        case 0:
+          mesh.losses.set(way, nextRandom(random) / 2);
+          mesh.proven.add(way);
+          break;
+        case 1:
+          mesh.losses.clear();
+          mesh.proven.clear();
+          break;
+        // As the kernel tells it: a line falls silent, and carries again a moment later.
+        default:
+          link.isCut = !link.isCut;
+      }
+      lab.run(nextBelow(random, 30) * HURRIED_MS, HURRIED_MS);
+    }
+    expect(lab.violations()).toEqual([]);
+    expect(lab.actions().length).toBeLessThanOrEqual(actionsPerHour);
+    mesh.losses.clear();
+    mesh.proven.clear();
+    for (const link of mesh.links) Object.assign(link, { isCut: false, isStuck: false });
+    lab.run(200_000);
+    const left = lab.open().map(({ fault, target, state }) => `${fault} ${target} ${HealingState[state]}`);
+    expect(left).toEqual([]);
+  });
+});
+
 /** Nothing brings a link back that is cut below; where both its ends have two others, nothing replaces it either: a person looks. */
 function isCutForGood({ links }: SimulatedMesh): boolean {
   const cut = links.find(({ isCut }) => isCut);

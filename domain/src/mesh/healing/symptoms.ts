@@ -37,11 +37,13 @@ export interface Symptom {
   readonly parts: readonly (readonly string[])[];
   /** Only of `probe-poor`: 0 to 1, `null` = not measured. */
   readonly loss: number | null;
+  /** Only of `probe-poor`: its loss was tested for, and is no bad luck. */
+  readonly isProven: boolean;
 }
 
 export type FoundSymptom = Omit<Symptom, "sinceMs">;
 
-const NONE = { otherHost: "", otherKey: "", peer: null, parts: [], loss: null } as const;
+const NONE = { otherHost: "", otherKey: "", peer: null, parts: [], loss: null, isProven: false } as const;
 
 export function symptom(
   found: Pick<FoundSymptom, "key" | "kind" | "fault" | "target" | "provider" | "host" | "sentence"> &

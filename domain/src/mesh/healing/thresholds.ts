@@ -52,7 +52,9 @@ const CONFIRMED_AFTER_MS: Readonly<Partial<Record<MeshFault, number>>> = {
   [MeshFault.DAEMON_DOWN]: 1_000,
   [MeshFault.DAEMON_HUNG]: 1_000,
   [MeshFault.DAEMON_UNSUPPORTED]: 1_000,
-  [MeshFault.HOST_GONE]: 2_000,
+  // Nobody reached it for a second before that is a symptom.
+  [MeshFault.HOST_GONE]: 1_000,
+  [MeshFault.PEER_DOWN]: 1_000,
   [MeshFault.AGENT_GONE]: 2_000,
   [MeshFault.LINK_DEGRADED]: 10_000,
   [MeshFault.ASYMMETRIC_LOSS]: 10_000,
@@ -61,9 +63,16 @@ const CONFIRMED_AFTER_MS: Readonly<Partial<Record<MeshFault, number>>> = {
   [MeshFault.LINK_FLAPPING]: 0,
 };
 
-export function confirmedAfterMs(fault: MeshFault): number {
-  return CONFIRMED_AFTER_MS[fault] ?? 2_000;
+/** Loss that was tested for is no bad luck: half a second for the other end, which tests by itself, to say the same. */
+const PROVEN_AFTER_MS = 500;
+
+export function confirmedAfterMs(fault: MeshFault, isProven = false): number {
+  const usualMs = CONFIRMED_AFTER_MS[fault] ?? 2_000;
+  return isProven ? Math.min(PROVEN_AFTER_MS, usualMs) : usualMs;
 }
+
+/** A symptom that is younger may be confirmed at any moment: who decides looks more often then. */
+export const UNSETTLED_MS = 2_500;
 
 /** How long a fault lasts before something is done: many go by themselves, and a link that flaps is not acted on in between. */
 const SETTLED_AFTER_MS: Readonly<Partial<Record<MeshFault, number>>> = {

@@ -304,6 +304,7 @@ describe("the leader's own writes", () => {
     };
     const expiresAtMs = () => lab.world.wallMs() + 20_000;
     const makeLoop = (): Loop => ({
+      isUnsettled: () => false,
       observe: () => ({ ...nothing, orders: [{ ...order, id: `r/${++number}`, expiresAtMs: expiresAtMs() }] }),
       receipt: (receipt) => {
         said.push(receipt);

@@ -33,7 +33,7 @@ import * as records from "./records.ts";
 /** What is used of the loop. */
 export type Loop = Pick<
   HealingLoop,
-  "observe" | "receipt" | "decide" | "configure" | "resetKnowledge" | "runs" | "knowledge"
+  "observe" | "isUnsettled" | "receipt" | "decide" | "configure" | "resetKnowledge" | "runs" | "knowledge"
 >;
 
 export interface CoordinatorPorts {
@@ -50,6 +50,8 @@ export interface CoordinatorPorts {
 }
 
 const STEP_EVERY_MS = 1_000;
+/** While something waits to be called a fault. */
+const UNSETTLED_STEP_MS = 200;
 /** One change of the mesh is told by many members. */
 const COALESCE_MS = 20;
 /** With so many members that a look takes long, it is taken more seldom: a fifth of one processor is the most. */
@@ -113,7 +115,7 @@ export class HealingCoordinator {
         this.#wake = new AbortController();
         this.#askStore();
         if (this.#mirror.revision !== null && membership.members().length > 0) await this.#step();
-        await waitFor(clock, STEP_EVERY_MS, signal, this.#wake.signal);
+        await waitFor(clock, this.#pauseMs(), signal, this.#wake.signal);
         await waitFor(clock, Math.max(COALESCE_MS, this.#costMs * PAUSES_PER_STEP), signal);
       }
       return null;
@@ -123,6 +125,10 @@ export class HealingCoordinator {
     } finally {
       await this.#mirror.stop();
     }
+  }
+
+  #pauseMs(): number {
+    return this.#loop?.isUnsettled(this.#nowMs()) ? UNSETTLED_STEP_MS : STEP_EVERY_MS;
   }
 
   #makeMirror(): PrefixMirror {

@@ -1,5 +1,6 @@
 /** The kernel's lists of interfaces and traffic filters (rtnetlink): questions, and word of changes. */
 import { closeSync, readSync, writeSync } from "node:fs";
+import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 import { openSocket, setSocketOption } from "../ffi/libc.ts";
 import { inNetworkNamespace } from "./namespace.ts";
@@ -18,14 +19,15 @@ const ALIGNMENT = 4;
 const NLMSG_NOOP = 1;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 1;
 const NLM_F_REQUEST_DUMP = 0x301;
 const NLM_F_DUMP_INTERRUPTED = 0x10;
 /** What is listed may change while it is listed; then the kernel says so and the list is asked for again. */
 const MAX_ATTEMPTS = 20;
 
-function open(networkNamespace: string | null): number {
+function open(networkNamespace: string | null, protocol = NETLINK_ROUTE): number {
   const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  const fileDescriptor = inNetworkNamespace(networkNamespace, () => openSocket(AF_NETLINK, type, NETLINK_ROUTE));
+  const fileDescriptor = inNetworkNamespace(networkNamespace, () => openSocket(AF_NETLINK, type, protocol));
   if (fileDescriptor === null) throw new Error("the kernel refused a netlink socket");
   return fileDescriptor;
 }
@@ -67,9 +69,9 @@ export class RouteQuestions {
   readonly #received = Buffer.allocUnsafe(RECEIVE_BYTES);
   #sequence = 0;
 
-  /** Stays in the namespace that it was made in. */
-  constructor(networkNamespace: string | null) {
-    this.#fileDescriptor = open(networkNamespace);
+  /** Stays in the namespace that it was made in. @param protocol of netlink; rtnetlink unless given */
+  constructor(networkNamespace: string | null, protocol?: number) {
+    this.#fileDescriptor = open(networkNamespace, protocol);
   }
 
   /** Payloads of the whole list. `body` follows the message's header. */
@@ -82,13 +84,7 @@ export class RouteQuestions {
   }
 
   #listOnce(type: number, body: Buffer): readonly Buffer[] | null {
-    this.#sequence += 1;
-    const header = Buffer.alloc(HEADER_BYTES);
-    header.writeUInt32LE(HEADER_BYTES + body.length, 0);
-    header.writeUInt16LE(type, 4);
-    header.writeUInt16LE(NLM_F_REQUEST_DUMP, 6);
-    header.writeUInt32LE(this.#sequence, 8);
-    writeSync(this.#fileDescriptor, Buffer.concat([header, body]));
+    this.#send(type, NLM_F_REQUEST_DUMP, body);
     const answers: Buffer[] = [];
     let interrupted = false;
     for (;;) {
@@ -99,10 +95,36 @@ export class RouteQuestions {
         interrupted ||= (message.flags & NLM_F_DUMP_INTERRUPTED) !== 0;
         if (message.type === NLMSG_DONE) return interrupted ? null : answers;
         if (message.type === NLMSG_ERROR)
-          throw new Error(`rtnetlink request ${type}: ${getSystemErrorName(message.payload.readInt32LE(0))}`);
+          throw new Error(`netlink request ${type}: ${getSystemErrorName(message.payload.readInt32LE(0))}`);
         answers.push(Buffer.from(message.payload));
       }
     }
+  }
+
+  /** The payload of the one answer; `null` = there is nothing of that kind. `body` follows the message's header. */
+  one(type: number, body: Buffer): Buffer | null {
+    this.#send(type, NLM_F_REQUEST, body);
+    for (;;) {
+      const length = receive(this.#fileDescriptor, this.#received);
+      if (length === 0) throw new Error("the kernel did not answer");
+      for (const message of messages(this.#received.subarray(0, length))) {
+        if (message.sequence !== this.#sequence) continue;
+        if (message.type !== NLMSG_ERROR) return Buffer.from(message.payload);
+        const errno = message.payload.readInt32LE(0);
+        if (errno === -constants.errno.ENOENT) return null;
+        throw new Error(`netlink request ${type}: ${getSystemErrorName(errno)}`);
+      }
+    }
+  }
+
+  #send(type: number, flags: number, body: Buffer): void {
+    this.#sequence += 1;
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeUInt32LE(HEADER_BYTES + body.length, 0);
+    header.writeUInt16LE(type, 4);
+    header.writeUInt16LE(flags, 6);
+    header.writeUInt32LE(this.#sequence, 8);
+    writeSync(this.#fileDescriptor, Buffer.concat([header, body]));
   }
 
   close(): void {

@@ -37,6 +37,8 @@ export interface LocalHealingPorts {
 }
 
 const STEP_EVERY_MS = 1_000;
+/** While something waits to be called a fault. */
+const UNSETTLED_STEP_MS = 200;
 
 export class LocalHealing implements HealingAccess {
   readonly #ports: LocalHealingPorts;
@@ -74,7 +76,8 @@ export class LocalHealing implements HealingAccess {
     const unsubscribe = this.#ports.view.onChange(() => this.#step());
     let cancel: () => void = () => {};
     const tick = () => {
-      cancel = this.#ports.clock.schedule(STEP_EVERY_MS, tick);
+      const isUnsettled = this.#loop.isUnsettled(this.#nowMs());
+      cancel = this.#ports.clock.schedule(isUnsettled ? UNSETTLED_STEP_MS : STEP_EVERY_MS, tick);
       this.#step();
     };
     tick();

@@ -11,8 +11,13 @@ const INFO_BYTES = 104;
 
 const KEPT_IN = ["EPERM", "EACCES"];
 
-/** Never rejects. `silent` after a second, when there is no way there, and when `signal` ends it. */
-export function shakeHands(address: string, port: number, signal: AbortSignal): Promise<Handshake> {
+/** Never rejects. `silent` after so long, when there is no way there, and when `signal` ends it. */
+export function shakeHands(
+  address: string,
+  port: number,
+  signal: AbortSignal,
+  limitMs = ANSWER_LIMIT_MS,
+): Promise<Handshake> {
   const { promise, resolve } = Promise.withResolvers<Handshake>();
   const socket = connect({ host: address, port });
   const end = (handshake: Handshake) => {
@@ -23,7 +28,7 @@ export function shakeHands(address: string, port: number, signal: AbortSignal): 
     resolve(handshake);
   };
   const giveUp = () => end({ outcome: "silent", latencyNs: null });
-  const timer = setTimeout(giveUp, ANSWER_LIMIT_MS).unref();
+  const timer = setTimeout(giveUp, limitMs).unref();
   signal.addEventListener("abort", giveUp, { once: true });
   socket.on("connect", () => end({ outcome: "answered", latencyNs: roundTripNs(socket) }));
   socket.on("error", (error: NodeJS.ErrnoException) => end({ outcome: outcomeOf(error.code ?? ""), latencyNs: null }));

@@ -2,14 +2,17 @@
  * Measures the ways to other hosts: latency, loss and path MTU, by the agent itself.
  *
  * Pace: each target once a second at a phase of its own, 64 a second in all; more than 64 targets share that. A target
- * whose answer is in doubt (later than three times its usual latency, 200 to 700 ms) is asked again at once, twice at most,
- * so that three lost in a row are known after 2.6 s. An answer later than a second is a loss. Packets are of 44 bytes (IPv4) or 64 (IPv6), but
- * for those that look for the path MTU: one at a time over all targets, five a second at most, beside the others.
+ * whose answer is in doubt (later than three times its usual latency, 200 to 700 ms) is asked 20 times in a second (`burst.ts`; 60 a
+ * second over all targets, beside the others), and what else leads to its host once: a way that is gone is known after a second of
+ * silence. Where such a row may not begin it is asked again at once, twice at most. An answer later than a second is a loss.
+ * Packets are of 44 bytes (IPv4) or 64 (IPv6), but for those that look for the path MTU: one at a time over all targets, five a
+ * second at most, beside the others.
  */
 import { constants } from "node:os";
-import type { MeshProbe } from "@wardline/api/wardline/v1/mesh";
+import type { MeshProbe, MeshProvider } from "@wardline/api/wardline/v1/mesh";
 import { socketAddressOf } from "../../linux/icmp/socketAddress.ts";
 import type { ProbeTarget, ProbeView } from "../ports.ts";
+import { BURST } from "./burst.ts";
 import { EchoLane } from "./echoLane.ts";
 import { LinkTarget } from "./linkTarget.ts";
 import { MtuSurvey } from "./mtuSurvey.ts";
@@ -18,9 +21,12 @@ import { systemProbePorts } from "./systemProbePorts.ts";
 
 const PROBE_EVERY_MS = 1_000;
 const PACKETS_PER_SECOND = 64;
+const BURST_PACKETS_PER_SECOND = 60;
 const MAX_TARGETS = 256;
 /** Targets that are due together are served together: fewer wakes. */
 const GRID_MS = 100;
+/** What else leads to a host whose echo is in doubt is asked at once, unless it was a moment ago. */
+const ASKED_LATELY_MS = 200;
 /** The kernel stamps what it receives only some time after it was asked to. */
 const FIRST_ECHO_AFTER_MS = 100;
 /** Echoes while handshakes measure, to notice when they pass again; handshakes while nothing does, or while they measure. */
@@ -41,6 +47,8 @@ export class LinkProbes implements ProbeView {
   readonly #lanes = new Map<4 | 6, Lane>();
   readonly #survey = new MtuSurvey();
   readonly #listeners = new Set<() => void>();
+  readonly #doubters = new Set<(provider: MeshProvider, isRefused: boolean) => void>();
+  #burstTokens = BURST_PACKETS_PER_SECOND;
   #rejected: readonly string[] = [];
   #tokens = PACKETS_PER_SECOND;
   #tokensAtMs = 0;
@@ -114,8 +122,24 @@ export class LinkProbes implements ProbeView {
     return () => this.#listeners.delete(listener);
   }
 
+  /** An echo is in doubt, so that {@link isSilent} may have changed, or the kernel knows no way for it any more. */
+  onDoubt(listener: (provider: MeshProvider, isRefused: boolean) => void): () => void {
+    this.#doubters.add(listener);
+    return () => this.#doubters.delete(listener);
+  }
+
+  /** Whether nothing that goes over this mesh is answered now, on any of its ways that were there; false = there is none. */
+  isSilent(provider: MeshProvider): boolean {
+    const nowMs = this.#nowMs();
+    const known = [...this.#links.values()].filter(({ target, reachable }) => {
+      return target.provider === provider && reachable !== null;
+    });
+    return known.length > 0 && known.every((link) => link.isSilentAt(nowMs));
+  }
+
   close(): void {
     this.#listeners.clear();
+    this.#doubters.clear();
     this.#leave(() => true);
     this.#rest();
   }
@@ -141,25 +165,28 @@ export class LinkProbes implements ProbeView {
     return lane;
   }
 
-  /** What happened to a target, and whether that made it reachable or unreachable. */
+  /** What happened to a target, and whether that made it reachable, unreachable or lossy, or ended that. */
   #changing(link: LinkTarget, happened: () => void): void {
-    const before = link.reachable;
+    const [reachable, isLossProven] = [link.reachable, link.isLossProven];
     happened();
-    if (link.reachable !== before) for (const listener of this.#listeners) listener();
+    const isSame = link.reachable === reachable && link.isLossProven === isLossProven;
+    if (!isSame) for (const listener of this.#listeners) listener();
   }
 
   #wake(): void {
     // Answers first: what came while nobody looked is no loss.
     for (const lane of this.#lanes.values()) if (lane instanceof EchoLane) this.#look(lane);
     const nowMs = this.#nowMs();
-    this.#tokens = Math.min(
-      PACKETS_PER_SECOND,
-      this.#tokens + ((nowMs - this.#tokensAtMs) * PACKETS_PER_SECOND) / 1_000,
-    );
+    const passedS = (nowMs - this.#tokensAtMs) / 1_000;
+    this.#tokens = Math.min(PACKETS_PER_SECOND, this.#tokens + passedS * PACKETS_PER_SECOND);
+    this.#burstTokens = Math.min(BURST_PACKETS_PER_SECOND, this.#burstTokens + passedS * BURST_PACKETS_PER_SECOND);
     this.#tokensAtMs = nowMs;
     // Those first that have waited longest: none goes without where there is not enough for all.
     const links = [...this.#links.values()].toSorted((one, other) => one.nextEchoAtMs - other.nextEchoAtMs);
-    for (const link of links) this.#serve(link, nowMs);
+    for (const link of links) {
+      this.#changing(link, () => link.giveUpLate(nowMs));
+      this.#serve(link, nowMs);
+    }
     this.#survey.follow(this.#links.values(), nowMs);
     this.#survey.step(nowMs, (link, bytes, limitMs) => this.#askSize(link, bytes, limitMs));
     this.#schedule();
@@ -185,7 +212,13 @@ export class LinkProbes implements ProbeView {
   #serve(link: LinkTarget, nowMs: number): void {
     if (nowMs >= link.doubtAtMs) {
       link.doubtAtMs = Number.POSITIVE_INFINITY;
-      if (link.isMeasuredByEchoes && link.unanswered < LOST_UNTIL_UNREACHABLE) link.nextEchoAtMs = nowMs;
+      this.#doubt(link, nowMs);
+    }
+    // As long as it loses it is looked at closely now and then: how else would it be known that it does no longer?
+    if (link.isLossProven && link.isMeasuredByEchoes) link.bursts.begin("doubt", nowMs);
+    if (nowMs >= link.bursts.nextAtMs && this.#burstTokens >= 1) {
+      this.#burstTokens -= 1;
+      this.#askNow(link, nowMs, true);
     }
     if (nowMs >= link.nextEchoAtMs && this.#spend()) this.#ask(link, nowMs);
     if (!link.isLeftToHandshakes) link.nextHandshakeAtMs = Number.POSITIVE_INFINITY;
@@ -193,6 +226,19 @@ export class LinkProbes implements ProbeView {
       link.nextHandshakeAtMs = nowMs + this.#handshakeEveryMs(link);
     if ((link.needsHandshake || nowMs >= link.nextHandshakeAtMs) && !link.isShakingHands && this.#spend())
       void this.#shakeHands(link, nowMs);
+  }
+
+  #doubt(link: LinkTarget, nowMs: number): void {
+    for (const doubter of this.#doubters) doubter(link.target.provider, false);
+    if (!link.isMeasuredByEchoes) return;
+    if (!link.bursts.begin("doubt", nowMs)) {
+      if (!link.bursts.isOpen && link.unanswered < LOST_UNTIL_UNREACHABLE) link.nextEchoAtMs = nowMs;
+      return;
+    }
+    for (const other of this.#links.values()) {
+      const isSame = other !== link && other.target.host === link.target.host && other.isMeasuredByEchoes;
+      if (isSame && nowMs - other.askedAtMs >= ASKED_LATELY_MS) other.nextEchoAtMs = nowMs;
+    }
   }
 
   #spend(): boolean {
@@ -205,16 +251,25 @@ export class LinkProbes implements ProbeView {
     const everyMs = this.#everyMs() * (link.isMeasuredByHandshakes ? PERIODS.echoBesideHandshakes : 1);
     // At its phase, unless the process was held up for longer.
     link.nextEchoAtMs = nowMs - link.nextEchoAtMs < everyMs ? link.nextEchoAtMs + everyMs : nowMs + everyMs;
+    this.#askNow(link, nowMs, false);
+  }
+
+  #askNow(link: LinkTarget, nowMs: number, isOfBurst: boolean): void {
     const lane = this.#laneOf(link.family);
     if (!(lane instanceof EchoLane)) {
       this.#changing(link, () => link.keptIn(lane.problem));
       return;
     }
-    const serial = link.asked();
+    const serial = link.asked(nowMs, isOfBurst);
     const owner = { link, serial };
     const errno = lane.ask({ owner, to: link.socketAddress, packetBytes: 0, limitMs: ANSWER_LIMIT_MS });
-    if (errno === 0) link.doubtAtMs = nowMs + link.doubtMs;
-    else this.#changing(link, () => notSent(link, serial, nowMs, errno));
+    if (errno === 0) link.doubtAtMs = link.bursts.isOpen ? Number.POSITIVE_INFINITY : nowMs + link.doubtMs;
+    else {
+      const wasThere = link.isMeasuredByEchoes;
+      this.#changing(link, () => notSent(link, serial, nowMs, errno));
+      const isRefused = wasThere && REASONS[errno] !== undefined;
+      if (isRefused) for (const doubter of this.#doubters) doubter(link.target.provider, true);
+    }
   }
 
   #askSize(link: LinkTarget, packetBytes: number, limitMs: number): number {
@@ -228,7 +283,7 @@ export class LinkProbes implements ProbeView {
     link.nextHandshakeAtMs = Number.POSITIVE_INFINITY;
     if (tcpPort === undefined) return;
     const serial = link.handshakeBegan();
-    const handshake = await this.#ports.handshake(address, tcpPort, this.#aborted.signal);
+    const handshake = await this.#ports.handshake(address, tcpPort, this.#aborted.signal, link.handshakeLimitMs);
     if (this.#links.get(keyOf(link.target)) !== link) return;
     const endMs = this.#nowMs();
     this.#changing(link, () => link.handshakeEnded(serial, endMs, this.#wallMs(), handshake));
@@ -244,16 +299,18 @@ export class LinkProbes implements ProbeView {
   #schedule(): void {
     this.#cancelWake?.();
     const nowMs = this.#nowMs();
+    let gridMs: number = GRID_MS;
     let nextMs = this.#survey.soonestMs() ?? Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes.values()) {
       const soonestNs = lane instanceof EchoLane ? lane.soonestNs() : null;
       if (soonestNs !== null) nextMs = Math.min(nextMs, Number(soonestNs) / 1e6);
     }
     for (const link of this.#links.values()) {
-      nextMs = Math.min(nextMs, link.nextEchoAtMs, link.nextHandshakeAtMs, link.doubtAtMs);
+      nextMs = Math.min(nextMs, link.nextEchoAtMs, link.nextHandshakeAtMs, link.doubtAtMs, link.bursts.nextAtMs);
+      if (link.bursts.isOpen) [gridMs, nextMs] = [BURST.everyMs, Math.min(nextMs, nowMs + BURST.everyMs)];
       if (link.needsHandshake) nextMs = nowMs;
     }
-    const wakeAtMs = Math.ceil(Math.max(nextMs, nowMs + 1) / GRID_MS) * GRID_MS;
+    const wakeAtMs = Math.ceil(Math.max(nextMs, nowMs + 1) / gridMs) * gridMs;
     this.#cancelWake = this.#ports.wakeIn(Math.min(wakeAtMs - nowMs, PROBE_EVERY_MS), () => this.#wake());
   }
 }

@@ -1,12 +1,13 @@
 /**
- * One way to another host: what became of its probes, and whether it is reachable. Unreachable after three lost in a row,
- * reachable after one answer. Where echoes are refused and a port is named, handshakes with that port decide.
+ * One way to another host: what became of its probes, and whether it is reachable. Unreachable after three lost in a row and a
+ * second of silence, reachable after one answer. Where echoes are refused and a port is named, handshakes with that port decide.
  */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type MeshProbe, MeshProbeMethod, MeshProbeSchema } from "@wardline/api/wardline/v1/mesh";
 import type { ProbeTarget } from "../ports.ts";
-import { type Handshake, LOST_UNTIL_UNREACHABLE } from "./ports.ts";
+import { BURST, Bursts } from "./burst.ts";
+import { ANSWER_LIMIT_MS, type Handshake, LOST_UNTIL_UNREACHABLE } from "./ports.ts";
 import { ProbeWindow } from "./probeWindow.ts";
 
 const SHORTEST_DOUBT_MS = 200;
@@ -14,12 +15,27 @@ const LONGEST_DOUBT_MS = 700;
 const DOUBT_FACTOR = 3;
 /** How fast a latency that was once high is forgotten. */
 const DECAY = 0.9;
+/** From the first question without an answer on: echoes of a row are lost many at once. */
+const SILENT_MS = 1_000;
+const MAX_PENDING = 64;
+const QUICK_MS = 100;
+const QUICK_HANDSHAKE_MS = 700;
+const LOSES = "It loses echoes: many were asked close to each other to find out, and too many of those were lost.";
 
 export class LinkTarget {
   readonly target: ProbeTarget;
   readonly socketAddress: Buffer;
   readonly #echoes = new ProbeWindow();
   readonly #handshakes = new ProbeWindow();
+  readonly bursts = new Bursts();
+  /** When echoes were asked that are newer than the newest that was answered. */
+  readonly #pending = new Map<number, number>();
+  /** A row of echoes found that it loses, and none since that it does not. */
+  #isLossProven = false;
+  /** Usual echoes that were answered since, in a row. */
+  #usualAnswered = 0;
+  /** The first echo that no row was beside or just before: who limits rows limits those with them. */
+  #usualFrom = 0;
   #echoState: "unknown" | "up" | "down" | "kept in" = "unknown";
   #method = MeshProbeMethod.ICMP;
   #reachable: boolean | null = null;
@@ -34,6 +50,8 @@ export class LinkTarget {
   #handshakeHelped: boolean | null = null;
   #lastHandshake: Handshake["outcome"] | null = null;
   nextEchoAtMs: number;
+  /** The newest echo. */
+  askedAtMs = Number.NEGATIVE_INFINITY;
   nextHandshakeAtMs = Number.POSITIVE_INFINITY;
   /** From then on the newest echo looks lost. */
   doubtAtMs = Number.POSITIVE_INFINITY;
@@ -85,15 +103,47 @@ export class LinkTarget {
     return Math.min(LONGEST_DOUBT_MS, Math.max(SHORTEST_DOUBT_MS, usual));
   }
 
+  /** A row of echoes found that it loses. */
+  get isLossProven(): boolean {
+    return this.#isLossProven;
+  }
+
+  /** Since when nothing that was asked was answered; `null` = the newest question was. */
+  get silentSinceMs(): number | null {
+    return this.#pending.values().next().value ?? null;
+  }
+
+  /** Nothing is heard over it: it is unreachable, or what was asked is in doubt. */
+  isSilentAt(nowMs: number): boolean {
+    if (this.#reachable !== true) return true;
+    const sinceMs = this.silentSinceMs;
+    return sinceMs !== null && nowMs - sinceMs >= SHORTEST_DOUBT_MS;
+  }
+
+  /** The kernel sends the first packet again after a second: where answers are quick, that one is not waited for. */
+  get handshakeLimitMs(): number {
+    return this.#typicalMs !== null && this.#typicalMs <= QUICK_MS ? QUICK_HANDSHAKE_MS : ANSWER_LIMIT_MS;
+  }
+
   /** Returns the serial number of the echo. */
-  asked(): number {
+  asked(nowMs: number, isOfBurst = false): number {
+    this.askedAtMs = nowMs;
     this.#unanswered += 1;
     this.#serial += 1;
+    if (this.#pending.size < MAX_PENDING) this.#pending.set(this.#serial, nowMs);
+    if (isOfBurst) {
+      this.bursts.asked(this.#serial, nowMs);
+      this.#usualFrom = this.#serial + 2;
+    }
     return this.#serial;
   }
 
   answered(serial: number, nowMs: number, wallMs: number, latencyNs: number | null): void {
-    this.#echoes.answered(serial, nowMs, latencyNs);
+    const isOfBurst = this.bursts.has(serial);
+    this.#echoes.answered(serial, nowMs, latencyNs, isOfBurst);
+    for (const each of this.#pending.keys()) if (each <= serial) this.#pending.delete(each);
+    if (this.#echoState === "down") this.bursts.begin("return", nowMs);
+    this.#judge(serial, isOfBurst, true, nowMs);
     this.#newestAnswered = Math.max(this.#newestAnswered, serial);
     this.#unanswered = Math.min(this.#unanswered, this.#serial - serial);
     if (this.#unanswered === 0) this.doubtAtMs = Number.POSITIVE_INFINITY;
@@ -106,9 +156,49 @@ export class LinkTarget {
   }
 
   lost(serial: number, nowMs: number): void {
-    this.#echoes.lost(serial, nowMs);
-    if (this.#echoes.lostInRow >= LOST_UNTIL_UNREACHABLE) this.#echoState = "down";
+    const isOfBurst = this.bursts.has(serial);
+    this.#echoes.lost(serial, nowMs, isOfBurst);
+    this.#judge(serial, isOfBurst, false, nowMs);
+    this.#fallSilent(nowMs);
     this.#decide();
+  }
+
+  /** Echoes of a row are not waited for longer than answers usually take; one that comes later still counts as an answer. */
+  giveUpLate(nowMs: number): void {
+    if (!this.bursts.isOpen) return;
+    const waitMs = Math.max(BURST.shortestWaitMs, this.doubtMs);
+    for (const serial of this.bursts.late(waitMs, nowMs)) this.lost(serial, nowMs);
+    this.#fallSilent(nowMs);
+    this.#decide();
+  }
+
+  /** What the row of echoes says, and what usual echoes say of the rows. */
+  #judge(serial: number, isOfBurst: boolean, isAnswered: boolean, nowMs: number): void {
+    if (!isOfBurst) {
+      if (serial < this.#usualFrom) return;
+      this.#usualAnswered = isAnswered ? this.#usualAnswered + 1 : 0;
+      if (!this.#isLossProven || this.#usualAnswered < BURST.usualWithoutLoss) return;
+      this.#isLossProven = false;
+      this.#echoes.forgetBursts();
+      this.bursts.distrust(nowMs);
+      return;
+    }
+    const first = this.bursts.firstSerial ?? serial;
+    const verdict = this.bursts.ended(serial, isAnswered, nowMs);
+    if (verdict === "clean" || verdict === "luck") this.#echoes.forgetOutage();
+    const isChanged = this.#isLossProven ? verdict === "clean" : verdict === "loss";
+    if (!isChanged) return;
+    this.#isLossProven = !this.#isLossProven;
+    this.#usualAnswered = 0;
+    this.#echoes.beginAt(first);
+  }
+
+  #fallSilent(nowMs: number): void {
+    if (this.#echoes.lostInRow < LOST_UNTIL_UNREACHABLE) return;
+    const sinceMs = this.silentSinceMs;
+    if (sinceMs !== null && nowMs - sinceMs < SILENT_MS) return;
+    this.#echoState = "down";
+    this.bursts.end();
   }
 
   /** The kernel did not send it: no way there, which is a loss. */
@@ -119,12 +209,17 @@ export class LinkTarget {
 
   /** The newest was not sent after all. */
   notAsked(): void {
+    this.#pending.delete(this.#serial);
+    this.bursts.end();
     this.#unanswered -= 1;
   }
 
   /** This host lets no echo out, or has no socket for it: that says nothing of the way. */
   keptIn(reason: string): void {
     this.#unanswered = 0;
+    this.#pending.clear();
+    this.bursts.end();
+    this.#isLossProven = false;
     this.doubtAtMs = Number.POSITIVE_INFINITY;
     this.#reason = reason;
     this.#echoState = "kept in";
@@ -206,6 +301,7 @@ export class LinkTarget {
       method: this.#method,
       reachable: this.#reachable,
       ...{ sent, received, problem: this.#problem },
+      lossProven: isByEchoes && this.#isLossProven,
       ...(latencyMs !== null && { latencyMs }),
       ...(latencyP95Ms !== null && { latencyP95Ms }),
       ...(isByEchoes && loss !== null && { loss }),
@@ -218,7 +314,7 @@ export class LinkTarget {
   get #problem(): string {
     const port = this.target.tcpPort;
     const isPortClosed = this.#lastHandshake === "refused" ? ", which refuses connections" : "";
-    if (this.#reachable && this.#method === MeshProbeMethod.ICMP) return "";
+    if (this.#reachable && this.#method === MeshProbeMethod.ICMP) return this.#isLossProven ? LOSES : "";
     const why = this.#reason === "" ? "Echoes are not answered" : this.#reason;
     if (this.#reachable) return `${why}; times are those of handshakes with port ${port}${isPortClosed}.`;
     const silent = port === undefined ? "" : `, and port ${port} does not answer`;

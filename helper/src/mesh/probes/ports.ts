@@ -26,8 +26,8 @@ export interface Handshake {
 export interface ProbePorts {
   /** Throws where there can be no echoes; the message becomes a problem that is told. */
   readonly openEchoes: (family: 4 | 6) => EchoPort;
-  /** Never rejects, and ends in time. */
-  readonly handshake: (address: string, port: number, signal: AbortSignal) => Promise<Handshake>;
+  /** Never rejects, and ends in time: `silent` after `limitMs`. */
+  readonly handshake: (address: string, port: number, signal: AbortSignal, limitMs: number) => Promise<Handshake>;
   /** Nanoseconds that no step of the wall clock touches. */
   readonly monotonicNs: () => bigint;
   /** The wall clock with which the kernel stamps what it receives, in nanoseconds. */

@@ -3,7 +3,7 @@ import { LOST_UNTIL_UNREACHABLE } from "./ports.ts";
 
 const WINDOW_MS = 60_000;
 /** Once a second, and closer where an answer is in doubt: bounded also if somebody makes us doubt all the time. */
-const MAX_PROBES = 256;
+const MAX_PROBES = 512;
 
 /**
  * This many lost in a row were a time without a way, which is told as such, and no loss of the way that there is now: a minute
@@ -17,6 +17,8 @@ interface Outcome {
   readonly answered: boolean;
   /** `null` = not answered, or the clock was set meanwhile. */
   readonly latencyNs: number | null;
+  /** Of a row of echoes close to each other. */
+  readonly isOfBurst: boolean;
 }
 
 export interface WindowFigures {
@@ -34,17 +36,23 @@ export class ProbeWindow {
   /** Serial numbers of probes: answers overtake one another. */
   #newestAnswered = -1;
   #lost: number[] = [];
+  /** Of what made the target unreachable; lost echoes of an outage that is over. */
+  #outage: ReadonlySet<number> = new Set();
 
-  answered(serial: number, atMs: number, latencyNs: number | null): void {
-    this.#forgetOutage();
+  answered(serial: number, atMs: number, latencyNs: number | null, isOfBurst = false): void {
+    // One that was given up early came after all.
+    this.#outcomes = this.#outcomes.filter((each) => each.serial !== serial);
+    this.#endOutage(serial);
     this.#newestAnswered = Math.max(this.#newestAnswered, serial);
     this.#lost = this.#lost.filter((each) => each > this.#newestAnswered);
-    this.#add({ serial, atMs, answered: true, latencyNs });
+    this.#add({ serial, atMs, answered: true, latencyNs, isOfBurst });
   }
 
-  lost(serial: number, atMs: number): void {
+  /** What is known to be lost already stays as it is. */
+  lost(serial: number, atMs: number, isOfBurst = false): void {
+    if (this.#outcomes.some((each) => each.serial === serial)) return;
     if (serial > this.#newestAnswered) this.#lost = [...this.#lost, serial].slice(-LOST_UNTIL_UNREACHABLE);
-    this.#add({ serial, atMs, answered: false, latencyNs: null });
+    this.#add({ serial, atMs, answered: false, latencyNs: null, isOfBurst });
   }
 
   /** Since the newest that was answered; counted up to what makes a target unreachable. */
@@ -52,10 +60,31 @@ export class ProbeWindow {
     return this.#lost.length;
   }
 
-  #forgetOutage(): void {
-    const isOfOutage = ({ serial, answered }: Outcome) => !answered && serial > this.#newestAnswered;
-    if (this.#outcomes.filter(isOfOutage).length < OUTAGE_PROBES) return;
-    this.#outcomes = this.#outcomes.filter((outcome) => !isOfOutage(outcome));
+  /** The way is another one since this probe: what was before says nothing of it. */
+  beginAt(serial: number): void {
+    this.#outcomes = this.#outcomes.filter((each) => each.serial >= serial);
+  }
+
+  /** What rows of echoes lost says nothing: they were limited. */
+  forgetBursts(): void {
+    this.#outcomes = this.#outcomes.filter(({ isOfBurst }) => !isOfBurst);
+  }
+
+  /** What was lost while there was no way is not counted as loss of the way that is there now, and found fine. */
+  forgetOutage(): void {
+    this.#outcomes = this.#outcomes.filter(({ serial, answered }) => answered || !this.#outage.has(serial));
+    this.#outage = new Set();
+  }
+
+  #endOutage(serial: number): void {
+    if (serial <= this.#newestAnswered) return;
+    const isOfOutage = (each: Outcome) => !each.answered && each.serial > this.#newestAnswered && each.serial < serial;
+    const lost = this.#outcomes.filter(isOfOutage).map((each) => each.serial);
+    if (lost.length < LOST_UNTIL_UNREACHABLE) return;
+    this.#outage = new Set(lost);
+    // A row of echoes asks many in a moment: those are not a way that was gone.
+    const usual = this.#outcomes.filter((each) => isOfOutage(each) && !each.isOfBurst).length;
+    if (usual >= OUTAGE_PROBES) this.forgetOutage();
   }
 
   #add(outcome: Outcome): void {

@@ -56,6 +56,8 @@ export class SimulatedMesh {
   effect: (order: PlannedOrder) => Effect = () => "works";
   /** Loss that the first host measures to the second. */
   readonly losses = new Map<string, number>();
+  /** Those of them that were tested for. */
+  readonly proven = new Set<string>();
   storeMembers: HealingStoreMember[] = [];
   readonly hasProbes: boolean;
   readonly #told = new Map<string, { text: string; atMs: number; host: HealingHost }>();
@@ -123,7 +125,10 @@ export class SimulatedMesh {
   #signOf({ name, daemon, generation }: SimulatedHost, nowMs: number): string {
     const links = this.links.filter(({ from, to }) => from === name || to === name);
     const up = links.map((link) => (this.isLinkUp(link, nowMs) ? link.uri : `${link.uri} down`));
-    const probes = [...this.hosts.values()].map((other) => [other.isGone, this.losses.get(`${name} ${other.name}`)]);
+    const probes = [...this.hosts.values()].map((other) => {
+      const way = `${name} ${other.name}`;
+      return [other.isGone, this.losses.get(way), this.proven.has(way)];
+    });
     return `${daemon} ${generation} ${up} ${probes}`;
   }
 
@@ -155,6 +160,7 @@ export class SimulatedMesh {
       return create(MeshProbeSchema, {
         ...{ targetHost: other.name, address: other.name, provider: MeshProvider.IP, reachable, loss },
         ...{ sent: 60, received: Math.round(60 * (1 - loss)), ...(reachable ? { latencyMs: 1 } : {}) },
+        lossProven: reachable && this.proven.has(`${name} ${other.name}`),
       });
     });
   }

@@ -13,6 +13,7 @@ import {
 } from "@wardline/api/wardline/v1/mesh";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { interfaceNameProblem, parsePeerUri, shownUri, yggdrasilAddress, yggdrasilSubnet } from "@wardline/domain/mesh";
+import { TcpConnections, type TcpTable } from "../../../linux/network/tcpConnections.ts";
 import type { YggdrasilOptions } from "../../meshOptions.ts";
 import type { MeshProviderAdapter, PeerAddress } from "../../ports.ts";
 import type { ServiceManager } from "../../serviceManager.ts";
@@ -21,7 +22,9 @@ import { ConfigFile, type ConfigReading } from "./configFile.ts";
 import { Daemon, type DaemonAnswer } from "./daemon.ts";
 import { isSame, PeerRecords } from "./peerRecords.ts";
 import { readAdminListen, SOCKET_PLACES, USUAL_UNIT } from "./places.ts";
+import type { PeerReply } from "./replies.ts";
 import { capabilitiesOf, MAX_PEERS, MAX_ROUTES, missingPeer, shownPeers, shownRoutes, shownTree } from "./report.ts";
+import { SilentLines } from "./silentLines.ts";
 import { refusedEdit, type Trouble, troubleOf } from "./troubles.ts";
 
 export interface YggdrasilPorts {
@@ -31,11 +34,16 @@ export interface YggdrasilPorts {
   readonly services: ServiceManager;
   /** Monotonic. */
   readonly nowMs: () => number;
+  /** Of the kernel; that of this host unless given. */
+  readonly connections?: () => TcpTable;
 }
 
 /** Of one look at the daemon, whatever it does. */
 const READ_LIMIT_MS = 1_500;
 const EDIT_LIMIT_MS = 5_000;
+/** How often the kernel is asked whether connections carry something: microseconds for each. */
+const LINES_EVERY_MS = 250;
+const CARRIES_NOTHING = "Nothing that is sent over its connection arrives: it was sent again and again.";
 
 interface Place {
   readonly reading: ConfigReading;
@@ -53,9 +61,16 @@ export class YggdrasilAdapter implements MeshProviderAdapter {
   #last: DaemonAnswer | null = null;
   #state = MeshProviderState.ABSENT;
   #hasUnit: boolean | null = null;
+  readonly #lines: SilentLines;
+  readonly #watchers = new Set<() => void>();
+  readonly #watching: NodeJS.Timeout;
 
   constructor(ports: YggdrasilPorts) {
     this.#ports = ports;
+    this.#lines = new SilentLines(ports.connections ?? (() => new TcpConnections()), ports.nowMs);
+    this.#watching = setInterval(() => {
+      if (this.#lines.look()) for (const watcher of this.#watchers) watcher();
+    }, LINES_EVERY_MS).unref();
     this.#config = new ConfigFile(ports.options.configPath);
     this.#records = new PeerRecords(ports.directory, ports.nowMs);
     this.#daemon = new Daemon(ports.nowMs);
@@ -106,7 +121,13 @@ export class YggdrasilAdapter implements MeshProviderAdapter {
     await this.#records.noteRemoved(known, isConfigured);
   }
 
+  onNews(watcher: () => void): void {
+    this.#watchers.add(watcher);
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#watching);
+    this.#lines.close();
     await this.#records.settled();
   }
 
@@ -196,7 +217,12 @@ export class YggdrasilAdapter implements MeshProviderAdapter {
       const answer = await this.#answer(endpoint, signal);
       if (answer.isNew) await this.#remind(endpoint, answer, place.reading, signal);
       this.#last = answer;
-      return this.#up(answer, place.reading, canRestart);
+      this.#lines.follow(answer.peers.flatMap(({ up, remote }) => (up && remote !== "" ? [remote] : [])));
+      return this.#up(
+        { ...answer, peers: answer.peers.map((peer) => this.#asCarried(peer)) },
+        place.reading,
+        canRestart,
+      );
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
       return this.#troubled(troubleOf(error, endpointText(endpoint)), place, canRestart);
@@ -229,6 +255,11 @@ export class YggdrasilAdapter implements MeshProviderAdapter {
       "removepeer",
       configured.filter((peer) => this.#records.removed().some((each) => isSame(each, peer))),
     );
+  }
+
+  /** What the daemon calls up and carries nothing is down: it says so itself some seconds later. */
+  #asCarried(peer: PeerReply): PeerReply {
+    return peer.up && this.#lines.isSilent(peer.remote) ? { ...peer, up: false, lastError: CARRIES_NOTHING } : peer;
   }
 
   #up(answer: DaemonAnswer, reading: ConfigReading, canRestart: boolean): MeshProviderReport {

@@ -1,0 +1,125 @@
+/**
+ * Connections to peers that carry nothing, by the kernel's word: what was sent over them was sent again and again, and nothing came
+ * back. A daemon notices that after six seconds (0.4.7); the kernel knows it within one, as soon as there is something to send,
+ * and asking it sends nothing. Connections over UDP (quic), and to peers that are known by a name, are not seen.
+ */
+import { parsePeerUri } from "@wardline/domain/mesh";
+import { canonicalAddress } from "@wardline/domain/policy";
+import type { TcpConnection, TcpTable } from "../../../linux/network/tcpConnections.ts";
+
+/**
+ * Sent again so often without an answer, each time after twice the wait: on a line of a few milliseconds 0.8 s. A line that lost
+ * something lately loses that often by chance: there it takes 3.2 s.
+ */
+const RETRANSMITS = { usual: 2, lossy: 4 } as const;
+const LOSSY_FOR_MS = 30_000;
+/** Lines of a daemon that were not found, or are others now, are looked for again no more often: it goes through all of the host's. */
+const SEARCH_EVERY_MS = 5_000;
+
+interface Line {
+  /** `null` = not over TCP, or to a name: it cannot be found. */
+  readonly place: { readonly host: string; readonly port: number } | null;
+  connections: readonly TcpConnection[];
+  resent: number;
+  /** When it was seen to have lost something, and to go on afterwards. */
+  lostAtMs: number;
+  isSilent: boolean;
+}
+
+function newLine(remote: string): Line {
+  const parsed = parsePeerUri(remote);
+  const isTcp = parsed.ok && parsed.peer.scheme !== "quic" && canonicalAddress(parsed.peer.host) !== null;
+  const place = isTcp ? { host: parsed.peer.host, port: parsed.peer.port } : null;
+  return { place, connections: [], resent: 0, lostAtMs: Number.NEGATIVE_INFINITY, isSilent: false };
+}
+
+export class SilentLines {
+  readonly #open: () => TcpTable;
+  readonly #nowMs: () => number;
+  /** `null` = not opened yet. */
+  #table: TcpTable | "refused" | null = null;
+  /** By `remote` of the daemon's answer. */
+  readonly #lines = new Map<string, Line>();
+  #searchedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param nowMs monotonic */
+  constructor(open: () => TcpTable, nowMs: () => number) {
+    this.#open = open;
+    this.#nowMs = nowMs;
+  }
+
+  /** @param remotes of all connections that the daemon has, as it tells them */
+  follow(remotes: readonly string[]): void {
+    const wanted = new Set(remotes);
+    for (const remote of this.#lines.keys()) if (!wanted.has(remote)) this.#lines.delete(remote);
+    for (const remote of wanted) if (!this.#lines.has(remote)) this.#lines.set(remote, newLine(remote));
+    const isMissing = [...this.#lines.values()].some(({ place, connections }) => place && connections.length === 0);
+    const nowMs = this.#nowMs();
+    if (!isMissing || nowMs - this.#searchedAtMs < SEARCH_EVERY_MS) return;
+    this.#searchedAtMs = nowMs;
+    this.#asking((table) => this.#search(table));
+  }
+
+  /** Asks the kernel. Whether one of them became silent, or is no longer. */
+  look(): boolean {
+    return this.#asking((table) => [...this.#lines.values()].map((line) => this.#lookAt(table, line)).includes(true));
+  }
+
+  isSilent(remote: string): boolean {
+    return this.#lines.get(remote)?.isSilent ?? false;
+  }
+
+  close(): void {
+    if (this.#table !== null && this.#table !== "refused") this.#table.close();
+    this.#table = "refused";
+    this.#lines.clear();
+  }
+
+  /** Where the kernel gives no answers, what the daemon says is all that is known. */
+  #asking(ask: (table: TcpTable) => boolean): boolean {
+    if (this.#table === "refused") return false;
+    try {
+      this.#table ??= this.#open();
+      return ask(this.#table);
+    } catch {
+      this.close();
+      return false;
+    }
+  }
+
+  #search(table: TcpTable): boolean {
+    const missing = [...this.#lines.values()].flatMap((line) =>
+      line.place && line.connections.length === 0 ? [{ line, ...line.place }] : [],
+    );
+    for (const [port, lines] of Map.groupBy(missing, (each) => each.port)) {
+      const found = [...table.to(4, port), ...table.to(6, port)];
+      for (const { line, host } of lines) {
+        line.connections = found.filter(({ remoteAddress }) => canonicalAddress(remoteAddress) === host);
+        line.resent = resentOf(line);
+      }
+    }
+    return false;
+  }
+
+  /** Silent are they where all of them are: which of several is the daemon's is not known. */
+  #lookAt(table: TcpTable, line: Line): boolean {
+    const before = line.isSilent;
+    line.connections = line.connections.flatMap((each) => table.again(each) ?? []);
+    const nowMs = this.#nowMs();
+    const resent = resentOf(line);
+    const isWaiting = line.connections.some(({ retransmits }) => retransmits > 0);
+    if (resent > line.resent && !isWaiting) line.lostAtMs = nowMs;
+    if (!isWaiting) line.resent = resent;
+    const needed = nowMs - line.lostAtMs < LOSSY_FOR_MS ? RETRANSMITS.lossy : RETRANSMITS.usual;
+    line.isSilent =
+      line.connections.length > 0 &&
+      line.connections.every(
+        ({ retransmits, unacknowledged }) => unacknowledged > 0 && retransmits >= (before ? 1 : needed),
+      );
+    return line.isSilent !== before;
+  }
+}
+
+function resentOf({ connections }: Line): number {
+  return connections.reduce((sum, { resent }) => sum + resent, 0);
+}
