@@ -178,7 +178,8 @@ export function storeContract({ store, open, histories }: StoreContractOptions):
   describe("leases", () => {
     it("end with all of their keys in one revision, and cannot be used or renewed after that", async () => {
       const root = begin();
-      const lease = await store().grantLease(1000);
+      // Long enough for a busy machine to write something under it.
+      const lease = await store().grantLease(4_000);
       const { revision } = await store().transact({
         compare: [],
         then: [put(`${root}a`, "1", lease.id), put(`${root}b`, "2", lease.id), put(`${root}c`, "3")],
@@ -198,11 +199,12 @@ export function storeContract({ store, open, histories }: StoreContractOptions):
 
     it("live on while they are renewed, and end at once when revoked", async () => {
       const key = `${begin()}a`;
-      const lease = await store().grantLease(1000);
+      // Longer than a busy machine keeps anybody waiting.
+      const lease = await store().grantLease(5_000);
       await store().transact({ compare: [], then: [put(key, "1", lease.id)] });
-      const until = Date.now() + 2000;
+      const until = Date.now() + 7_000;
       while (Date.now() < until) {
-        expect((await store().renewLease(lease.id))?.timeToLiveMs).toBeGreaterThanOrEqual(1000);
+        expect((await store().renewLease(lease.id))?.timeToLiveMs).toBeGreaterThanOrEqual(5_000);
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
       expect((await store().get(key)).item).not.toBeNull();

@@ -105,8 +105,9 @@ describe("a watched folder", () => {
     writeFileSync(join(dir, "policies/web.yaml"), "# web\n");
     writeFileSync(join(dir, "readme.md"), "no policy");
     writeFileSync(join(dir, "binary.yaml"), Buffer.from([0, 1, 2]));
-    writeFileSync("/tmp/wardline-outside.yaml", "# outside\n");
-    symlinkSync("/tmp/wardline-outside.yaml", join(dir, "link.yaml"));
+    const outside = mkdtempSync(join(tmpdir(), "wardline-outside-"));
+    writeFileSync(join(outside, "outside.yaml"), "# outside\n");
+    symlinkSync(join(outside, "outside.yaml"), join(dir, "link.yaml"));
     symlinkSync("/", join(dir, "root"));
     const { status } = await setFolder(dir);
     expect(status).toMatchObject({ addedCount: 1, leftOutCount: 2 });
@@ -118,7 +119,7 @@ describe("a watched folder", () => {
     expect(await textOf("policies/web.yaml")).toBe("# web\n");
     expect(await filesOf()).toEqual([]);
     expect(await codeOf(tester.configuration.takeProposal({ proposalId }))).toBe(ErrorCode.REVISION_CONFLICT);
-    rmSync("/tmp/wardline-outside.yaml");
+    rmSync(outside, { recursive: true });
   });
 
   it("is noticed when it changes, without anybody asking", async () => {

@@ -13,7 +13,7 @@ import { generateKey, sshdProblem } from "../testing/real-sshd.ts";
 import type { BuiltInSession } from "./session.ts";
 
 const problem = sshdProblem();
-const LIMITS_MS = { port: 2000, "host-key": 2000, authentication: 700 };
+const PATIENT_MS = { port: 20_000, "host-key": 20_000, authentication: 20_000 };
 
 /** What ssh2 offers to nobody: packets without a look at the window. */
 interface RawProtocol {
@@ -51,8 +51,8 @@ describe.skipIf(problem !== null)(`a machine that was taken over${problem ? ` ($
     return port;
   }
 
-  async function connect(port: number, asker?: Answers): Promise<BuiltInSession> {
-    const connector = person.connector(asker, { limitsMs: LIMITS_MS });
+  async function connect(port: number, asker?: Answers, limitsMs = PATIENT_MS): Promise<BuiltInSession> {
+    const connector = person.connector(asker, { limitsMs });
     const session = (await connector.connect(accessTo({ port }), connectOptions())) as BuiltInSession;
     open.push(session);
     return session;
@@ -181,7 +181,7 @@ describe.skipIf(problem !== null)(`a machine that was taken over${problem ? ` ($
 
   it("is left when it never decides", async () => {
     const silent = await serve((client) => client.on("authentication", () => {}));
-    const failure = await failureOf(connect(silent));
+    const failure = await failureOf(connect(silent, undefined, { ...PATIENT_MS, authentication: 700 }));
     expect(failure.message).toMatch(/saying nothing for 0\.7 s \(authentication\)/);
   });
 

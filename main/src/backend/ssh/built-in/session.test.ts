@@ -172,7 +172,7 @@ describe.skipIf(problem !== null)(`an SSH connection${problem ? ` (${problem})` 
     );
     expect([canceled.code, lines]).toEqual([ErrorCode.CANCELED, ["one"]]);
     let left = "";
-    for (let attempt = 0; attempt < 50; attempt++) {
+    for (let attempt = 0; attempt < 1_000; attempt++) {
       left = (await session.run(fixedCommand("ps -u ada -o args= | grep -c '[s]leep 61'"))).stdout.trim();
       if (left === "0") break;
     }

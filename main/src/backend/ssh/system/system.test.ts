@@ -53,7 +53,7 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
     for (const session of open.splice(0)) session.close();
     for (const each of started.splice(0)) await each.stop();
     // Every private directory goes with its session.
-    for (let attempt = 0; attempt < 200 && leftovers().length > before.length; attempt++) await delay(20);
+    for (let attempt = 0; attempt < 3_000 && leftovers().length > before.length; attempt++) await delay(20);
     expect(leftovers()).toEqual(before);
   });
   afterAll(async () => {
@@ -160,7 +160,7 @@ describe.skipIf(problem !== null)(`the system's ssh${problem ? ` (${problem})` :
     expect((await failureOf(session.upload(content, "no/dir", {}))).code).toBe(ErrorCode.NOT_FOUND);
     const slow = await failureOf(session.run(fixedCommand("exec sleep 63"), { timeoutMs: 200 }));
     expect(slow.code).toBe(ErrorCode.DEADLINE_EXCEEDED);
-    for (let attempt = 0; attempt < 100 && readdirSync(sshd.home).length > 1; attempt++) await delay(20);
+    for (let attempt = 0; attempt < 3_000 && readdirSync(sshd.home).length > 1; attempt++) await delay(20);
     expect(readdirSync(sshd.home)).toEqual(["bin it's"]);
     expect(await session.owner("/etc/shadow")).toMatchObject({ userId: 0 });
     expect(await session.owner(path)).toEqual({ userId: 61234, mode: 0o755 });

@@ -201,6 +201,7 @@ function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port });
     socket.once("error", () => resolve(false));
+    socket.once("close", () => resolve(false));
     socket.once("data", () => {
       socket.destroy();
       resolve(true);
