@@ -88,7 +88,7 @@ suite(`quarantine by a real agent${because}`, { timeout: 240_000 }, () => {
     await lab.connect().setQuarantine({ subjectKey: "alpha" });
     expect(await reach(8080)).toBe("timeout");
     const namedInFlows = async () => {
-      for await (const { flows } of lab.connect().watchFlows({ history: 100 }, { timeoutMs: 10_000 })) {
+      for await (const { flows } of lab.connect().watchFlows({ history: 100 }, { timeoutMs: 60_000 })) {
         const decided = flows.flatMap(({ decision }) => decision?.policyKeys ?? []);
         const found = decided.find((key) => key.startsWith("wardline.io/"));
         if (found !== undefined) return found;

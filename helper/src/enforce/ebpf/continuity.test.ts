@@ -78,9 +78,10 @@ describe.skipIf(problem !== null)(`enforcement without its process${problem === 
     await startAgent();
     await allowedSender.startUdp(HOST_ADDRESS[4], 7001);
     await deniedSender.startUdp(HOST_ADDRESS[4], 7002);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect.poll(() => host.countUdp(7001), PATIENTLY).toBeGreaterThan(0);
     await killAgent();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const before = await host.countUdp(7001);
+    await expect.poll(() => host.countUdp(7001), PATIENTLY).toBeGreaterThan(before + 100);
 
     const adopting = makeEnforcer();
     const state = await adopting.open();
