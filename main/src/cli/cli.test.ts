@@ -79,6 +79,10 @@ describe("policy check", () => {
     expect(text.stderr).toContain("error: There is no file or folder absent.yaml.");
     expect(json).toMatchObject({ exitCode: 2, stdout: "" });
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "WRONG_USAGE" } });
+    const unknown = await sandbox.run(["policy", "chek", "--format", "json"]);
+    expect(JSON.parse(unknown.stderr)).toMatchObject({
+      error: { code: "WRONG_USAGE", message: "unknown command 'chek'", hint: "(Did you mean check?)" },
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 /** The command line. `bin/wardline` starts it with the project's Node. */
 import { CommanderError } from "commander";
 import { CONSOLE_BUILD, CONSOLE_VERSION } from "../backend/version.ts";
-import { EXIT } from "./exit-code.ts";
+import { EXIT, UsageError } from "./exit-code.ts";
 import { createProgram, exitCodeOfUsage } from "./program.ts";
 import type { Outcome } from "./registration.ts";
 import { reportFailure } from "./report-failure.ts";
@@ -19,7 +19,12 @@ const asksForJson = argv.some(
 );
 const outcome: Outcome = { exitCode: EXIT.done, format: asksForJson ? "json" : "text" };
 const program = createProgram(`${CONSOLE_VERSION} (${CONSOLE_BUILD})`, outcome);
-applyToAll(program, (command) => command.exitOverride());
+/** What commander would print of a wrong command line. */
+let complaint = "";
+applyToAll(program, (command) => {
+  command.exitOverride();
+  if (asksForJson) command.configureOutput({ writeErr: (text) => (complaint += text) });
+});
 
 try {
   if (argv.length === 0) {
@@ -30,8 +35,18 @@ try {
     process.exitCode = outcome.exitCode;
   }
 } catch (error) {
-  process.exitCode =
-    error instanceof CommanderError ? exitCodeOfUsage(error.exitCode) : reportFailure(error, outcome.format);
+  if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, outcome.format);
+  else {
+    process.exitCode = exitCodeOfUsage(error.exitCode);
+    if (complaint !== "") reportUsage(complaint);
+  }
+}
+
+/** A program that asked for JSON gets JSON, also when it asked wrongly. A list of subcommands is for a person. */
+function reportUsage(text: string): void {
+  const [first = "", ...more] = text.trim().split("\n");
+  if (!first.startsWith("error: ")) process.stderr.write(text);
+  else reportFailure(new UsageError(first.slice("error: ".length), more.join(" ")), "json");
 }
 
 function applyToAll(command: typeof program, change: (command: typeof program) => void): void {

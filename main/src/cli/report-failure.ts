@@ -47,4 +47,6 @@ function write(format: Format, error: ReportedError): void {
   const message = error.message.split("\n").map(visible).join("\n");
   process.stderr.write(`${style.red("error:")} ${message}\n`);
   if (error.hint) process.stderr.write(`  ${visible(error.hint)}\n`);
+  // To search for; a wrong command line has said already what is wrong with it.
+  if (error.code !== "WRONG_USAGE") process.stderr.write(`  ${style.dim(error.code)}\n`);
 }

@@ -11,8 +11,8 @@ import { type Session, withSession } from "../session.ts";
 import { formatRow } from "../terminal/table.ts";
 import type { FlowsOptions } from "./flows.options.ts";
 
-const HEADER = ["TIME", "VERDICT", "", "FROM", "TO", "PORT", "PROCESS", "DECIDED BY"];
-const WIDTHS = [12, 12, 3, 28, 28, 10, 22, 0];
+const HEADER = ["TIME (UTC)", "HOST", "VERDICT", "", "FROM", "TO", "PORT", "PROCESS", "DECIDED BY"];
+const WIDTHS = [12, 10, 12, 3, 28, 28, 10, 22, 0];
 /** After the agent answers, its history needs a moment to reach the store. */
 const SETTLE_MS = 400;
 const FIRST_CONTACT_MS = 3_000;
@@ -106,6 +106,8 @@ function formatFlow({ style }: Output, flow: Flow): string {
   return formatRow(
     [
       { text: flow.time ? timestampDate(flow.time).toISOString().slice(11, 23) : "", paint: style.dim },
+      // Two hosts tell of one connection: without it, each would seem to be there twice.
+      flow.host,
       { text: verdict, paint },
       flow.direction === Direction.INGRESS ? "in" : "out",
       hasChosenSource(flow) ? nameAndAddress(flow.sourceName, flow.sourceAddress) : flow.sourceName || "this host",

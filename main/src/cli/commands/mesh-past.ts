@@ -39,9 +39,12 @@ export async function meshPath(output: Output, options: MeshPathOptions, from: s
 
 function pathText(number: number, { hops, cost, latencyMs, loss, isObserved }: MeshPath): string {
   const ends = [hops[0]?.from ?? "", ...hops.map(({ to }) => to)].map(plainId);
+  // Two hosts may be joined by several meshes: without their names the ways would read alike.
+  const meshes = [...new Set(hops.map(({ linkId }) => linkId.split("|")[0] ?? ""))].filter((mesh) => mesh !== "");
+  const over = meshes.length > 0 ? ` over ${meshes.join(", ")}` : "";
   const source = isObserved ? "as the mesh reports it" : "computed";
-  const figures = `${hops.length} hops, ${msText(latencyMs)}, loss ${shareText(loss)}, cost ${cost.toFixed(2)}`;
-  return `${number}. ${visible(ends.join(" → "))}\n   ${figures}; ${source}\n`;
+  const figures = `${hops.length} ${hops.length === 1 ? "hop" : "hops"}, ${msText(latencyMs)}, loss ${shareText(loss)}, cost ${cost.toFixed(2)}`;
+  return `${number}. ${visible(`${ends.join(" → ")}${over}`)}\n   ${figures}; ${source}\n`;
 }
 
 /** `web-1` for `host/web-1`. */

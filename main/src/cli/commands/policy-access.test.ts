@@ -73,6 +73,7 @@ describe("policy reach", () => {
       ],
       leftOut: 0,
       withoutAddress: [],
+      nobody: [],
     });
   });
 
@@ -81,6 +82,9 @@ describe("policy reach", () => {
     expect(denied).toMatchObject({ exitCode: 0, stdout: "192.0.2.1 → app=db: nothing is allowed.\n" });
     const nobody = await sandbox.run(["policy", "reach", "--to", "app=dbb", ...sources]);
     expect(nobody.stderr).toContain("Nobody in the inventory is in that group (--to)");
+    expect(nobody).toMatchObject({ exitCode: 1, stdout: "" });
+    const data = await sandbox.json(["policy", "reach", "--to", "app=dbb", ...sources]);
+    expect(data).toMatchObject({ exitCode: 1, value: { rows: [], nobody: ["to"] } });
   });
 
   it("takes no guess at what is meant", async () => {

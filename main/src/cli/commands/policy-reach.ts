@@ -28,12 +28,20 @@ export async function policyReach(output: Output, options: ReachOptions): Promis
   const from = parseAccessEnd(world.inventory, options.from ?? "any");
   const to = parseAccessEnd(world.inventory, options.to ?? "any");
   const model = createAccessModel(world);
-  const withoutAddress = endsWithoutAddress(output, model, { from, to });
+  const { withoutAddress, nobody } = endsWithoutAddress(output, model, { from, to });
   const answer = reach(model, { from, to, limit: options.limit });
   const question = { from: options.from ?? "any", to: options.to ?? "any" };
-  if (output.format === "json") output.json({ ...question, ...answerData(answer), withoutAddress });
-  else output.text(formatAnswer(output, question, answer));
-  return EXIT.done;
+  if (output.format === "json") output.json({ ...question, ...answerData(answer), withoutAddress, nobody });
+  else if (nobody.length === 0) output.text(formatAnswer(output, question, answer));
+  // "Nothing is allowed" would be taken for good news, by a person and by a script.
+  return nobody.length === 0 ? EXIT.done : EXIT.problems;
+}
+
+interface Unanswerable {
+  /** Keys of members in no connection. */
+  readonly withoutAddress: readonly string[];
+  /** Sides of the question that nobody with an address is on. */
+  readonly nobody: readonly ("from" | "to")[];
 }
 
 /** Says what an answer cannot be about. Nobody at all is most likely a misspelt label. */
@@ -41,18 +49,20 @@ function endsWithoutAddress(
   output: Output,
   model: AccessModel,
   ends: Readonly<Record<"from" | "to", AccessEnd>>,
-): readonly string[] {
+): Unanswerable {
   const keys = new Set<string>();
+  const nobody: ("from" | "to")[] = [];
   for (const side of ["from", "to"] as const) {
     const { endpoints, withoutAddress, hasOutside } = membersOf(model, ends[side]);
     for (const key of withoutAddress) keys.add(key);
     if (endpoints.length > 0 || hasOutside) continue;
+    nobody.push(side);
     const why = withoutAddress.length > 0 ? "has an address" : "is in that group";
     output.note(`Nobody in the inventory ${why} (--${side}), so nothing can be said about it.`);
   }
   const sorted = [...keys].sort();
   if (sorted.length > 0) output.note(`Without an address, and so in no connection: ${visible(sorted.join(", "))}`);
-  return sorted;
+  return { withoutAddress: sorted, nobody };
 }
 
 function answerData({ rows, leftOut }: ReachAnswer): object {

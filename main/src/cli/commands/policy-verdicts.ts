@@ -9,6 +9,7 @@ import {
   VerdictColumn,
   type VerdictDone,
   VerdictDoneSchema,
+  type VerdictPart,
   type VerdictPorts,
   type VerdictRow,
   VerdictRowSchema,
@@ -166,14 +167,23 @@ function formatCell(output: Output, name: string, cell: VerdictCell, versions: r
       return visible(`${decision?.summary ?? ""}${place}`);
     });
     const unknown = part.sides.flatMap(({ versionId }) => versions.find(({ id }) => id === versionId) ?? []);
-    const hosts = part.hostCount === 0 ? "" : ` on ${part.hostCount} ${part.hostCount === 1 ? "host" : "hosts"}`;
+    const hosts = hostsText(part);
+    // Without a generation: none was loaded, or several decided. The decision behind it says what did.
+    const generation = part.generation > 0n ? `, generation ${part.generation}` : "";
     const count = part.lastSeen
-      ? ` ${number(part.count)} times, last ${timestampDate(part.lastSeen).toISOString()}, generation ${part.generation}`
+      ? ` ${number(part.count)} times, last ${timestampDate(part.lastSeen).toISOString()}${generation}`
       : "";
     const because = part.verdict === ShownVerdict.UNKNOWN ? unknown.map(versionText) : why;
     const text = because.length > 0 ? style.dim(`  ${because.join("; ")}`) : "";
     return `  ${(index === 0 ? name : "").padEnd(9)} ${wordOf(part.verdict)}${count}${hosts}${text}`;
   });
+}
+
+/** By name while they are few: both ends of a connection tell of it, and their lines would read alike. */
+function hostsText({ hostCount, hostNames }: VerdictPart): string {
+  if (hostCount === 0) return "";
+  if (hostCount <= 3 && hostNames.length === hostCount) return ` on ${visible(hostNames.join(", "))}`;
+  return ` on ${hostCount} ${hostCount === 1 ? "host" : "hosts"}`;
 }
 
 function wordOf(verdict: ShownVerdict): string {
