@@ -196,7 +196,7 @@ function explain(row: AuditLogRow, entryCount: number, newestSeen: number): stri
   const { atSequence } = row;
   switch (row.state) {
     case "verified":
-      return `The chain is whole and continues what was seen of it: ${entryCount.toLocaleString("en")} entries are kept here.`;
+      return `The chain is whole and continues what was seen of it: ${entryCount === 1 ? "1 entry is" : `${entryCount.toLocaleString("en")} entries are`} kept here.`;
     case "broken":
       return `Entry ${atSequence} does not follow from the one before it: it was changed, or one between them was removed.`;
     case "truncated":

@@ -16,7 +16,10 @@ const TIMEOUT_MS = 3_000;
 
 export async function historyHosts(ports: HistoryHostsPorts): Promise<MessageInitShape<typeof HistoryHostSchema>[]> {
   const { collected, registry, history } = ports;
-  const read = collected.hosts();
+  const followed = collected.hosts();
+  // A process that only asks follows hosts as well, and stores nothing of them while another one does: "never" would be wrong.
+  const isWriter = followed.some(({ lastSequence, lastRecordAt }) => lastSequence !== 0n || lastRecordAt !== undefined);
+  const read = isWriter ? followed : [];
   const others = registry.hosts.filter(({ id }) => !read.some((host) => host.hostId === id));
   if (others.length === 0) return [...read];
   const lastSeen = await lastSeenByHost(ports);
@@ -28,7 +31,7 @@ export async function historyHosts(ports: HistoryHostsPorts): Promise<MessageIni
       return {
         ...{ hostId: host.id, host: hostNameOf(host), lastSequence },
         ...(lastMs === undefined ? {} : { lastRecordAt: timestampFromMs(lastMs) }),
-        problem: "not read by this process",
+        problem: followed.find(({ hostId }) => hostId === host.id)?.problem || "not read by this process",
       };
     }),
   );
