@@ -1,3 +1,3 @@
 /** What other features may use of this one. */
 export { candidateSentence } from "./model/healing-words.ts";
-export { waitingRuns } from "./model/needs.ts";
+export { escalationText, waitingRuns } from "./model/needs.ts";

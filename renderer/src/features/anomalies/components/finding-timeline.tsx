@@ -1,7 +1,7 @@
 import type { Anomaly } from "@wardline/api/wardline/console/v1/anomalies";
 import { AnomalySeverity } from "@wardline/api/wardline/v1/anomaly";
 import { optionalMs } from "../../../data/hosts-snapshot.ts";
-import { formatClock, formatDateTime, SEVERITY_NAMES } from "../../../ui/index.ts";
+import { formatClock, formatShortDateTime, SEVERITY_NAMES } from "../../../ui/index.ts";
 
 const DAY_MS = 86_400_000;
 const LANES = [AnomalySeverity.CRITICAL, AnomalySeverity.HIGH, AnomalySeverity.MEDIUM, AnomalySeverity.LOW] as const;
@@ -20,7 +20,8 @@ export function FindingTimeline({ anomalies, nowMs, lastMs, onOpen }: FindingTim
   const fromMs = lastMs === null ? oldestMs : nowMs - lastMs;
   const spanMs = nowMs - fromMs;
   const place = (timeMs: number) => Math.min(1, Math.max(0, (timeMs - fromMs) / spanMs)) * 100;
-  const time = spanMs > DAY_MS ? formatDateTime : formatClock;
+  // A day ago the clock showed the same as now.
+  const time = spanMs < DAY_MS ? formatClock : formatShortDateTime;
   return (
     <div className="finding-timeline" aria-hidden="true">
       {LANES.map((lane) => (

@@ -1,5 +1,5 @@
 import type { ClusterView } from "@wardline/api/wardline/console/v1/cluster";
-import type { Member } from "@wardline/api/wardline/v1/cluster";
+import { type Member, MemberState } from "@wardline/api/wardline/v1/cluster";
 import { Fragment, useState } from "react";
 import { useConsoleNow } from "../../../data/context.tsx";
 import { durationMs, optionalMs } from "../../../data/hosts-snapshot.ts";
@@ -27,7 +27,12 @@ export function MemberTable({ cluster }: { cluster: ClusterView }) {
             <th scope="col">Heartbeat</th>
             <th scope="col">Clock</th>
             <th scope="col">Agent</th>
-            <th scope="col">Heard</th>
+            <th
+              scope="col"
+              title="When the member last wrote heartbeat, clock and version; its lease says whether it lives"
+            >
+              Measured
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -112,6 +117,9 @@ function Skew({ member }: { member: Member }) {
   const { presence, isLeader } = member;
   if (isLeader) return <span className="soft">the measure</span>;
   if (!presence?.clockOffset) return <span className="faint">not measured</span>;
+  // What its clock does by now nobody knows.
+  if (member.state === MemberState.GONE || member.state === MemberState.STOPPED)
+    return <VerdictMark verdict="unknown" words="not known now" />;
   const offsetMs = durationMs(presence.clockOffset);
   const uncertaintyMs = durationMs(presence.clockUncertainty);
   const isOff = Math.abs(offsetMs) - uncertaintyMs > SKEW_SHOWN_MS;

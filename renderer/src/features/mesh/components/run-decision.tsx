@@ -7,7 +7,7 @@ import { ENVIRONMENT_TONES } from "../../../data/hosts-snapshot.ts";
 import { Button, EnvironmentTag, FailureNotice, Notice, Select, TextField, visibleText } from "../../../ui/index.ts";
 import { usePermission } from "../hooks/use-permission.ts";
 import { candidateSentence } from "../model/healing-words.ts";
-import { groupOf } from "../model/needs.ts";
+import { escalationText, groupOf } from "../model/needs.ts";
 
 /** Approve what waits, or stop what goes on; each says first what follows. */
 export function RunDecision({ hostId, run }: { hostId: string; run: HealingRun }) {
@@ -19,8 +19,8 @@ export function RunDecision({ hostId, run }: { hostId: string; run: HealingRun }
     <section className="mesh-section" aria-label="Your decision">
       {run.state === HealingState.ESCALATED ? (
         <Notice tone="deny">
-          What was tried did not help, or there is nothing left that the loop may try. Look at the evidence below and at
-          the host itself; the run ends when the symptom is gone, or when you stop it.
+          {escalationText(run)}. Look at the evidence below and at the host itself; the run ends when the symptom is
+          gone, or when you stop it.
         </Notice>
       ) : null}
       {open === "none" ? (

@@ -15,6 +15,8 @@ import {
 import {
   HealingAction,
   HealingCandidateSchema,
+  HealingOutcome,
+  HealingPhase,
   HealingRunSchema,
   HealingState,
   MeshProvider,
@@ -30,7 +32,7 @@ import { nextSort, sortRows } from "../../../ui/sort.ts";
 import { peerCommand, quoted } from "./cli.ts";
 import { candidateSentence, repairTimeText } from "./healing-words.ts";
 import { CLASS_LOOKS, directionLook, nodeLook } from "./look.ts";
-import { groupOf, waitingRuns } from "./needs.ts";
+import { escalationText, groupOf, waitingRuns } from "./needs.ts";
 import { idsOfPath, nodesOfPath, singlePointNames } from "./paths.ts";
 import { chartsOf } from "./series.ts";
 import { wholeNumber } from "./settings.ts";
@@ -227,6 +229,19 @@ describe("ways", () => {
 });
 
 describe("healing", () => {
+  it("says that something was tried only where a host was touched", () => {
+    const run = (outcome: HealingOutcome, dryRun = false) =>
+      create(HealingRunSchema, {
+        state: HealingState.ESCALATED,
+        steps: [{ phase: HealingPhase.EXECUTE, outcome, dryRun }],
+      });
+    expect(escalationText(run(HealingOutcome.DONE))).toContain("did not help");
+    expect(escalationText(run(HealingOutcome.FAILED))).toContain("did not help");
+    expect(escalationText(run(HealingOutcome.DONE, true))).toContain("Nothing was tried");
+    expect(escalationText(run(HealingOutcome.SKIPPED))).toContain("Nothing was tried");
+    expect(escalationText(create(HealingRunSchema, { state: HealingState.ESCALATED }))).toContain("Nothing was tried");
+  });
+
   it("counts as waiting what a person has to decide or look at, and nothing else", () => {
     const run = (state: HealingState, isEnded = false) =>
       create(HealingRunSchema, { state, ...(isEnded ? { endedAt: timestampFromMs(1) } : {}) });

@@ -8,7 +8,7 @@ import { HealingState } from "@wardline/api/wardline/v1/mesh";
 import { failureFromDetail } from "../../../data/failure.ts";
 import { isConnected, isObserveOnly, REACHABILITY_NAMES } from "../../../data/hosts-snapshot.ts";
 import { formatQuantity, type NoticeTone, visibleText } from "../../../ui/index.ts";
-import { candidateSentence, waitingRuns } from "../../mesh/index.ts";
+import { candidateSentence, escalationText, waitingRuns } from "../../mesh/index.ts";
 
 /** One thing that waits for a person: what happened, what to do, and where. */
 export interface Need {
@@ -91,7 +91,7 @@ function ofMesh(mesh: MeshSummary | null): Need[] {
         title: visibleText(run.cause),
         text: isWaiting
           ? `A repair waits for your word${best ? `: ${candidateSentence(best)}` : ""}.`
-          : "What was tried did not help: a person has to look.",
+          : `${escalationText(run)}. A person has to look.`,
         next: more > 0 ? `${formatQuantity(more, "more fault waits", "more faults wait")} in Mesh.` : "",
         code: "",
         action: { label: isWaiting ? "Look and decide" : "Look at it", kind: "healing", target: run.id },

@@ -44,11 +44,11 @@ export const FileList = memo(function FileList({ files, shownPath }: FileListPro
       <p className="file-list-sum faint">
         {formatQuantity(files.length, "file")}
         {isUnknown
-          ? " · enforced state not known"
+          ? " · what this machine enforces is not known"
           : changed > 0
-            ? ` · ${changed} not enforced as drafted`
+            ? ` · ${changed} not as this machine enforces`
             : files.length > 0
-              ? " · all enforced as drafted"
+              ? " · all as this machine enforces"
               : ""}
       </p>
     </div>
