@@ -5,6 +5,7 @@
  */
 import { trimAllocator } from "../linux/bpf/allocator.ts";
 import { releaseStartupPages } from "../linux/bpf/startupPages.ts";
+import { HeapUpkeep } from "./heapUpkeep.ts";
 
 /** When everything that only the start needed has run. */
 const SETTLED_MS = 3_000;
@@ -13,7 +14,10 @@ const EVERY_MS = 30_000;
 
 /** Keeps nothing from ending. */
 export function giveMemoryBack(): void {
+  const heap = new HeapUpkeep();
   const release = () => {
+    // What it frees outside of the heap goes back with the rest.
+    heap.look();
     trimAllocator();
     releaseStartupPages();
   };

@@ -1,6 +1,7 @@
 /** The thread of the detectors: nothing that they do can keep the agent from enforcing. */
 import { parentPort } from "node:worker_threads";
 import { createAnomalyEngine } from "@wardline/domain/anomaly";
+import { HeapUpkeep } from "../agent/heapUpkeep.ts";
 import { EngineCore } from "./engineCore.ts";
 import type { AnswerMessage, CallMessage } from "./engineProtocol.ts";
 
@@ -22,3 +23,7 @@ port?.on("message", ({ id, slot, name, given }: CallMessage) => {
   }
   port.postMessage(answer);
 });
+
+const HEAP_EVERY_MS = 30_000;
+const heap = new HeapUpkeep();
+setInterval(() => heap.look(), HEAP_EVERY_MS).unref();
