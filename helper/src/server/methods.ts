@@ -9,6 +9,8 @@ export interface MethodRule {
   readonly audit: string | null;
   /** `null` for streams, which end when the reader leaves. */
   readonly deadlineMs: number | null;
+  /** Its request may hold whole policies or documents. */
+  readonly isLarge?: true;
 }
 
 const read = { role: Role.VIEWER, audit: null, deadlineMs: 10_000 } as const;
@@ -28,8 +30,8 @@ export const METHOD_RULES: ReadonlyMap<string, MethodRule> = new Map<string, Met
   ["wardline.agent.v1.AgentService/GetStatus", read],
   ["wardline.agent.v1.AgentService/WatchStatus", watch],
   ["wardline.agent.v1.AgentService/GetEnforcedState", read],
-  ["wardline.agent.v1.AgentService/Check", { ...read, deadlineMs: 30_000 }],
-  ["wardline.agent.v1.AgentService/Apply", { role: Role.OPERATOR, audit: "apply", deadlineMs: 60_000 }],
+  ["wardline.agent.v1.AgentService/Check", { ...read, deadlineMs: 30_000, isLarge: true }],
+  ["wardline.agent.v1.AgentService/Apply", { role: Role.OPERATOR, audit: "apply", deadlineMs: 60_000, isLarge: true }],
   ["wardline.agent.v1.AgentService/Confirm", { role: Role.OPERATOR, audit: "confirm", deadlineMs: 15_000 }],
   ["wardline.agent.v1.AgentService/Rollback", { role: Role.OPERATOR, audit: "rollback", deadlineMs: 30_000 }],
   ["wardline.agent.v1.AgentService/SetEmergency", { role: Role.OPERATOR, audit: "emergency", deadlineMs: 10_000 }],
@@ -53,7 +55,10 @@ export const METHOD_RULES: ReadonlyMap<string, MethodRule> = new Map<string, Met
   ["wardline.agent.v1.ClusterService/ListDocumentHistory", read],
   ["wardline.agent.v1.ClusterService/WatchDocuments", watch],
   ["wardline.agent.v1.ClusterService/ListSets", read],
-  ["wardline.agent.v1.ClusterService/WriteDocuments", { ...clusterWrite("documents.write"), deadlineMs: 60_000 }],
+  [
+    "wardline.agent.v1.ClusterService/WriteDocuments",
+    { ...clusterWrite("documents.write"), deadlineMs: 60_000, isLarge: true },
+  ],
   ["wardline.agent.v1.ClusterService/RollbackDocuments", { ...clusterWrite("documents.rollback"), deadlineMs: 60_000 }],
   ["wardline.agent.v1.ClusterService/ConfirmSet", clusterWrite("documents.confirm")],
   ["wardline.agent.v1.ClusterService/RegisterService", clusterWrite("discovery.register")],

@@ -21,6 +21,8 @@ import type { QuarantineRequest } from "../generations/quarantines.ts";
 export const MAX_STATE_BYTES = 16 * 1024 * 1024;
 /** Above this a request is cut off while it arrives, and its sender sees a reset stream instead of a reason. */
 export const MAX_REQUEST_BYTES = MAX_STATE_BYTES + 8 * 1024 * 1024;
+/** Of every method that takes neither policies nor documents. */
+export const SMALL_REQUEST_BYTES = 1024 * 1024;
 const MAX_FILES = 10_000;
 const MAX_PATH_LENGTH = 4_096;
 const MAX_REASON_LENGTH = 1_000;

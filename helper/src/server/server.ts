@@ -1,6 +1,7 @@
 /** The gRPC server on its Unix socket. */
 import { createServer, type Http2Server } from "node:http2";
-import { createContextValues } from "@connectrpc/connect";
+import type { DescService } from "@bufbuild/protobuf";
+import { type ConnectRouter, createContextValues, type MethodImpl, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "@wardline/api/grpc/health/v1/health";
 import { AgentService } from "@wardline/api/wardline/agent/v1/agent";
@@ -15,8 +16,9 @@ import type { MeshRpcs } from "../mesh/meshService.ts";
 import type { AgentRpcs } from "./agentService.ts";
 import type { Guard } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
+import { methodName } from "./methods.ts";
 import { PEER, type PeerListener } from "./peers.ts";
-import { MAX_REQUEST_BYTES } from "./requests.ts";
+import { maxBytesOf, RequestIntake } from "./requestIntake.ts";
 import { bindSocket } from "./socket.ts";
 
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
@@ -53,16 +55,15 @@ function route(
 ): void {
   const handler = connectNodeAdapter({
     routes: (router) => {
-      router.service(AgentService, rpcs.routes());
-      router.service(ClusterService, cluster.routes());
-      router.service(RecordService, records.routes());
-      router.service(AnomalyService, anomaly.routes());
-      router.service(MeshService, mesh.routes());
-      router.service(Health, healthRoutes(isServing));
+      addService(router, AgentService, rpcs.routes());
+      addService(router, ClusterService, cluster.routes());
+      addService(router, RecordService, records.routes());
+      addService(router, AnomalyService, anomaly.routes());
+      addService(router, MeshService, mesh.routes());
+      addService(router, Health, healthRoutes(isServing));
     },
     grpcWeb: false,
     connect: false,
-    readMaxBytes: MAX_REQUEST_BYTES,
     writeMaxBytes: MAX_RESPONSE_BYTES,
     compressMinBytes: COMPRESS_MIN_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
@@ -72,7 +73,23 @@ function route(
     contextValues: (request) =>
       createContextValues().set(PEER, peers.peerOf("stream" in request ? request.stream.session : undefined)),
   });
-  http2.on("request", (request, response) => void handler(request, response));
+  const intake = new RequestIntake();
+  http2.on("request", (request, response) => {
+    const userId = peers.peerOf(request.stream.session).credentials?.userId ?? null;
+    if (intake.take(request, userId)) void handler(request, response);
+  });
+}
+
+/** Each method reads as much as it needs, and no more. */
+function addService<Service extends DescService>(
+  router: ConnectRouter,
+  service: Service,
+  implementation: ServiceImpl<Service>,
+): void {
+  for (const method of service.methods) {
+    const one = Reflect.get(implementation, method.localName) as MethodImpl<typeof method>;
+    router.rpc(method, one, { readMaxBytes: maxBytesOf(methodName(method)) });
+  }
 }
 
 /** Serves until closed. `groupId` may open the socket besides root; see bindSocket for what it throws. */
