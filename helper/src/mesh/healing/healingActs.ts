@@ -103,17 +103,23 @@ function restart(adapter: MeshProviderAdapter): Act {
   };
 }
 
-/** Put back also where the first try to do so fails: a host is not left with one peer less. */
+/**
+ * Put back also where the removal broke off, which may have taken it away by then, and where the first try to put it back fails: a
+ * host is not left with one peer less, which its daemon would not dial again by itself.
+ */
 function repeer(adapter: MeshProviderAdapter, peer: PeerAddress): Act {
   if (!adapter.removePeer || !adapter.addPeer) throw impossible("Its peers cannot be changed from here.");
   return async (signal) => {
-    await adapter.removePeer!(peer, signal).catch((error: unknown) => {
-      if (!(error instanceof Failure && error.code === ErrorCode.NOT_FOUND)) throw error;
-    });
+    const refusal: unknown = await adapter.removePeer!(peer, signal).then(
+      () => null,
+      (error: unknown) => error,
+    );
     await adapter.addPeer!(peer, signal).catch((error: unknown) => {
       if (error instanceof Failure && error.code === ErrorCode.ALREADY_EXISTS) return undefined;
       return adapter.addPeer!(peer, AbortSignal.timeout(READ_TIMEOUT_MS));
     });
+    const isGone = refusal instanceof Failure && refusal.code === ErrorCode.NOT_FOUND;
+    if (refusal !== null && !isGone) throw refusal;
     return "The peer was removed and added again.";
   };
 }
