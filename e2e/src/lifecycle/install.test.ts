@@ -258,6 +258,34 @@ describe.skipIf(problem !== null)(`the agent's life on a host${skipReason(proble
     expect(lab.exists("/var/lib/wardline/records")).toBe(false);
   });
 
+  it("gets the group of Yggdrasil's socket only where there is one, and loses it with it", async () => {
+    const dropIn = "/etc/systemd/system/wardline-agent.service.d/wardline-yggdrasil.conf";
+    const kept = "/usr/lib/sysusers.d/wardline-yggdrasil.conf";
+    await install(first);
+    expect([dropIn, kept].map((path) => lab.exists(path))).toEqual([false, false]);
+    expect((await lab.machine.run(["groupadd", "--system", "yggdrasil"])).exitCode).toBe(0);
+    try {
+      await install(packages.make({ version: "1.1.0" }));
+      expect(readFileSync(lab.machine.path(dropIn), "utf8")).toBe("[Service]\nSupplementaryGroups=yggdrasil\n");
+      expect(readFileSync(lab.machine.path(kept), "utf8")).toBe("g yggdrasil -\n");
+      expect(await lab.agentPid()).toBeGreaterThan(0);
+      await lab.machine.run(["groupdel", "yggdrasil"]);
+      await install(packages.make({ version: "1.2.0" }));
+      expect([dropIn, kept].map((path) => lab.exists(path))).toEqual([false, false]);
+      await lab.machine.run(["groupadd", "--system", "yggdrasil"]);
+      await install(packages.make({ version: "1.3.0" }));
+      await uninstallFromHost(lab.ports(first), lab.host("root"), false, new Progress());
+      expect([dropIn, dropIn.replace(/\/[^/]*$/, ""), kept].map((path) => lab.exists(path))).toEqual([
+        false,
+        false,
+        false,
+      ]);
+      expect(lab.hasGroup("yggdrasil"), "it is the package's").toBe(true);
+    } finally {
+      await lab.machine.run(["groupdel", "yggdrasil"]);
+    }
+  });
+
   it("is canceled between steps, and installed by the next try", async () => {
     const canceled = new Failure({ code: ErrorCode.CANCELED, message: "Canceled." });
     for (const step of ["platform", "upload", "verify"]) {

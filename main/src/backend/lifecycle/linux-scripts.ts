@@ -87,9 +87,26 @@ exit 0
 const EXCHANGE = `${BEGIN}
 trap '' HUP PIPE TERM INT
 mark() { stat -c %i:%z "$socket" 2>/dev/null; }
+# The agent passes over no file modes, and the socket of Yggdrasil is its group's. A group that is missing would keep the unit
+# from starting: it is named only where it is there, and made at each start of the host where it was taken away.
+dropin=$units/wardline-agent.service.d/wardline-yggdrasil.conf
+dropin_group=/usr/lib/sysusers.d/wardline-yggdrasil.conf
+write_line() { printf '%b' "$2" > "$1.wardline-new" && chmod 0644 "$1.wardline-new" && mv -f "$1.wardline-new" "$1"; }
+mesh_group() {
+  if getent group yggdrasil >/dev/null 2>&1; then
+    mkdir -p "\${dropin%/*}" "\${dropin_group%/*}" && write_line "$dropin_group" 'g yggdrasil -\n' && write_line "$dropin" '[Service]\nSupplementaryGroups=yggdrasil\n'
+  else
+    forget_mesh_group
+  fi
+}
+forget_mesh_group() {
+  rm -f "$dropin" "$dropin_group"
+  rmdir "\${dropin%/*}" 2>/dev/null
+}
 # True once the agent has put a new socket into place. False when it does not within 30 s, or keeps ending.
 restart() {
   before=$(mark)
+  mesh_group
   systemctl daemon-reload 9>&-
   systemctl restart wardline-agent.service 9>&- 2>/dev/null
   tries=0
@@ -170,6 +187,7 @@ last_words
 if [ "$is_first" = yes ]; then
   systemctl disable --now $unit_names >/dev/null 2>&1 9>&-
   for unit in $unit_names; do rm -f "$units/$unit"; done
+  forget_mesh_group
   rm -f "$agent" /usr/lib/sysusers.d/wardline.conf
   rmdir "$lib" 2>/dev/null
   systemctl daemon-reload 9>&-
@@ -218,6 +236,7 @@ elif [ -d /sys/fs/bpf/wardline ] || [ -f /var/lib/wardline/index.json ]; then
 fi
 systemctl disable --now $unit_names >/dev/null 2>&1 9>&-
 for unit in $unit_names; do rm -f "$units/$unit" "$lib/$unit.previous" "$lib/$unit.exchanged"; done
+forget_mesh_group
 systemctl daemon-reload 9>&-
 rm -rf "$staged"
 rm -f "$agent" "$agent.previous" "$agent.exchanged" /usr/lib/sysusers.d/wardline.conf
