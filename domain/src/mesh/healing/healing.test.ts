@@ -209,6 +209,22 @@ describe("single faults", () => {
 });
 
 describe("what holds the loop back", () => {
+  it.each([
+    [true, []],
+    [false, [MeshFault.LINK_FLAPPING]],
+  ])("calls ways that the mesh looks for anew no flapping: a link went down = %s", (isDown, faults) => {
+    const made = lab();
+    made.mesh.paths.set("a c", true);
+    made.run(5_000);
+    made.mesh.link("a", "b").isCut = isDown;
+    for (const isThere of [false, true, false, true, false, true]) {
+      made.mesh.paths.set("a c", isThere);
+      made.run(1_000, 100);
+    }
+    const paths = made.all().filter(({ target }) => target.startsWith("path/"));
+    expect(paths.map(({ fault }) => fault)).toEqual(faults);
+  });
+
   it("does nothing about a link that flaps every 3 s, for ten minutes", () => {
     const made = lab();
     const link = made.mesh.link("a", "b");

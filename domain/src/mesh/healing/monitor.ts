@@ -38,9 +38,17 @@ function dated(found: readonly FoundSymptom[], fleet: Fleet, memory: MonitorMemo
   return found.map((each) => ({ ...each, sinceMs: memory.since[each.key] ?? fleet.atMs }));
 }
 
-/** What a daemon or a host in trouble does to its links is no flapping of theirs. */
+/**
+ * What a daemon or a host in trouble does to its links is no flapping of theirs; nor is it that of ways through a mesh that come and
+ * go while it looks for others, because a link of it went down.
+ */
 function noteFlaps(found: readonly FoundSymptom[], memory: MonitorMemory, fleet: Fleet): void {
+  for (const { kind, key, provider } of found) {
+    const isNew = fleet.atMs - (memory.since[key] ?? fleet.atMs) < LIMITS.reconnectMs;
+    if (kind === "peer-down" && isNew) noteTrouble(memory, `mesh/${provider}`, fleet.atMs);
+  }
   const excused = (each: FoundSymptom) =>
+    (each.kind === "probe-lost" && memory.troubles[`mesh/${each.provider}`] !== undefined) ||
     [each.host, each.otherHost].some(
       (host) =>
         host !== "" &&

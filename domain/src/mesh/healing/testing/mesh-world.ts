@@ -58,6 +58,8 @@ export class SimulatedMesh {
   readonly losses = new Map<string, number>();
   /** Those of them that were tested for. */
   readonly proven = new Set<string>();
+  /** Ways through the mesh that are measured, `FROM TO`, and whether they are there. */
+  readonly paths = new Map<string, boolean>();
   storeMembers: HealingStoreMember[] = [];
   readonly hasProbes: boolean;
   readonly #told = new Map<string, { text: string; atMs: number; host: HealingHost }>();
@@ -127,7 +129,7 @@ export class SimulatedMesh {
     const up = links.map((link) => (this.isLinkUp(link, nowMs) ? link.uri : `${link.uri} down`));
     const probes = [...this.hosts.values()].map((other) => {
       const way = `${name} ${other.name}`;
-      return [other.isGone, this.losses.get(way), this.proven.has(way)];
+      return [other.isGone, this.losses.get(way), this.proven.has(way), this.paths.get(way)];
     });
     return `${daemon} ${generation} ${up} ${probes}`;
   }
@@ -157,11 +159,18 @@ export class SimulatedMesh {
       if (other.name === name) return [];
       const reachable = !other.isGone;
       const loss = reachable ? (this.losses.get(`${name} ${other.name}`) ?? 0) : 1;
-      return create(MeshProbeSchema, {
+      const path = this.paths.get(`${name} ${other.name}`);
+      const direct = create(MeshProbeSchema, {
         ...{ targetHost: other.name, address: other.name, provider: MeshProvider.IP, reachable, loss },
         ...{ sent: 60, received: Math.round(60 * (1 - loss)), ...(reachable ? { latencyMs: 1 } : {}) },
         lossProven: reachable && this.proven.has(`${name} ${other.name}`),
       });
+      if (path === undefined) return direct;
+      const through = create(MeshProbeSchema, {
+        ...{ targetHost: other.name, address: `200::${other.name}`, provider: MeshProvider.YGGDRASIL },
+        ...{ reachable: path, sent: 60, received: 60 },
+      });
+      return [direct, through];
     });
   }
 

@@ -65,7 +65,7 @@ describe("lines that carry nothing", () => {
     become({ retransmits: 4, resent: 9 });
     expect(lines.isSilent(REMOTE)).toBe(true);
     become({ retransmits: 0, unacknowledged: 0 });
-    pass(30_000);
+    pass(10_000);
     become({ retransmits: 2, unacknowledged: 1, resent: 11 });
     expect(lines.isSilent(REMOTE)).toBe(true);
   });

@@ -8,11 +8,11 @@ import { canonicalAddress } from "@wardline/domain/policy";
 import type { TcpConnection, TcpTable } from "../../../linux/network/tcpConnections.ts";
 
 /**
- * Sent again so often without an answer, each time after twice the wait: on a line of a few milliseconds 0.8 s. A line that lost
- * something lately loses that often by chance: there it takes 3.2 s.
+ * Sent again so often without an answer, each time after twice the wait: on a line of a few milliseconds 0.8 s. A line that loses
+ * now and then, and went on each time, loses that often by chance: there it takes 3.2 s.
  */
 const RETRANSMITS = { usual: 2, lossy: 4 } as const;
-const LOSSY_FOR_MS = 30_000;
+const LOSSY = { withinMs: 10_000, resent: 3 } as const;
 /** Lines of a daemon that were not found, or are others now, are looked for again no more often: it goes through all of the host's. */
 const SEARCH_EVERY_MS = 5_000;
 
@@ -21,8 +21,8 @@ interface Line {
   readonly place: { readonly host: string; readonly port: number } | null;
   connections: readonly TcpConnection[];
   resent: number;
-  /** When it was seen to have lost something, and to go on afterwards. */
-  lostAtMs: number;
+  /** What was sent again and arrived then: how much, and when that was seen. */
+  recovered: readonly { readonly atMs: number; readonly segments: number }[];
   isSilent: boolean;
 }
 
@@ -30,7 +30,7 @@ function newLine(remote: string): Line {
   const parsed = parsePeerUri(remote);
   const isTcp = parsed.ok && parsed.peer.scheme !== "quic" && canonicalAddress(parsed.peer.host) !== null;
   const place = isTcp ? { host: parsed.peer.host, port: parsed.peer.port } : null;
-  return { place, connections: [], resent: 0, lostAtMs: Number.NEGATIVE_INFINITY, isSilent: false };
+  return { place, connections: [], resent: 0, recovered: [], isSilent: false };
 }
 
 export class SilentLines {
@@ -108,9 +108,12 @@ export class SilentLines {
     const nowMs = this.#nowMs();
     const resent = resentOf(line);
     const isWaiting = line.connections.some(({ retransmits }) => retransmits > 0);
-    if (resent > line.resent && !isWaiting) line.lostAtMs = nowMs;
+    line.recovered = line.recovered.filter(({ atMs }) => nowMs - atMs < LOSSY.withinMs);
+    if (!isWaiting && resent > line.resent)
+      line.recovered = [...line.recovered, { atMs: nowMs, segments: resent - line.resent }];
     if (!isWaiting) line.resent = resent;
-    const needed = nowMs - line.lostAtMs < LOSSY_FOR_MS ? RETRANSMITS.lossy : RETRANSMITS.usual;
+    const isLossy = line.recovered.reduce((sum, { segments }) => sum + segments, 0) >= LOSSY.resent;
+    const needed = isLossy ? RETRANSMITS.lossy : RETRANSMITS.usual;
     line.isSilent =
       line.connections.length > 0 &&
       line.connections.every(
