@@ -1,5 +1,5 @@
 /** Writes a result with the machine it was measured on, so that a figure never stands alone. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,12 @@ export function describeMachine(): Record<string, string | number> {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
   };
+}
+
+/** What was published under this name before, without a look at its shape; `null` = nothing was. */
+export function published(name: string): object | null {
+  const path = join(RESULTS_DIR, `${name}.json`);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as object) : null;
 }
 
 /** `result` is written to bench/results/NAME.json and printed. */

@@ -126,8 +126,13 @@ export class HealingWatch {
     throw new Error(`${what}: not within ${limitMs} ms. ${problem}\n${last.map(describeRun).join("\n")}`);
   }
 
-  /** Waits until all hosts have the peers that they expect, and nothing is wrong but what is measured over a minute. */
-  async untilCalm(hosts: readonly FleetHost[], limitMs = PATIENCE_MS): Promise<void> {
+  /**
+   * Waits until all hosts have the peers that they expect, and nothing is wrong but what is measured over a minute; with
+   * `isWhole` not that either, and no run of before is open in which the next fault could be told.
+   */
+  async untilCalm(hosts: readonly FleetHost[], limitMs = PATIENCE_MS, isWhole = false): Promise<void> {
+    const isOpen = ({ fault, state, endedAt }: HealingRun) =>
+      isWhole ? endedAt === undefined : !LINGERING.has(fault) && !ENDED.has(state);
     const startedAtMs = performance.now();
     let seen = "";
     while (performance.now() - startedAtMs < limitMs && !this.#isClosed) {
@@ -136,7 +141,7 @@ export class HealingWatch {
           hosts.map(async (host) => ({ host, ...(await this.mesh(host).getMesh({}, { timeoutMs: CALL_LIMIT_MS })) })),
         );
         const troubles = answers.flatMap(({ host, observation, runs }) => [
-          ...runs.filter(({ fault, state }) => !LINGERING.has(fault) && !ENDED.has(state)).map(describeRun),
+          ...runs.filter(isOpen).map(describeRun),
           ...(observation?.providers ?? []).flatMap(({ peers }) =>
             peers.filter(({ up }) => !up).map(({ uri, key }) => `${host.name}: ${uri || key} is down`),
           ),
