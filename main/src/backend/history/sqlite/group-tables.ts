@@ -59,7 +59,7 @@ export class GroupTable {
   }
 
   #group(values: readonly string[]): Group {
-    const key = JSON.stringify(values);
+    const key = values.length === 1 ? values[0]! : JSON.stringify(values);
     const known = this.groups.get(key);
     if (known) return known;
     const group = { values, sums: noSums() };

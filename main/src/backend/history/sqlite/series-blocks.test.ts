@@ -1,11 +1,20 @@
-/** Pages of filters that few series match, in files of several blocks: as a list in memory says, also where a file does not say which blocks. */
+/**
+ * Pages of filters that few series match, and groups that a window cuts, in files of several blocks: as a list in memory says,
+ * also where a file does not say which blocks a series is in.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { toJson } from "@bufbuild/protobuf";
-import { FlowRecordSchema } from "@wardline/api/wardline/v1/flow_record";
-import type { FlowQuery, QueryField, QueryNode } from "@wardline/domain/flows";
+import { type FlowRecord, FlowRecordSchema } from "@wardline/api/wardline/v1/flow_record";
+import {
+  FLOW_DIMENSIONS,
+  type FlowDimension,
+  type FlowQuery,
+  type QueryField,
+  type QueryNode,
+} from "@wardline/domain/flows";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLogger, systemClock } from "../../ports.ts";
 import { type FlowHistory, type StoredRecord, USUAL_RETENTION_LIMITS } from "../flow-history.ts";
@@ -21,6 +30,7 @@ import { openForChange } from "./partition-database.ts";
 import { SqliteHistory } from "./sqlite-history.ts";
 
 const FOREVER = { ...USUAL_RETENTION_LIMITS, recordDays: 1e5, minuteDays: 1e5, hourDays: 1e5, dayDays: 1e5 };
+const NEVER = new AbortController().signal;
 const LEAF_ROWS = 2 * BLOCK_ROWS;
 const FIELDS: readonly QueryField[] = ["host", "src", "dst", "port", "verdict", "process", "policy", "cgroup", "name"];
 
@@ -35,12 +45,22 @@ describe("filters that few series match", () => {
     return new SqliteHistory({ ...ports, leafLimits: { rows: LEAF_ROWS } });
   }
 
+  /** Some ends talk all the time, others once in a while. */
+  const habits = randomBatches(random, { firstSequence: 1, batches: 1, records: 400, startMs: START_MS })[0]!.records;
+  const byHabit = (record: FlowRecord): FlowRecord => {
+    const { windowStart, firstSeen, lastSeen, started, packets, originatorBytes, responderBytes } = record;
+    const habit = habits[Math.floor(random() ** 3 * habits.length)]!;
+    return { ...habit, windowStart, firstSeen, lastSeen, started, packets, originatorBytes, responderBytes };
+  };
+
   beforeAll(async () => {
     for (let sequence = 1; sequence <= 45; sequence++) {
       const startMs = START_MS + sequence * 60_000;
       for (const host of ["h1", "h2"]) {
         const options = { firstSequence: sequence, batches: 1, records: 200, startMs, lateMs: 120_000 };
-        const batch = batchOf(host, randomBatches(random, options));
+        const batches = randomBatches(random, options);
+        for (const each of batches) each.records = each.records.map(byHabit);
+        const batch = batchOf(host, batches);
         await history.ingest([batch]);
         await reference.ingest([batch]);
       }
@@ -96,8 +116,21 @@ describe("filters that few series match", () => {
       expect(starts(pages), said).toEqual(starts(expected.records));
       expect(isDeepStrictEqual(pages.map(contentOf).sort(), texts), said).toBe(true);
       found += texts.length;
+      const by = Array.from({ length: 1 + Math.floor(random() * 9) }, () => pick(random, FLOW_DIMENSIONS));
+      // Groups of little of the whole and of most of it: both are cut by the window.
+      const asked = random() < 0.5 ? query : { ...query, where: { kind: "all" } as const };
+      expect(await groups(history, asked, by), `${by} of ${said}`).toEqual(await groups(reference, asked, by));
     }
     expect(found).toBeGreaterThan(0);
+  }
+
+  async function groups(from: FlowHistory, query: FlowQuery, by: readonly FlowDimension[]) {
+    const options = { by, order: "bytes", limit: 1_000, labels: () => ({ subjectKeys: [], addresses: [] }) } as const;
+    let last: unknown;
+    for await (const { groups: largest, total, groupCount, progress } of from.group(query, options, NEVER)) {
+      last = { largest, total, groupCount, searched: progress.searched };
+    }
+    return last;
   }
 
   const leaves = async () => (await new Catalog(directory).list()).filter(({ resolution }) => resolution === "record");

@@ -2,6 +2,7 @@
 import type { FlowDimension, FlowMeasure, FlowQuery } from "@wardline/domain/flows";
 import { addSums, type MutableSums, measureOfSums, noSums } from "../dimensions.ts";
 import type { FlowSums, HistoryGroup } from "../flow-history.ts";
+import { sumsWithin } from "./cut-sums.ts";
 import type { FileCache } from "./file-cache.ts";
 import { fileDimension, type Group, GroupTable, type SeriesSums } from "./group-tables.ts";
 import type { FileRef, OpenFile } from "./open-file.ts";
@@ -51,18 +52,30 @@ function answerOf(table: GroupTable, { order, limit }: GroupQuery, searched: num
 
 /** The largest first, those of the same size by their values. */
 function largest(groups: ReadonlyMap<string, Group>, order: FlowMeasure, limit: number): HistoryGroup[] {
-  const entries = [...groups].map(([key, group]) => ({ key, group, size: measureOfSums(order, group.sums) }));
-  entries.sort((a, b) => b.size - a.size || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  return entries.slice(0, limit).map(({ group }) => group);
+  const sizes = Float64Array.from(groups.values(), ({ sums }) => measureOfSums(order, sums));
+  // Numbers are put in order many times faster than groups: only those that may be among the largest are looked at.
+  const least = sizes.length > limit ? sizes.sort()[sizes.length - Math.max(1, limit)]! : Number.NEGATIVE_INFINITY;
+  const candidates: { readonly key: string; readonly group: Group; readonly size: number }[] = [];
+  for (const group of groups.values()) {
+    const size = measureOfSums(order, group.sums);
+    if (size >= least) candidates.push({ key: JSON.stringify(group.values), group, size });
+  }
+  candidates.sort((a, b) => b.size - a.size || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return candidates.slice(0, limit).map(({ group }) => group);
 }
 
 function addFile(table: GroupTable, file: OpenFile, ref: FileRef, query: SumQuery, control: QueryControl): number {
   const selection = select(file, query.query.where, query.labels);
   const window = windowOf(query.query);
-  // The totals of a sealed partition are those of its rows, as long as all of them are asked for.
-  if (file.hasTotals && !selection.test && isWithin(ref, window)) {
-    table.add(file, totalsOf(file), selection.series);
-    return ref.records;
+  // The totals of a sealed partition are those of its rows; of most of them, when little is taken off.
+  if (file.hasTotals && !selection.test) {
+    const totals = totalsOf(file);
+    const isWhole = isWithin(ref, window);
+    const cut = isWhole ? null : sumsWithin(file, totals, selection.series, window, control);
+    if (isWhole || cut) {
+      table.add(file, cut?.sums ?? totals, selection.series);
+      return cut?.searched ?? ref.records;
+    }
   }
   const sums = newSums(file.seriesCount + 1);
   const searched = scanAll(file, selection, window, { sums: true, rest: false }, control, (match) =>
