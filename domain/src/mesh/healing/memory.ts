@@ -27,7 +27,7 @@ export interface MonitorMemory {
   gateways: Record<string, true>;
   /** `HOST/PROVIDER` to the keys of the peers that were up when most were. */
   uplinks: Record<string, string[]>;
-  /** `daemon/HOST/PROVIDER` or `host/HOST` to when it was last in trouble. */
+  /** `daemon/HOST/PROVIDER`, `host/HOST`, or `mesh/PROVIDER` that lost a link, to when it was last in trouble. */
   troubles: Record<string, number>;
   /** Provider to hosts that were connected with each other. */
   together: Record<string, string[]>;
