@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { TransportProvider } from "@connectrpc/connect-query";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode } from "react";
+import { StrictMode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { ConsoleProvider } from "../data/context.tsx";
 import { PartBoundary } from "../ui/index.ts";
@@ -17,19 +17,22 @@ export function startWindow(transport: Transport): ReturnType<typeof createServi
   });
   const root = document.getElementById("root");
   if (!root) throw new Error("The page has no #root.");
-  createRoot(root).render(
-    <StrictMode>
-      <QueryClientProvider client={queryClient}>
-        <TransportProvider transport={transport}>
-          <ConsoleProvider services={services}>
-            <Accessibility />
-            <PartBoundary name="The window">
-              <App />
-            </PartBoundary>
-          </ConsoleProvider>
-        </TransportProvider>
-      </QueryClientProvider>
-    </StrictMode>,
-  );
+  // In slices: the first drawing of the whole frame at once would keep the browser from everything else.
+  startTransition(() => {
+    createRoot(root).render(
+      <StrictMode>
+        <QueryClientProvider client={queryClient}>
+          <TransportProvider transport={transport}>
+            <ConsoleProvider services={services}>
+              <Accessibility />
+              <PartBoundary name="The window">
+                <App />
+              </PartBoundary>
+            </ConsoleProvider>
+          </TransportProvider>
+        </QueryClientProvider>
+      </StrictMode>,
+    );
+  });
   return services;
 }
