@@ -18,6 +18,8 @@ const EXIT_CANNOT = 3;
 const LEASE_MS = 5_000;
 const [, , ...consoleArguments] = process.argv;
 
+const consoleStateDir = (fleet: Fleet): string => join(fleet.directory, "console", "state");
+
 function explain(problem: string): void {
   const how =
     problem === "needs root"
@@ -44,7 +46,7 @@ async function demo(): Promise<number> {
   console.log("Starting three hosts …");
   const fleet = await Fleet.start({ hosts: DEMO_HOSTS, hasOutside: true });
   try {
-    const stateDir = join(fleet.directory, "console", "state");
+    const stateDir = consoleStateDir(fleet);
     const agentSocket = fleet.host(DESK).agentSocket;
     await prepareWorkspace(fleet, stateDir, agentSocket);
     if (yggdrasilProblem() === null) await putMesh(fleet.hosts, { dials: MESH_DIALS });
@@ -101,6 +103,9 @@ function describe(fleet: Fleet, seconds: number): string {
     `  ${DESK.padEnd(7)} stands in for the machine that you sit at.`,
     "Every account's key is in the SSH configuration of the demo:",
     `  ssh -F ${fleet.home.configPath} root@web-1`,
+    "The command line speaks to them in another terminal after this:",
+    `  export HOME=${fleet.home.directory} WARDLINE_STATE_DIR=${consoleStateDir(fleet)} WARDLINE_AGENT_SOCKET=${fleet.host(DESK).agentSocket}`,
+    "  bin/wardline host list",
     "In the workspace: hosts.yaml, and shop.yaml as a draft that is not applied yet. Plan it, apply it, and watch",
     "web-1's report lose its way to the database under Flows.",
     ...describeCluster(),
