@@ -29,6 +29,8 @@ import { headOf } from "./model/kinds.ts";
 import { placeProblems } from "./model/problems.ts";
 import { namedTemplate } from "./model/templates.ts";
 import "./form.css";
+import "./fields.css";
+import "./rules.css";
 
 export interface FormFaceProps {
   readonly view: EditorView;
