@@ -188,7 +188,7 @@ async function measureWindow(bench: Workbench) {
       filters: {
         fromKeyToRowsOnScreenMs: spread(shown),
         inTheConsoleMs: spread(lists.map(({ ms }) => ms)),
-        note: "The window asks for the chart above the rows at the same time.",
+        note: "The chart above the rows asks when they are drawn, and gives way to the next question.",
       },
       plainTable: peer,
       // The longest task of the table is the one that makes it.
