@@ -130,6 +130,8 @@ export class LinkProbes implements ProbeView {
 
   /** Whether nothing that goes over this mesh is answered now, on any of its ways that were there; false = there is none. */
   isSilent(provider: MeshProvider): boolean {
+    // What was answered while this process was held up is no silence.
+    for (const lane of this.#lanes.values()) if (lane instanceof EchoLane) this.#look(lane);
     const nowMs = this.#nowMs();
     const known = [...this.#links.values()].filter(({ target, reachable }) => {
       return target.provider === provider && reachable !== null;
