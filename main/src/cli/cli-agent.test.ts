@@ -17,7 +17,7 @@ afterAll(() => sandbox.dispose());
 
 const WHOLE = ["good.yaml", "hosts.yaml"];
 
-describe("from plan to rollback", () => {
+describe("from plan to rollback", { timeout: 300_000 }, () => {
   it("plans files without touching the workspace", async () => {
     const { exitCode, value } = await sandbox.json(["policy", "plan", ...WHOLE]);
     expect(exitCode).toBe(0);
@@ -194,7 +194,8 @@ describe("the meshes of hosts", () => {
   });
 });
 
-describe("the audit log of hosts", () => {
+// Each test starts several programs.
+describe("the audit log of hosts", { timeout: 300_000 }, () => {
   it("is copied, listed, verified, and said to be cut short when it was", async () => {
     expect(await sandbox.json(["audit", "verify"])).toMatchObject({
       exitCode: 0,

@@ -138,7 +138,8 @@ holds  default/db-is-safe[0] expects allow (bad.yaml:6)
   });
 });
 
-describe("an apply", () => {
+// Each test starts several programs.
+describe("an apply", { timeout: 300_000 }, () => {
   let own: CliSandbox;
   beforeAll(async () => {
     own = new CliSandbox();

@@ -21,9 +21,9 @@ const FIRST_CONTACT_MS = 3_000;
 export async function flows(output: Output, options: FlowsOptions): Promise<ExitCode> {
   return withSession(options, { collectFlows: true }, async (session) => {
     const isReached = await contact(output, session);
-    if (output.format === "text") output.text(`${output.style.dim(formatRow(HEADER, WIDTHS))}\n`);
     if (options.follow) await follow(output, session, options);
     else {
+      showHeader(output);
       const { flows: found } = await session.flows.queryFlows({
         ...questionOf(output, options),
         limit: options.limit,
@@ -53,6 +53,8 @@ async function follow(output: Output, session: Session, options: FlowsOptions): 
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.once("SIGINT", stop).once("SIGTERM", stop);
+  // Only now: who sees it may tell us to stop at once.
+  showHeader(output);
   let lost = 0n;
   let passed = 0n;
   try {
@@ -91,6 +93,10 @@ function questionOf(output: Output, options: FlowsOptions) {
       ...(options.since === undefined ? {} : { since: timestampFromMs(Date.now() - options.since) }),
     },
   };
+}
+
+function showHeader(output: Output): void {
+  if (output.format === "text") output.text(`${output.style.dim(formatRow(HEADER, WIDTHS))}\n`);
 }
 
 function show(output: Output, flow: Flow): void {
