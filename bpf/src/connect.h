@@ -14,6 +14,7 @@
 #include "events.h"
 #include "helpers.h"
 #include "maps.h"
+#include "memory.h"
 #include "packet.h"
 #include "policy.h"
 #include "sockets.h"
@@ -133,7 +134,7 @@ INLINE int judge_connect(struct bpf_sock_addr *context, const struct wardline_ad
 	} else {
 		if (!view.epoch)
 			return PROCEED;
-		find_decision(view.slot, set, WARDLINE_EGRESS, remote, IPPROTO_TCP, port, &decision);
+		recall_decision(view.slot, view.epoch, set, WARDLINE_EGRESS, remote, IPPROTO_TCP, port, &decision);
 	}
 	if (likely(!must_drop(&view, decision.flags)) || !is_surely_remote(context, remote))
 		return PROCEED;

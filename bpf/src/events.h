@@ -11,6 +11,8 @@
 
 /* What an event says beyond the packet's addresses. */
 struct report {
+	/* CLOCK_BOOTTIME; 0 = the present. */
+	__u64 boot_ns;
 	__u64 now;
 	__u64 packets;
 	__u64 originator_bytes;
@@ -33,7 +35,7 @@ INLINE void write_event(struct wardline_event *event, const struct packet *packe
 	int is_icmp = packet->key.protocol == IPPROTO_ICMP || packet->key.protocol == IPPROTO_ICMPV6;
 	__u16 opener_port = is_icmp ? 0 : egress ? packet->key.local_port : packet->key.remote_port;
 
-	event->boot_ns = bpf_ktime_get_boot_ns();
+	event->boot_ns = report->boot_ns ? report->boot_ns : bpf_ktime_get_boot_ns();
 	event->packets = report->packets;
 	event->originator_bytes = report->originator_bytes;
 	event->responder_bytes = report->responder_bytes;

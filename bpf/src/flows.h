@@ -11,6 +11,7 @@
 #include "events.h"
 #include "helpers.h"
 #include "maps.h"
+#include "memory.h"
 #include "packet.h"
 #include "policy.h"
 #include "sockets.h"
@@ -42,6 +43,7 @@ NOINLINE void report_flow(struct context *context, const struct wardline_flow *f
 {
 	const struct wardline_owner *owner = 0;
 	struct report report = {
+		.boot_ns = sent_boot_ns(context->skb, context->direction, context->packet.key.protocol),
 		.now = context->now,
 		.packets = flow->packets,
 		.originator_bytes = flow->originator_bytes,
@@ -168,6 +170,7 @@ INLINE void add_packet(struct context *context, struct wardline_flow *flow)
 	__sync_fetch_and_add(bytes_of(flow, context->direction), context->skb->len);
 }
 
+/* In openings.h. */
 NOINLINE int open_flow(struct context *context, struct wardline_flow *known);
 
 /* Verdict for a packet of a known flow: 1 passes. */
@@ -209,21 +212,6 @@ INLINE int belongs_to_other_set(const struct context *context, const struct ward
 	return cgroup_id && cgroup_id != flow->cgroup_id && find_set(context->skb, &context->view) != flow->set;
 }
 
-/*
- * Who opened a flow that the table does not know. The handshake says it; a connection older than the agent does not,
- * and is judged by its lower port, which is nearly always the service.
- */
-INLINE int opener_direction(const struct context *context)
-{
-	const struct packet *packet = &context->packet;
-
-	if (packet->signs & SIGN_ANSWERS)
-		return !context->direction;
-	if (packet->signs & SIGN_MIDDLE)
-		return packet->key.local_port <= packet->key.remote_port ? WARDLINE_INGRESS : WARDLINE_EGRESS;
-	return context->direction;
-}
-
 INLINE int has_ports(__u8 protocol)
 {
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
@@ -250,59 +238,6 @@ NOINLINE int decide_builtin(struct context *context, __u32 builtin)
 	report.cgroup_id = bpf_skb_cgroup_id(context->skb);
 	emit_deny_event(&context->packet, &report, 0);
 	return !report.dropped;
-}
-
-/* `known` is the entry that a new opening may replace. Returns 1 to pass. */
-NOINLINE int open_flow(struct context *context, struct wardline_flow *known)
-{
-	struct packet *packet = &context->packet;
-
-	read_clock(context);
-	struct wardline_flow flow = {
-		.last_seen_ns = context->now,
-		.tick = bpf_jiffies64(),
-		.packets = packet_count(context->skb),
-		.epoch = context->view.epoch,
-		.direction = opener_direction(context),
-	};
-	struct decision decision = {};
-	int dropped;
-	long failed;
-
-	if (unlikely(context->view.workloads) && unlikely(is_unsettled(context->skb, context->now)))
-		return decide_builtin(context, WARDLINE_DECISION_UNSETTLED_WORKLOAD);
-	*bytes_of(&flow, context->direction) = context->skb->len;
-	if (has_ports(packet->key.protocol))
-		packet->policy_port = flow.direction == WARDLINE_EGRESS ? packet->key.remote_port : packet->key.local_port;
-	flow.policy_port = packet->policy_port;
-	flow.cgroup_id = bpf_skb_cgroup_id(context->skb);
-	flow.set = find_set(context->skb, &context->view);
-	if (flow.epoch)
-		find_decision(context->view.slot, flow.set, flow.direction, &packet->key.remote, packet->key.protocol,
-			      packet->policy_port, &decision);
-	flow.decision = decision.index;
-	flow.flags = decision.flags;
-	if (flow.direction != context->direction)
-		flow.flags |= WARDLINE_FLOW_ANSWERED;
-	dropped = drops(context, &flow);
-	count_decision(context->skb, &context->view, flow.decision, context->now);
-	if (dropped || (packet->signs & SIGN_ICMP_ERROR)) {
-		if (flow.flags & WARDLINE_FLOW_DENIED)
-			report_flow(context, &flow, WARDLINE_EVENT_DENY, dropped);
-		return !dropped;
-	}
-	if (known)
-		end_flow(context, known);
-	/* The end report wrote the known flow's port into the packet. */
-	packet->policy_port = flow.policy_port;
-	failed = bpf_map_update_elem(&wl_flows, &context->packet.key, &flow, known ? BPF_ANY : BPF_NOEXIST);
-	/* The other CPU's packet of the same flow was first and has reported it. */
-	if (failed == -17)
-		return 1;
-	if (failed)
-		count_loss(WARDLINE_LOSS_FLOW_TABLE);
-	report_flow(context, &flow, flow.flags & WARDLINE_FLOW_DENIED ? WARDLINE_EVENT_DENY : WARDLINE_EVENT_START, 0);
-	return 1;
 }
 
 /* Whether the packet that an ICMP error quotes belongs to a flow that may pass. */

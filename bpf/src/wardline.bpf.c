@@ -9,6 +9,7 @@
 #include "flows.h"
 #include "helpers.h"
 #include "maps.h"
+#include "openings.h"
 #include "packet.h"
 #include "policy.h"
 #include "wardline.h"
@@ -38,6 +39,8 @@ INLINE int decide(struct __sk_buff *skb, int direction)
 			return decide_builtin(&context, WARDLINE_DECISION_PATH_MTU);
 		return open_flow(&context, 0);
 	}
+	if ((context.packet.signs & SIGN_OPENS) && open_unseen_flow(&context))
+		return 1;
 	flow = find_flow(&context);
 	if (!flow)
 		return open_flow(&context, 0);
