@@ -158,10 +158,10 @@ export function EditorPane({
           }
           className="editor-status"
         >
-          {draft ? STATUS_WORDS[draft.status] : ""}
+          {isEmptyFailure ? "not read" : draft ? STATUS_WORDS[draft.status] : ""}
         </span>
         <span className="editor-space" />
-        {checkError ? (
+        {isEmptyFailure ? null : checkError ? (
           <span className="editor-status" data-tone="deny">
             not checked: {shownFailure(checkError).code}
           </span>
