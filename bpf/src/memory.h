@@ -4,7 +4,9 @@
  * maps are not pinned, and start empty whenever the programs are loaded. Nothing here is the only copy of anything.
  *
  * Only programs of its own processor touch a place, but one may be interrupted by another there, so writers say that they
- * write. On one processor everything is seen in the order of the program: barriers for the compiler are enough.
+ * write, and only one of them does: who was interrupted before it began finds the turn taken. No turn comes twice, or a reader
+ * that was interrupted could take two halves for one answer. On one processor everything is seen in the order of the program:
+ * barriers for the compiler are enough.
  */
 #ifndef WARDLINE_MEMORY_H
 #define WARDLINE_MEMORY_H
@@ -75,9 +77,8 @@ INLINE void remember_answer(struct remembered_answer *place, __u32 question, __u
 {
 	__u32 turn = *(volatile __u32 *)&place->turn;
 
-	if (unlikely(turn & 1))
+	if (unlikely(turn & 1) || unlikely(__sync_val_compare_and_swap(&place->turn, turn, turn + 1) != turn))
 		return;
-	*(volatile __u32 *)&place->turn = turn + 1;
 	IN_PROGRAM_ORDER();
 	place->question = question;
 	place->set = set;
