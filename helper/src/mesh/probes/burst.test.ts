@@ -63,15 +63,18 @@ describe("a row of echoes", () => {
     }
   });
 
-  it("begins once in ten seconds for a lost echo, and once for a return", () => {
+  it("begins once in five seconds for a lost echo, once in ten to look again, and once for a return", () => {
     const bursts = new Bursts();
     expect(bursts.begin("doubt", 0)).toBe(true);
     bursts.end();
-    expect(bursts.begin("doubt", 9_999)).toBe(false);
+    expect(bursts.begin("doubt", 4_999)).toBe(false);
     expect(bursts.begin("return", 100)).toBe(true);
     bursts.end();
     expect(bursts.begin("return", 200)).toBe(false);
-    expect(bursts.begin("doubt", 10_000)).toBe(true);
+    expect(bursts.begin("check", 300)).toBe(true);
+    bursts.end();
+    expect(bursts.begin("check", 10_299)).toBe(false);
+    expect(bursts.begin("doubt", 5_000)).toBe(true);
     bursts.distrust(10_000);
     expect(bursts.begin("doubt", 10_000 + BURST.distrustMs - 1)).toBe(false);
     expect(bursts.begin("doubt", 10_000 + BURST.distrustMs)).toBe(true);
@@ -191,7 +194,7 @@ describe("ways that are looked at closely", () => {
     for (const sent of perSecond.values()) expect(sent.length).toBeLessThanOrEqual(2 * 64 + 60);
     for (const number of [1, 17, 33]) {
       const own = usual().filter(({ address, atMs }) => address === addressOf(number) && atMs > 35_000);
-      expect(own.length / 60).toBeLessThanOrEqual(2 + (2 * BURST.all) / 10);
+      expect(own.length / 60).toBeLessThanOrEqual(2 + BURST.all / 5 + BURST.all / 10);
     }
     links.behaviour = () => 10;
     await links.run(90_000);

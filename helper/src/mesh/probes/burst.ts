@@ -1,7 +1,7 @@
 /**
  * A short row of echoes after one that was lost: it tells a way that is gone, or that loses, from bad luck within a second or two,
- * where echoes at their usual pace take half a minute. It is bounded: one row for each way in ten seconds, one more when it comes
- * back, and none for ten minutes to a host that answers only so many echoes a second.
+ * where echoes at their usual pace take half a minute. It is bounded: one row for each way in five seconds, in ten where it is known
+ * to lose, one more when it comes back, and none for ten minutes to a host that answers only so many echoes a second.
  *
  * The test, of echoes after the one that began it: five lost of twenty are a loss, and at most one is bad luck; in between twenty
  * more are asked, of which seven in forty are a loss. A loss is never one gap, or two: lost ones stand apart from each other.
@@ -11,7 +11,7 @@
 export const BURST = {
   everyMs: 50,
   /** Between two rows of one way for the same reason, from beginning to beginning. */
-  pauseMs: 10_000,
+  pauseMs: { doubt: 5_000, check: 10_000, return: 10_000 },
   first: 20,
   all: 40,
   lostOfFirst: 5,
@@ -40,12 +40,12 @@ export function verdictOf(outcomes: readonly (boolean | null)[]): BurstVerdict {
   return ended.length < BURST.all ? "open" : "unclear";
 }
 
-/** Why a row begins: an echo was lost, or a way that was gone answers. */
-export type BurstReason = "doubt" | "return";
+/** Why a row begins: an echo was lost, a way that loses may lose no longer, or one that was gone answers. */
+export type BurstReason = keyof typeof BURST.pauseMs;
 
 /** The rows of one way, one after the other. Times are monotonic milliseconds. */
 export class Bursts {
-  readonly #beganAtMs = { doubt: Number.NEGATIVE_INFINITY, return: Number.NEGATIVE_INFINITY };
+  readonly #beganAtMs = new Map<BurstReason, number>();
   #distrustedUntilMs = Number.NEGATIVE_INFINITY;
   /** In the order in which they were asked. */
   #outcomes: Map<number, boolean | null> | null = null;
@@ -65,8 +65,10 @@ export class Bursts {
 
   /** False = it may not, now. */
   begin(reason: BurstReason, nowMs: number): boolean {
-    if (this.isOpen || nowMs - this.#beganAtMs[reason] < BURST.pauseMs || nowMs < this.#distrustedUntilMs) return false;
-    this.#beganAtMs[reason] = nowMs;
+    const beganAtMs = this.#beganAtMs.get(reason) ?? Number.NEGATIVE_INFINITY;
+    const isTooSoon = nowMs - beganAtMs < BURST.pauseMs[reason];
+    if (this.isOpen || isTooSoon || nowMs < this.#distrustedUntilMs) return false;
+    this.#beganAtMs.set(reason, nowMs);
     [this.nextAtMs, this.#outcomes] = [nowMs, new Map()];
     return true;
   }

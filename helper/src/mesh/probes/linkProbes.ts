@@ -217,7 +217,7 @@ export class LinkProbes implements ProbeView {
       this.#doubt(link, nowMs);
     }
     // As long as it loses it is looked at closely now and then: how else would it be known that it does no longer?
-    if (link.isLossProven && link.isMeasuredByEchoes) link.bursts.begin("doubt", nowMs);
+    if (link.isLossProven && link.isMeasuredByEchoes) link.bursts.begin("check", nowMs);
     if (nowMs >= link.bursts.nextAtMs && this.#burstTokens >= 1) {
       this.#burstTokens -= 1;
       this.#askNow(link, nowMs, true);
@@ -233,7 +233,7 @@ export class LinkProbes implements ProbeView {
   #doubt(link: LinkTarget, nowMs: number): void {
     for (const doubter of this.#doubters) doubter(link.target.provider, false);
     if (!link.isMeasuredByEchoes) return;
-    if (!link.bursts.begin("doubt", nowMs)) {
+    if (link.isLossProven || !link.bursts.begin("doubt", nowMs)) {
       if (!link.bursts.isOpen && link.unanswered < LOST_UNTIL_UNREACHABLE) link.nextEchoAtMs = nowMs;
       return;
     }

@@ -32,6 +32,8 @@ export class LinkTarget {
   readonly #pending = new Map<number, number>();
   /** A row of echoes found that it loses, and none since that it does not. */
   #isLossProven = false;
+  /** The newest row said so. */
+  #isRowLossy = false;
   /** Usual echoes that were answered since, in a row. */
   #usualAnswered = 0;
   /** The first echo that no row was beside or just before: who limits rows limits those with them. */
@@ -180,11 +182,13 @@ export class LinkTarget {
       if (!this.#isLossProven || this.#usualAnswered < BURST.usualWithoutLoss) return;
       this.#isLossProven = false;
       this.#echoes.forgetBursts();
-      this.bursts.distrust(nowMs);
+      // Where the newest row lost little too, it is the loss that ended.
+      if (this.#isRowLossy) this.bursts.distrust(nowMs);
       return;
     }
     const first = this.bursts.firstSerial ?? serial;
     const verdict = this.bursts.ended(serial, isAnswered, nowMs);
+    if (verdict !== "open") this.#isRowLossy = verdict === "loss";
     if (verdict === "clean" || verdict === "luck") this.#echoes.forgetOutage();
     const isChanged = this.#isLossProven ? verdict === "clean" : verdict === "loss";
     if (!isChanged) return;

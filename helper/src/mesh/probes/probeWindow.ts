@@ -3,7 +3,7 @@ import { LOST_UNTIL_UNREACHABLE } from "./ports.ts";
 
 const WINDOW_MS = 60_000;
 /** Once a second, and closer where an answer is in doubt: bounded also if somebody makes us doubt all the time. */
-const MAX_PROBES = 512;
+const MAX_PROBES = 1_024;
 
 /**
  * This many lost in a row were a time without a way, which is told as such, and no loss of the way that there is now: a minute
