@@ -251,7 +251,8 @@ export class FlowsTable {
     }
     this.#rowCount = (this.#rowCount ?? this.count() - inserted) + inserted;
     // In steps, so that not every batch pays for it.
-    if (this.#rowCount > this.#maxRows * 1.01) this.#prune(lastId);
+    // A batch with nothing new has no id: without the newest one the count would come out below nothing.
+    if (this.#rowCount > this.#maxRows * 1.01) this.#prune(lastId || this.newestId());
     return lastId;
   }
 

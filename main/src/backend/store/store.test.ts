@@ -223,6 +223,17 @@ describe("flows", () => {
     expect(flows.count()).toBeGreaterThanOrEqual(1000);
   });
 
+  it("are bounded also when there were more than now may be, and the first that comes is known already", () => {
+    const store = openStore();
+    const former = new FlowsTable(store, { maxRows: 3000, maxBytes: 1e9 });
+    for (let first = 1; first <= 6000; first += 100) former.insert(origin, batchOf(100, first));
+    const flows = new FlowsTable(store, { maxRows: 1000, maxBytes: 1e9 });
+    expect(flows.insert(origin, batchOf(100, 5901))).toBe(0);
+    expect(flows.count()).toBe(1000);
+    for (let first = 6001; first <= 8000; first += 100) flows.insert(origin, batchOf(100, first));
+    expect(flows.count()).toBeLessThanOrEqual(1010 + 100);
+  });
+
   it("are bounded by bytes: the database stays within what was promised", () => {
     const maxBytes = 4 * 1024 * 1024;
     const store = openStore();
