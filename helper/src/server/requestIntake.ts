@@ -20,7 +20,8 @@ export class RequestIntake {
 
   /** False when the request was refused. `userId`: `null` = the kernel did not say. */
   take(request: Http2ServerRequest, userId: number | null): boolean {
-    const bytes = maxBytesOf(request.url.slice(1));
+    // Methods are found by the path alone: with a query behind it, a large request would count as a small one.
+    const bytes = maxBytesOf(request.url.slice(1).split("?", 1)[0] ?? "");
     const arriving = this.#arrivingBytes.get(userId) ?? 0;
     if (arriving + bytes > SHARE_BYTES) {
       refuse(request.stream);
