@@ -46,6 +46,22 @@ describe("what the editor asks", () => {
   });
 });
 
+it("answers with flows of any microsecond: fractions of a millisecond are mostly no whole nanoseconds", async () => {
+  const [seconds, nanos] = [1_795_349_780n, 594_851_000];
+  const decision = { id: "0123456789abcdef", verdict: Verdict.DENY, reason: DecisionReason.RULE, summary: "denied" };
+  const second = new Store({ stateDir: tester.stateDir, logger: silentLogger });
+  new FlowsTable(second).insert({ hostId: "local", agentEpochMs: 1 }, [
+    create(FlowSchema, {
+      ...{ id: 1n, kind: FlowEventKind.DENY, direction: Direction.INGRESS, protocol: 6, destinationPort: 22 },
+      ...{ verdict: Verdict.DENY, enforced: Verdict.DENY, decision, time: { seconds, nanos } },
+    }),
+  ]);
+  second.close();
+  const answer = await client().getVocabulary({});
+  expect(answer.since).toMatchObject({ seconds, nanos: 594_000_000 });
+  expect(answer.rules[0]?.lastFlow).toMatchObject({ seconds, nanos: 594_000_000 });
+});
+
 describe("counting flows", () => {
   const stateDir = mkdtempSync(join(tmpdir(), "wardline-vocabulary-"));
   const store = new Store({ stateDir, logger: silentLogger });

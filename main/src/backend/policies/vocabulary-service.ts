@@ -68,7 +68,7 @@ export class VocabularyServiceImpl {
       const rule = use(id);
       rule.flows += BigInt(count);
       rule.denied += BigInt(denied);
-      rule.lastFlowMs = Math.max(rule.lastFlowMs, lastUs / 1000);
+      rule.lastFlowMs = Math.max(rule.lastFlowMs, wholeMs(lastUs));
     }
     let hostsCounting = 0;
     for (const { connection } of registry.hosts) {
@@ -95,7 +95,7 @@ export class VocabularyServiceImpl {
       rules: [...rules.values()].slice(0, MAX_RULES).map(toWireRule),
       discovered: this.#discovered(),
       flows: BigInt(flows.flows),
-      ...(flows.sinceUs === null ? {} : { since: timestampFromMs(flows.sinceUs / 1000) }),
+      ...(flows.sinceUs === null ? {} : { since: timestampFromMs(wholeMs(flows.sinceUs)) }),
       countedAt: timestampFromMs(atMs),
       hostsAsked: registry.hosts.length,
       hostsCounting,
@@ -124,6 +124,9 @@ export class VocabularyServiceImpl {
       }));
   }
 }
+
+/** Fractions of a millisecond are mostly no whole nanoseconds: a message with one cannot be sent. */
+const wholeMs = (timeUs: number): number => Math.floor(timeUs / 1000);
 
 function ruleUse(decisionId: string) {
   return {
