@@ -8,7 +8,7 @@ export class FlowsPage {
 
   constructor(page: Page) {
     this.page = page;
-    this.grid = page.getByRole("grid", { name: "Flows, newest first" });
+    this.grid = page.getByRole("grid", { name: "Flows, last to arrive first" });
     this.filter = page.getByRole("search", { name: "Filter flows" });
     this.details = page.getByRole("complementary", { name: "Flow details" });
   }

@@ -217,7 +217,7 @@ describe.skipIf(browserTestObstacle)(
     }, async () => {
       const { page, close } = await open({ scenario: "many" });
       await go(page, "Flows");
-      const grid = page.getByRole("grid", { name: "Flows, newest first" });
+      const grid = page.getByRole("grid", { name: "Flows, last to arrive first" });
       await grid.focus();
       await page.keyboard.press("ArrowDown");
       for (let press = 0; press < 4; press += 1) await page.keyboard.press("PageDown");

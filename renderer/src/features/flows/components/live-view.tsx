@@ -6,7 +6,7 @@ import { useWindow } from "../../../data/window-store.ts";
 import { Button, FailureNotice, formatCount, formatQuantity, Select, Skeleton } from "../../../ui/index.ts";
 import { useFlags } from "../hooks/use-flags.ts";
 import { useLiveRows } from "../hooks/use-live-rows.ts";
-import { type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
+import { AS_THEY_ARRIVE, type ListOrder, NEWEST_FIRST } from "../hooks/use-ranked-rows.ts";
 import { liveObstacle, narrowed, withCondition } from "../model/chips.ts";
 import { keepColumns, keptColumns, type ShownColumn } from "../model/columns.ts";
 import { rankOf } from "../model/row-list.ts";
@@ -35,12 +35,12 @@ export function LiveView() {
   const { connection } = useConsole();
   const { selectedFlowId, set, isFrozen, flowText, markedRange } = useWindow();
   const [columns, setColumns] = useState(keptColumns);
-  const [asked, setAsked] = useState<ListOrder>(NEWEST_FIRST);
-  // Only a list that stands still can be sorted by anything else.
-  const order = isFrozen ? asked : NEWEST_FIRST;
+  const [asked, setAsked] = useState<ListOrder>(AS_THEY_ARRIVE);
+  // Only a list that stands still can be sorted.
+  const order = isFrozen ? asked : AS_THEY_ARRIVE;
   useEffect(() => {
-    // The next time that it stands still it begins with the newest.
-    if (!isFrozen) setAsked(NEWEST_FIRST);
+    // The next time that it stands still it begins as it was.
+    if (!isFrozen) setAsked(AS_THEY_ARRIVE);
   }, [isFrozen]);
   const [face, setFace] = useState<Face>("rows");
   const [grouping, setGrouping] = useState(USUAL_GROUPING);
@@ -82,7 +82,11 @@ export function LiveView() {
   }, []);
   const sortBy = (next: ListOrder) => {
     setAsked(next);
-    if (next.sort !== NEWEST_FIRST.sort || next.isAscending) set({ isFrozen: true });
+    set({ isFrozen: true });
+  };
+  /** Views that are kept say "newest first" where nobody sorted: that holds nothing still. */
+  const orderOfView = (next: ListOrder) => {
+    if (next.sort !== NEWEST_FIRST.sort || next.isAscending) sortBy(next);
   };
   const showAll = useCallback((term: string) => {
     const { flowText: current, set: change } = useWindow.getState();
@@ -119,7 +123,7 @@ export function LiveView() {
   return (
     <div className="flows" data-inspector={selected ? "" : undefined}>
       <div className="flows-main">
-        <FlowsHead columns={columns} onColumns={choose} order={NEWEST_FIRST} onOrder={sortBy} onAsk={ask} />
+        <FlowsHead columns={columns} onColumns={choose} order={NEWEST_FIRST} onOrder={orderOfView} onAsk={ask} />
         {obstacle === null ? <TimeStrip buffer={buffer} isFrozen={isFrozen} onMark={mark} /> : null}
         <div className="history-place">
           <Select label="Show" isLabelHidden value={face} onChange={setFace} choices={FACES} />
@@ -128,6 +132,7 @@ export function LiveView() {
             <span>
               {formatCount(view.first + 1)}–{formatCount(Math.min(rows.length, view.first + view.rows))} of{" "}
               {formatQuantity(rows.length, "row")}
+              {order === AS_THEY_ARRIVE ? ", last to arrive first" : ""}
             </span>
           ) : null}
           {face === "rows" && view.first > 0 ? (
@@ -166,7 +171,7 @@ export function LiveView() {
           </div>
         ) : face === "rows" ? (
           <RecordGrid
-            label={order === NEWEST_FIRST ? "Flows, newest first" : "Flows"}
+            label={order === AS_THEY_ARRIVE ? "Flows, last to arrive first" : "Flows"}
             list={list}
             columns={columns}
             onColumns={choose}

@@ -6,7 +6,7 @@ import { useWindow } from "../../../data/window-store.ts";
 import { sortedItems } from "../model/live-order.ts";
 import { recordOfFlow } from "../model/live-record.ts";
 import type { RowList } from "../model/row-list.ts";
-import { type ListOrder, NEWEST_FIRST } from "./use-ranked-rows.ts";
+import { AS_THEY_ARRIVE, type ListOrder } from "./use-ranked-rows.ts";
 
 export interface LiveRows extends RowList {
   readonly stream: StreamState<FlowBuffer>;
@@ -54,19 +54,19 @@ export function useLiveRows(order: ListOrder): LiveRows {
   if (!isFrozen || stream.value === null) frozen.current = null;
   else frozen.current ??= { buffer: stream.value, atMs: Date.now() };
   const buffer = frozen.current ? frozen.current.buffer : stream.value;
-  const isNewestFirst = order.sort === NEWEST_FIRST.sort && !order.isAscending;
+  const isAsArrived = order.sort === AS_THEY_ARRIVE.sort;
   const rows = useMemo(
-    () => (isNewestFirst ? (buffer?.rows ?? []) : sortedItems(buffer?.rows ?? [], recordOfFlow, order)),
-    [buffer?.rows, order, isNewestFirst],
+    () => (isAsArrived ? (buffer?.rows ?? []) : sortedItems(buffer?.rows ?? [], recordOfFlow, order)),
+    [buffer?.rows, order, isAsArrived],
   );
-  const list = useMemo(() => listOf(rows, isNewestFirst), [rows, isNewestFirst]);
+  const list = useMemo(() => listOf(rows, isAsArrived), [rows, isAsArrived]);
   // One list a question and order; a number, as the grid compares it.
   const serial = useSerial(JSON.stringify([text, scopeHostId, lastMs, order]));
   return {
     ...list,
     ...{ serial, stream, buffer, rows, isRunning: false, gaps: [], want: nothing },
     version: buffer?.received ?? 0,
-    added: isNewestFirst ? (buffer?.received ?? 0) : 0,
+    added: isAsArrived ? (buffer?.received ?? 0) : 0,
     held: heldBack(frozen.current, stream.value),
   };
 }
@@ -77,17 +77,17 @@ function useSerial(name: string): number {
   return known.current.serial;
 }
 
-/** Newest first, ids fall with the rank; in any other order the list stands still, and a rank is name enough. */
+/** As they arrive, ids fall with the rank; in any other order the list stands still, and a rank is name enough. */
 export function listOf(
   rows: readonly LiveFlow[],
-  isNewestFirst: boolean,
+  isAsArrived: boolean,
 ): Pick<RowList, "listed" | "rowAt" | "keyAt" | "rankAtOrAfter"> {
   const listed = rows.length;
   const rowAt = (rank: number) => {
     const row = rows[rank];
     return row ? recordOfFlow(row) : null;
   };
-  if (!isNewestFirst) {
+  if (!isAsArrived) {
     const rankAtOrAfter = (key: number) => Math.max(0, Math.min(listed, key));
     return { listed, rowAt, keyAt: (rank) => rank, rankAtOrAfter };
   }

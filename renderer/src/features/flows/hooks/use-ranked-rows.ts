@@ -19,6 +19,12 @@ export interface ListOrder {
 
 export const NEWEST_FIRST: ListOrder = { sort: RecordSort.TIME, isAscending: false };
 
+/**
+ * Of the live list: what came last stands first. That is no order of time: hosts report up to a second after a connection,
+ * and one that ends may stand with the time of its beginning.
+ */
+export const AS_THEY_ARRIVE: ListOrder = { sort: RecordSort.UNSPECIFIED, isAscending: false };
+
 export interface RankedRows extends RowList {
   readonly rowCount: number;
   readonly searched: Searched | null;

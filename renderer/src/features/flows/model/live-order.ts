@@ -61,13 +61,13 @@ function keyOf(item: HistoryRecord, sort: RecordSort): Key {
   }
 }
 
-/** What is not known comes last, whichever way; rows that are equal stay newest first. */
+/** What is not known comes last, whichever way; rows that are equal stay as they are. @param rows as they arrived */
 export function sortedItems<Row>(
   rows: readonly Row[],
   itemOf: (row: Row) => HistoryRecord,
   { sort, isAscending }: ListOrder,
 ): readonly Row[] {
-  if (sort === RecordSort.TIME) return isAscending ? rows.toReversed() : rows;
+  if (sort === RecordSort.UNSPECIFIED) return rows;
   const sign = isAscending ? 1 : -1;
   return rows
     .map((row) => ({ row, key: keyOf(itemOf(row), sort) }))

@@ -103,6 +103,12 @@ it("a list that stands still is sorted by every column that the store sorts by, 
   const { ALLOW, DENY } = Verdict;
   const verdicts = [{ verdict: DENY, enforced: DENY }, { verdict: DENY, enforced: ALLOW }, {}];
   expect(sortedBy(RecordSort.VERDICT, true, ...verdicts)).toEqual([2, 1, 0]);
+  // Hosts report when they can: what arrives last did not happen last.
+  const at = (second: number) => ({ time: timestampFromMs(Date.UTC(2026, 10, 20, 14, 3, second)) });
+  const arrived = [at(3), at(5), at(4), {}];
+  expect(sortedBy(RecordSort.TIME, false, ...arrived)).toEqual([3, 1, 2, 0]);
+  expect(sortedBy(RecordSort.TIME, true, ...arrived)).toEqual([0, 2, 1, 3]);
+  expect(sortedBy(RecordSort.UNSPECIFIED, false, ...arrived)).toEqual([0, 1, 2, 3]);
   for (const { sort } of Object.values(COLUMNS))
     if (sort !== null) expect(order(sort, true).toSorted()).toEqual([1, 2, 3, 4]);
 });
