@@ -30,15 +30,26 @@ export function classOfLink({ aToB, bToA }: GraphLink): LinkClass {
   return worseClass(aToB.linkClass, bToA.linkClass);
 }
 
-/** `null` = it is not there. */
-export function nodeChanges(before: GraphNode | null, after: GraphNode | null, atMs: number): GraphChange[] {
+/**
+ * `null` = it is not there.
+ *
+ * @param knownAs the host that a node turned out to be of which only the key was known
+ */
+export function nodeChanges(
+  before: GraphNode | null,
+  after: GraphNode | null,
+  atMs: number,
+  knownAs: string | null = null,
+): GraphChange[] {
   if (before === null) {
     if (after === null) return [];
     const sentence = `${after.label} is new: ${nodeStateWord(after.state)}`;
     return [{ atMs, kind: MeshChangeKind.NODE_NEW, id: after.id, sentence }];
   }
   if (after === null) {
-    return [{ atMs, kind: MeshChangeKind.NODE_GONE, id: before.id, sentence: `${before.label} is no longer known` }];
+    const sentence =
+      knownAs === null ? `${before.label} is no longer known` : `${before.label} turned out to be ${knownAs}`;
+    return [{ atMs, kind: MeshChangeKind.NODE_GONE, id: before.id, sentence }];
   }
   if (before.state === after.state) return [];
   const [why] = after.problems;

@@ -11,6 +11,7 @@ import { MESH_LIMITS } from "./limits.ts";
 import { describeNode, sameNode } from "./nodes.ts";
 import { ProviderStructure } from "./provider-structure.ts";
 import type { HostRecord, LinkRecord, NeighbourRecord, NodeRecord } from "./records.ts";
+import { hostOf, renamedLinks } from "./renamed.ts";
 
 /** Sessions that began that close together are one, as its two ends tell of it: their words may be that long under way. */
 const SAME_SESSION_MS = 10_000;
@@ -251,7 +252,8 @@ export class Picture {
       const after = isThere ? describeNode(record, context) : null;
       if (before !== null && after !== null && sameNode(before, after)) continue;
       record.node = after;
-      changes.push(...nodeChanges(before, after, this.#nowMs));
+      const host = hostOf(record, this.claims);
+      changes.push(...nodeChanges(before, after, this.#nowMs, host === record ? null : host.label));
       if (after !== null) changed.push(after);
       else if (before !== null && !this.nodes.has(record.id)) gone.push(record.id);
     }
@@ -262,9 +264,12 @@ export class Picture {
   #settleLinks(changes: GraphChange[]): { changed: GraphLink[]; gone: string[] } {
     const changed: GraphLink[] = [];
     const gone: string[] = [];
+    const renamed = renamedLinks(this.#linksBefore, this.links, this.claims);
     for (const [record, before] of this.#linksBefore) {
       const after = this.links.get(record.id) === record ? record.link : null;
-      if (after !== before) changes.push(...linkChanges(before, after, labels(record), this.#nowMs));
+      const isGone = after === null && renamed.former.has(record);
+      const said = before ?? renamed.byId.get(record.id) ?? null;
+      if (after !== before && !isGone) changes.push(...linkChanges(said, after, labels(record), this.#nowMs));
       if (after !== null) changed.push(after);
       else if (before !== null && !this.links.has(record.id)) gone.push(record.id);
     }

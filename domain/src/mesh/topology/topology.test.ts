@@ -51,6 +51,11 @@ describe("the picture of the mesh", () => {
     expect(link(builder, linkId(YGG, nodeId(0), foreign)).isUp).toBe(true);
     const { delta } = builder.observe(observationOf(1, { peers: [peerOf(0, { latencyMs: 9 })] }), 2000);
     expect(delta.goneNodeIds).toEqual([foreign]);
+    // One and the same node and link under a name: neither went, and no link is new.
+    expect(delta.changes.map(({ sentence }) => sentence).sort()).toEqual([
+      `${keyAt(1).slice(0, 12)}… turned out to be ${nameAt(1)}`,
+      `${nameAt(1)} is new: online`,
+    ]);
     expect([...builder.topology().nodes.keys()]).toEqual([nodeId(0), nodeId(1)]);
     const joined = link(builder, yggLink(0, 1));
     expect([joined.aToB.latencyMs, joined.bToA.latencyMs]).toEqual([5, 9]);
