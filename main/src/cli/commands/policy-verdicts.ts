@@ -150,7 +150,8 @@ const STAGED_TEXTS: Readonly<Record<StagedReason, string>> = {
 
 function versionText(version: VerdictVersion): string {
   if (version.unknownBecause !== "") return `unknown: ${visible(version.unknownBecause)}`;
-  if (version.isNothing) return "nothing is applied";
+  if (version.isNothing)
+    return version.column === VerdictColumn.REPORTED ? "no policy was loaded" : "nothing is applied";
   const kept = version.versionNumber > 0n ? `version ${version.versionNumber}, ` : "";
   const when = version.time ? `, ${timestampDate(version.time).toISOString()}` : "";
   const author = version.author === "" ? "" : ` by ${visible(version.author)}`;

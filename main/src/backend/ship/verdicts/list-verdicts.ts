@@ -11,7 +11,7 @@ import {
   VerdictSourceSchema,
 } from "@wardline/api/wardline/console/v1/verdicts";
 import { ErrorCode, Failure } from "@wardline/domain/errors";
-import type { ReportedPart, ReportedRecord } from "@wardline/domain/policy/verdicts";
+import type { ReportedRecord } from "@wardline/domain/policy/verdicts";
 import { nextTurn } from "../../async/next-turn.ts";
 import type { HeldThread, ThreadPool } from "../../async/thread-pool.ts";
 import type { FlowHistory, StoredRecord } from "../../history/flow-history.ts";
@@ -20,7 +20,7 @@ import { pageSize } from "../../rpc/guard.ts";
 import type { ReceiptsTable } from "../../store/receipts-table.ts";
 import type { StoredRollout } from "../../store/rollouts-table.ts";
 import { askHosts } from "./host-stances.ts";
-import { RecordedDecisions, readRecords, toReported } from "./read-records.ts";
+import { isNoPolicy, RecordedDecisions, readRecords, toReported } from "./read-records.ts";
 import { rowFilter } from "./row-filter.ts";
 import { type StateWorldPorts, StateWorlds } from "./state-worlds.ts";
 import type {
@@ -32,7 +32,7 @@ import type {
   RowsAnswer,
   RowsRequest,
 } from "./verdict-protocol.ts";
-import { completeReports } from "./verdict-wire.ts";
+import { completeReports, type ReportContext } from "./verdict-wire.ts";
 import { VersionBook } from "./version-book.ts";
 
 const PROGRESS_INTERVAL_MS = 200;
@@ -125,7 +125,7 @@ async function* compare(
   const known = versions.all.length;
   const context = {
     decisionOf: (id: string) => decisions.find(id),
-    versionOf: reportedVersions(ports, versions),
+    versionOf: reportedVersions(ports, versions, decisions),
     hostName: (hostId: string) => nameOf(registry.find(hostId), hostId),
   };
   for (let start = 0; start < found.shown; start += ROWS_IN_MESSAGE) {
@@ -221,7 +221,8 @@ function nameOf(host: ManagedHost | null, hostId: string): string {
 function reportedVersions(
   { receipts, registry }: VerdictPorts,
   book: VersionBook,
-): (part: Pick<ReportedPart, "hostId" | "generation">) => number {
+  decisions: RecordedDecisions,
+): ReportContext["versionOf"] {
   const digests = new Map<string, string>();
   for (const receipt of receipts.list(MAX_RECEIPTS)) {
     const key = `${receipt.hostId} ${receipt.generation}`;
@@ -233,8 +234,9 @@ function reportedVersions(
       if (generation && generation.number > 0n) digests.set(`${host.id} ${generation.number}`, generation.stateDigest);
     }
   }
-  return ({ hostId, generation }) => {
+  return ({ hostId, generation, decision }) => {
     const column = VerdictColumn.REPORTED;
+    if (generation === 0 && isNoPolicy(decisions.find(decision))) return book.add({ column, isNothing: true }, null);
     const stateDigest = digests.get(`${hostId} ${generation}`);
     if (stateDigest !== undefined) return book.add({ column, stateDigest }, null);
     const unknownBecause =

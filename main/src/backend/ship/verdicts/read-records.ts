@@ -1,8 +1,9 @@
 /** Flow records of a window, as the verdict table counts them. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { VerdictColumn } from "@wardline/api/wardline/console/v1/verdicts";
-import { type Decision, Direction, Verdict } from "@wardline/api/wardline/v1/policy";
+import { type Decision, DecisionReason, Direction, Verdict } from "@wardline/api/wardline/v1/policy";
 import type { FlowQuery } from "@wardline/domain/flows";
+import { BUILTIN_DECISIONS } from "@wardline/domain/policy";
 import type { ReportedRecord } from "@wardline/domain/policy/verdicts";
 import type { FlowHistory, SearchProgress, StoredRecord } from "../../history/flow-history.ts";
 import { readText } from "../../history/service/read-query.ts";
@@ -58,6 +59,11 @@ export function toReported({ hostId, record }: StoredRecord): ReportedRecord | n
     firstSeenMs: record.firstSeen ? timestampMs(record.firstSeen) : 0,
     lastSeenMs: record.lastSeen ? timestampMs(record.lastSeen) : 0,
   };
+}
+
+/** What passed before any policy was loaded: no generation decided, and that is known. */
+export function isNoPolicy(decision: Decision | null): boolean {
+  return decision?.reason === DecisionReason.BUILTIN && decision.summary.endsWith(`: ${BUILTIN_DECISIONS.none.label}`);
 }
 
 function verdictOf(verdict: Verdict, enforced: Verdict): ReportedRecord["verdict"] {

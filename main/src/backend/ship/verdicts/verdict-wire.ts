@@ -20,7 +20,6 @@ import {
   describeCell,
   describeReported,
   type ReportedCell,
-  type ReportedPart,
   rowId,
   type ShownVerdict as Verdict,
   type VerdictRow,
@@ -74,7 +73,7 @@ export function toWireRow(row: VerdictRow): WireRow {
 export interface ReportContext {
   decisionOf(id: string): Decision | null;
   /** Number of the version that decided there then. */
-  versionOf(part: Pick<ReportedPart, "hostId" | "generation">): number;
+  versionOf(part: Pick<ReportedFact, "hostId" | "generation" | "decision">): number;
   hostName(hostId: string): string;
 }
 

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import {
@@ -12,7 +12,13 @@ import {
 import { ErrorCode } from "@wardline/api/wardline/v1/error";
 import { FlowRecordBatchSchema } from "@wardline/api/wardline/v1/flow_record";
 import { BackendKind } from "@wardline/api/wardline/v1/host";
-import { Direction, EnforcementMode, Verdict } from "@wardline/api/wardline/v1/policy";
+import {
+  DecisionReason,
+  type DecisionSchema,
+  Direction,
+  EnforcementMode,
+  Verdict,
+} from "@wardline/api/wardline/v1/policy";
 import { Failure } from "@wardline/domain/errors";
 import { failureFromConnectError } from "@wardline/domain/wire";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -73,7 +79,11 @@ async function apply(mode: EnforcementMode, isConfirmed = true): Promise<bigint>
   return generation;
 }
 
-async function record(port: number, started: number, over: { verdict?: Verdict; generation?: bigint } = {}) {
+async function record(
+  port: number,
+  started: number,
+  over: { verdict?: Verdict; generation?: bigint; decision?: MessageInitShape<typeof DecisionSchema> } = {},
+) {
   const seen = timestampFromMs(nowMs - 60_000);
   const verdict = over.verdict ?? Verdict.ALLOW;
   await tester.backend.history.ingest([
@@ -88,6 +98,7 @@ async function record(port: number, started: number, over: { verdict?: Verdict; 
               ...{ direction: Direction.INGRESS, protocol: 6, destinationPort: port },
               ...{ sourceAddress: "10.0.0.7", destinationAddress: "10.0.0.1", subjectKey: "Host/alpha" },
               ...{ verdict, enforced: verdict, generation: over.generation ?? 0n, started: BigInt(started) },
+              ...(over.decision ? { decision: over.decision } : {}),
             },
           ],
         }),
@@ -140,6 +151,25 @@ describe("the verdict table", () => {
     expect(versionOf(row?.reported?.parts[0])).toMatchObject({ stateDigest: enforced?.stateDigest, versionNumber: 1n });
     expect(versionOf(row?.draft?.parts[0])?.stateDigest).not.toBe(enforced?.stateDigest);
     expect(done?.source).toMatchObject({ totalRecords: 1n, readRecords: 1n });
+  });
+
+  it("knows a record of before any policy from one of several generations", async () => {
+    await save(OPEN);
+    await apply(EnforcementMode.ENFORCE);
+    const reason = DecisionReason.BUILTIN;
+    const id = "00000000000000aa";
+    await record(22, 40, { decision: { id, reason, verdict: Verdict.ALLOW, summary: "allowed: no policy loaded" } });
+    await record(23, 1);
+    await save(CLOSED);
+    const { rows, versions } = await list({ since: timestampFromMs(nowMs - 3_600_000), includeAgreeing: true });
+    const reported = rows.flatMap(({ reported: cell }) => cell?.parts ?? []);
+    const said = (count: bigint) => {
+      const part = reported.find((one) => one.count === count);
+      return versions.find(({ id: number }) => number === part?.sides[0]?.versionId);
+    };
+    expect(said(40n)).toMatchObject({ column: VerdictColumn.REPORTED, isNothing: true, unknownBecause: "" });
+    expect(said(1n)).toMatchObject({ isNothing: false });
+    expect(said(1n)?.unknownBecause).toContain("several generations");
   });
 
   it("says nothing where everything agrees, unless it is asked", async () => {

@@ -162,7 +162,8 @@ const BRAKE_WORDS: Partial<Record<Emergency, string>> = {
 function wordsOf(version: VerdictVersion): string {
   if (version.unknownBecause !== "") return visibleText(version.unknownBecause);
   if (version.emergency === Emergency.CLOSED && version.stateDigest === "") return "nothing is applied";
-  if (version.isNothing) return "nothing is applied";
+  if (version.isNothing)
+    return version.column === VerdictColumn.REPORTED ? "no policy was loaded" : "nothing is applied";
   const name =
     version.versionNumber > 0n ? `version ${version.versionNumber}` : `state ${version.stateDigest.slice(0, 8)}`;
   const staged = STAGED_WORDS[version.stagedReason];
