@@ -26,6 +26,11 @@ export interface Draft {
   readonly theirs: { readonly text: string; readonly revision: bigint } | null;
 }
 
+/** There is no text: the first read of it failed. An empty file has one. */
+export function wasNotRead({ status, text, baseRevision }: Draft): boolean {
+  return status === "refused" && text === "" && baseRevision === 0n;
+}
+
 export interface DraftPorts {
   readonly read: (path: string) => Promise<{ text: string; revision: bigint }>;
   readonly write: (path: string, text: string, baseRevision: bigint) => Promise<{ revision: bigint }>;

@@ -101,7 +101,7 @@ const MEMBER_HEADER = [
   "MEMBER",
   "STATE",
   "ROLE",
-  "HEARD",
+  "REPORTED",
   "LATENCY",
   "SKEW",
   "SET",

@@ -29,9 +29,9 @@ export function MemberTable({ cluster }: { cluster: ClusterView }) {
             <th scope="col">Agent</th>
             <th
               scope="col"
-              title="When the member last wrote heartbeat, clock and version; its lease says whether it lives"
+              title="When the member last wrote the heartbeat, clock and version that stand here, and how often it does when nothing changes. Whether it lives says its lease, every few seconds: see the state"
             >
-              Measured
+              Last report
             </th>
           </tr>
         </thead>
@@ -81,6 +81,8 @@ function MemberRow({ member, name, cluster, isOpen, onToggle }: MemberRowProps) 
   const sinceMs = optionalMs(member.since);
   const heardMs = optionalMs(presence?.heartbeatAt);
   const hostId = cluster.hostIds[name];
+  const everyMs = cluster.status?.heartbeatInterval ? durationMs(cluster.status.heartbeatInterval) : 0;
+  const isAlive = member.state === MemberState.HEALTHY || member.state === MemberState.UNHEALTHY;
   return (
     <tr>
       <td>
@@ -108,7 +110,10 @@ function MemberRow({ member, name, cluster, isOpen, onToggle }: MemberRowProps) 
         <Skew member={member} />
       </td>
       <td className="wrap-anywhere">{visibleText(presence?.agentVersion ?? "") || "–"}</td>
-      <td className="nowrap">{heardMs === null ? "never" : `${formatAge(nowMs - heardMs)} ago`}</td>
+      <td className="nowrap">
+        {heardMs === null ? "never" : `${formatAge(nowMs - heardMs)} ago`}
+        {isAlive && everyMs > 0 ? <span className="faint"> · every {formatAge(everyMs)}</span> : null}
+      </td>
     </tr>
   );
 }

@@ -4,7 +4,7 @@ import type { Diagnostic } from "@wardline/api/wardline/v1/error";
 import { Ellipsis, UserPen } from "lucide-react";
 import { type ReactNode, Suspense, useState } from "react";
 import { useConsole } from "../../../data/context.tsx";
-import type { Draft, DraftStatus } from "../../../data/draft-store.ts";
+import { type Draft, type DraftStatus, wasNotRead } from "../../../data/draft-store.ts";
 import { shownFailure } from "../../../data/failure.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import {
@@ -83,7 +83,7 @@ export function EditorPane({
   const [view, setView] = useState<EditorView | null>(null);
   const [isBlamed, setBlamed] = useState(false);
   useBlame(view, path, draft?.text ?? "", isBlamed);
-  const isEmptyFailure = draft?.status === "refused" && draft.text === "" && draft.baseRevision === 0n;
+  const isEmptyFailure = draft !== null && wasNotRead(draft);
   const tag = summary ? stateTag(summary.state) : null;
   // Each check begins and ends, and each pause saves: only what is otherwise than before is said aloud.
   useAnnounced(isChecking || checkError ? "" : problemWords(problemCount));

@@ -16,13 +16,26 @@ interface EffectPanelProps {
   readonly path: string;
   readonly text: string;
   readonly check: FileCheck;
+  /** The text could not be read: there is nothing to look at, and nothing to wait for. */
+  readonly isMissing: boolean;
   readonly onFix: (diagnostics: readonly Diagnostic[]) => void;
 }
 
 /** What the text means: the line at the cursor, problems, tests, whom it selects, and why a connection would pass or not. */
-export function EffectPanel({ path, text, check, onFix }: EffectPanelProps) {
+export function EffectPanel({ path, text, check, isMissing, onFix }: EffectPanelProps) {
   const store = useLanguageStore();
   const { line, references, proof, isProving, version } = check.language;
+  if (isMissing) {
+    return (
+      <aside className="effect scroll" aria-label="Effect" tabIndex={-1}>
+        <section aria-labelledby="effect-cursor">
+          <h2 id="effect-cursor">At the cursor</h2>
+          <p className="soft">The file was not read, so nothing is known of it.</p>
+        </section>
+        <ExplainForm />
+      </aside>
+    );
+  }
   return (
     <aside className="effect scroll" aria-label="Effect" tabIndex={-1}>
       {references ? <ReferencesSection references={references} onClose={() => store.forgetReferences()} /> : null}

@@ -2,6 +2,7 @@ import type { Diagnostic } from "@wardline/api/wardline/v1/error";
 import { FolderUp, History, PanelRight, Rocket, Unplug, Upload, Waypoints } from "lucide-react";
 import { type DragEvent, Suspense, useEffect, useRef, useState } from "react";
 import { useConsole, useWorkspaceStream } from "../../../data/context.tsx";
+import { wasNotRead } from "../../../data/draft-store.ts";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, EmptyState, FailureNotice, IconButton, Skeleton } from "../../../ui/index.ts";
 import { ImportConfigurationSheet, isConfigurationArchive } from "../../configuration/index.ts";
@@ -44,7 +45,8 @@ export default function PoliciesView() {
   const files = workspace.value?.files ?? [];
   const shownPath = filePath ?? files[0]?.path ?? null;
   const draft = useDraft(shownPath);
-  const check = useFileCheck(shownPath, draft && draft.status !== "loading" ? draft.text : null);
+  const isRead = draft !== null && draft.status !== "loading" && !wasNotRead(draft);
+  const check = useFileCheck(shownPath, isRead ? draft.text : null);
 
   const take = async (
     candidates: Parameters<typeof readCandidates>[0] | Promise<Parameters<typeof readCandidates>[0]>,
@@ -144,6 +146,7 @@ export default function PoliciesView() {
           path={shownPath}
           text={draft?.text ?? ""}
           check={check}
+          isMissing={draft !== null && wasNotRead(draft)}
           onFix={(diagnostics) => setFixRequest({ diagnostics, serial: (fixRequest?.serial ?? 0) + 1 })}
         />
       ) : null}
