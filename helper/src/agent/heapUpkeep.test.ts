@@ -31,6 +31,23 @@ describe("the heap of an agent that rests", () => {
     expect(count).toBe(2);
   });
 
+  it("stays as it is where it is large and in use, and has grown by little: a large one stands still for long", () => {
+    let heapBytes = 200 * MIB;
+    let count = 0;
+    const collect = () => {
+      count += 1;
+      heapBytes = 160 * MIB;
+    };
+    const upkeep = new HeapUpkeep({ heapBytes: () => heapBytes, busyPart: () => 0.004, collect });
+    upkeep.look();
+    heapBytes = 199 * MIB;
+    upkeep.look();
+    expect(count).toBe(1);
+    heapBytes = 200 * MIB;
+    upkeep.look();
+    expect(count).toBe(2);
+  });
+
   it("gives the pages of garbage back", () => {
     let garbage: unknown[] = Array.from({ length: 400_000 }, (_, index) => ({ index, text: `flow ${index}` }));
     const before = getHeapStatistics().total_physical_size;
