@@ -15,6 +15,12 @@ afterAll(() => {
 });
 
 it("takes over a watched folder, says who brought each line, and moves all of it to another console", async () => {
+  const none = await cli.run("config", "source");
+  expect(none).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining("No folder and no git remote is watched"),
+  });
+  expect((await cli.json("config", "source")).value).toBeNull();
   const watched = await cli.run("config", "source", "folder", cli.path("policies"));
   expect(watched.stdout).toContain("1 to add");
   expect((await cli.run("config", "source", "take", "--reason", "first", "--ticket", "NET-1")).exitCode).toBe(0);

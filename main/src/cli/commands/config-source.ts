@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
 import { ProposedAction, type SourceStatus, SourceStatusSchema } from "@wardline/api/wardline/console/v1/configuration";
+import { ErrorCode } from "@wardline/domain/errors";
+import { failureFromConnectError } from "@wardline/domain/wire";
 import { EXIT, type ExitCode, UsageError } from "../exit-code.ts";
 import type { Output } from "../output.ts";
 import { type Session, withSession } from "../session.ts";
@@ -55,13 +57,29 @@ export async function configSource(
 }
 
 async function showProposal(output: Output, configuration: Session["configuration"]): Promise<ExitCode> {
-  const { status } = await configuration.refreshSource({});
+  const status = await refreshed(configuration);
+  if (status === null) {
+    // That nothing is watched is an answer here; whoever wants to take or publish is refused.
+    if (output.format === "json") output.json(null);
+    else
+      output.text("No folder and no git remote is watched. Set one: `wardline config source folder /srv/policies`.\n");
+    return EXIT.done;
+  }
   const code = said(output, status);
   if (output.format === "json" || code !== EXIT.done) return code;
   const { files } = await configuration.getProposal({});
   const rows = files.map(({ action, path }) => [ProposedAction[action].toLowerCase(), path]);
   if (rows.length > 0) output.text(formatTable(["WOULD", "FILE"], rows));
   return EXIT.done;
+}
+
+async function refreshed(configuration: Session["configuration"]): Promise<SourceStatus | null> {
+  try {
+    return (await configuration.refreshSource({})).status ?? null;
+  } catch (error) {
+    if (failureFromConnectError(error)?.code === ErrorCode.NOT_FOUND) return null;
+    throw error;
+  }
 }
 
 /** A source that cannot be read is kept, and said. */
