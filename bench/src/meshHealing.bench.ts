@@ -203,7 +203,7 @@ async function measureRestartPolicy(mesh: MeshFleet, watch: HealingWatch, signal
   return isBack ? tookMs : null;
 }
 
-const samples = new Map<string, Sample[]>(SCENARIOS.map(({ name }) => [name, []]));
+const samples = new Map<string, Sample[]>(CHOSEN.map(({ name }) => [name, []]));
 const policy: Record<"kill" | "hang", (number | null)[]> = { kill: [], hang: [] };
 
 async function lab(mesh: MeshFleet, number: number): Promise<void> {
