@@ -176,10 +176,15 @@ describe("the collector of records", () => {
     journal.write(1);
     start();
     await expect.poll(() => connection.records !== null).toBe(true);
-    expect(journal.asked).toEqual([]);
+    expect([journal.asked, collected.hosts()]).toEqual([[], []]);
     writer.isWriting = true;
     writer.changes.notify();
     await stored(3);
+    expect(facts().hostId).toBe("h1");
+    writer.isWriting = false;
+    writer.changes.notify();
+    // What it knew grows old now: whoever asks looks at what is stored.
+    await expect.poll(() => collected.hosts()).toEqual([]);
   });
 
   it("loses nothing while the disk is full", async () => {

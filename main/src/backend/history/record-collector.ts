@@ -59,9 +59,7 @@ export class RecordCollector {
 
   /** Collects whenever this process writes and the agent answers, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { host, writer, collected, history, logger } = this.#ports;
-    const facts = () => ({ ...this.#ledger.facts(), hostId: host.id, host: hostNameOf(host), ...this.#refused() });
-    const leave = collected.add(host.id, facts);
+    const { host, writer, history, logger } = this.#ports;
     try {
       while (!signal.aborted) {
         const seen = writer.changes.version;
@@ -69,7 +67,6 @@ export class RecordCollector {
         else await writer.changes.wait(seen, 60_000, signal);
       }
     } finally {
-      leave();
       if (signal.reason === FORGOTTEN) {
         this.#ports.lossesLog?.forget(host.id);
         history.forgetHost(host.id).catch((error: unknown) => {
@@ -84,7 +81,10 @@ export class RecordCollector {
   }
 
   async #collectWhileWriting(signal: AbortSignal): Promise<void> {
-    const { writer } = this.#ports;
+    const { host, writer, collected } = this.#ports;
+    const facts = () => ({ ...this.#ledger.facts(), hostId: host.id, host: hostNameOf(host), ...this.#refused() });
+    // Only while it writes: what this process remembers of a host that another one reads grows old.
+    const leave = collected.add(host.id, facts);
     const ended = new AbortController();
     const stop = writer.changes.subscribe(() => {
       if (!writer.isWriting) ended.abort();
@@ -93,6 +93,7 @@ export class RecordCollector {
       await this.#collect(AbortSignal.any([signal, ended.signal]));
     } finally {
       stop();
+      leave();
     }
   }
 

@@ -13,29 +13,30 @@ export interface HistoryHostsPorts extends QueryPorts {
 }
 
 const TIMEOUT_MS = 3_000;
+const NOT_READ = "not read by this process";
 
 export async function historyHosts(ports: HistoryHostsPorts): Promise<MessageInitShape<typeof HistoryHostSchema>[]> {
   const { collected, registry, history } = ports;
-  const followed = collected.hosts();
-  // A process that only asks follows hosts as well, and stores nothing of them while another one does: "never" would be wrong.
-  const isWriter = followed.some(({ lastSequence, lastRecordAt }) => lastSequence !== 0n || lastRecordAt !== undefined);
-  const read = isWriter ? followed : [];
-  const others = registry.hosts.filter(({ id }) => !read.some((host) => host.hostId === id));
-  if (others.length === 0) return [...read];
+  const read = collected.hosts();
+  const others = registry.hosts.filter(({ id }) => !read.some(({ hostId }) => hostId === id));
+  const hosts = [
+    ...read,
+    ...others.map((host) => ({ hostId: host.id, host: hostNameOf(host), lastSequence: 0n, problem: NOT_READ })),
+  ];
+  // Of a host that was not reached since this process began, only the store knows what was recorded of it.
+  const known = hosts.map(async (host) => {
+    if ("lastRecordAt" in host || host.lastSequence > 0n) return host;
+    const positions = await history.positions(host.hostId);
+    return { ...host, lastSequence: positions.reduce((most, { sequence }) => (sequence > most ? sequence : most), 0n) };
+  });
+  const counted = await Promise.all(known);
+  const isMissing = (host: (typeof counted)[number]) => !("lastRecordAt" in host) && host.lastSequence > 0n;
+  if (!counted.some(isMissing)) return counted;
   const lastSeen = await lastSeenByHost(ports);
-  const stored = await Promise.all(
-    others.map(async (host) => {
-      const positions = await history.positions(host.id);
-      const lastSequence = positions.reduce((most, { sequence }) => (sequence > most ? sequence : most), 0n);
-      const lastMs = lastSeen.get(hostNameOf(host));
-      return {
-        ...{ hostId: host.id, host: hostNameOf(host), lastSequence },
-        ...(lastMs === undefined ? {} : { lastRecordAt: timestampFromMs(lastMs) }),
-        problem: followed.find(({ hostId }) => hostId === host.id)?.problem || "not read by this process",
-      };
-    }),
-  );
-  return [...read, ...stored];
+  return counted.map((host) => {
+    const lastMs = isMissing(host) ? lastSeen.get(host.host) : undefined;
+    return lastMs === undefined ? host : { ...host, lastRecordAt: timestampFromMs(lastMs) };
+  });
 }
 
 async function lastSeenByHost({ history, book }: HistoryHostsPorts): Promise<ReadonlyMap<string, number>> {
