@@ -82,6 +82,8 @@ export class OpenFile {
   #currentSize = 0;
   #isSealed = false;
   #seriesCount = 0;
+  /** For which the columns were read. */
+  #columnsVersion = 0;
 
   /**
    * @param database the file, when it is open already
@@ -111,8 +113,11 @@ export class OpenFile {
     const { most } = this.#statement("SELECT coalesce(max(id), 0) AS most FROM series").get() as { most: number };
     this.#seriesCount = most;
     const isSealed = readMeta(this.#database, "sealed_at_ms") !== null;
-    if (isSealed !== this.#isSealed) this.dropColumns();
+    // Sealed files change as well: another process takes hosts out that were forgotten.
+    const version = isSealed ? this.version() : 0;
+    if (isSealed !== this.#isSealed || version !== this.#columnsVersion) this.dropColumns();
     this.#isSealed = isSealed;
+    this.#columnsVersion = version;
     return most;
   }
 

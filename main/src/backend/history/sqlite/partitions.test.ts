@@ -202,6 +202,39 @@ describe("partitions", () => {
     }
   });
 
+  it("has another process that asks see that a host was forgotten", async () => {
+    const ofHost = (hostId: string, sequence: number) => {
+      const startMs = START_MS + sequence * 10_000;
+      return batchOf(
+        hostId,
+        randomBatches(seededRandom(sequence), { firstSequence: sequence, batches: 1, records: 40, startMs }),
+      );
+    };
+    for (let sequence = 1; sequence <= 4; sequence++) {
+      for (const hostId of ["h1", "h2"]) await history.ingest([ofHost(hostId, sequence)]);
+    }
+    await history.maintain();
+    const other = open();
+    const seen = async () => {
+      let hosts: unknown[] = [];
+      const options = { by: ["host"], order: "records", limit: 10, labels: LABELS } as const;
+      for await (const { groups } of other.group(EVERYTHING, options, NEVER)) {
+        hosts = groups.map(({ values, sums }) => [values[0], sums.records]);
+      }
+      return hosts;
+    };
+    // Both of its readers have read the files by then.
+    for (let turn = 0; turn < 4; turn++) {
+      expect(await seen()).toEqual([
+        ["alpha", 160],
+        ["beta", 160],
+      ]);
+    }
+    await history.forgetHost("h2");
+    for (let turn = 0; turn < 4; turn++) expect(await seen()).toEqual([["alpha", 160]]);
+    await other.close();
+  });
+
   it("loses and doubles nothing when its process is killed again and again", async () => {
     await history.close();
     const batches = 250;
