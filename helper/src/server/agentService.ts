@@ -15,7 +15,7 @@ import type { GenerationController } from "../generations/controller.ts";
 import type { Accept, Caller } from "../generations/controllerTypes.ts";
 import { toWireGeneration, toWirePending } from "../generations/generationMessage.ts";
 import { withoutNames } from "../generations/switching.ts";
-import { type Guard, refuseLate, roleName } from "./guard.ts";
+import { acceptInTime, type Guard, roleName } from "./guard.ts";
 import { METHOD_RULES, methodName } from "./methods.ts";
 import { PEER } from "./peers.ts";
 import {
@@ -213,11 +213,6 @@ export class AgentRpcs {
     const argumentDigest = digestOf(schema, request);
     const subject: AuditSubject = { actor, role: roleName(role), action, argumentDigest };
     const caller: Caller = { actor, connectionOrder: context.values.get(PEER).order };
-    return this.#ports.trail.around(subject, detail, (accept) =>
-      run(caller, async (options) => {
-        if (!options?.evenWhenUnrecorded) refuseLate(context);
-        return accept(options);
-      }),
-    );
+    return this.#ports.trail.around(subject, detail, (accept) => run(caller, acceptInTime(context, accept)));
   }
 }

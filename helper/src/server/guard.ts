@@ -6,6 +6,7 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { failureToConnectError } from "@wardline/domain/wire";
 import type { Logger } from "pino";
 import type { AuditTrail } from "../audit/audited.ts";
+import type { Accept } from "../generations/controllerTypes.ts";
 import { METHOD_RULES, methodName } from "./methods.ts";
 import { PEER } from "./peers.ts";
 import type { Identity, RoleResolver } from "./roles.ts";
@@ -32,6 +33,14 @@ export function refuseLate({ values, signal }: HandlerContext): void {
     message: "The caller did not wait for the turn of this change: nothing was changed.",
     retryable: true,
   });
+}
+
+/** `accept` for a change that waits for its turn: see {@link refuseLate}. What is done whatever the disk says is done late as well. */
+export function acceptInTime(context: HandlerContext, accept: Accept): Accept {
+  return async (options) => {
+    if (!options?.evenWhenUnrecorded) refuseLate(context);
+    return accept(options);
+  };
 }
 
 export interface GuardPorts {

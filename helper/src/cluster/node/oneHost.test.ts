@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
 import { ApplyRequestSchema } from "@wardline/api/wardline/agent/v1/agent";
 import { MemberState, StoreKind, SyncState } from "@wardline/api/wardline/v1/cluster";
 import { EnforcementMode } from "@wardline/api/wardline/v1/policy";
@@ -65,6 +66,17 @@ async function applyByHand(agent: ClusterAgent): Promise<string> {
     })(),
   );
 }
+
+it("does not leave a cluster after its caller was told that it failed, while it waited for another change", async () => {
+  const a = await lab.add("a");
+  const founding = a.cluster.initCluster({ clusterName: "prod", peerAddress: a.peerAddress });
+  const leaving = a.cluster.leaveCluster({}, { timeoutMs: 100 });
+  await expect(leaving).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+  await founding;
+  const refused = async () => (await a.agent.listAudit({ limit: 10 })).entries.map(({ detail }) => detail);
+  await expect.poll(refused).toContainEqual(expect.stringContaining("did not wait for the turn"));
+  expect(await a.status()).toMatchObject({ clusterName: "prod" });
+});
 
 describe("a host that is alone", () => {
   it("answers without a file of the cluster, and says that nothing was ever written", async () => {

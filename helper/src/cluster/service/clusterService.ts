@@ -4,7 +4,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import * as wire from "@wardline/api/wardline/agent/v1/cluster";
 import type { AuditSubject, AuditTrail } from "../../audit/audited.ts";
 import type { Accept } from "../../generations/controllerTypes.ts";
-import { type Guard, roleName } from "../../server/guard.ts";
+import { acceptInTime, type Guard, roleName } from "../../server/guard.ts";
 import { METHOD_RULES, methodName } from "../../server/methods.ts";
 import { digestOf } from "../../server/requests.ts";
 import type { ClusterAccess } from "./clusterAccess.ts";
@@ -144,6 +144,7 @@ export class ClusterRpcs {
     const { actor, role } = guard.identify(context);
     const action = METHOD_RULES.get(methodName(context.method))?.audit ?? context.method.name;
     const subject: AuditSubject = { actor, role: roleName(role), action, argumentDigest: digestOf(schema, request) };
-    return trail.around(subject, detail, async (accept) => run({ actor: actorOn(actor, hostName), role }, accept));
+    const asker = { actor: actorOn(actor, hostName), role };
+    return trail.around(subject, detail, async (accept) => run(asker, acceptInTime(context, accept)));
   }
 }
