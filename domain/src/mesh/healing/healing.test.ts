@@ -141,6 +141,17 @@ describe("single faults", () => {
     expect(made.violations()).toEqual([]);
   });
 
+  it("takes the silence of an agent between two parts for no cut: its daemon still carries what they send", () => {
+    const made = lab();
+    made.mesh.link("a", "b").isCut = true;
+    Object.assign(made.mesh.host("d"), { isAgentGone: true, goneAtMs: made.nowMs });
+    made.run(30_000);
+    const faults = made.all().map(({ fault }) => fault);
+    expect(faults).toContain(MeshFault.AGENT_GONE);
+    expect(faults).toContain(MeshFault.PEER_DOWN);
+    expect(faults).not.toContain(MeshFault.PARTITION);
+  });
+
   it("names versions that cannot peer as the cause of a partition", () => {
     const made = lab();
     made.mesh.host("a").generation = "0.4.5";

@@ -59,7 +59,7 @@ export function partsOf(fleet: Fleet, hosts: readonly FleetHost[], provider: Mes
   for (const host of hosts) {
     for (const peer of peersUp(reportOf(host, provider))) {
       const owner = fleet.ownerOf(provider, peer.key);
-      if (owner !== "" && !names.has(owner)) continue;
+      // Also through a host that says nothing now: what it carries goes on, and its silence is told as such.
       parent.set(rootOf(host.host), rootOf(owner === "" ? OUTSIDE : owner));
     }
     for (const probe of host.observation?.probes ?? []) {
