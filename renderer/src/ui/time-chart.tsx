@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { ScrollRegion } from "./scroll-region.tsx";
 import "./time-chart.css";
-import { formatDateTime, formatShortDateTime } from "./time.ts";
+import { formatAxisTimes, formatDateTime } from "./time.ts";
 
 export type ChartTone = "accent" | "allow" | "deny" | "observed" | "unknown";
 
@@ -159,7 +159,7 @@ function optionsOf({ lines, hasBand, formatTick, width, height, select }: PlotNe
     cursor: { y: false, drag: { x: select.current !== undefined, y: false, setScale: false } },
     scales: { x: { time: true }, y: { range: (_, __, highest) => [0, highest > 0 ? highest * 1.08 : 1] } },
     axes: [
-      { ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map((second) => tickTime(second, ticks)) },
+      { ...axis, size: 26, space: 90, values: (_, ticks) => formatAxisTimes(ticks.map((second) => second * 1000)) },
       { ...axis, size: 58, values: (_, ticks) => ticks.map(formatTick) },
     ],
     ...(hasBand ? { bands: [{ series: [1, 2], fill: color("unknown-wash") }] } : {}),
@@ -200,13 +200,4 @@ function useThemeName(): string {
 
 function themeOfPage(): string {
   return document.documentElement.dataset.theme ?? "";
-}
-
-const DAY_S = 86_400;
-
-/** `14:05` within a day, `21 Nov 14:05` beyond it. */
-function tickTime(second: number, ticks: readonly number[]): string {
-  const spanS = (ticks.at(-1) ?? second) - (ticks[0] ?? second);
-  const text = formatShortDateTime(second * 1000);
-  return spanS > DAY_S ? text.slice(0, -3) : text.slice(-8, -3);
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import {
+  formatAxisTimes,
   formatBothZones,
   formatClock,
   formatClockMs,
@@ -28,6 +29,18 @@ describe("times", () => {
     setTimeDisplay({ zone: "utc", clock: "12h" });
     expect(formatClock(AT)).toBe("02:03:22 pm");
     expect(formatClock(AT - 14 * 3_600_000)).toBe("12:03:22 am");
+  });
+
+  it("are told apart along an axis, as long as they are", () => {
+    const every = (stepMs: number) => formatAxisTimes([AT, AT + stepMs, AT + 2 * stepMs]);
+    setTimeDisplay({ zone: "utc", clock: "24h" });
+    expect(every(10_000)).toEqual(["14:03:22", "14:03:32", "14:03:42"]);
+    expect(every(60_000)).toEqual(["14:03", "14:04", "14:05"]);
+    expect(every(86_400_000)).toEqual(["21 Nov 14:03", "22 Nov 14:03", "23 Nov 14:03"]);
+    expect(formatAxisTimes([])).toEqual([]);
+    setTimeDisplay({ zone: "utc", clock: "12h" });
+    expect(every(10_000)[0]).toBe("02:03:22 pm");
+    expect(every(60_000)[0]).toBe("02:03 pm");
   });
 
   it("say midnight as 00 and not as 24", () => {

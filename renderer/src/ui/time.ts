@@ -69,6 +69,16 @@ export function formatShortDateTime(timeMs: number): string {
   return `${formats.shortDay.format(timeMs)} ${formats.clock.format(timeMs)}`;
 }
 
+/** Marks of an axis: `14:05`, `14:05:20` where the minute would stand there twice, with the day in front beyond a day. */
+export function formatAxisTimes(timesMs: readonly number[]): string[] {
+  const [first = 0, second = first + 60_000] = timesMs;
+  const isBeyondDay = (timesMs.at(-1) ?? first) - first > 86_400_000;
+  return timesMs.map((timeMs) => {
+    const text = isBeyondDay ? formatShortDateTime(timeMs) : formatClock(timeMs);
+    return second - first < 60_000 ? text : text.replace(/:\d{2}(?=\D*$)/, "");
+  });
+}
+
 /** `21 Nov 2026`. */
 export function formatDay(timeMs: number): string {
   return formats.day.format(timeMs);
