@@ -123,4 +123,18 @@ describe("a release that fails half-way", () => {
     expect(after.controller.enforced.number).toBe(1);
     expect(after.enforcer.deciding()).toBe(1);
   });
+
+  it("leaves a brake that can be lifted: it is in the kernel, although nothing is open there", async () => {
+    const { controller, enforcer } = await lab.start();
+    await lab.applyAndConfirm(controller, "one", 0);
+    await controller.setEmergency("closed", OLD, "", lab.accept);
+    enforcer.release = async () => {
+      await enforcer.close();
+      throw new Error("a map is in use");
+    };
+    await expect(controller.release(lab.accept)).rejects.toThrow("a map is in use");
+    expect(enforcer.kernel.emergency).toBe("closed");
+    await controller.setEmergency("none", OLD, "", lab.accept);
+    expect(enforcer.kernel.emergency).toBe("none");
+  });
 });

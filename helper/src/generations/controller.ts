@@ -167,7 +167,9 @@ export class GenerationController {
    */
   async setEmergency(emergency: Emergency, caller: Caller, reason: string, accept: Accept): Promise<void> {
     const { enforcer, clock } = this.#ports;
-    if (emergency !== "none" && !enforcer.state().attached) await enforcer.open();
+    // One that is to be lifted is in the kernel also when a release broke off, after which nothing is open.
+    const isWanted = emergency !== "none" || this.#standing.ledger.index.emergency !== null;
+    if (isWanted && !enforcer.state().attached) await enforcer.open();
     // A backend that cannot close says so each time.
     if (enforcer.state().emergency !== emergency) enforcer.setEmergency(emergency);
     this.#standing.changed();
