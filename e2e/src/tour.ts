@@ -12,6 +12,7 @@ const IMAGES_DIR = fileURLToPath(new URL("../../docs/images/tour", import.meta.u
 const THEMES = ["dark", "light"] as const;
 /** Long enough for a picture to be complete: streams, charts and layouts settle. */
 const SETTLE_MS = 2_500;
+const CHANGE_MS = 500;
 const ACTION_LIMIT_MS = 15_000;
 
 type Show = (page: Page) => Promise<void>;
@@ -22,6 +23,8 @@ const goTo =
     await page.evaluate((hash) => {
       location.hash = hash;
     }, place);
+    // A key that is pressed before the view has changed is typed into what stood there.
+    await page.waitForTimeout(CHANGE_MS);
   };
 const inOrder =
   (...steps: readonly Show[]): Show =>
@@ -62,7 +65,7 @@ const SCREENS: Readonly<Record<string, Show>> = {
   settings: goTo("#/settings"),
   palette: inOrder(goTo("#/overview"), press("ControlOrMeta+k"), type("who can reach db on 5432?"), press("Enter")),
   ship: inOrder(openPolicy, press("ControlOrMeta+Enter")),
-  shortcuts: inOrder(goTo("#/overview"), press("?")),
+  shortcuts: inOrder(goTo("#/overview"), press("?"), async (page) => page.getByRole("dialog").waitFor()),
 };
 
 const [address, ...wanted] = process.argv.slice(2);
