@@ -16,4 +16,5 @@ import "./states.css";
 import "./tabs.css";
 import "./time-chart.css";
 import "./verdict.css";
+import "./forced-colors.css";
 import "./print.css";
