@@ -121,6 +121,34 @@ describe("lines that carry nothing", () => {
     expect(lines.isSilent(REMOTE)).toBe(false);
   });
 
+  it("are looked for anew a minute after the kernel gave no answer, and never after the end", () => {
+    const table = new Table();
+    table.connections = [connection({ retransmits: 5, unacknowledged: 1 })];
+    let [nowMs, opened] = [0, 0];
+    const lines = new SilentLines(
+      () => {
+        opened += 1;
+        if (opened === 1) throw new Error("too many open files");
+        return table;
+      },
+      () => nowMs,
+    );
+    const lookAt = (ms: number) => {
+      nowMs = ms;
+      lines.follow([REMOTE]);
+      lines.look();
+      return [opened, lines.isSilent(REMOTE)];
+    };
+    expect([0, 1, 54_000, 60_000].map(lookAt)).toEqual([
+      [1, false],
+      [1, false],
+      [1, false],
+      [2, true],
+    ]);
+    lines.close();
+    expect(lookAt(1_000_000)).toEqual([2, false]);
+  });
+
   it("are told only on a change, whatever the kernel says", () => {
     const states = fc.record({
       retransmits: fc.integer({ min: 0, max: 8 }),

@@ -15,6 +15,8 @@ const RETRANSMITS = { usual: 2, lossy: 4 } as const;
 const LOSSY = { withinMs: 10_000, resent: 3 } as const;
 /** Lines of a daemon that were not found, or are others now, are looked for again no more often: it goes through all of the host's. */
 const SEARCH_EVERY_MS = 5_000;
+/** A kernel that gave no answer is asked again after this: it may have had no memory or no descriptors left for a moment. */
+const REFUSED_FOR_MS = 60_000;
 
 interface Line {
   /** `null` = not over TCP, or to a name: it cannot be found. */
@@ -36,8 +38,9 @@ function newLine(remote: string): Line {
 export class SilentLines {
   readonly #open: () => TcpTable;
   readonly #nowMs: () => number;
-  /** `null` = not opened yet. */
-  #table: TcpTable | "refused" | null = null;
+  #table: TcpTable | null = null;
+  /** No answer is asked for before; infinite when closed. */
+  #refusedUntilMs = Number.NEGATIVE_INFINITY;
   /** By `remote` of the daemon's answer. */
   readonly #lines = new Map<string, Line>();
   #searchedAtMs = Number.NEGATIVE_INFINITY;
@@ -70,21 +73,27 @@ export class SilentLines {
   }
 
   close(): void {
-    if (this.#table !== null && this.#table !== "refused") this.#table.close();
-    this.#table = "refused";
-    this.#lines.clear();
+    this.#giveUp(Number.POSITIVE_INFINITY);
   }
 
   /** Where the kernel gives no answers, what the daemon says is all that is known. */
   #asking(ask: (table: TcpTable) => boolean): boolean {
-    if (this.#table === "refused") return false;
+    const nowMs = this.#nowMs();
+    if (nowMs < this.#refusedUntilMs) return false;
     try {
       this.#table ??= this.#open();
       return ask(this.#table);
     } catch {
-      this.close();
+      this.#giveUp(nowMs + REFUSED_FOR_MS);
       return false;
     }
+  }
+
+  #giveUp(untilMs: number): void {
+    this.#table?.close();
+    this.#table = null;
+    this.#lines.clear();
+    this.#refusedUntilMs = untilMs;
   }
 
   #search(table: TcpTable): boolean {
