@@ -116,7 +116,7 @@ describe.skipIf(problem !== null)(`bad input in the browser${skipReason(problem)
   it("changed nothing: the workspace and what is enforced are as before", async () => {
     const { stdout } = await system.run(["policy", "list", "--format", "json"]);
     expect(JSON.parse(stdout)).toMatchObject({ files: [{ path: "hosts.yaml" }, { path: "web.yaml" }] });
-    await ui.policies.files.getByText(/2 files · all enforced as drafted/).waitFor();
+    await ui.policies.files.getByText(/2 files · all as this machine enforces/).waitFor();
     await expectPasses(system, 5432);
     await expectRefused(system, 8080);
     expect(system.complaints).toEqual([]);
