@@ -143,8 +143,13 @@ describe.skipIf(browserTestObstacle)(
       await group.getByRole("button", { name: "Ingress and egress" }).press("Enter");
       await page.getByRole("region", { name: "Egress", exact: true }).getByText("8443/tcp").waitFor();
       await inBothThemes(page, "ingress, subject, egress");
-      await page.getByRole("region", { name: "Egress", exact: true }).getByRole("button").first().press("Enter");
+      const way = page.getByRole("region", { name: "Egress", exact: true }).getByRole("button").first();
+      const drawn = await way.elementHandle();
+      await way.press("Enter");
       const opened = page.getByRole("complementary", { name: "Connection shop: app=web to shop: app=api" });
+      await opened.getByRole("button", { name: "policies/web.yaml:9" }).waitFor();
+      // What is drawn anew as it is keeps its elements, and with them the focus and a key that is down.
+      expect(await drawn?.evaluate(({ isConnected }) => isConnected)).toBe(true);
       await opened.getByRole("button", { name: "policies/web.yaml:9" }).press("Enter");
       await page.getByRole("heading", { name: "policies/web.yaml" }).waitFor();
       expect(complaints).toEqual([]);

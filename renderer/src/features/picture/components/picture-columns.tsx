@@ -17,7 +17,13 @@ export function PictureColumns({ shown, subjects, selectedId, onSelect }: Column
   const outOf = shown.edges.filter(({ sourceId }) => ids.has(sourceId));
   return (
     <ScrollRegion className="picture-columns" label="Ingress, subject and egress">
-      <Ways title="Ingress" edges={into} other={({ sourceId }) => sourceId} none={openWords(subjects, "ingress")} />
+      <Ways
+        {...{ shown, selectedId, onSelect }}
+        title="Ingress"
+        edges={into}
+        other={({ sourceId }) => sourceId}
+        none={openWords(subjects, "ingress")}
+      />
       <section className="picture-column" aria-label="Subject">
         <h3>{subjects.length === 1 ? "Subject" : formatQuantity(subjects.length, "subject")}</h3>
         <ul>
@@ -38,6 +44,7 @@ export function PictureColumns({ shown, subjects, selectedId, onSelect }: Column
         </ul>
       </section>
       <Ways
+        {...{ shown, selectedId, onSelect }}
         title="Egress"
         edges={outOf}
         other={({ destinationId }) => destinationId}
@@ -45,43 +52,43 @@ export function PictureColumns({ shown, subjects, selectedId, onSelect }: Column
       />
     </ScrollRegion>
   );
-
-  function Ways({ title, edges, other, none }: WaysProps) {
-    return (
-      <section className="picture-column" aria-label={title}>
-        <h3>
-          {title} <span className="faint">{edges.length}</span>
-        </h3>
-        {none === "" ? null : <p className="picture-open">{none}</p>}
-        {edges.length === 0 && none === "" ? (
-          <p className="soft">Nobody: nothing is allowed and nothing was seen.</p>
-        ) : null}
-        <ul>
-          {edges.map((edge) => (
-            <li key={idOfEdge(edge)}>
-              <button
-                type="button"
-                className="picture-card"
-                aria-pressed={idOfEdge(edge) === selectedId}
-                onClick={() => onSelect(idOfEdge(edge))}
-              >
-                <strong className="truncate">{nodeName(shown.byId.get(other(edge)))}</strong>
-                <VerdictMark verdict={verdictOf(edge)} words={sideSaid(edge.draft).words} />
-                <span className="faint truncate">{flowsSaid(edge.flows).words}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      </section>
-    );
-  }
 }
 
-interface WaysProps {
+interface WaysProps extends Omit<ColumnsProps, "subjects"> {
   readonly title: string;
   readonly edges: readonly PictureEdge[];
   readonly other: (edge: PictureEdge) => string;
   readonly none: string;
+}
+
+function Ways({ shown, selectedId, onSelect, title, edges, other, none }: WaysProps) {
+  return (
+    <section className="picture-column" aria-label={title}>
+      <h3>
+        {title} <span className="faint">{edges.length}</span>
+      </h3>
+      {none === "" ? null : <p className="picture-open">{none}</p>}
+      {edges.length === 0 && none === "" ? (
+        <p className="soft">Nobody: nothing is allowed and nothing was seen.</p>
+      ) : null}
+      <ul>
+        {edges.map((edge) => (
+          <li key={idOfEdge(edge)}>
+            <button
+              type="button"
+              className="picture-card"
+              aria-pressed={idOfEdge(edge) === selectedId}
+              onClick={() => onSelect(idOfEdge(edge))}
+            >
+              <strong className="truncate">{nodeName(shown.byId.get(other(edge)))}</strong>
+              <VerdictMark verdict={verdictOf(edge)} words={sideSaid(edge.draft).words} />
+              <span className="faint truncate">{flowsSaid(edge.flows).words}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }
 
 const verdictOf = ({ draft }: PictureEdge) =>
