@@ -60,16 +60,28 @@ export function sumUp(first, second = null) {
 /** A test holds when one of its two tries passed: those of the second run are not asked for more than those of the first. */
 function mergeTests(file, again) {
   if (!again) return file.tests;
-  const before = new Map(file.tests.map((test) => [test.name, test]));
-  const names = new Set(again.tests.map(({ name }) => name));
-  const merged = again.tests.map((test) => {
-    const other = before.get(test.name);
+  const before = byPlace(file.tests);
+  const after = byPlace(again.tests);
+  const merged = [...after].map(([place, test]) => {
+    const other = before.get(place);
     if (other?.state === "failed" && test.state === "passed") return { ...test, firstTry: other.text };
     if (other?.state === "passed" && test.state === "failed") return { ...other, firstTry: test.text };
     return test;
   });
   // A file that does not load the second time has no tests in it.
-  return [...merged, ...file.tests.filter(({ name }) => !names.has(name))];
+  return [...merged, ...[...before].filter(([place]) => !after.has(place)).map(([, test]) => test)];
+}
+
+/** Tests of one name are told apart by their order. @param {TestReport[]} tests @returns {Map<string, TestReport>} */
+function byPlace(tests) {
+  const counts = new Map();
+  return new Map(
+    tests.map((test) => {
+      const count = (counts.get(test.name) ?? 0) + 1;
+      counts.set(test.name, count);
+      return [`${count} ${test.name}`, test];
+    }),
+  );
 }
 
 /** @returns {string[]} */

@@ -62,6 +62,12 @@ it("holds a test that passed at one of its tries, and says of what it failed", (
   });
 });
 
+it("tells tests of one name apart by their order", () => {
+  const twice = (...tests) => report([file("a", tests)]);
+  const summary = sumUp(twice(failed("1", "late"), passed("1")), twice(failed("1", "again"), passed("1")));
+  expect(summary).toMatchObject({ passed: 1, failed: 1, failures: ["a > 1: again"], secondTries: [] });
+});
+
 it("counts files that do not load and errors outside of tests", () => {
   const broken = file("a", [], [{ name: "a", text: "hook" }]);
   expect(sumUp(report([broken]))).toMatchObject({ passed: 0, failed: 1, failures: ["a: hook"] });

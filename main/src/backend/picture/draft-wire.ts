@@ -2,21 +2,9 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import * as wire from "@wardline/api/wardline/console/v1/picture";
-import type { LeftOutReason, PolicySuggestion, SuggestionResult } from "@wardline/domain/policy/suggest";
+import type { PolicySuggestion, SuggestionResult } from "@wardline/domain/policy/suggest";
+import { LEFT_OUT_WORDS } from "@wardline/domain/policy/suggest/words";
 import { toWireDirection } from "@wardline/domain/wire";
-
-const REASONS: Record<LeftOutReason, string> = {
-  essential: "always pass",
-  multicast: "are multicast or broadcast",
-  "ends-unknown": "have no end in the inventory",
-  "several-endpoints": "go to an address that several endpoints have",
-  denied: "were denied",
-  scan: "look like a scan",
-  "ephemeral-port": "go to a port that programs take as they come",
-  rare: "were seen too rarely",
-  "not-expressible": "need a protocol that this format cannot name",
-  "subject-not-recorded": "are of hosts that recorded nothing themselves",
-};
 
 /** @param subjects keys of the endpoints that policies were wanted for */
 export function toWireDraft(
@@ -26,7 +14,8 @@ export function toWireDraft(
   const notes = leftOut
     .filter(({ reason }) => reason !== "subject-not-recorded" && reason !== "ends-unknown")
     .map(
-      ({ reason, connections }) => `${connections.toLocaleString("en")} talks ${REASONS[reason]}: they are left out.`,
+      ({ reason, connections }) =>
+        `${connections.toLocaleString("en")} talks ${LEFT_OUT_WORDS[reason]}: they are left out.`,
     );
   const seen = new Set(suggestions.flatMap(({ subjectKeys }) => subjectKeys));
   const silent = [...subjects].filter((key) => !seen.has(key)).length;

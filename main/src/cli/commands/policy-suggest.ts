@@ -6,11 +6,11 @@ import { ErrorCode, Failure } from "@wardline/domain/errors";
 import { type Inventory, readPolicyFiles, type SourceFile } from "@wardline/domain/policy";
 import {
   type LeftOut,
-  type LeftOutReason,
   PolicySuggester,
   type PolicySuggestion,
   type SuggestionResult,
 } from "@wardline/domain/policy/suggest";
+import { LEFT_OUT_WORDS } from "@wardline/domain/policy/suggest/words";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { readInput } from "../input/policy-files.ts";
 import { formatPort } from "../input/port.ts";
@@ -20,19 +20,6 @@ import { hasErrors } from "../terminal/diagnostics.ts";
 import { visible, visibleLines } from "../terminal/visible.ts";
 import { allDiagnostics, formatProblems } from "./policy-check.ts";
 import type { SuggestOptions } from "./policy-suggest.options.ts";
-
-const REASON_TEXTS: Record<LeftOutReason, string> = {
-  essential: "always pass (loopback, neighbour discovery, path MTU)",
-  multicast: "multicast or broadcast",
-  "ends-unknown": "neither end is in the inventory",
-  "several-endpoints": "several endpoints have the address",
-  denied: "were denied",
-  scan: "look like a scan",
-  "ephemeral-port": "go to a port that programs take as they come",
-  rare: "were seen too rarely",
-  "not-expressible": "need a protocol that this format cannot name",
-  "subject-not-recorded": "are of hosts that recorded nothing themselves",
-};
 
 /** Exits with 1 when there was nothing to suggest anything from. */
 export async function policySuggest(output: Output, options: SuggestOptions): Promise<ExitCode> {
@@ -157,7 +144,7 @@ function formatSuggestions(
 function leftOutText({ reason, connections, flows, denied, examples }: LeftOut): string {
   const [example] = examples;
   const such = example ? `, such as ${example.from} → ${example.to} ${formatPort(example.protocol, example.port)}` : "";
-  return `Left out: ${count(connections, "connection")} (${count(flows + denied, "flow")}) that ${REASON_TEXTS[reason]}${such}`;
+  return `Left out: ${count(connections, "connection")} (${count(flows + denied, "flow")}) that ${LEFT_OUT_WORDS[reason]}${such}`;
 }
 
 /** Text output is YAML that `policy check` reads: everything else in it is a comment. */

@@ -6,7 +6,7 @@ import { useConsole } from "../../../data/context.tsx";
 import { useWindow } from "../../../data/window-store.ts";
 import { Button, EmptyState, FailureNotice, formatQuantity, Select, Skeleton, visibleText } from "../../../ui/index.ts";
 import { useRun } from "../hooks/use-run.ts";
-import { EMPTY_SUGGESTIONS, LEFT_OUT_WORDS, reduceSuggestions } from "../model/suggestions.ts";
+import { EMPTY_SUGGESTIONS, leftOutWords, reduceSuggestions } from "../model/suggestions.ts";
 import { WINDOW_CHOICES, type WindowChoice, windowStart } from "../model/time-windows.ts";
 import { RunLine } from "./run-line.tsx";
 import { SuggestionCard } from "./suggestion-card.tsx";
@@ -95,7 +95,7 @@ export function SuggestionsPanel() {
             {done.leftOut.map((entry) => (
               <li key={entry.reason} className="wrap-anywhere">
                 {formatQuantity(entry.connections, "connection")}, {formatQuantity(entry.flows, "flow")}:{" "}
-                {LEFT_OUT_WORDS[entry.reason] ?? visibleText(entry.reason)}
+                {leftOutWords(entry.reason)}
                 {entry.talkers[0] ? (
                   <span className="faint">
                     {" "}

@@ -4,6 +4,8 @@ import type {
   SuggestionDone,
   SuggestionProgress,
 } from "@wardline/api/wardline/console/v1/verdicts";
+import { LEFT_OUT_WORDS } from "@wardline/domain/policy/suggest/words";
+import { visibleText } from "../../../ui/index.ts";
 
 export interface SuggestionState {
   readonly progress: SuggestionProgress | null;
@@ -17,18 +19,10 @@ export function reduceSuggestions(state: SuggestionState, { event }: FindSuggest
   return event.case === "done" ? { progress: event.value.counts ?? state.progress, done: event.value } : state;
 }
 
-export const LEFT_OUT_WORDS: Readonly<Record<string, string>> = {
-  essential: "always pass (loopback, neighbour discovery, path MTU)",
-  multicast: "multicast and broadcast",
-  "ends-unknown": "neither end is in the inventory",
-  "several-endpoints": "several endpoints have the address",
-  denied: "were denied",
-  scan: "look like a scan",
-  "ephemeral-port": "go to a port that programs take as they come",
-  rare: "were seen too rarely",
-  "not-expressible": "need a protocol that this format cannot name",
-  "subject-not-recorded": "are of hosts that recorded nothing themselves",
-};
+/** @param reason as the console's backend names it, which may be a newer one */
+export function leftOutWords(reason: string): string {
+  return (LEFT_OUT_WORDS as Readonly<Record<string, string>>)[reason] ?? visibleText(reason);
+}
 
 export function confidenceWords(confidence: number): string {
   const percent = `${Math.round(confidence * 100)} %`;
